@@ -1,0 +1,50 @@
+# The front door. Everything else is in the Snakefile (what depends on what) and in als_core (how it is done).
+
+PYTHON  ?= python3
+PROFILE ?= quick
+COHORT  ?= auto
+PORT    ?= 8000
+
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help book paper test test-browser data serve pairs clean
+.DEFAULT_GOAL := help
+
+help:            ## show this list
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
+
+book: $(READY)   ## make the book: _build/html/index.html  [COHORT=auto|xia2024|synthetic|FOLDER]
+	@$(BIN)/als book "$(COHORT)" --profile "$(PROFILE)"
+
+paper: $(READY)  ## the same at published sizes, epochs and repeats (hours on a CPU; meant for a GPU)
+	@$(BIN)/als book "$(COHORT)" --profile paper
+
+test: $(READY)   ## run every test that needs neither a browser nor a cluster
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not browser" tests
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --nbmake --nbmake-timeout=300 notebooks
+
+test-browser: $(READY)  ## look at every page of the built book in Chromium
+	@$(BIN)/python -m pytest -m browser tests
+
+data: $(READY)   ## download the public images
+	@$(BIN)/als data
+
+serve: $(READY)  ## read the built book at localhost:8000
+	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+
+pairs: $(READY)  ## write each notebook's .ipynb twin anew from its text
+	@$(BIN)/jupytext --quiet --to ipynb --update notebooks/*/*.py
+
+clean:           ## remove everything that was made, but not what was downloaded or installed
+	rm -rf _build results logs .snakemake $(patsubst notebooks/%/,book/%,$(wildcard notebooks/*/))
+
+# --no-deps: the line above it installed every dependency at its pin
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
+	@echo "Installing into .venv (about 5 GB, a few minutes; only when requirements.txt changed)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@

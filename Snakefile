@@ -1,0 +1,73 @@
+# The graph of the book: book <- pages <- notebook, library modules it uses, profile, cohort, published numbers.
+# `make book` runs it; on a cluster: snakemake --executor slurm, with the same --config (see the book).
+
+import json
+import sys
+from pathlib import Path
+
+from als_core.pages.build import book_pages
+from als_core.pages.execute import notebook_source
+from als_core.pages.freshness import inputs_of, stamp
+from als_core.storage import content_key, file_digest
+
+PROFILE = config["profile"]
+STATE = config["state"]  # which cohort, by name, folder and digest; written by `als book`
+COHORT = json.loads(Path(STATE).read_text())
+SLUG = COHORT["slug"]
+PAGES = book_pages()
+WRITTEN = {"book/claims.md"}  # by the build itself, from the pages
+PROSE = sorted(
+    {str(p) for folder in ("book", "book/_static", "book/_ext") for p in Path(folder).glob("*.*")} - WRITTEN
+)
+
+# What a job is made from is a digest of contents among its params, and `als book` reruns by params alone: time
+# stamps lie after a checkout, a copy, or an edit made while a job was running.
+KEYS = {page: stamp(notebook_source(page), PROFILE, COHORT["digest"])["key"] for page in PAGES}
+BOOK_FILES = [*PROSE, "_config.yml", "_toc.yml", "book/references.bib", "als_core/pages/build.py", "als_core/pages/ledger.py"]
+
+localrules: all, book
+
+wildcard_constraints:
+    page="|".join(PAGES),
+
+
+rule all:
+    input:
+        "results/book.built",
+
+
+rule page:
+    input:
+        files=lambda wildcards: list(inputs_of(notebook_source(wildcards.page), PROFILE)),
+        state=STATE,
+    output:
+        f"results/{PROFILE}/{SLUG}/pages/{{page}}/page.ipynb",
+    params:
+        python=sys.executable,
+        profile=PROFILE,
+        key=lambda wildcards: KEYS[wildcards.page],
+    log:
+        f"logs/{PROFILE}/{SLUG}/{{page}}.log",
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    shell:
+        # the kernel's own chatter goes to the log, which is shown where the page failed
+        "{params.python} -m als_core page {wildcards.page} --profile {params.profile} --state {input.state}"
+        " 2> {log} || (tail -n 12 {log} >&2; exit 1)"
+
+
+rule book:
+    input:
+        pages=expand(rules.page.output, page=PAGES),
+        files=BOOK_FILES,
+    output:
+        # a mark, not the site itself: Snakemake removes an output before its job, and the old site must stay
+        touch("results/book.built"),
+    params:
+        python=sys.executable,
+        profile=PROFILE,
+        slug=SLUG,
+        key=content_key(KEYS, {name: file_digest(name) for name in BOOK_FILES}),
+    shell:
+        "{params.python} -m als_core site --profile {params.profile} --slug {params.slug}"

@@ -1,0 +1,93 @@
+"""Where files live and how they are written: whole or not at all, and keyed by content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+@contextmanager
+def written_whole(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success it is renamed to `path`, on failure removed.
+
+    Works for a file or a folder that the caller creates. A reader never sees half of it, and a
+    kill leaves only a name that starts with a dot.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as room:
+        temporary = Path(room) / path.name
+        yield temporary
+        if temporary.is_dir() and path.is_dir():
+            # a folder cannot replace a folder: the old one steps aside into the room that is removed
+            path.replace(Path(room) / f"{path.name}.old")
+        temporary.replace(path)
+
+
+def write_text_if_changed(path: Path | str, text: str) -> bool:
+    """Write `text` whole, unless the file says it already; the answer tells whether it was written.
+
+    An unchanged file keeps its time stamp, so what depends on it is not run again.
+    """
+    path = Path(path)
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return False
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return True
+
+
+def file_digest(path: Path | str) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def content_key(*parts: Any) -> str:
+    """SHA-256 over arrays, bytes, and whatever JSON can say, in this order; first 16 digits.
+
+    Raises TypeError for a part that is none of these, so that no object's address gets into a key.
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            digest.update(f"array {part.dtype.str} {part.shape}".encode())
+            digest.update(np.ascontiguousarray(part).data)
+        elif isinstance(part, bytes):
+            digest.update(b"bytes" + part)
+        else:
+            digest.update(json.dumps(part, sort_keys=True, ensure_ascii=False).encode())
+        digest.update(b"\0")
+    return digest.hexdigest()[:16]
+
+
+def data_folder() -> Path | None:
+    """The local folder of public data named by ALS_DATA, or None where it is not set.
+
+    Raises FileNotFoundError when ALS_DATA names a folder that is not there.
+    """
+    named = os.environ.get("ALS_DATA")
+    if not named:
+        return None
+    folder = Path(named).expanduser().resolve()
+    if not folder.is_dir():
+        raise FileNotFoundError(f"ALS_DATA={named}: no such folder; unset it or point it at the data")
+    return folder
+
+
+def repository() -> Path:
+    """The checkout this library runs from: the folder that holds `_toc.yml`."""
+    return Path(__file__).resolve().parents[1]
+
+
+def results_folder() -> Path:
+    """Where derived files of this checkout go; ALS_RESULTS moves it (tests give each run its own)."""
+    return Path(os.environ.get("ALS_RESULTS", repository() / "results")).resolve()

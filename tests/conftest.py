@@ -1,0 +1,60 @@
+"""What tests share: a small cohort folder on disk, results kept apart, and the real data where they are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def pytest_configure() -> None:
+    """`../shared/data` is where the real data lie for the maintainers; ALS_DATA says otherwise."""
+    beside = REPOSITORY.parent / "shared" / "data"
+    if "ALS_DATA" not in os.environ and beside.is_dir():
+        os.environ["ALS_DATA"] = str(beside)
+
+
+@pytest.fixture(autouse=True)
+def results_apart(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test writes into the results of this checkout."""
+    monkeypatch.setenv("ALS_RESULTS", str(tmp_path_factory.mktemp("results")))
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """The folder of real public data. Skips, saying so, where it is absent."""
+    if not os.environ.get("ALS_DATA"):
+        pytest.skip("real data absent: set ALS_DATA to the folder that holds them")
+    return Path(os.environ["ALS_DATA"])
+
+
+@pytest.fixture
+def cohort_folder(tmp_path: Path) -> Callable[..., Path]:
+    """Builds a sound cohort folder: `classes` x `groups` x `fields` random images and their manifest."""
+
+    def build(
+        classes: int = 2, groups: int = 3, fields: int = 2, side: int = 32, group_column: bool = True
+    ) -> Path:
+        folder = tmp_path / "cohort"
+        (folder / "images").mkdir(parents=True)
+        generator = np.random.default_rng(0)
+        rows = []
+        for label in range(classes):
+            for group in range(groups):
+                for field in range(fields):
+                    path = f"images/{label}{group}{field}.png"
+                    pixels = generator.integers(0, 256, (side, side, 3), dtype=np.uint8)
+                    Image.fromarray(pixels).save(folder / path)
+                    rows.append({"path": path, "label": f"class {label}", "group": f"donor {label}-{group}"})
+        table = pd.DataFrame(rows)
+        (table if group_column else table.drop(columns="group")).to_csv(folder / "manifest.csv", index=False)
+        return folder
+
+    return build

@@ -1,0 +1,1 @@
+"""Networks as rows of named stages, where their weights come from, and what they cost to run."""

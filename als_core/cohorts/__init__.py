@@ -1,0 +1,1 @@
+"""Cohorts: samples with labels and groups, their checking, splits, public sources, and synthetic cohorts."""

@@ -1,0 +1,329 @@
+"""Everything that is checked about a cohort's folder before any computing, all problems at once.
+
+The folder holds `manifest.csv` (columns `path` and `label`; `group` and covariates where known), the
+images it names, and, if wanted, `cohort.yml` with a title, a citation and what a label belongs to.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+import pandas as pd
+import pydantic
+import yaml
+from PIL import Image, UnidentifiedImageError
+
+from als_core.cohorts.duplicates import Fingerprint, ImagePair, find_twins, fingerprint
+from als_core.refusal import Problem, RefusedInput, refuse_if
+
+MANIFEST = "manifest.csv"
+REQUIRED_COLUMNS = ("path", "label")
+LARGEST_SIDE = 20_000  # pixels; a larger image is a whole slide, to be cut into fields first
+SMALLEST_SIDE = 16  # pixels; below, the networks' pooling leaves nothing
+MINIMUM_GROUPS = 2  # per label: one to learn from, one to be judged on
+MINIMUM_SAMPLES = 3  # per label: one each for training, validation and test
+# A spreadsheet runs a cell that starts so as a formula.
+FORMULA = re.compile(r"^[=+\-@\t\r]")
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class About(pydantic.BaseModel):
+    """What `cohort.yml` may say. Unknown keys are refused."""
+
+    model_config = pydantic.ConfigDict(extra="forbid")
+
+    title: str = ""
+    citation: str = ""
+    licence: str = ""
+    label_of: Literal["image", "group"] = "image"
+
+
+@dataclass(frozen=True)
+class CheckedFolder:
+    """What a folder holds once it has passed: see `Cohort` for the fields."""
+
+    samples: pd.DataFrame
+    image_shape: tuple[int, int]
+    twins: tuple[ImagePair, ...]
+    notices: tuple[str, ...]
+    about: dict[str, str]
+
+
+@dataclass
+class _Image:
+    """One decoded file: what the check needs of it, not its pixels."""
+
+    digest: str = ""
+    size: tuple[int, int] | None = None  # (height, width)
+    mark: Fingerprint | None = None
+    problems: list[Problem] = field(default_factory=list)
+
+
+def check_folder(folder: Path, manifest: Path | None = None, about: About | None = None) -> CheckedFolder:
+    """Check a cohort's folder. Raises RefusedInput with every problem found.
+
+    manifest, about: used in place of the folder's own `manifest.csv` and `cohort.yml` where given.
+    """
+    table = _read_manifest(folder, manifest or folder / MANIFEST)
+    about, problems = (about, []) if about else _read_about(folder)
+    problems += _check_cells(table)
+    with ThreadPoolExecutor() as pool:
+        images = list(pool.map(partial(_check_image, folder), enumerate(table["path"])))
+    problems += [problem for image in images for problem in image.problems]
+    problems += _check_sizes(table, images)
+    if "sha256" in table:
+        problems += _check_digests(table, images)
+    problems += _check_labels(table, about)
+    refuse_if(f"The cohort in {folder}", problems)
+
+    twins = find_twins([image.digest for image in images], [image.mark for image in images])
+    samples = table.assign(sha256=[image.digest for image in images])
+    return CheckedFolder(samples, images[0].size, twins, _notices(samples, twins), about.model_dump())
+
+
+def _read_manifest(folder: Path, manifest: Path) -> pd.DataFrame:
+    """The manifest as text cells, RangeIndex. What makes it unreadable is refused at once."""
+    subject = f"The cohort in {folder}"
+    shape = "a folder with manifest.csv (columns path,label and, where known, group) and the images it names"
+    if not folder.is_dir():
+        raise RefusedInput(subject, [Problem(str(folder), "no such folder", shape, "Check the path.")])
+    if not manifest.is_file():
+        count = sum(1 for entry in folder.iterdir() if not entry.name.startswith("."))
+        found = "an empty folder" if count == 0 else f"{count} entries and no {MANIFEST}"
+        raise RefusedInput(subject, [Problem(str(folder), found, shape, f"Write {MANIFEST} there.")])
+    try:
+        table = pd.read_csv(manifest, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        problem = Problem(
+            MANIFEST, str(error).strip(), "a comma-separated UTF-8 table", "Save it as CSV UTF-8."
+        )
+        raise RefusedInput(subject, [problem]) from error
+    missing = [column for column in REQUIRED_COLUMNS if column not in table]
+    refuse_if(
+        subject,
+        (
+            Problem(
+                MANIFEST, f"columns {', '.join(table.columns)}", f"a column `{column}`", f"Add `{column}`.", 1
+            )
+            for column in missing
+        ),
+    )
+    if table.empty:
+        raise RefusedInput(subject, [Problem(MANIFEST, "no rows", "one row a sample", "List the samples.")])
+    return table
+
+
+def _read_about(folder: Path) -> tuple[About, list[Problem]]:
+    path = folder / "cohort.yml"
+    if not path.is_file():
+        return About(), []
+    remedy = f"Keys it may hold: {', '.join(About.model_fields)}."
+    try:
+        return About.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {}), []
+    except pydantic.ValidationError as error:
+        return About(), [
+            Problem(
+                path.name,
+                f"{'.'.join(map(str, e['loc']))}: {e['msg']}",
+                "a known key with a fitting value",
+                remedy,
+            )
+            for e in error.errors()
+        ]
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        return About(), [Problem(path.name, str(error).replace("\n", " "), "a YAML mapping", remedy)]
+
+
+def _check_cells(table: pd.DataFrame) -> list[Problem]:
+    """Empty, unsafe and repeated cells. Row 0 of the table is line 2 of the file."""
+    problems = []
+    for column in ("path", "label", *(["group"] if "group" in table else [])):
+        for row, cell in enumerate(table[column]):
+            if not cell.strip():
+                problems.append(
+                    _cell(column, row, "an empty cell", "a value", "Fill it in, or drop the row.")
+                )
+            elif CONTROL.search(cell) or FORMULA.match(cell):
+                problems.append(
+                    _cell(column, row, repr(cell), "plain text that no spreadsheet would run", "Rename it.")
+                )
+    first_seen: dict[str, int] = {}
+    for row, path in enumerate(table["path"]):
+        name = PurePosixPath(path).as_posix()
+        if name in first_seen:
+            problems.append(
+                _cell(
+                    "path",
+                    row,
+                    f"{path} again",
+                    f"each path once (first in line {first_seen[name] + 2})",
+                    "Drop one of the two rows.",
+                )
+            )
+        first_seen.setdefault(name, row)
+    return problems
+
+
+def _cell(column: str, row: int, found: str, expected: str, remedy: str) -> Problem:
+    return Problem(f"{MANIFEST}, column `{column}`", found, expected, remedy, row + 2)
+
+
+def _check_image(folder: Path, numbered: tuple[int, str]) -> _Image:
+    """Decode one image wholly, and say what is wrong with it."""
+    row, name = numbered
+    image = _Image()
+
+    def refuse(found: str, expected: str, remedy: str) -> _Image:
+        image.problems.append(Problem(name or MANIFEST, found, expected, remedy, row + 2))
+        return image
+
+    if not name.strip() or CONTROL.search(name):
+        return image  # the cell itself is refused already
+    path = folder / name
+    if Path(name).is_absolute() or not path.resolve().is_relative_to(folder.resolve()):
+        return refuse(
+            "a path that leaves the folder",
+            "a path relative to the manifest and inside its folder",
+            "Move the image into the folder.",
+        )
+    if not path.is_file():
+        return refuse("no such file", "an image file", "Correct the path, or add the file.")
+    content = path.read_bytes()
+    image.digest = sha256(content).hexdigest()
+    try:
+        with Image.open(io.BytesIO(content)) as picture:
+            mode, (width, height), frames = picture.mode, picture.size, getattr(picture, "n_frames", 1)
+            if max(width, height) > LARGEST_SIDE or min(width, height) < SMALLEST_SIDE:
+                return refuse(
+                    f"{width} x {height} pixels",
+                    f"{SMALLEST_SIDE} to {LARGEST_SIDE} pixels a side",
+                    "Cut it into fields, or drop it.",
+                )
+            picture.load()
+            if frames > 1:
+                refuse(f"{frames} frames", "one image in the file", "Save the one frame that is meant.")
+            if mode == "RGB":
+                image.size, image.mark = (height, width), fingerprint(picture)
+            else:
+                refuse(f"mode {mode}{MODES.get(mode, '')}", "8-bit RGB", "Convert it to 8-bit RGB.")
+    except UnidentifiedImageError:
+        refuse("bytes that are no image" if content else "an empty file", "an image file", "Export it again.")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        # the four ways in which Pillow says that a file's content is damaged or hostile
+        refuse(f"a damaged file ({error})", "an image that decodes wholly", "Copy or export it again.")
+    return image
+
+
+MODES = {
+    "L": " (greyscale)",
+    "P": " (palette)",
+    "RGBA": " (with alpha)",
+    "CMYK": " (print colours)",
+    "I;16": " (16-bit greyscale)",
+    "1": " (black and white)",
+}
+
+
+def _check_sizes(table: pd.DataFrame, images: list[_Image]) -> list[Problem]:
+    """All images must have the size of most."""
+    sizes = Counter(image.size for image in images if image.size)
+    if len(sizes) < 2:
+        return []
+    (height, width), count = sizes.most_common(1)[0]
+    return [
+        Problem(
+            name,
+            f"{image.size[1]} x {image.size[0]} pixels",
+            f"{width} x {height}, as {count} others have",
+            "Crop or resize it to the common size.",
+            row + 2,
+        )
+        for row, (name, image) in enumerate(zip(table["path"], images, strict=True))
+        if image.size and image.size != (height, width)
+    ]
+
+
+def _check_digests(table: pd.DataFrame, images: list[_Image]) -> list[Problem]:
+    return [
+        Problem(
+            name,
+            f"SHA-256 {image.digest[:12]}...",
+            f"{digest[:12]}... as the manifest says",
+            "Fetch the file again, or correct the manifest if the change was meant.",
+            row + 2,
+        )
+        for row, (name, digest, image) in enumerate(zip(table["path"], table["sha256"], images, strict=True))
+        if image.digest and digest and image.digest != digest.lower()
+    ]
+
+
+def _check_labels(table: pd.DataFrame, about: About) -> list[Problem]:
+    problems = []
+    counts = table["label"].value_counts()
+    if len(counts) < 2:
+        problems.append(
+            Problem(
+                f"{MANIFEST}, column `label`",
+                f"one label, {counts.index[0]}",
+                "two or more",
+                "Add the samples it is to be told from.",
+            )
+        )
+    for label, count in counts.sort_index().items():
+        if count < MINIMUM_SAMPLES:
+            problems.append(
+                Problem(
+                    f"label {label}",
+                    f"{count} sample(s)",
+                    f"at least {MINIMUM_SAMPLES}",
+                    "Add samples, or drop the label.",
+                )
+            )
+    if "group" not in table:
+        return problems
+    for label, groups in table.groupby("label")["group"].unique().items():
+        if len(groups) < MINIMUM_GROUPS:
+            problems.append(
+                Problem(
+                    f"label {label}",
+                    f"one group, {groups[0]}",
+                    f"at least {MINIMUM_GROUPS} groups",
+                    "Add samples of another group: with one, label and group cannot be told apart.",
+                )
+            )
+    if about.label_of == "group":
+        for group, labels in table.groupby("group")["label"].unique().items():
+            if len(labels) > 1:
+                problems.append(
+                    Problem(
+                        f"group {group}",
+                        f"labels {', '.join(sorted(labels))}",
+                        "one label a group",
+                        "Correct the label, or say `label_of: image` in cohort.yml.",
+                    )
+                )
+    return problems
+
+
+def _notices(samples: pd.DataFrame, twins: tuple[ImagePair, ...]) -> tuple[str, ...]:
+    notices = []
+    for pair in twins:
+        nature = "byte-identical" if pair.identical else "nearly identical"
+        first, second = samples["path"][pair.first], samples["path"][pair.second]
+        notices.append(
+            f"{first} and {second} are {nature}: a split that promises separation keeps them together."
+        )
+    if "group" not in samples:
+        notices.append(
+            "The manifest has no group column: only splits by image are possible, and images of one donor may "
+            "stand on both sides."
+        )
+    return tuple(notices)

@@ -1,0 +1,115 @@
+"""A cohort: samples with labels and groups, loaded from a folder after everything about it was checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from als_core.cohorts.check import About, check_folder
+from als_core.cohorts.duplicates import ImagePair
+from als_core.storage import content_key
+
+Kind = Literal["published", "synthetic", "own"]
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Checked samples of one cohort.
+
+    name: short name, used in folder names and on pages.
+    folder: the folder the manifest's paths are relative to.
+    kind: "published" (the very data of the paper), "synthetic" or "own" (a reader's).
+    samples: the manifest, one row a sample, in manifest order, with its file digest in `sha256`.
+    twins: pairs of byte-identical or near-identical images.
+    notices: what is worth knowing and no reason to refuse, in sentences.
+    """
+
+    name: str
+    folder: Path
+    kind: Kind
+    samples: pd.DataFrame
+    image_shape: tuple[int, int]
+    twins: tuple[ImagePair, ...] = ()
+    notices: tuple[str, ...] = ()
+    about: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path | str,
+        *,
+        name: str | None = None,
+        kind: Kind = "own",
+        manifest: Path | None = None,
+        about: About | None = None,
+    ) -> Cohort:
+        """Check a folder with `manifest.csv` and make it a cohort.
+
+        manifest, about: used in place of the folder's own `manifest.csv` and `cohort.yml` where given.
+        Raises RefusedInput with every problem found, before anything is computed.
+        """
+        folder = Path(folder).resolve()
+        checked = check_folder(folder, manifest, about)
+        return cls(
+            name=name or folder.name,
+            folder=folder,
+            kind=kind,
+            samples=checked.samples,
+            image_shape=checked.image_shape,
+            twins=checked.twins,
+            notices=checked.notices,
+            about=checked.about,
+        )
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, sorted; a label's number is its place here."""
+        return tuple(sorted(self.samples["label"].unique()))
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """Class number of each sample, int64 (n,)."""
+        return self.samples["label"].map(self.classes.index).to_numpy(dtype=np.int64)
+
+    @cached_property
+    def groups(self) -> np.ndarray | None:
+        """Independent unit (donor, case, subject) of each sample, or None where the manifest has none."""
+        return self.samples["group"].to_numpy(dtype=str) if "group" in self.samples else None
+
+    @cached_property
+    def digest(self) -> str:
+        """Key of the cohort's content: every column of the manifest and every image's bytes."""
+        return content_key(self.samples.astype(str).to_dict(orient="list"))
+
+    def image(self, number: int) -> np.ndarray:
+        """Sample `number` as uint8 (height, width, 3), RGB."""
+        return read_image(self.folder / self.samples["path"].iloc[number])
+
+    def images(self, numbers: Sequence[int] | None = None) -> np.ndarray:
+        """Samples as uint8 (n, height, width, 3), RGB, in the order asked for (all by default)."""
+        wanted = range(len(self)) if numbers is None else numbers
+        stack = np.empty((len(wanted), *self.image_shape, 3), dtype=np.uint8)
+
+        def fill(place: int) -> None:
+            stack[place] = self.image(int(wanted[place]))
+
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(fill, range(len(wanted))))
+        return stack
+
+
+def read_image(path: Path | str) -> np.ndarray:
+    """An 8-bit RGB image file as uint8 (height, width, 3). Raises OSError for what cannot be decoded."""
+    with Image.open(path) as picture:
+        return np.asarray(picture)

@@ -1,0 +1,163 @@
+"""Splits into training, validation and test samples, and the guard that holds a split to its promise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold, train_test_split
+
+from als_core.cohorts.duplicates import ImagePair
+from als_core.refusal import Problem, RefusedInput, refuse_if
+
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which part each sample is in.
+
+    parts: (n,) of "train", "validation" or "test". promise: "image" (every sample in one part, and no
+    more than that) or "group" (no group, and no image and its copy, in two parts).
+    """
+
+    name: str
+    promise: Literal["image", "group"]
+    parts: np.ndarray
+
+    def rows(self, part: str) -> np.ndarray:
+        """Row numbers of a part, ascending."""
+        return np.flatnonzero(self.parts == part)
+
+
+def split_by_image(
+    labels: np.ndarray, generator: np.random.Generator, shares: tuple[float, float, float] = (0.6, 0.2, 0.2)
+) -> Split:
+    """Split samples at random, stratified by label (Xia 2024, section 4.2.1: 6:2:2).
+
+    The test part is drawn first, then the validation part from what remains; sizes are rounded to
+    whole samples, and so 190 samples give 114, 38 and 38.
+    """
+    _check_shares(shares)
+    rows = np.arange(len(labels))
+    n_validation, n_test = (round(share * len(rows)) for share in shares[1:])
+    rest, test = train_test_split(rows, test_size=n_test, stratify=labels, random_state=_state(generator))
+    train, validation = train_test_split(
+        rest, test_size=n_validation, stratify=labels[rest], random_state=_state(generator)
+    )
+    return Split("by image", "image", _parts(len(rows), train, validation, test))
+
+
+def split_by_group(
+    labels: np.ndarray,
+    groups: np.ndarray,
+    generator: np.random.Generator,
+    shares: tuple[float, float, float] = (0.6, 0.2, 0.2),
+    name: str = "by group",
+) -> Split:
+    """Split whole groups at random, each label's groups shared out as evenly as they allow.
+
+    Raises RefusedInput, naming the labels, when a label has fewer than three groups: then not every
+    part can hold it.
+    """
+    _check_shares(shares)
+    _refuse_few_groups(labels, groups, len(PARTS))
+    rows = np.arange(len(labels))
+    test = _held_out(rows, labels, groups, shares[2], generator)
+    rest = np.setdiff1d(rows, test)
+    validation = _held_out(rest, labels, groups, shares[1] / (shares[0] + shares[1]), generator)
+    train = np.setdiff1d(rest, validation)
+    return Split(name, "group", _parts(len(rows), train, validation, test))
+
+
+def guard(
+    split: Split, groups: np.ndarray | None, twins: Sequence[ImagePair] = (), names: Sequence[str] = ()
+) -> Split:
+    """Hand the split back if it keeps its promise.
+
+    names: what to call each sample in a message (paths, say). Raises RefusedInput naming every group,
+    and every pair of equal images, that stands in two parts of a split that promises separation.
+    """
+    if split.promise == "image":
+        return split
+    if groups is None:
+        problem = Problem(
+            split.name, "no group column", "the group of each sample", "Add `group` to the manifest."
+        )
+        raise RefusedInput(f"The split {split.name}", [problem])
+    remedy = "Split by group, with groups that belong together under one name."
+    problems = []
+    for group in np.unique(groups):
+        parts = _in_order(np.unique(split.parts[groups == group]))
+        if len(parts) > 1:
+            problems.append(
+                Problem(f"group {group}", f"samples in {' and '.join(parts)}", "one part only", remedy)
+            )
+    for pair in twins:
+        parts = split.parts[[pair.first, pair.second]]
+        if parts[0] != parts[1]:
+            first, second = (names[i] if len(names) else f"sample {i}" for i in (pair.first, pair.second))
+            nature = "identical" if pair.identical else "nearly identical"
+            problems.append(
+                Problem(
+                    f"{first} and {second}",
+                    f"{nature} images in {parts[0]} and {parts[1]}",
+                    "one part only",
+                    "Give both one group, or drop one.",
+                )
+            )
+    refuse_if(f"The split {split.name}", problems)
+    return split
+
+
+def groups_across(split: Split, groups: np.ndarray) -> dict[str, tuple[str, ...]]:
+    """Groups that have samples in more than one part, with those parts in order."""
+    found = {group: _in_order(np.unique(split.parts[groups == group])) for group in np.unique(groups)}
+    return {str(group): parts for group, parts in found.items() if len(parts) > 1}
+
+
+def _in_order(parts: np.ndarray) -> tuple[str, ...]:
+    return tuple(part for part in PARTS if part in parts)
+
+
+def _check_shares(shares: tuple[float, float, float]) -> None:
+    if min(shares) <= 0 or not np.isclose(sum(shares), 1):
+        raise ValueError(f"shares {shares}: three positive numbers that sum to 1 are needed")
+
+
+def _refuse_few_groups(labels: np.ndarray, groups: np.ndarray, least: int) -> None:
+    refuse_if(
+        "A split by group",
+        (
+            Problem(
+                f"label {label}", f"{count} group(s)", f"at least {least}", "Add groups, or split by image."
+            )
+            for label in np.unique(labels)
+            if (count := len(np.unique(groups[labels == label]))) < least
+        ),
+    )
+
+
+def _held_out(
+    rows: np.ndarray, labels: np.ndarray, groups: np.ndarray, share: float, generator: np.random.Generator
+) -> np.ndarray:
+    """Rows of one of the folds that share out labels and groups evenly, about `share` of the rows."""
+    least = min(len(np.unique(groups[rows][labels[rows] == label])) for label in np.unique(labels[rows]))
+    folds = min(round(1 / share), least)
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=_state(generator))
+    _, held = next(splitter.split(rows, labels[rows], groups[rows]))
+    return rows[held]
+
+
+def _parts(count: int, train: np.ndarray, validation: np.ndarray, test: np.ndarray) -> np.ndarray:
+    parts = np.empty(count, dtype=object)
+    for part, rows in zip(PARTS, (train, validation, test), strict=True):
+        parts[rows] = part
+    return parts.astype(str)
+
+
+def _state(generator: np.random.Generator) -> int:
+    """scikit-learn takes integers for seeds, not generators."""
+    return int(generator.integers(2**32))

@@ -1,0 +1,153 @@
+"""The command line: `als book`, `als check FOLDER`, `als claims`, `als data`; `page` and `site` serve the graph."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from als_core.storage import repository, results_folder, write_text_if_changed
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+
+ProfileOption = Annotated[str, typer.Option(help="How much to compute: quick, paper or test.")]
+
+
+@app.command()
+def book(
+    cohort: Annotated[
+        str, typer.Argument(help="auto, xia2024, synthetic, or a folder with manifest.csv")
+    ] = "auto",
+    profile: ProfileOption = "quick",
+    cores: Annotated[int, typer.Option(help="How many jobs at once; all cores by default.")] = 0,
+) -> None:
+    """Make every page that is not up to date and build the book."""
+    from als_core.pages.build import SITE, BookFailed, build_book, write_book_state
+
+    state = _settle_cohort(cohort, profile)
+    state_file = results_folder() / "cohorts" / f"{state['slug']}.json"
+    write_text_if_changed(state_file, json.dumps(state, indent=2))
+    write_book_state(profile, state)
+    site, mark = repository() / SITE / "index.html", results_folder() / "book.built"
+    if not site.is_file():
+        mark.unlink(missing_ok=True)
+    before = mark.stat().st_mtime_ns if mark.exists() else None
+    done = subprocess.run(_snakemake(profile, state_file, cores or os.cpu_count() or 1), cwd=repository())
+    if done.returncode:
+        mark.unlink(missing_ok=True)
+        try:
+            build_book(profile, state["slug"], missing_allowed=True)
+            typer.echo("Some pages could not be made (see above); the book was built without them.", err=True)
+        except BookFailed as error:
+            typer.echo(str(error), err=True)
+        raise typer.Exit(1)
+    if before == mark.stat().st_mtime_ns:
+        typer.echo(f"Nothing to do: the book is up to date. Open {site.relative_to(repository())}")
+    else:
+        typer.echo(f"The book is ready. Open {site.relative_to(repository())}")
+
+
+@app.command()
+def check(folder: Annotated[Path, typer.Argument(help="A folder with manifest.csv")]) -> None:
+    """Check a cohort's folder and list every problem."""
+    from als_core.cohorts.cohort import Cohort
+
+    cohort = Cohort.load(folder)
+    counts = ", ".join(
+        f"{name} {count}" for name, count in cohort.samples["label"].value_counts().sort_index().items()
+    )
+    height, width = cohort.image_shape
+    typer.echo(f"{cohort.name}: {len(cohort)} images of {width} x {height} pixels; {counts}. No problems.")
+    for notice in cohort.notices:
+        typer.echo(f"Note: {notice}")
+
+
+@app.command()
+def data() -> None:
+    """Download the public images (into a cache shared by all checkouts) and check them."""
+    from als_core.cohorts.sources import fetch, local_folder, sources
+
+    (results_folder() / "network_did_not_answer").unlink(missing_ok=True)
+    for name, source in sources().items():
+        folder = local_folder(name, source) or fetch(name, source)
+        typer.echo(f"{source.title}: {folder}")
+
+
+@app.command()
+def claims(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, one object a claim.")] = False,
+) -> None:
+    """Print every published claim with what was regenerated and its verdict."""
+    from als_core.pages.ledger import book_claims
+
+    rows = book_claims()
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+    else:
+        for row in rows:
+            typer.echo(f"{row['id']}\t{row['published']}\t{row['regenerated']}\t{row['verdict']}")
+
+
+@app.command(hidden=True)
+def page(
+    name: str,
+    state: Annotated[Path, typer.Option()],
+    profile: ProfileOption = "quick",
+) -> None:
+    """Make one page (called by the graph)."""
+    from als_core.pages.build import pages_folder
+    from als_core.pages.execute import execute, notebook_source, stamp_of
+
+    cohort = json.loads(state.read_text(encoding="utf-8"))
+    folder = pages_folder(profile, cohort["slug"]) / name
+    typer.echo(f"{name}: running")
+    execute(notebook_source(name), folder, {"profile": profile, "cohort": cohort["cohort"]}, cohort["digest"])
+    typer.echo(f"{name}: made in {stamp_of(folder / 'page.ipynb')['seconds']:.0f} s")
+
+
+@app.command(hidden=True)
+def site(slug: Annotated[str, typer.Option()], profile: ProfileOption = "quick") -> None:
+    """Build the site from finished pages (called by the graph)."""
+    from als_core.pages.build import build_book
+
+    typer.echo("book: building")
+    build_book(profile, slug)
+
+
+def _settle_cohort(wanted: str, profile: str) -> dict[str, str]:
+    """Choose, open and check the cohort, say which it is, and give its state."""
+    from als_core.cohorts.choose import choose, describe, open_cohort, state
+    from als_core.cohorts.synthetic_tissue import TissueParameters
+    from als_core.pages.profile import load_profile
+
+    choice = choose(wanted)
+    cohort = open_cohort(choice.cohort, TissueParameters(**load_profile(profile).synthetic_tissue))
+    typer.echo(describe(cohort, choice))
+    for notice in cohort.notices:
+        typer.echo(f"Note: {notice}")
+    return json.loads(state(cohort, choice))
+
+
+def _snakemake(profile: str, state: Path, cores: int) -> list[str]:
+    return [
+        *(sys.executable, "-m", "snakemake", "--cores", str(cores), "--keep-going", "--rerun-incomplete"),
+        *("--rerun-triggers", "params"),
+        *("--quiet", "all", "--config", f"profile={profile}", f"state={state}"),
+    ]
+
+
+def main() -> None:
+    """Run the command line; a refusal is told in its own words, without a traceback."""
+    from als_core.pages.failures import told_plainly
+
+    with told_plainly():
+        app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""A notebook gives a whole, stamped page or none, and a stamp knows what changed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from als_core.pages import execute as module
+from als_core.pages import freshness
+from als_core.pages.execute import NotebookFailed, execute, stamp_of
+from als_core.pages.freshness import changed_since, modules_used, stamp
+from als_core.refusal import RefusedInput
+from als_core.storage import repository
+
+NOTEBOOK = """# %% [markdown]
+# # Title
+# %% tags=["parameters"]
+profile = "test"
+cohort = "synthetic"
+level = 1
+# %%
+{body}
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A small checkout with one notebook; the library code is the real one."""
+    root = tmp_path / "checkout"
+    (root / "notebooks" / "study").mkdir(parents=True)
+    for name in ("profiles", "data/published"):
+        shutil.copytree(repository() / name, root / name)
+    shutil.copy(repository() / "requirements.txt", root)
+    for part in (module, freshness):
+        monkeypatch.setattr(part, "repository", lambda: root)
+    monkeypatch.setattr(freshness, "profile_path", lambda name: root / "profiles" / f"{name}.yml")
+
+    def write(body: str) -> Path:
+        source = root / "notebooks" / "study" / "01_page.py"
+        source.write_text(NOTEBOOK.format(body=body))
+        return source
+
+    return write
+
+
+PARAMETERS = {"profile": "test", "cohort": "synthetic"}
+
+
+@pytest.mark.slow
+def test_a_page_is_executed_with_its_parameters_and_stamped(checkout, tmp_path):
+    source = checkout("print(level + 1)")
+    execute(source, tmp_path / "page", PARAMETERS | {"level": 41}, "digest")
+    page = json.loads((tmp_path / "page" / "page.ipynb").read_text())
+    assert "42" in json.dumps(page["cells"])
+    stamped = stamp_of(tmp_path / "page" / "page.ipynb")
+    assert stamped["page"] == "study/01_page" and stamped["cohort_digest"] == "digest"
+    assert changed_since(stamped, "test", "digest") == []
+    assert changed_since(stamped, "quick", "other") == ["profile (test, the book's is quick)", "cohort"]
+    source.write_text(source.read_text() + "# edited")
+    assert changed_since(stamped, "test", "digest") == ["notebooks/study/01_page.py"]
+
+
+@pytest.mark.slow
+def test_a_failing_notebook_leaves_no_page_and_keeps_its_copy(checkout, tmp_path):
+    source = checkout("raise KeyError('gone')")
+    with pytest.raises(NotebookFailed, match="study/01_page: cell 3 ended in KeyError"):
+        execute(source, tmp_path / "page", PARAMETERS, "digest")
+    assert not (tmp_path / "page").exists()
+    assert (source.parents[2] / "logs" / "study.01_page.failed.ipynb").is_file()
+
+
+def test_unknown_parameters_are_refused_all_at_once(checkout, tmp_path):
+    with pytest.raises(RefusedInput) as caught:
+        execute(checkout("pass"), tmp_path / "page", PARAMETERS | {"levle": 1, "sed": 2}, "digest")
+    assert [problem.where for problem in caught.value.problems] == ["levle", "sed"]
+
+
+def test_a_stamp_follows_contents_and_only_what_the_page_uses(checkout):
+    source = checkout("import als_core.statistics.metrics")
+    before = stamp(source, "test", "digest")
+    own = {name for name in before["inputs"] if not name.startswith("data/published")}
+    assert own == {"notebooks/study/01_page.py", "profiles/test.yml", "requirements.txt"}
+    source.touch()
+    assert stamp(source, "test", "digest")["key"] == before["key"]
+    (source.parents[2] / "profiles" / "quick.yml").write_text("changed: true")
+    assert stamp(source, "test", "digest")["key"] == before["key"]
+    (source.parents[2] / "profiles" / "test.yml").write_text("changed: true")
+    assert stamp(source, "test", "digest")["key"] != before["key"]
+
+
+def test_modules_are_followed_through_imports():
+    used = {path.name for path in modules_used(repository() / "notebooks" / "xia2024" / "02_augmentation.py")}
+    assert {"augmentation.py", "page.py", "style.py", "refusal.py", "tissue_data.py"} <= used
+    assert not {"lrp.py", "radiomics.py", "__main__.py"} & used
+
+
+def test_a_module_that_is_not_imported_is_no_input():
+    names = {
+        path.relative_to(repository()).as_posix()
+        for path in modules_used(repository() / "als_core" / "storage.py")
+    }
+    assert names == set()
+
+
+@pytest.mark.parametrize("cell", ["level = 1 + 1", "import os", "level, other = 1, 2"])
+def test_parameters_must_be_plain(checkout, tmp_path, cell):
+    source = checkout("pass")
+    source.write_text(source.read_text().replace("level = 1", cell))
+    with pytest.raises(ValueError):
+        execute(source, tmp_path / "page", PARAMETERS, "digest")

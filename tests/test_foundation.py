@@ -1,0 +1,119 @@
+"""The ground floor: refusals, whole writes, keys; and that floors import only from below."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from als_core.pages.freshness import modules_used
+from als_core.refusal import Problem, RefusedInput, refuse_if
+from als_core.storage import (
+    content_key,
+    data_folder,
+    file_digest,
+    repository,
+    write_text_if_changed,
+    written_whole,
+)
+
+FLOORS = ("statistics", "images", "cohorts", "models", "training", "explain", "evidence", "figures", "pages")
+MODULES = sorted((repository() / "als_core").rglob("*.py"))
+
+
+def test_a_refusal_lists_everything_and_survives_a_process_border():
+    problems = [Problem("a.csv", "x", "y", "Mend it.", 3), Problem("b", "u", "v", "Drop it.")]
+    with pytest.raises(RefusedInput) as caught:
+        refuse_if("The input", iter(problems))
+    assert "a.csv, line 3: found x; expected y. Mend it." in str(caught.value) and "2 problems" in str(
+        caught.value
+    )
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert str(copy) == str(caught.value) and copy.problems == tuple(problems)
+    refuse_if("The input", [])
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_a_write_is_whole_or_not_at_all(tmp_path, kind):
+    target = tmp_path / "out"
+
+    def write(path: Path, content: str) -> None:
+        if kind == "folder":
+            path.mkdir()
+            path = path / "inner"
+        path.write_text(content)
+
+    def content() -> str:
+        return (target / "inner" if kind == "folder" else target).read_text()
+
+    with pytest.raises(RuntimeError), written_whole(target) as temporary:
+        write(temporary, "half")
+        raise RuntimeError
+    assert not target.exists() and list(tmp_path.iterdir()) == []
+    for text in ("first", "second"):
+        with written_whole(target) as temporary:
+            write(temporary, text)
+        assert content() == text and list(tmp_path.iterdir()) == [target]
+
+
+def test_an_unchanged_text_keeps_its_time(tmp_path):
+    path = tmp_path / "a" / "b.json"
+    assert write_text_if_changed(path, "x")
+    before = path.stat().st_mtime_ns
+    assert not write_text_if_changed(path, "x") and path.stat().st_mtime_ns == before
+    assert write_text_if_changed(path, "y") and path.read_text() == "y"
+
+
+def test_keys_follow_content_type_and_order():
+    array = np.arange(6)
+    same = {content_key(array, "a"), content_key(np.arange(6), "a"), content_key(array[::-1][::-1], "a")}
+    assert len(same) == 1
+    different = [
+        (array, "b"),
+        (array.reshape(2, 3), "a"),
+        (array.astype(float), "a"),
+        ("a", array),
+        (b"a",),
+        ("a",),
+    ]
+    assert len({content_key(*parts) for parts in different} | same) == 7
+    assert content_key({"b": 1, "a": 2}) == content_key({"a": 2, "b": 1})
+    with pytest.raises(TypeError):
+        content_key(object())
+
+
+def test_digests_are_sha256(tmp_path):
+    (tmp_path / "f").write_bytes(b"abc")
+    assert file_digest(tmp_path / "f").startswith("ba7816bf8f01cfea414140de5dae2223")
+
+
+def test_als_data_must_be_there(monkeypatch, tmp_path):
+    monkeypatch.delenv("ALS_DATA", raising=False)
+    assert data_folder() is None
+    monkeypatch.setenv("ALS_DATA", str(tmp_path / "none"))
+    with pytest.raises(FileNotFoundError, match="ALS_DATA"):
+        data_folder()
+
+
+@pytest.mark.parametrize(
+    "module", [m for m in MODULES if m.parent.name in FLOORS], ids=lambda m: f"{m.parent.name}.{m.stem}"
+)
+def test_a_module_imports_only_from_its_floor_and_below(module):
+    floor = FLOORS.index(module.parent.name)
+    used = [path.parent.name for path in modules_used(module) if path.parent.name in FLOORS]
+    assert all(FLOORS.index(name) <= floor for name in used), sorted(
+        {n for n in used if FLOORS.index(n) > floor}
+    )
+
+
+def test_modules_are_of_a_size_to_be_read():
+    long = {path.name: count for path in MODULES if (count := len(path.read_text().splitlines())) > 400}
+    assert long == {}
+
+
+def test_packages_export_nothing():
+    """A page's inputs are traced by imports; a package that imports its modules would make every one an input."""
+    for init in (repository() / "als_core").rglob("__init__.py"):
+        assert "import" not in init.read_text().split('"""', 2)[2], init

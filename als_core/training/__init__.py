@@ -1,0 +1,1 @@
+"""Training: recipes, the frozen-prefix cache, the fit loop and the store of runs."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from als_core.cohorts.check import About
 from als_core.cohorts.cohort import Cohort
 from als_core.cohorts.sources import fetch, local_folder, reachable, sources
-from als_core.cohorts.synthetic_tissue import TissueParameters, make_synthetic_tissue
+from als_core.cohorts.synthetic_tissue import TissueParameters, cohort_key, make_synthetic_tissue
 from als_core.refusal import Problem, RefusedInput
-from als_core.storage import content_key, file_digest, results_folder
+from als_core.storage import results_folder
 
 PUBLISHED = "xia2024"
 SYNTHETIC = "synthetic"
@@ -94,10 +94,7 @@ def _open_published(progress: bool) -> Cohort:
 
 
 def _open_synthetic(parameters: TissueParameters, seed: int, progress: bool) -> Cohort:
-    generator_code = Path(make_synthetic_tissue.__code__.co_filename)
-    stain_code = generator_code.parents[1] / "images" / "staining.py"
-    key = content_key(asdict(parameters), seed, file_digest(generator_code), file_digest(stain_code))
-    folder = results_folder() / "cohorts" / f"synthetic-tissue-{key}"
+    folder = results_folder() / "cohorts" / f"synthetic-tissue-{cohort_key(parameters, seed)}"
     if not folder.is_dir():
         make_synthetic_tissue(folder, parameters, seed=seed, progress=progress)
     about = About(title="Synthetic tissue", label_of="group")

@@ -1,0 +1,135 @@
+"""Intervals: exact and score intervals of a proportion, and the bootstrap over groups.
+
+Fields of one slide and slides of one donor are alike. An interval of a proportion takes samples as
+independent and is too narrow there, and its label says so; the bootstrap draws whole groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from scipy.stats import binomtest
+
+
+class Interval(NamedTuple):
+    """An interval with the name of what made it.
+
+    undefined: share of resamples in which the statistic was NaN; they are left out of the percentiles,
+    and whoever shows the interval shows this too.
+    """
+
+    low: float
+    high: float
+    method: str
+    undefined: float = 0.0
+
+
+def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> Interval:
+    """Exact interval of a proportion (Clopper and Pearson 1934). NaN for 0 trials."""
+    return _proportion(successes, trials, level, "exact", "Clopper-Pearson")
+
+
+def wilson(successes: int, trials: int, level: float = 0.95) -> Interval:
+    """Score interval of a proportion (Wilson 1927). NaN for 0 trials."""
+    return _proportion(successes, trials, level, "wilson", "Wilson")
+
+
+def _proportion(successes: int, trials: int, level: float, method: str, name: str) -> Interval:
+    label = f"{name} {100 * level:g} %, samples taken as independent"
+    if trials == 0:
+        return Interval(np.nan, np.nan, label)
+    ends = binomtest(int(successes), int(trials)).proportion_ci(level, method=method)
+    return Interval(float(ends.low), float(ends.high), label)
+
+
+def draw_groups(
+    groups: np.ndarray,
+    resamples: int,
+    generator: np.random.Generator,
+    strata: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw as many groups as there are, with replacement, `resamples` times.
+
+    groups: (n,) name of each sample's group. strata: (n,) label within which groups are drawn, one
+    label a group; None draws from all groups alike.
+    Returns each sample's group number, int64 (n,), and how often each group was drawn, int64
+    (resamples, n_groups). Raises ValueError for fewer than two groups, in a stratum too, and for a
+    group in two strata.
+    """
+    names, number = np.unique(groups, return_inverse=True)
+    stratum = np.zeros(len(names), dtype=np.int64)
+    if strata is not None:
+        labels, stratum_of_sample = np.unique(strata, return_inverse=True)
+        stratum[number] = stratum_of_sample
+        torn = np.unique(names[number[stratum[number] != stratum_of_sample]])
+        if len(torn):
+            raise ValueError(f"groups in more than one stratum: {', '.join(map(str, torn))}")
+    drawn = np.zeros((resamples, len(names)), dtype=np.int64)
+    for one in np.unique(stratum):
+        members = np.flatnonzero(stratum == one)
+        if len(members) < 2:
+            where = "" if strata is None else f" of stratum {labels[one]}"
+            raise ValueError(
+                f"only the group {names[members[0]]}{where}: no spread between groups to draw from"
+            )
+        drawn[:, members] = generator.multinomial(
+            len(members), np.full(len(members), 1 / len(members)), resamples
+        )
+    return number, drawn
+
+
+def bootstrap_over_groups(
+    contributions: np.ndarray,
+    groups: np.ndarray,
+    statistic: Callable[[np.ndarray], np.ndarray],
+    generator: np.random.Generator,
+    *,
+    strata: np.ndarray | None = None,
+    resamples: int = 2000,
+    level: float = 0.95,
+) -> Interval:
+    """Percentile interval of a statistic of sums over samples, whole groups resampled.
+
+    contributions: (n, ...) what each sample adds (`metrics.one_confusion_each` for any metric of a
+    confusion matrix). statistic: sums (resamples, ...) -> values (resamples,), such as
+    `metrics.accuracy`. strata: see `draw_groups`; give the labels to keep every class in every resample.
+    """
+    number, drawn = draw_groups(groups, resamples, generator, strata)
+    contributions = np.asarray(contributions)
+    totals = np.zeros((drawn.shape[1], *contributions.shape[1:]), dtype=contributions.dtype)
+    np.add.at(totals, number, contributions)
+    values = np.asarray(statistic(np.tensordot(drawn, totals, axes=1)), dtype=float)
+    return percentile_interval(values, level, f"bootstrap over {drawn.shape[1]} groups")
+
+
+def bootstrap_rows_over_groups(
+    statistic: Callable[[np.ndarray], float],
+    groups: np.ndarray,
+    generator: np.random.Generator,
+    *,
+    strata: np.ndarray | None = None,
+    resamples: int = 2000,
+    level: float = 0.95,
+) -> Interval:
+    """As `bootstrap_over_groups` for any statistic: it is called with the row numbers of each resample.
+
+    For what is no function of sums (an area under a curve, say); one call a resample, so it is slower.
+    """
+    number, drawn = draw_groups(groups, resamples, generator, strata)
+    values = np.array(
+        [statistic(np.repeat(np.arange(len(number)), times[number])) for times in drawn], dtype=float
+    )
+    return percentile_interval(values, level, f"bootstrap over {drawn.shape[1]} groups")
+
+
+def percentile_interval(values: np.ndarray, level: float, name: str) -> Interval:
+    """Central interval of resampled values; NaN ones are left out and their share is stated."""
+    defined = values[~np.isnan(values)]
+    label = f"{name}, {100 * level:g} % percentiles of {len(values)} resamples"
+    undefined = 1 - len(defined) / len(values)
+    if not len(defined):
+        return Interval(np.nan, np.nan, label, undefined)
+    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(low), float(high), label, undefined)

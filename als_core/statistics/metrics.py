@@ -1,0 +1,106 @@
+"""Confusion matrices and the classification metrics of Xia 2024 (appendix A.3), all from counts.
+
+Every metric takes confusion matrices with any leading axes, int (..., C, C), rows the true class and
+columns the predicted one, and gives one value a matrix. What is 0 / 0 is NaN: a class that does not
+occur has no sensitivity, and what is averaged over classes is then NaN too, never a mean of the rest.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, n_classes: int) -> np.ndarray:
+    """Counts of (true, predicted) class, int64 (n_classes, n_classes).
+
+    truth, predicted: class numbers in 0 .. n_classes - 1, (n,). Raises ValueError for any other number.
+    """
+    truth, predicted = np.asarray(truth), np.asarray(predicted)
+    if truth.shape != predicted.shape or truth.ndim != 1:
+        raise ValueError(
+            f"one true and one predicted class a sample: got shapes {truth.shape}, {predicted.shape}"
+        )
+    for name, classes in (("true", truth), ("predicted", predicted)):
+        if classes.size and not (classes.min() >= 0 and classes.max() < n_classes):
+            raise ValueError(
+                f"{name} classes reach from {classes.min()} to {classes.max()}, not 0 to {n_classes - 1}"
+            )
+    counts = np.bincount(truth * n_classes + predicted, minlength=n_classes**2)
+    return counts.reshape(n_classes, n_classes)
+
+
+def one_confusion_each(truth: np.ndarray, predicted: np.ndarray, n_classes: int) -> np.ndarray:
+    """Each sample's own confusion matrix, int64 (n, C, C), a single 1 in each: what a bootstrap adds up."""
+    each = np.zeros((len(truth), n_classes, n_classes), dtype=np.int64)
+    each[np.arange(len(truth)), truth, predicted] = 1
+    return each
+
+
+def accuracy_counts(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Correct samples and all samples, each (...)."""
+    return np.trace(confusion, axis1=-2, axis2=-1), confusion.sum((-2, -1))
+
+
+def sensitivity_counts(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of each class: samples found, and samples there are, each (..., C)."""
+    return np.diagonal(confusion, axis1=-2, axis2=-1), confusion.sum(-1)
+
+
+def specificity_counts(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of each class: samples of other classes not called it, and samples of other classes, each (..., C)."""
+    others = confusion.sum((-2, -1))[..., None] - confusion.sum(-1)
+    falsely = confusion.sum(-2) - np.diagonal(confusion, axis1=-2, axis2=-1)
+    return others - falsely, others
+
+
+def accuracy(confusion: np.ndarray) -> np.ndarray:
+    """Share of samples on the diagonal, 0 .. 1 (equation 4)."""
+    return _ratio(*accuracy_counts(confusion))
+
+
+def sensitivity(confusion: np.ndarray) -> np.ndarray:
+    """TP / (TP + FN) of each class against the rest, (..., C), 0 .. 1 (equation 6)."""
+    return _ratio(*sensitivity_counts(confusion))
+
+
+def specificity(confusion: np.ndarray) -> np.ndarray:
+    """TN / (TN + FP) of each class against the rest, (..., C), 0 .. 1 (equation 5)."""
+    return _ratio(*specificity_counts(confusion))
+
+
+def balanced_accuracy(confusion: np.ndarray) -> np.ndarray:
+    """Mean sensitivity over classes, 0 .. 1; NaN where a class does not occur."""
+    return sensitivity(confusion).mean(-1)
+
+
+def matthews(confusion: np.ndarray) -> np.ndarray:
+    """Multi-class Matthews correlation, -1 .. 1: R_K of Gorodkin (2004, doi 10.1016/j.compbiolchem.2004.09.006).
+
+    With two classes it is equation 3 of Xia 2024, which says no more about three. NaN where all
+    samples are of one class or all are called one class (scikit-learn says 0 there).
+    """
+    confusion = np.asarray(confusion, dtype=float)
+    n, correct = confusion.sum((-2, -1)), np.trace(confusion, axis1=-2, axis2=-1)
+    true, called = confusion.sum(-1), confusion.sum(-2)
+    covariance = correct * n - (true * called).sum(-1)
+    spread = (n**2 - (true**2).sum(-1)) * (n**2 - (called**2).sum(-1))
+    return _ratio(covariance, np.sqrt(spread))
+
+
+def mean_matthews_one_against_rest(confusion: np.ndarray) -> np.ndarray:
+    """Mean over classes of the two-class Matthews correlation of that class against the rest, -1 .. 1.
+
+    The code released with Xia 2024 (`run.py`) reports this, with 0 for a class where it is 0 / 0, and so
+    does this function: it is there for that comparison. `matthews` is the usual generalisation.
+    """
+    found, there = sensitivity_counts(confusion)
+    spared, others = specificity_counts(confusion)
+    missed, falsely = there - found, others - spared
+    product = (found + falsely) * 1.0 * there * others * (spared + missed)
+    numerator = found * 1.0 * spared - falsely * 1.0 * missed
+    return np.nan_to_num(_ratio(numerator, np.sqrt(product))).mean(-1)
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    part, whole = np.asarray(part, dtype=float), np.asarray(whole, dtype=float)
+    return np.divide(part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=whole > 0)

@@ -1,0 +1,195 @@
+"""The fit loop: one run of a recipe on CPU or GPU, on images or on a frozen prefix's output.
+
+An interrupted run goes on from the last state it saved and ends with the same bits on a CPU with the
+same number of threads: a state holds weights, optimiser, history and the weights kept so far, and all
+that is random in an epoch is drawn from generators made of the run's seed and the epoch's number.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.nn.modules.batchnorm import _BatchNorm
+from tqdm import tqdm
+
+from als_core.models.stages import first_live_stage, live_stages, train_mode
+from als_core.storage import written_whole
+from als_core.training.course import (
+    as_history,
+    drawing_from,
+    epoch_generator,
+    epoch_seed,
+    is_better,
+    refuse_divergence,
+    refuse_no_validation,
+    right_and_loss,
+)
+from als_core.training.prefix import Inputs
+from als_core.training.recipes import Recipe
+
+EVALUATION_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What training left: the history (columns `course.HISTORY`) and the epoch whose weights the network has."""
+
+    history: pd.DataFrame
+    chosen_epoch: int
+
+
+def fit(
+    recipe: Recipe,
+    network: nn.Module,
+    inputs: Inputs,
+    labels: Tensor,
+    train: Tensor,
+    validation: Tensor,
+    seed: int,
+    *,
+    state: Path | None = None,
+    save_every: int = 10,
+) -> Fitted:
+    """Train `network` in place and leave it in eval mode with the weights the checkpoint rule kept.
+
+    network: stages with what trains set (`models.stages.set_trainable`), on the device of `inputs`.
+    inputs: images, or what `stages[:first_run_stage(recipe, network)]` gives for them where that is
+    not 0. labels: int64 (N,), one a row of inputs. train, validation: rows. seed: for the order of
+    images, mirroring and dropout. state: a file of this run's own (named by its key), saved every
+    `save_every` epochs and gone on from where it is there; whoever has written the results removes it.
+    Raises `Diverged`, and ValueError where the recipe needs validation rows and there are none.
+    """
+    refuse_no_validation(recipe, len(validation))
+    device, labels = inputs.device, labels.to(inputs.device)
+    n_classes = int(labels.max()) + 1
+    part = network.stages[first_run_stage(recipe, network) :]
+    part.to(memory_format=_memory_format(network, device))
+    optimizer = torch.optim.Adam(
+        [each for each in network.parameters() if each.requires_grad],
+        lr=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+    )
+    schedule = recipe.plateau and torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer,
+        factor=recipe.plateau.factor,
+        patience=recipe.plateau.patience,
+        min_lr=recipe.plateau.minimum,
+    )
+    course: dict[str, Any] = {"history": [], "best": -np.inf, "chosen": 0, "kept": None}
+    if state is not None and state.exists():
+        saved = torch.load(state, map_location="cpu", weights_only=True)
+        part.load_state_dict(saved["part"])
+        optimizer.load_state_dict(saved["optimizer"])
+        if schedule:
+            schedule.load_state_dict(saved["schedule"])
+        course = saved["course"]
+
+    done = len(course["history"])
+    title = f"{recipe.name}, seed {seed}"
+    for epoch in tqdm(
+        range(done + 1, recipe.epochs + 1), title, recipe.epochs, unit="epoch", initial=done, disable=None
+    ):
+        rate = optimizer.param_groups[0]["lr"]
+        loss, accuracy = _train_epoch(recipe, network, part, inputs, labels, train, optimizer, seed, epoch)
+        refuse_divergence(recipe, seed, epoch, loss, n_classes)
+        network.eval()
+        scores = class_scores(recipe, network, inputs, validation)
+        validation_accuracy, validation_loss = right_and_loss(scores, labels[validation.to(device)])
+        if schedule:
+            schedule.step(validation_loss)
+        course["history"].append([epoch, loss, accuracy, validation_loss, validation_accuracy, rate])
+        if is_better(recipe, validation_accuracy, course["best"]):
+            course |= {"best": validation_accuracy, "chosen": epoch, "kept": deepcopy(part.state_dict())}
+        if state is not None and (epoch % save_every == 0 or epoch == recipe.epochs):
+            now = {"part": part.state_dict(), "optimizer": optimizer.state_dict(), "course": course}
+            with written_whole(state) as temporary:
+                torch.save(now | ({"schedule": schedule.state_dict()} if schedule else {}), temporary)
+    part.load_state_dict(course["kept"])
+    network.eval()
+    return Fitted(as_history(course["history"]), course["chosen"])
+
+
+def first_run_stage(recipe: Recipe, network: nn.Module) -> int:
+    """Index of the first stage that runs in each step; those before it are the cached frozen prefix.
+
+    The first live stage, or 0 where images are mirrored at random: a mirrored image has other maps.
+    """
+    return 0 if recipe.flip else first_live_stage(network)
+
+
+@torch.no_grad()
+def class_scores(recipe: Recipe, network: nn.Module, inputs: Inputs, rows: Tensor) -> Tensor:
+    """Scores (logits) of rows of `inputs`, (n, C) in the network's floating type, network in eval mode.
+
+    inputs: as in `fit`.
+    """
+    part = network.stages[first_run_stage(recipe, network) :]
+    layout = _memory_format(network, inputs.device)
+    scores = []
+    for batch in rows.split(EVALUATION_BATCH):
+        with _autocast(recipe, inputs.device):
+            scores.append(part(_laid_out(inputs.batch(batch), layout)).to(inputs.dtype))
+    return torch.cat(scores) if scores else torch.empty(0, 1, dtype=inputs.dtype, device=inputs.device)
+
+
+def _train_epoch(
+    recipe: Recipe,
+    network: nn.Module,
+    part: nn.Sequential,
+    inputs: Inputs,
+    labels: Tensor,
+    train: Tensor,
+    optimizer: torch.optim.Optimizer,
+    seed: int,
+    epoch: int,
+) -> tuple[float, float]:
+    """One pass over the training rows: mean loss and accuracy, each batch taken before its step."""
+    generator = epoch_generator(seed, epoch)
+    order = train[torch.randperm(len(train), generator=generator)]
+    mirrored = torch.rand(len(train), generator=generator) < 0.5
+    loss_sum = torch.zeros((), dtype=torch.float64, device=inputs.device)
+    right = torch.zeros((), dtype=torch.int64, device=inputs.device)
+    layout = _memory_format(network, inputs.device)
+    train_mode(network)
+    with drawing_from(epoch_seed(seed, epoch), inputs.device):
+        for rows, flips in zip(
+            order.split(recipe.batch_size), mirrored.split(recipe.batch_size), strict=True
+        ):
+            images = _laid_out(inputs.batch(rows, flips if recipe.flip else None), layout)
+            target = labels[rows.to(inputs.device)]
+            with _autocast(recipe, inputs.device):
+                scores = part(images)
+            loss = cross_entropy(scores.to(inputs.dtype), target)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            loss_sum += loss.detach() * len(rows)
+            right += (scores.argmax(1) == target).sum()
+    return loss_sum.item() / len(train), right.item() / len(train)
+
+
+def _autocast(recipe: Recipe, device: torch.device) -> torch.autocast:
+    return torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16")
+
+
+def _laid_out(batch: Tensor, layout: torch.memory_format) -> Tensor:
+    return batch.contiguous(memory_format=layout) if batch.ndim == 4 else batch
+
+
+def _memory_format(network: nn.Module, device: torch.device) -> torch.memory_format:
+    """Channels last is faster, but on a CPU its batch norm in training mode sums in plain fp32 (errors to 6e-3)."""
+    live = live_stages(network)
+    follows = any(
+        isinstance(layer, _BatchNorm)
+        for name in live
+        for layer in network.stages.get_submodule(name).modules()
+    )
+    return torch.contiguous_format if follows and device.type == "cpu" else torch.channels_last

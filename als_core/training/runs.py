@@ -1,0 +1,262 @@
+"""The store of runs, and the tables that come from it.
+
+A run is one recipe, one split, one seed, and everything it left behind, in a folder named by its key:
+
+    run.json             what went in (`RunIdentity`), and versions, device, times, the epoch kept
+    history.csv          one row an epoch, columns `course.HISTORY`
+    predictions.csv      one row a sample: path, part, label, then `score <class>`, softmax, 0 .. 1
+    weights.safetensors  every tensor that training changed; `frozen/<digest>.safetensors` beside the
+                         runs holds the others, once for all runs that share them
+
+The folder is whole or absent. A recorded run is the same folder without weights, kept with the
+project. Every number about a run is computed from its predictions.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from als_core.refusal import Problem, RefusedInput
+from als_core.statistics import metrics
+from als_core.statistics.intervals import clopper_pearson
+from als_core.storage import content_key, file_digest, written_whole
+from als_core.training.recipes import Recipe
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SCORE = "score "
+FROZEN = "frozen"
+
+
+@dataclass(frozen=True)
+class RunIdentity:
+    """What makes a run the run it is.
+
+    split: name and digest of its parts. cohort: name and digest. weights: name of what it started
+    from. code: digest of the source of the modules used (`code_version`).
+    """
+
+    recipe: Recipe
+    split: str
+    split_digest: str
+    seed: int
+    cohort: str
+    cohort_digest: str
+    weights: str
+    code: str
+
+    def as_data(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return vars(self) | {"recipe": self.recipe.as_data()}
+
+    @property
+    def key(self) -> str:
+        """16 hexadecimal digits: the run's folder name."""
+        return content_key(self.as_data())
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run on disk. about: run.json. recorded: kept with the project, not computed here."""
+
+    folder: Path
+    about: Mapping[str, Any]
+    recorded: bool = False
+
+    @property
+    def title(self) -> str:
+        """The recipe's name, variant and what was changed in it."""
+        return self.about["title"]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, sorted."""
+        return tuple(self.about["classes"])
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        """predictions.csv, with `predicted`, the class with the highest score (the first of equals)."""
+        table = pd.read_csv(self.folder / "predictions.csv", dtype={"path": str, "part": str, "label": str},
+                            keep_default_na=False)  # fmt: skip
+        scores = table[[SCORE + name for name in self.classes]].to_numpy(dtype=float)
+        return table.assign(predicted=np.array(self.classes, dtype=object)[scores.argmax(1)])
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """history.csv."""
+        return pd.read_csv(self.folder / "history.csv")
+
+    def weights(self) -> dict[str, Tensor]:
+        """State of the network with the weights that were kept. Raises RefusedInput for a recorded run."""
+        from safetensors.torch import load_file
+
+        if self.recorded:
+            remedy = "Train it here, without the recorded runs."
+            problem = Problem(str(self.folder), "a recorded run", "a run with weights", remedy)
+            raise RefusedInput(f"Weights of {self.title}", [problem])
+        frozen = self.folder.parent / FROZEN / f"{self.about['frozen_weights']}.safetensors"
+        return load_file(frozen) | load_file(self.folder / "weights.safetensors")
+
+    def confusion(self, part: str = "test") -> np.ndarray:
+        """Counts of (true, predicted) class over the samples of a part, int64 (C, C)."""
+        rows = self.predictions[self.predictions["part"] == part]
+        numbers = {name: number for number, name in enumerate(self.classes)}
+        truth, predicted = (rows[each].map(numbers).to_numpy(np.int64) for each in ("label", "predicted"))
+        return metrics.confusion_matrix(truth, predicted, len(self.classes))
+
+
+def code_version(modules: Iterable[str]) -> str:
+    """Digest of the source files of named modules (`als_core.training.fit`), whatever their order."""
+    names = sorted(set(modules))
+    return content_key({name: file_digest(importlib.util.find_spec(name).origin) for name in names})
+
+
+def write_run(
+    folder: Path,
+    identity: RunIdentity,
+    about: Mapping[str, Any],
+    history: pd.DataFrame,
+    predictions: pd.DataFrame,
+    weights: Mapping[str, Tensor],
+    frozen: Collection[str] = (),
+) -> Run:
+    """Write a run's folder under `folder`, whole.
+
+    predictions: columns path, part, label and `score <class>` in class order. Scores are written with
+    nine significant digits, which hold a float32 exactly. weights: state of the network; `frozen` names what training left as it was.
+    """
+    from safetensors.torch import save_file
+
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    left = {name: tensors.pop(name) for name in frozen}
+    digest = content_key(*(part for name in left for part in (name, left[name].numpy())))
+    shared = Path(folder) / FROZEN / f"{digest}.safetensors"
+    if not shared.exists():
+        with written_whole(shared) as temporary:
+            save_file(left, temporary)
+    classes = [name.removeprefix(SCORE) for name in predictions.columns if name.startswith(SCORE)]
+    everything = {
+        "key": identity.key, "title": identity.recipe.title, **identity.as_data(),
+        "classes": classes, "frozen_weights": digest, **about,
+    }  # fmt: skip
+    path = Path(folder) / identity.key
+    with written_whole(path) as temporary:
+        temporary.mkdir()
+        (temporary / "run.json").write_text(json.dumps(everything, indent=1) + "\n", encoding="utf-8")
+        for name, table in (("history", history), ("predictions", predictions)):
+            table.to_csv(temporary / f"{name}.csv", index=False, float_format="%.9g", lineterminator="\n")
+        save_file(tensors, temporary / "weights.safetensors")
+    return load_run(path)
+
+
+def load_run(path: Path, *, recorded: bool = False) -> Run:
+    """The run in a folder. Raises FileNotFoundError where there is none."""
+    about = json.loads((Path(path) / "run.json").read_text(encoding="utf-8"))
+    return Run(Path(path), about, recorded)
+
+
+def find_run(folder: Path, identity: RunIdentity) -> Run | None:
+    """The run with this identity under `folder`, if it is there."""
+    path = Path(folder) / identity.key
+    return load_run(path) if path.is_dir() else None
+
+
+def find_recorded(folder: Path, identity: RunIdentity) -> Run | None:
+    """The recorded run with this recipe, split, seed, cohort and weights, whatever code made it.
+
+    folder: searched at any depth for run.json. Raises RefusedInput where several match.
+    """
+    wanted = _without_code(identity.as_data())
+    found = [
+        run
+        for path in sorted(Path(folder).rglob("run.json"))
+        if _without_code((run := load_run(path.parent, recorded=True)).about) == wanted
+    ]
+    if len(found) > 1:
+        places = ", ".join(str(run.folder) for run in found)
+        problem = Problem(places, f"{len(found)} recorded runs of one identity", "one", "Keep one of them.")
+        raise RefusedInput(f"Recorded runs of {identity.recipe.title}, seed {identity.seed}", [problem])
+    return found[0] if found else None
+
+
+def record_run(run: Run, folder: Path) -> Path:
+    """Copy a run without its weights to `folder`/<key>, where `find_recorded` finds it; return that folder."""
+    path = Path(folder) / run.folder.name
+    with written_whole(path) as temporary:
+        shutil.copytree(run.folder, temporary, ignore=shutil.ignore_patterns("*.safetensors"))
+    return path
+
+
+def score_runs(runs: Sequence[Run], part: str = "test") -> pd.DataFrame:
+    """One row a run, from its predictions: counts, accuracy with its interval, and summary metrics.
+
+    Columns: title, name, variant, split, seed, weights, cohort, recorded, key, correct, n, accuracy, low, high
+    (Clopper-Pearson 95 %, samples taken as independent), matthews, matthews_one_against_rest,
+    balanced_accuracy. Undefined values are NaN (`statistics.metrics`).
+    """
+    rows = []
+    for run in runs:
+        confusion = run.confusion(part)
+        correct, n = (int(count) for count in metrics.accuracy_counts(confusion))
+        low, high, *_ = clopper_pearson(correct, n)
+        rows.append(
+            _names(run)
+            | {
+                "correct": correct,
+                "n": n,
+                "accuracy": float(metrics.accuracy(confusion)),
+                "low": low,
+                "high": high,
+                "matthews": float(metrics.matthews(confusion)),
+                "matthews_one_against_rest": float(metrics.mean_matthews_one_against_rest(confusion)),
+                "balanced_accuracy": float(metrics.balanced_accuracy(confusion)),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def score_classes(runs: Sequence[Run], part: str = "test") -> pd.DataFrame:
+    """One row a run, class and measure (sensitivity, specificity), from its predictions: k, n, value.
+
+    Columns: those that name the run as in `score_runs`, class, measure, k, n, value (k / n, NaN for 0 / 0).
+    """
+    rows = []
+    for run in runs:
+        confusion = run.confusion(part)
+        counts = {"sensitivity": metrics.sensitivity_counts, "specificity": metrics.specificity_counts}
+        for measure, count in counts.items():
+            for name, k, n in zip(run.classes, *count(confusion), strict=True):
+                value = k / n if n else np.nan
+                rows.append(
+                    _names(run)
+                    | {"class": name, "measure": measure, "k": int(k), "n": int(n), "value": value}
+                )
+    return pd.DataFrame(rows)
+
+
+def _names(run: Run) -> dict[str, Any]:
+    recipe = run.about["recipe"]
+    return {
+        "title": run.title,
+        "name": recipe["name"],
+        "variant": recipe["variant"],
+        **{field: run.about[field] for field in ("split", "seed", "weights", "cohort")},
+        "recorded": run.recorded,
+        "key": run.about["key"],
+    }
+
+
+def _without_code(about: Mapping[str, Any]) -> dict[str, Any]:
+    fields = ("split", "split_digest", "seed", "cohort_digest", "weights")
+    return {"recipe": Recipe.from_data(about["recipe"])} | {field: about[field] for field in fields}

@@ -5,9 +5,9 @@ import json
 import sys
 from pathlib import Path
 
-from als_core.pages.build import book_pages
-from als_core.pages.execute import notebook_source
-from als_core.pages.freshness import inputs_of, stamp
+from als_core.pages.contents import book_pages
+from als_core.pages.freshness import inputs_of, modules_used, stamp
+from als_core.pages.profile import profile_path
 from als_core.storage import content_key, file_digest
 
 PROFILE = config["profile"]
@@ -22,13 +22,25 @@ PROSE = sorted(
 
 # What a job is made from is a digest of contents among its params, and `als book` reruns by params alone: time
 # stamps lie after a checkout, a copy, or an edit made while a job was running.
-KEYS = {page: stamp(notebook_source(page), PROFILE, COHORT["digest"])["key"] for page in PAGES}
+KEYS = {page: stamp(page, PROFILE, COHORT["digest"])["key"] for page in PAGES}
 BOOK_FILES = [*PROSE, "_config.yml", "_toc.yml", "book/references.bib", "als_core/pages/build.py", "als_core/pages/ledger.py"]
+
+# Which trained networks a page shows; a page that is not here trains what it needs itself, or nothing.
+NETWORKS = ["basic_cnn", "resnet18", "densenet121", "resnet18_se", "resnet18_cbam", "miniset_densesenet"]
+RUNS = {f"xia2024/04_train/{network}": [network] for network in NETWORKS} | {
+    "xia2024/05_benchmark": NETWORKS,
+    "xia2024/06_grad_cam": ["miniset_densesenet"],
+}
+TRAINING_KEY = content_key(
+    COHORT["digest"],
+    {str(p): file_digest(p) for p in [*modules_used(Path("als_core/training/tissue_runs.py")), profile_path(PROFILE)]},
+)
 
 localrules: all, book
 
 wildcard_constraints:
     page="|".join(PAGES),
+    network="|".join(NETWORKS),
 
 
 rule all:
@@ -36,10 +48,30 @@ rule all:
         "results/book.built",
 
 
+rule train:
+    input:
+        state=STATE,
+    output:
+        touch(f"results/{PROFILE}/{SLUG}/runs/{{network}}.done"),
+    params:
+        python=sys.executable,
+        profile=PROFILE,
+        key=TRAINING_KEY,
+    log:
+        f"logs/{PROFILE}/{SLUG}/train/{{network}}.log",
+    resources:
+        mem_mb=4000,
+        runtime=600,
+    shell:
+        "{params.python} -m als_core train {wildcards.network} --profile {params.profile} --state {input.state}"
+        " 2> {log} || (tail -n 12 {log} >&2; exit 1)"
+
+
 rule page:
     input:
-        files=lambda wildcards: list(inputs_of(notebook_source(wildcards.page), PROFILE)),
+        files=lambda wildcards: list(inputs_of(wildcards.page, PROFILE)),
         state=STATE,
+        runs=lambda wildcards: expand(rules.train.output, network=RUNS.get(wildcards.page, [])),
     output:
         f"results/{PROFILE}/{SLUG}/pages/{{page}}/page.ipynb",
     params:

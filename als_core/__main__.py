@@ -101,13 +101,36 @@ def page(
 ) -> None:
     """Make one page (called by the graph)."""
     from als_core.pages.build import pages_folder
-    from als_core.pages.execute import execute, notebook_source, stamp_of
+    from als_core.pages.execute import execute, stamp_of
 
     cohort = json.loads(state.read_text(encoding="utf-8"))
     folder = pages_folder(profile, cohort["slug"]) / name
     typer.echo(f"{name}: running")
-    execute(notebook_source(name), folder, {"profile": profile, "cohort": cohort["cohort"]}, cohort["digest"])
+    execute(name, folder, {"profile": profile, "cohort": cohort["cohort"]}, cohort["digest"])
     typer.echo(f"{name}: made in {stamp_of(folder / 'page.ipynb')['seconds']:.0f} s")
+
+
+@app.command(hidden=True)
+def train(
+    network: str,
+    state: Annotated[Path, typer.Option()],
+    profile: ProfileOption = "quick",
+) -> None:
+    """Train all runs of one network of the tissue study (called by the graph)."""
+    from als_core.cohorts.choose import open_cohort
+    from als_core.cohorts.synthetic_tissue import TissueParameters
+    from als_core.pages.profile import load_profile
+    from als_core.training.amounts import TissueAmounts
+    from als_core.training.runs import score_runs
+    from als_core.training.tissue_runs import tissue_runs
+
+    settings = load_profile(profile)
+    name = json.loads(state.read_text(encoding="utf-8"))["cohort"]
+    cohort = open_cohort(name, settings.amounts("synthetic_tissue", TissueParameters), progress=False)
+    typer.echo(f"training {network}: running")
+    runs = tissue_runs(network, cohort, settings.amounts("tissue_training", TissueAmounts))
+    right = ", ".join(f"{row.right}/{row.samples}" for row in score_runs(runs).itertuples())
+    typer.echo(f"training {network}: {len(runs)} runs, right on the test part: {right}")
 
 
 @app.command(hidden=True)
@@ -126,7 +149,7 @@ def _settle_cohort(wanted: str, profile: str) -> dict[str, str]:
     from als_core.pages.profile import load_profile
 
     choice = choose(wanted)
-    cohort = open_cohort(choice.cohort, TissueParameters(**load_profile(profile).synthetic_tissue))
+    cohort = open_cohort(choice.cohort, load_profile(profile).amounts("synthetic_tissue", TissueParameters))
     typer.echo(describe(cohort, choice))
     for notice in cohort.notices:
         typer.echo(f"Note: {notice}")

@@ -9,8 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-import yaml
-
+from als_core.pages.contents import book_pages
 from als_core.pages.execute import FILES, PAGE
 from als_core.storage import repository, results_folder, write_text_if_changed
 
@@ -19,18 +18,6 @@ SITE = "_build/html"
 
 class BookFailed(RuntimeError):
     """Jupyter Book refused to build; the message holds its warnings and where its log is."""
-
-
-def book_pages() -> list[str]:
-    """Pages made from notebooks, in the order of the table of contents: `xia2024/01_cohort_and_quality`, ..."""
-    contents = yaml.safe_load((repository() / "_toc.yml").read_text(encoding="utf-8"))
-    files = [chapter["file"] for part in contents["parts"] for chapter in _flat(part["chapters"])]
-    pages = [file.removeprefix("book/") for file in files]
-    return [page for page in pages if (repository() / "notebooks" / page).with_suffix(".py").is_file()]
-
-
-def _flat(chapters: list[dict]) -> list[dict]:
-    return [entry for chapter in chapters for entry in (chapter, *_flat(chapter.get("sections", [])))]
 
 
 def pages_folder(profile: str, slug: str) -> Path:

@@ -9,6 +9,7 @@ import ast
 import json
 import shutil
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,12 @@ import jupytext
 import nbformat
 import papermill
 from papermill.exceptions import PapermillExecutionError
+from traitlets.config import Config
 
+from als_core.pages.contents import source_of
 from als_core.pages.freshness import stamp
 from als_core.pages.render import render
-from als_core.refusal import Problem, RefusedInput, refuse_if
+from als_core.refusal import Problem, refuse_if
 from als_core.storage import repository, written_whole
 
 PAGE = "page.ipynb"
@@ -31,34 +34,22 @@ class NotebookFailed(RuntimeError):
     """A cell of a notebook ended in an error; the message names notebook, cell and error."""
 
 
-def page_name(source: Path) -> str:
-    """`xia2024/01_cohort` for `notebooks/xia2024/01_cohort.py`."""
-    return source.resolve().relative_to(repository() / "notebooks").with_suffix("").as_posix()
-
-
-def notebook_source(page: str) -> Path:
-    """The text notebook of a page. Raises RefusedInput where there is none."""
-    source = (repository() / "notebooks" / page).with_suffix(".py")
-    if not source.is_file():
-        raise RefusedInput(
-            "The page", [Problem(page, "no notebook of that name", str(source), "Check the name.")]
-        )
-    return source
-
-
-def execute(source: Path, folder: Path, parameters: dict[str, Any], cohort_digest: str) -> None:
-    """Execute `source` with `parameters` and write the page to `folder`, whole or not at all.
+def execute(page: str, folder: Path, parameters: dict[str, Any], cohort_digest: str) -> None:
+    """Execute the notebook of `page` with `parameters` and write the page to `folder`, whole or not at all.
 
     The folder gets `page.ipynb` (rendered, stamped) and `files/`. A notebook that fails leaves its
     partly executed copy under logs/ and raises NotebookFailed. Unknown parameters are refused first.
     """
+    source, singling = source_of(page)
+    parameters = parameters | singling
     notebook = jupytext.read(source)
-    _check_parameters(source, notebook, parameters)
+    _check_parameters(page, notebook, parameters)
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    name = page_name(source)
-    made_from = stamp(source, parameters["profile"], cohort_digest)
+    made_from = stamp(page, parameters["profile"], cohort_digest)
     started = time.monotonic()
-    with written_whole(folder) as room:
+    # Kernels that start at the same moment can be given the same TCP ports; sockets in a folder of their own
+    # cannot be confused. The path must be short: a socket's name holds about a hundred characters.
+    with written_whole(folder) as room, tempfile.TemporaryDirectory(prefix="als-") as sockets:
         room.mkdir()
         executed_path = room / "executed.ipynb"
         raw_path = room / "raw.ipynb"
@@ -72,26 +63,27 @@ def execute(source: Path, folder: Path, parameters: dict[str, Any], cohort_diges
                 kernel_name="python3",
                 progress_bar=False,
                 log_output=False,
+                config=Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/k"}}),
             )
         except PapermillExecutionError as error:
-            kept = _keep_failed(executed_path, name)
-            text = f"{name}: cell {error.cell_index} ended in {error.ename}: {error.evalue}\nThe partly executed notebook is {kept}"
+            kept = _keep_failed(executed_path, page)
+            text = f"{page}: cell {error.cell_index} ended in {error.ename}: {error.evalue}\nThe partly executed notebook is {kept}"
             raise NotebookFailed(text) from error
-        page = render(nbformat.read(executed_path, as_version=4), Path(name).name)
-        page.notebook.metadata["als"] = {
+        rendered = render(nbformat.read(executed_path, as_version=4), Path(page).name)
+        rendered.notebook.metadata["als"] = {
             **made_from,
-            "page": name,
+            "page": page,
             "parameters": {key: _without_home(value) for key, value in parameters.items()},
-            "claims": page.claims,
+            "claims": rendered.claims,
             "seconds": round(time.monotonic() - started, 1),
             "python": sys.version.split()[0],
         }
         executed_path.unlink()
         raw_path.unlink()
         (room / FILES).mkdir()
-        for file_name, content in page.files.items():
+        for file_name, content in rendered.files.items():
             (room / FILES / file_name).write_bytes(content)
-        nbformat.write(page.notebook, room / PAGE)
+        nbformat.write(rendered.notebook, room / PAGE)
 
 
 def parameters_of(notebook: nbformat.NotebookNode) -> dict[str, Any]:
@@ -107,10 +99,10 @@ def parameters_of(notebook: nbformat.NotebookNode) -> dict[str, Any]:
     return defaults
 
 
-def _check_parameters(source: Path, notebook: nbformat.NotebookNode, parameters: dict[str, Any]) -> None:
+def _check_parameters(page: str, notebook: nbformat.NotebookNode, parameters: dict[str, Any]) -> None:
     known = parameters_of(notebook)
     refuse_if(
-        f"The run of {page_name(source)}",
+        f"The run of {page}",
         [
             Problem(name, "a parameter the notebook does not have", ", ".join(known), "Correct its name.")
             for name in parameters
@@ -119,8 +111,8 @@ def _check_parameters(source: Path, notebook: nbformat.NotebookNode, parameters:
     )
 
 
-def _keep_failed(executed: Path, name: str) -> Path:
-    kept = repository() / "logs" / f"{name.replace('/', '.')}.failed.ipynb"
+def _keep_failed(executed: Path, page: str) -> Path:
+    kept = repository() / "logs" / f"{page.replace('/', '.')}.failed.ipynb"
     kept.parent.mkdir(exist_ok=True)
     shutil.copyfile(executed, kept)
     return kept

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from als_core.pages.contents import source_of
 from als_core.pages.profile import profile_path
 from als_core.storage import content_key, file_digest, repository
 
@@ -33,9 +34,10 @@ def modules_used(source: Path) -> tuple[Path, ...]:
     return tuple(sorted(found))
 
 
-def inputs_of(source: Path, profile: str) -> dict[str, Path]:
-    """Every file a page of this notebook is made from, by its path in the repository (the cohort apart)."""
+def inputs_of(page: str, profile: str) -> dict[str, Path]:
+    """Every file a page is made from, by its path in the repository (the cohort apart)."""
     root = repository()
+    source, _ = source_of(page)
     files = [
         source,
         *modules_used(source),
@@ -46,15 +48,15 @@ def inputs_of(source: Path, profile: str) -> dict[str, Path]:
     return {file.resolve().relative_to(root).as_posix(): file for file in files}
 
 
-def stamp(source: Path, profile: str, cohort_digest: str) -> dict[str, Any]:
+def stamp(page: str, profile: str, cohort_digest: str) -> dict[str, Any]:
     """What a page is made from right now, as JSON-able digests."""
-    digests = {name: file_digest(path) for name, path in inputs_of(source, profile).items()}
+    digests = {name: file_digest(path) for name, path in inputs_of(page, profile).items()}
     return {
-        "source": source.resolve().relative_to(repository()).as_posix(),
+        "page": page,
         "profile": profile,
         "cohort_digest": cohort_digest,
         "inputs": digests,
-        "key": content_key(profile, cohort_digest, digests),
+        "key": content_key(page, profile, cohort_digest, digests),
     }
 
 
@@ -65,7 +67,7 @@ def changed_since(stamped: dict[str, Any], profile: str, cohort_digest: str) -> 
         changed.append(f"profile ({stamped['profile']}, the book's is {profile})")
     if stamped["cohort_digest"] != cohort_digest:
         changed.append("cohort")
-    now = stamp(repository() / stamped["source"], stamped["profile"], cohort_digest)["inputs"]
+    now = stamp(stamped["page"], stamped["profile"], cohort_digest)["inputs"]
     changed += [
         name
         for name in sorted(now.keys() | stamped["inputs"].keys())

@@ -8,7 +8,8 @@ from typing import Any
 
 from als_core.evidence.claims import count_verdicts, every_claim
 from als_core.pages.blocks import VERDICT_SIGNS
-from als_core.pages.build import book_pages, pages_folder
+from als_core.pages.build import pages_folder
+from als_core.pages.contents import book_pages
 from als_core.pages.execute import PAGE, stamp_of
 from als_core.storage import results_folder
 

@@ -40,7 +40,9 @@ class Page:
 
     def tissue_cohort(self, cohort: str) -> Cohort:
         """Open the tissue cohort of this page, and say at its top what it is."""
-        opened = open_cohort(cohort, TissueParameters(**self.profile.synthetic_tissue), progress=False)
+        opened = open_cohort(
+            cohort, self.profile.amounts("synthetic_tissue", TissueParameters), progress=False
+        )
         self.about_cohort(opened)
         return opened
 

@@ -2,27 +2,62 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pydantic
 import yaml
 
-from als_core.refusal import Problem, RefusedInput
+from als_core.refusal import Problem, RefusedInput, refuse_if
 from als_core.storage import repository
 
+Amounts = TypeVar("Amounts")
 
-class Profile(pydantic.BaseModel):
-    """Amounts of one profile; each study's section is read by its own pages.
 
-    sentence: what a page of this profile says of its amounts; empty for `paper`, which has nothing to excuse.
+@dataclass(frozen=True)
+class Profile:
+    """Amounts of one profile.
+
+    sentence: what a page of this profile says of its amounts; empty for `paper`, which has nothing to
+    excuse. sections: by name, the amounts of one study or generator, read by the pages that use them.
     """
-
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
     name: str
     sentence: str
-    synthetic_tissue: dict[str, Any]
+    sections: dict[str, dict[str, Any]]
+
+    def amounts(self, section: str, kind: type[Amounts]) -> Amounts:
+        """A section as its own dataclass; a section left out has its defaults.
+
+        Raises RefusedInput naming every key or value that does not fit.
+        """
+        given = self.sections.get(section, {})
+        known = [field.name for field in fields(kind)]
+        problems = [
+            ((name,), "an unknown key", f"one of {', '.join(known)}") for name in given if name not in known
+        ]
+        try:
+            amounts = pydantic.TypeAdapter(kind).validate_python(
+                {k: v for k, v in given.items() if k in known}
+            )
+        except pydantic.ValidationError as error:
+            problems += [
+                (found["loc"], found["msg"], f"amounts of {kind.__name__}") for found in error.errors()
+            ]
+        refuse_if(
+            f"The profile {self.name}",
+            (
+                Problem(
+                    f"profiles/{self.name}.yml, {'.'.join(map(str, (section, *place)))}",
+                    found,
+                    expected,
+                    "Correct it.",
+                )
+                for place, found, expected in problems
+            ),
+        )
+        return amounts
 
 
 def profile_path(name: str) -> Path:
@@ -31,25 +66,18 @@ def profile_path(name: str) -> Path:
 
 
 def load_profile(name: str) -> Profile:
-    """Read a profile. Raises RefusedInput where there is none of that name, or its keys are wrong."""
+    """Read a profile. Raises RefusedInput where there is none of that name, or it is no mapping of sections."""
     path = profile_path(name)
     if not path.is_file():
         known = ", ".join(sorted(entry.stem for entry in path.parent.glob("*.yml")))
-        raise RefusedInput(
-            "The profile", [Problem(name, "no such profile", f"one of {known}", "Choose one of them.")]
+        problem = Problem(name, "no such profile", f"one of {known}", "Choose one of them.")
+        raise RefusedInput("The profile", [problem])
+    content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    sentence = content.pop("sentence", "")
+    wrong = [key for key, value in content.items() if not isinstance(value, dict)]
+    if wrong:
+        problem = Problem(
+            f"profiles/{name}.yml", f"{', '.join(wrong)} with one value", "sections", "Indent it."
         )
-    try:
-        return Profile(name=name, **yaml.safe_load(path.read_text(encoding="utf-8")))
-    except pydantic.ValidationError as error:
-        raise RefusedInput(
-            f"The profile {name}",
-            [
-                Problem(
-                    f"profiles/{name}.yml, {'.'.join(map(str, e['loc']))}",
-                    e["msg"],
-                    "a known key",
-                    "Correct it.",
-                )
-                for e in error.errors()
-            ],
-        ) from error
+        raise RefusedInput("The profile", [problem])
+    return Profile(name, sentence, content)

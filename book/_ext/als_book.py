@@ -16,7 +16,7 @@ from pathlib import Path
 from sphinx.util import logging
 
 from als_core.figures.style import to_dark
-from als_core.pages.build import book_pages
+from als_core.pages.contents import book_pages
 from als_core.pages.execute import stamp_of
 from als_core.pages.freshness import changed_since
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from als_core.pages import contents, freshness
 from als_core.pages import execute as module
-from als_core.pages import freshness
 from als_core.pages.execute import NotebookFailed, execute, stamp_of
 from als_core.pages.freshness import changed_since, modules_used, stamp
 from als_core.refusal import RefusedInput
@@ -34,7 +34,7 @@ def checkout(tmp_path, monkeypatch):
     for name in ("profiles", "data/published"):
         shutil.copytree(repository() / name, root / name)
     shutil.copy(repository() / "requirements.txt", root)
-    for part in (module, freshness):
+    for part in (module, freshness, contents):
         monkeypatch.setattr(part, "repository", lambda: root)
     monkeypatch.setattr(freshness, "profile_path", lambda name: root / "profiles" / f"{name}.yml")
 
@@ -46,13 +46,14 @@ def checkout(tmp_path, monkeypatch):
     return write
 
 
+PAGE = "study/01_page"
 PARAMETERS = {"profile": "test", "cohort": "synthetic"}
 
 
 @pytest.mark.slow
 def test_a_page_is_executed_with_its_parameters_and_stamped(checkout, tmp_path):
     source = checkout("print(level + 1)")
-    execute(source, tmp_path / "page", PARAMETERS | {"level": 41}, "digest")
+    execute(PAGE, tmp_path / "page", PARAMETERS | {"level": 41}, "digest")
     page = json.loads((tmp_path / "page" / "page.ipynb").read_text())
     assert "42" in json.dumps(page["cells"])
     stamped = stamp_of(tmp_path / "page" / "page.ipynb")
@@ -67,28 +68,29 @@ def test_a_page_is_executed_with_its_parameters_and_stamped(checkout, tmp_path):
 def test_a_failing_notebook_leaves_no_page_and_keeps_its_copy(checkout, tmp_path):
     source = checkout("raise KeyError('gone')")
     with pytest.raises(NotebookFailed, match="study/01_page: cell 3 ended in KeyError"):
-        execute(source, tmp_path / "page", PARAMETERS, "digest")
+        execute(PAGE, tmp_path / "page", PARAMETERS, "digest")
     assert not (tmp_path / "page").exists()
     assert (source.parents[2] / "logs" / "study.01_page.failed.ipynb").is_file()
 
 
 def test_unknown_parameters_are_refused_all_at_once(checkout, tmp_path):
+    checkout("pass")
     with pytest.raises(RefusedInput) as caught:
-        execute(checkout("pass"), tmp_path / "page", PARAMETERS | {"levle": 1, "sed": 2}, "digest")
+        execute(PAGE, tmp_path / "page", PARAMETERS | {"levle": 1, "sed": 2}, "digest")
     assert [problem.where for problem in caught.value.problems] == ["levle", "sed"]
 
 
 def test_a_stamp_follows_contents_and_only_what_the_page_uses(checkout):
     source = checkout("import als_core.statistics.metrics")
-    before = stamp(source, "test", "digest")
+    before = stamp(PAGE, "test", "digest")
     own = {name for name in before["inputs"] if not name.startswith("data/published")}
     assert own == {"notebooks/study/01_page.py", "profiles/test.yml", "requirements.txt"}
     source.touch()
-    assert stamp(source, "test", "digest")["key"] == before["key"]
+    assert stamp(PAGE, "test", "digest")["key"] == before["key"]
     (source.parents[2] / "profiles" / "quick.yml").write_text("changed: true")
-    assert stamp(source, "test", "digest")["key"] == before["key"]
+    assert stamp(PAGE, "test", "digest")["key"] == before["key"]
     (source.parents[2] / "profiles" / "test.yml").write_text("changed: true")
-    assert stamp(source, "test", "digest")["key"] != before["key"]
+    assert stamp(PAGE, "test", "digest")["key"] != before["key"]
 
 
 def test_modules_are_followed_through_imports():
@@ -110,4 +112,15 @@ def test_parameters_must_be_plain(checkout, tmp_path, cell):
     source = checkout("pass")
     source.write_text(source.read_text().replace("level = 1", cell))
     with pytest.raises(ValueError):
-        execute(source, tmp_path / "page", PARAMETERS, "digest")
+        execute(PAGE, tmp_path / "page", PARAMETERS, "digest")
+
+
+def test_a_page_below_a_notebook_is_that_notebook_with_a_model(checkout):
+    source = checkout("pass")
+    assert contents.source_of("study/01_page/resnet18") == (source, {"model": "resnet18"})
+    assert (
+        stamp("study/01_page/resnet18", "test", "d")["key"]
+        != stamp("study/01_page/other", "test", "d")["key"]
+    )
+    with pytest.raises(RefusedInput, match="no notebook of that name"):
+        contents.source_of("study/02_none")

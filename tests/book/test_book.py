@@ -1,0 +1,129 @@
+"""The whole way from a checkout to a site, at the size of a test and with two of its pages."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from als_core.storage import repository
+
+pytestmark = pytest.mark.slow
+
+PAGES = ("xia2024/01_cohort_and_quality", "xia2024/02_augmentation")
+COPIED = ("als_core", "book", "data", "notebooks", "profiles", "Snakefile", "_config.yml", "requirements.txt")
+IGNORED = shutil.ignore_patterns(
+    "__pycache__", *(path.name for path in (repository() / "notebooks").iterdir())
+)
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory) -> Path:
+    """A copy of this checkout without anything made, and with two notebooks in its contents."""
+    root = tmp_path_factory.mktemp("checkout")
+    for name in COPIED:
+        source = repository() / name
+        ignore = IGNORED if name == "book" else shutil.ignore_patterns("__pycache__")
+        shutil.copytree(source, root / name, ignore=ignore) if source.is_dir() else shutil.copy(source, root)
+    contents = yaml.safe_load((repository() / "_toc.yml").read_text())
+    for part in contents["parts"]:
+        part["chapters"] = [
+            c
+            for c in part["chapters"]
+            if c["file"].count("/") == 1 or c["file"].removeprefix("book/") in PAGES
+        ]
+    contents["parts"] = [part for part in contents["parts"] if part["chapters"]]
+    (root / "_toc.yml").write_text(yaml.safe_dump(contents))
+    return root
+
+
+@pytest.fixture(scope="module")
+def als(checkout) -> Callable[..., subprocess.CompletedProcess]:
+    """Runs the command line in the copy; its own results, no real data."""
+    environment = {k: v for k, v in os.environ.items() if k not in ("ALS_DATA", "ALS_RESULTS")}
+    environment |= {"PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1"}
+
+    def run(*arguments: str) -> subprocess.CompletedProcess:
+        command = [sys.executable, "-m", "als_core", *arguments]
+        return subprocess.run(
+            command, cwd=checkout, env=environment, capture_output=True, text=True, check=False
+        )
+
+    return run
+
+
+def made(output: str) -> list[str]:
+    return sorted(line.split(":")[0] for line in output.splitlines() if ": made in" in line)
+
+
+def test_the_way_from_a_checkout_to_a_site_and_what_is_made_again(checkout, als):
+    book = ("book", "synthetic", "--profile", "test")
+    first = als(*book)
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert made(first.stdout) == sorted(PAGES) and "Cohort: synthetic-tissue" in first.stdout
+    site = checkout / "_build" / "html"
+    page = (site / "book" / f"{PAGES[0]}.html").read_text()
+    for words in ("Synthetic cohort", "not a target", "How this page was made", "als-dark"):
+        assert words in page
+    for page_file in site.rglob("*.html"):
+        assert "https://cdn" not in page_file.read_text() and "unpkg" not in page_file.read_text()
+
+    again = als(*book)
+    assert again.returncode == 0 and made(again.stdout) == [] and "Nothing to do" in again.stdout
+
+    (checkout / "als_core" / "cohorts" / "splits.py").touch()
+    assert "Nothing to do" in als(*book).stdout
+
+    notebook = checkout / "notebooks" / f"{PAGES[1]}.py"
+    sound = notebook.read_text()
+    notebook.write_text(sound + "\n# %%\n# edited\n")
+    edited = als(*book)
+    assert edited.returncode == 0 and made(edited.stdout) == [PAGES[1]], edited.stderr
+
+    notebook.write_text(sound + "\n# %%\nraise RuntimeError('on purpose')\n")
+    failed = als(*book)
+    assert failed.returncode == 1 and "RuntimeError: on purpose" in failed.stderr
+    assert "not made" in (site / "book" / f"{PAGES[1]}.html").read_text()
+    assert "How this page was made" in (site / "book" / f"{PAGES[0]}.html").read_text()
+
+    notebook.write_text(sound)
+    mended = als(*book)
+    assert mended.returncode == 0 and made(mended.stdout) == [PAGES[1]]
+
+
+def test_claims_are_told_as_json(checkout, als):
+    rows = json.loads(als("claims", "--json").stdout)
+    assert {
+        "id",
+        "paper",
+        "location",
+        "published",
+        "regenerated",
+        "verdict",
+        "page",
+        "cohort",
+        "profile",
+    } <= set(rows[0])
+    by_id = {row["id"]: row for row in rows}
+    row = by_id["xia2024.table2.original.size"]
+    assert (row["verdict"], row["page"], row["profile"]) == ("not a target", PAGES[0], "test")
+    assert by_id["turrisi2024.table2.sex.statistic"]["verdict"] != "reproduced"
+
+
+def test_a_bad_folder_ends_in_its_report_and_nothing_is_written(checkout, als, tmp_path):
+    (tmp_path / "manifest.csv").write_text("path,label\na.png,x\nb.png,=1\n")
+    before = sorted(checkout.rglob("*"))
+    done = als("book", str(tmp_path), "--profile", "test")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    for words in ("a.png, line 2", "b.png, line 3", "=1", "no such file"):
+        assert words in done.stderr
+    assert [path for path in sorted(checkout.rglob("*")) if "__pycache__" not in path.parts] == [
+        path for path in before if "__pycache__" not in path.parts
+    ]

@@ -27,17 +27,22 @@ SHORTEST_ALT = 30  # characters; less cannot say what a figure shows
 
 @dataclass(frozen=True)
 class Block:
-    """MyST text, the files it refers to (name to bytes), claim rows it records, and a live preview."""
+    """MyST text, the files it refers to (name to bytes), claim rows it records, and a live preview.
+
+    headline: what the landing page says of the page, where this block is it.
+    """
 
     myst: str
     files: Mapping[str, bytes] = field(default_factory=dict)
     claims: Sequence[Mapping[str, Any]] = ()
     preview: Mapping[str, Any] = field(default_factory=dict)
+    headline: str = ""
 
     def bundle(self) -> dict[str, Any]:
         """The block as a notebook output, by MIME type."""
         files = {name: base64.b64encode(content).decode() for name, content in self.files.items()}
-        return {**self.preview, MIME: {"myst": self.myst, "files": files, "claims": list(self.claims)}}
+        content = {"myst": self.myst, "files": files, "claims": list(self.claims), "headline": self.headline}
+        return {**self.preview, MIME: content}
 
 
 def figure_block(figure: Figure, name: str, caption: str, alt: str, data: pd.DataFrame) -> Block:
@@ -97,6 +102,17 @@ def note_block(title: str, text: str, kind: str = "note") -> Block:
 def text_block(text: str) -> Block:
     """A paragraph of MyST with numbers in it that were computed."""
     return Block(text, preview={"text/markdown": text})
+
+
+def headline_block(text: str) -> Block:
+    """The one thing to know, in a sentence or two of plain text: on top of its page, and on the landing page."""
+    myst = f"```{{container}} als-headline\n{text.strip()}\n```"
+    return Block(myst, preview={"text/markdown": f"**{text}**"}, headline=text.strip())
+
+
+def html_block(text: str, files: Mapping[str, bytes] | None = None) -> Block:
+    """HTML of our own making, for what MyST cannot say. The caller has escaped what came from data."""
+    return Block(_raw_html(text), files or {}, preview={"text/html": text})
 
 
 VERDICT_SIGNS = {

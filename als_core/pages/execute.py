@@ -75,6 +75,7 @@ def execute(page: str, folder: Path, parameters: dict[str, Any], cohort_digest: 
             "page": page,
             "parameters": {key: _without_home(value) for key, value in parameters.items()},
             "claims": rendered.claims,
+            "headline": rendered.headline,
             "seconds": round(time.monotonic() - started, 1),
             "python": sys.version.split()[0],
         }

@@ -6,20 +6,19 @@ import html
 import json
 from typing import Any
 
+import yaml
+
 from als_core.evidence.claims import count_verdicts, every_claim
 from als_core.pages.blocks import VERDICT_SIGNS
 from als_core.pages.build import pages_folder
 from als_core.pages.contents import book_pages
 from als_core.pages.execute import PAGE, stamp_of
-from als_core.storage import results_folder
+from als_core.storage import repository, results_folder
 
-PAPER_TITLES = {
-    "xia2024": "Xia 2024: tissue images, attention",
-    "miao2023": "Miao: super-resolution crops",
-    "turrisi2024": "Turrisi 2024: T1w MRI, ALS and mimics",
-    "panagiotaras": "Panagiotaras: Alzheimer MRI, heatmaps",
-    "wang2023": "Wang 2023: heatmaps and a reference map",
-}
+
+def papers() -> dict[str, dict[str, Any]]:
+    """The five papers as `data/papers.yml` introduces them, by key."""
+    return yaml.safe_load((repository() / "data" / "papers.yml").read_text(encoding="utf-8"))
 
 
 def book_claims() -> list[dict[str, Any]]:
@@ -43,7 +42,7 @@ def claims_page(rows: list[dict[str, Any]]) -> str:
         "# All claims\n\nEvery number the five papers print, and what became of it in this book. "
         "The rules are explained in [](how_to_read_a_verdict.md). `als claims --json` prints the same table.\n"
     ]
-    for paper, title in PAPER_TITLES.items():
+    for paper, about in papers().items():
         of_paper = [row for row in rows if row["paper"] == paper]
         body = "".join(_claim_line(row) for row in of_paper)
         head = "".join(
@@ -51,7 +50,7 @@ def claims_page(rows: list[dict[str, Any]]) -> str:
             for name in ("Claim", "In the paper", "Published", "Regenerated", "Verdict")
         )
         parts.append(
-            f"## {title}\n\n```{{raw}} html\n"
+            f"## {about['title']}: {about['about']}\n\n```{{raw}} html\n"
             f'<details class="als-claims"><summary>{len(of_paper)} claims</summary><div class="als-verdicts"><table>'
             f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></details>\n```\n"
         )
@@ -59,22 +58,43 @@ def claims_page(rows: list[dict[str, Any]]) -> str:
 
 
 def landing_table(rows: list[dict[str, Any]], line: str) -> str:
-    """What holds, one row a paper: counts of verdicts among the claims that are targets, as MyST."""
+    """One row a paper: a picture, what it says, what became of its numbers, and the one thing to know. As MyST."""
     counts = count_verdicts(rows)
-    shown = [name for name in VERDICT_SIGNS if name != "not a target"]
-    head = "".join(f'<th scope="col">{VERDICT_SIGNS[name]} {name}</th>' for name in shown)
-    body = "".join(
-        f'<tr><th scope="row">{html.escape(title)}</th>'
-        + "".join(f'<td class="als-number">{counts.loc[paper, name] or "–"}</td>' for name in shown)
-        + f'<td class="als-number">{counts.loc[paper, "total"]}</td></tr>'
-        for paper, title in PAPER_TITLES.items()
-    )
+    body = "".join(_paper_row(paper, about, counts.loc[paper]) for paper, about in papers().items())
+    names = ("Paper", "What it reports", "Its printed numbers here", "One thing to know")
+    head = "".join(f'<th scope="col">{name}</th>' for name in names)
     return (
         f"*{line}*\n\n```{{raw}} html\n"
-        '<div class="als-verdicts"><table><caption>Published numbers and what became of them in this book</caption>'
-        f'<thead><tr><th scope="col">Paper</th>{head}<th scope="col">targets</th></tr></thead>'
-        f"<tbody>{body}</tbody></table></div>\n```\n"
+        f'<div class="als-verdicts als-landing"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>\n```\n'
     )
+
+
+def _paper_row(paper: str, about: dict[str, Any], counts: Any) -> str:
+    page, figure = about["picture"]
+    made = repository() / "book" / page / f"{figure}.svg"
+    first = next((name for name in book_pages() if name.startswith(f"{paper}/")), None)
+    picture = (
+        f'<span class="als-thumbnail"><img alt="" src="../_images/{figure}.svg"></span>'
+        if made.is_file()
+        else ""
+    )
+    title = f"<strong>{html.escape(about['title'])}</strong><br>{html.escape(about['about'])}"
+    link = f'<a href="{first}.html">{title}{picture}</a>' if first else title
+    shown = [name for name in VERDICT_SIGNS if name != "not a target" and counts[name]]
+    verdicts = "<br>".join(
+        f'<span class="als-verdict als-verdict-{name.replace(" ", "-")}">{counts[name]} {VERDICT_SIGNS[name]} {name}</span>'
+        for name in shown
+    )
+    return (
+        f'<tr><th scope="row">{link}</th><td>{html.escape(about["says"])}</td>'
+        f"<td>{verdicts}<br>of {counts['total']} targets</td><td>{html.escape(_headline(paper))}</td></tr>"
+    )
+
+
+def _headline(paper: str) -> str:
+    """What the paper's own pages call the one thing to know; empty where none was made."""
+    files = [repository() / "book" / f"{page}.ipynb" for page in book_pages() if page.startswith(f"{paper}/")]
+    return " ".join(filter(None, (stamp_of(file).get("headline", "") for file in files if file.is_file())))
 
 
 def _claim_line(row: dict[str, Any]) -> str:

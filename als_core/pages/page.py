@@ -82,6 +82,14 @@ class Page:
         """A paragraph of MyST with computed numbers in it."""
         self._show(blocks.text_block(text))
 
+    def headline(self, text: str) -> None:
+        """The one thing to know from this page, in plain text; the landing page shows it too."""
+        self._show(blocks.headline_block(text))
+
+    def html(self, text: str) -> None:
+        """HTML of our own making (a table that can be filtered, say); what came from data is escaped already."""
+        self._show(blocks.html_block(text))
+
     def figure(self, figure: Figure, name: str, caption: str, alt: str, data: pd.DataFrame) -> None:
         """A numbered figure, its alternative text, and the data behind it to download."""
         self._show(blocks.figure_block(figure, name, f"{caption.strip()}{self._data_note()}", alt, data))

@@ -15,11 +15,12 @@ from als_core.pages.blocks import FILES, MIME
 
 @dataclass(frozen=True)
 class RenderedPage:
-    """A page as Jupyter Book reads it, the files it refers to, and the claims it recorded."""
+    """A page as Jupyter Book reads it, the files it refers to, the claims it recorded, and its headline."""
 
     notebook: nbformat.NotebookNode
     files: Mapping[str, bytes]
     claims: list[dict[str, Any]]
+    headline: str = ""
 
 
 def render(executed: nbformat.NotebookNode, folder: str) -> RenderedPage:
@@ -30,6 +31,7 @@ def render(executed: nbformat.NotebookNode, folder: str) -> RenderedPage:
     """
     files: dict[str, bytes] = {}
     claims: list[dict[str, Any]] = []
+    headlines: list[str] = []
     cells = []
     for cell in executed.cells:
         cell = _tidy(cell)
@@ -40,6 +42,7 @@ def render(executed: nbformat.NotebookNode, folder: str) -> RenderedPage:
         cells.append(cell)
         for place, block in enumerate(blocks):
             claims += block["claims"]
+            headlines += [block["headline"]] if block["headline"] else []
             for name, content in block["files"].items():
                 decoded = base64.b64decode(content)
                 if files.setdefault(name, decoded) != decoded:
@@ -51,7 +54,7 @@ def render(executed: nbformat.NotebookNode, folder: str) -> RenderedPage:
     notebook.metadata = {
         k: executed.metadata[k] for k in ("kernelspec", "language_info") if k in executed.metadata
     }
-    return RenderedPage(notebook, files, claims)
+    return RenderedPage(notebook, files, claims, " ".join(headlines))
 
 
 def _tidy(cell: nbformat.NotebookNode) -> nbformat.NotebookNode:

@@ -169,6 +169,10 @@ if data.groups is not None:
     )
     donors = samples["group"].nunique()
     slides = f", {samples['slide'].nunique()} slides" if "slide" in samples else ""
+    page.headline(
+        f"{len(data)} images come from {donors} donors{slides}; in the published kind of split, "
+        f"{also_trained:.0%} of the test images have a training image of the same donor."
+    )
     page.text(
         f"**{donors} donors{slides}.** Under the split by image, {len(across)} of the {donors} donors stand in more than one part, and "
         f"{also_trained:.0%} of the test images have a training image of the same donor. A network can then score by recognising a donor or "

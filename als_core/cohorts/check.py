@@ -72,24 +72,24 @@ def check_folder(folder: Path, manifest: Path | None = None, about: About | None
 
     manifest, about: used in place of the folder's own `manifest.csv` and `cohort.yml` where given.
     """
-    table = _read_manifest(folder, manifest or folder / MANIFEST)
-    about, problems = (about, []) if about else _read_about(folder)
-    problems += _check_cells(table)
+    table = read_manifest(folder, manifest or folder / MANIFEST)
+    about, problems = (about, []) if about else read_about(folder)
+    problems += check_cells(table)
     with ThreadPoolExecutor() as pool:
         images = list(pool.map(partial(_check_image, folder), enumerate(table["path"])))
     problems += [problem for image in images for problem in image.problems]
     problems += _check_sizes(table, images)
     if "sha256" in table:
         problems += _check_digests(table, images)
-    problems += _check_labels(table, about)
+    problems += check_labels(table, about)
     refuse_if(f"The cohort in {folder}", problems)
 
     twins = find_twins([image.digest for image in images], [image.mark for image in images])
     samples = table.assign(sha256=[image.digest for image in images])
-    return CheckedFolder(samples, images[0].size, twins, _notices(samples, twins), about.model_dump())
+    return CheckedFolder(samples, images[0].size, twins, notices_of(samples, twins), about.model_dump())
 
 
-def _read_manifest(folder: Path, manifest: Path) -> pd.DataFrame:
+def read_manifest(folder: Path, manifest: Path) -> pd.DataFrame:
     """The manifest as text cells, RangeIndex. What makes it unreadable is refused at once."""
     subject = f"The cohort in {folder}"
     shape = "a folder with manifest.csv (columns path,label and, where known, group) and the images it names"
@@ -121,7 +121,7 @@ def _read_manifest(folder: Path, manifest: Path) -> pd.DataFrame:
     return table
 
 
-def _read_about(folder: Path) -> tuple[About, list[Problem]]:
+def read_about(folder: Path) -> tuple[About, list[Problem]]:
     path = folder / "cohort.yml"
     if not path.is_file():
         return About(), []
@@ -142,7 +142,7 @@ def _read_about(folder: Path) -> tuple[About, list[Problem]]:
         return About(), [Problem(path.name, str(error).replace("\n", " "), "a YAML mapping", remedy)]
 
 
-def _check_cells(table: pd.DataFrame) -> list[Problem]:
+def check_cells(table: pd.DataFrame) -> list[Problem]:
     """Empty, unsafe and repeated cells. Row 0 of the table is line 2 of the file."""
     problems = []
     for column in ("path", "label", *(["group"] if "group" in table else [])):
@@ -265,7 +265,7 @@ def _check_digests(table: pd.DataFrame, images: list[_Image]) -> list[Problem]:
     ]
 
 
-def _check_labels(table: pd.DataFrame, about: About) -> list[Problem]:
+def check_labels(table: pd.DataFrame, about: About) -> list[Problem]:
     problems = []
     counts = table["label"].value_counts()
     if len(counts) < 2:
@@ -313,7 +313,7 @@ def _check_labels(table: pd.DataFrame, about: About) -> list[Problem]:
     return problems
 
 
-def _notices(samples: pd.DataFrame, twins: tuple[ImagePair, ...]) -> tuple[str, ...]:
+def notices_of(samples: pd.DataFrame, twins: tuple[ImagePair, ...]) -> tuple[str, ...]:
     notices = []
     for pair in twins:
         nature = "byte-identical" if pair.identical else "nearly identical"

@@ -1,0 +1,295 @@
+"""A cohort of brain volumes: a manifest of NIfTI files, checked wholly, then prepared and cached one by one.
+
+`manifest.csv`: `path,label` required, `group` (patient) wanted, and where known `visit, age, sex,
+field_strength, diagnosis, mask`. Nothing here holds more than a few volumes in memory at a time.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from functools import cached_property, lru_cache
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from tqdm import tqdm
+
+from als_core.cohorts import check
+from als_core.cohorts.cohort import Kind
+from als_core.cohorts.duplicates import ImagePair
+from als_core.images.volumes import (
+    FindBrain,
+    Preprocessing,
+    examine_volume,
+    mni_map,
+    preprocess,
+    read_label_image,
+    read_volume,
+    template_brain,
+)
+from als_core.refusal import Problem, refuse_if
+from als_core.storage import content_key, file_digest, results_folder, written_whole
+
+READERS = 4  # volumes read at a time while checking: a 1 mm head is 35 MB as float32
+
+# What a covariate's cell must be, where the manifest has the column: a test, and the words for it.
+COVARIATES: dict[str, tuple[Callable[[str], bool], str]] = {
+    "visit": (lambda cell: cell.isdigit(), "a whole number, 0 for the first"),
+    "age": (lambda cell: 0 <= float(cell) <= 120, "years, 0 to 120"),
+    "sex": (lambda cell: cell in ("M", "F"), "M or F"),
+    "field_strength": (lambda cell: 0 < float(cell) <= 12, "tesla"),
+}
+NUMBERS = {"visit": int, "age": float, "field_strength": float}
+
+
+@dataclass(frozen=True)
+class VolumeCohort:
+    """Checked volumes of one cohort, prepared when they are first asked for.
+
+    name, folder, kind, samples, twins, notices, about: as in `cohorts.cohort.Cohort`; twins are
+    byte-identical files only. settings, find_brain: how volumes are prepared (`images.volumes.preprocess`).
+    cache: folder of the prepared volumes, one `.npy` and one `.json` each, named by content.
+    """
+
+    name: str
+    folder: Path
+    kind: Kind
+    samples: pd.DataFrame
+    settings: Preprocessing
+    cache: Path
+    find_brain: FindBrain = template_brain
+    twins: tuple[ImagePair, ...] = ()
+    notices: tuple[str, ...] = ()
+    about: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path | str,
+        settings: Preprocessing,
+        *,
+        name: str | None = None,
+        kind: Kind = "own",
+        about: check.About | None = None,
+        find_brain: FindBrain = template_brain,
+        cache: Path | None = None,
+    ) -> VolumeCohort:
+        """Check a folder with `manifest.csv` and make it a cohort. Nothing is prepared yet.
+
+        Every file is read to its end, unless its prepared volume is in the cache: then it has passed before.
+        cache: by default `volumes` in the results folder. Raises RefusedInput with every problem found.
+        """
+        folder = Path(folder).resolve()
+        cache = Path(cache or results_folder() / "volumes")
+        table = check.read_manifest(folder, folder / check.MANIFEST)
+        about, problems = (about, []) if about else check.read_about(folder)
+        problems += check.check_cells(table)
+        problems += [problem for column in COVARIATES if column in table for problem in _cells(table, column)]
+
+        def examined(row: int) -> tuple[str, list[Problem]]:
+            return _examined(folder, table.iloc[row], row + 2, settings, find_brain, cache)
+
+        with ThreadPoolExecutor(READERS) as pool:
+            files = list(pool.map(examined, range(len(table))))
+        problems += [problem for _, found in files for problem in found]
+        problems += check.check_labels(table, about)
+        refuse_if(f"The cohort in {folder}", problems)
+
+        samples = table.assign(sha256=[digest for digest, _ in files])
+        for column, kind_of in NUMBERS.items():
+            if column in samples:
+                samples[column] = samples[column].map(kind_of)
+        twins = _byte_identical(samples)
+        return cls(
+            name=name or folder.name,
+            folder=folder,
+            kind=kind,
+            samples=samples,
+            settings=settings,
+            cache=cache,
+            find_brain=find_brain,
+            twins=twins,
+            notices=check.notices_of(samples, twins),
+            about=about.model_dump(),
+        )
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, sorted; a label's number is its place here."""
+        return tuple(sorted(self.samples["label"].unique()))
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """Class number of each sample, int64 (n,)."""
+        return self.samples["label"].map(self.classes.index).to_numpy(dtype=np.int64)
+
+    @cached_property
+    def groups(self) -> np.ndarray | None:
+        """Patient of each sample, or None where the manifest has none."""
+        return self.samples["group"].to_numpy(dtype=str) if "group" in self.samples else None
+
+    @cached_property
+    def digest(self) -> str:
+        """Key of what is in the cohort: the manifest, every file's bytes, and how volumes are prepared."""
+        table = self.samples.astype(str).to_dict(orient="list")
+        return content_key(table, asdict(self.settings), _named(self.find_brain))
+
+    @property
+    def grid(self) -> nibabel.Nifti1Image:
+        """The template on the grid all prepared volumes lie on; `grid.shape` is (X, Y, Z)."""
+        return mni_map("t1", self.settings.resolution)
+
+    def volume(self, number: int) -> np.ndarray:
+        """Sample `number`, prepared: float32 (X, Y, Z), mapped from the cache, read-only.
+
+        Prepared and cached first where it is not yet.
+        """
+        path = self._prepared(number)
+        if not path.exists():
+            self._prepare(number)
+        return np.load(path, mmap_mode="r")
+
+    def volumes(self, numbers: Sequence[int] | None = None) -> np.ndarray:
+        """Samples as float32 (n, X, Y, Z) in memory, in the order asked for (all by default)."""
+        wanted = range(len(self)) if numbers is None else numbers
+        stack = np.empty((len(wanted), *self.grid.shape), dtype=np.float32)
+        for place, number in enumerate(wanted):
+            stack[place] = self.volume(int(number))
+        return stack
+
+    def record(self, number: int) -> list[dict[str, Any]]:
+        """What was done to sample `number`, one entry a step (`images.volumes.Preprocessed.record`)."""
+        self.volume(number)
+        return json.loads(self._prepared(number).with_suffix(".json").read_text(encoding="utf-8"))
+
+    def effect(self, number: int) -> np.ndarray | None:
+        """The file in column `mask` (the true effect map of a synthetic scan), float32 on the scan's own grid."""
+        name = self.samples["mask"].iloc[number] if "mask" in self.samples else ""
+        return np.asarray(nibabel.load(self.folder / name).dataobj, dtype=np.float32) if name else None
+
+    def prepare(self, jobs: int = 1, progress: bool = True) -> None:
+        """Prepare every volume that is not in the cache, `jobs` at a time. Goes on where it was interrupted."""
+        missing = [number for number in range(len(self)) if not self._prepared(number).exists()]
+        work = Parallel(n_jobs=jobs, return_as="generator_unordered")(
+            delayed(self._prepare)(number) for number in missing
+        )
+        for _ in tqdm(
+            work, total=len(missing), desc=f"{self.name}: volumes", disable=not progress or not missing
+        ):
+            pass
+
+    def _prepared(self, number: int) -> Path:
+        return _prepared(self.cache, self.samples["sha256"].iloc[number], self.settings, self.find_brain)
+
+    def _prepare(self, number: int) -> None:
+        image = read_volume(self.folder / self.samples["path"].iloc[number])
+        prepared = preprocess(image, self.settings, self.find_brain)
+        path = self._prepared(number)
+        # the record first: where the volume is, its record is
+        with written_whole(path.with_suffix(".json")) as temporary:
+            temporary.write_text(json.dumps(prepared.record, indent=1), encoding="utf-8")
+        with written_whole(path) as temporary:
+            np.save(temporary, np.asarray(prepared.image.dataobj, dtype=np.float32))
+
+
+def _examined(
+    folder: Path, sample: pd.Series, line: int, settings: Preprocessing, find_brain: FindBrain, cache: Path
+) -> tuple[str, list[Problem]]:
+    """A row's file digest, and everything wrong with its volume and its mask."""
+    problems, digest = _placement(folder, sample["path"], line), ""
+    if problems or not sample["path"].strip():
+        return digest, problems
+    path = folder / sample["path"]
+    if path.is_file():
+        digest = file_digest(path)
+    if not digest or not _prepared(cache, digest, settings, find_brain).exists():
+        problems += examine_volume(path, sample["path"], line)[1]
+    mask = sample.get("mask", "")
+    if mask and not problems:
+        problems += _placement(folder, mask, line) or _mask_problems(folder / mask, path, mask, line)
+    return digest, problems
+
+
+def _mask_problems(mask: Path, volume: Path, where: str, line: int) -> list[Problem]:
+    """A mask must lie on its volume's grid. It may be empty: a scan without an effect has such a map."""
+    if not mask.is_file():
+        return [
+            Problem(where, "no such file", "a NIfTI file", "Correct the path, or leave the cell empty.", line)
+        ]
+    try:
+        image, like = nibabel.load(mask), nibabel.load(volume)
+    except (nibabel.filebasedimages.ImageFileError, OSError) as error:
+        return [Problem(where, f"a damaged file ({error})", "a NIfTI file", "Export it again.", line)]
+    if image.shape != like.shape or not np.allclose(image.affine, like.affine, atol=1e-3):
+        return [
+            Problem(
+                where,
+                "another grid than its volume's",
+                f"{like.shape} and the same affine",
+                "Resample it (nilearn.image.resample_to_img, interpolation='nearest').",
+                line,
+            )
+        ]
+    return []
+
+
+def _placement(folder: Path, name: str, line: int) -> list[Problem]:
+    inside = (folder / name).resolve().is_relative_to(folder) and not Path(name).is_absolute()
+    remedy = "Move the file into the folder."
+    return (
+        [] if inside else [Problem(name, "a path that leaves the folder", "a path inside it", remedy, line)]
+    )
+
+
+def _cells(table: pd.DataFrame, column: str) -> Iterator[Problem]:
+    fits, words = COVARIATES[column]
+    for row, cell in enumerate(table[column]):
+        try:
+            right = fits(cell)
+        except ValueError:
+            right = False
+        if not right:
+            where = f"{check.MANIFEST}, column `{column}`"
+            yield Problem(where, repr(cell), words, "Correct it, or drop the column.", row + 2)
+
+
+def _byte_identical(samples: pd.DataFrame) -> tuple[ImagePair, ...]:
+    alike = samples.groupby("sha256").indices.values()
+    return tuple(
+        sorted(
+            (ImagePair(int(a), int(b), True) for rows in alike for a, b in combinations(rows, 2)),
+            key=lambda pair: (pair.first, pair.second),
+        )
+    )
+
+
+def _named(function: Callable) -> str:
+    return f"{function.__module__}.{function.__qualname__}"
+
+
+def _prepared(cache: Path, digest: str, settings: Preprocessing, find_brain: FindBrain) -> Path:
+    """Where a file's prepared volume is: by its bytes, the settings, and the code that reads them."""
+    return cache / f"{content_key(digest, asdict(settings), _named(find_brain), _code(find_brain))}.npy"
+
+
+@lru_cache(maxsize=8)
+def _code(find_brain: FindBrain) -> str:
+    sources = [Path(sys.modules[function.__module__].__file__) for function in (preprocess, find_brain)]
+    sources.append(sources[0].with_name("registration.py"))
+    return content_key([file_digest(source) for source in sources])
+
+
+def check_atlas(path: Path | str, cohort: VolumeCohort) -> np.ndarray:
+    """A label image for a cohort's prepared volumes, int32 (X, Y, Z). Raises RefusedInput for another grid."""
+    return read_label_image(path, cohort.grid)

@@ -1,0 +1,240 @@
+"""A table of features, one row a subject: loading, checking, and synthetic ones with a chosen effect.
+
+The file: CSV with `subject,label`, where known `age` (years) and `sex` (F or M), and one numeric column a
+feature. Two labels, one of them the positive class. Turrisi 2024: 548 ALS and 106 mimics, 107 or 256 features.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from als_core.refusal import Problem, refuse_if
+
+OUTER_FOLDS = INNER_FOLDS = 3
+NEIGHBOURS = 5  # of SMOTE (Turrisi 2024, section 2.4)
+NOT_FEATURES = ("subject", "label", "age", "sex")
+
+
+@dataclass(frozen=True)
+class GroupMargins:
+    """What a paper prints about one group: counts, and the age's mean, standard deviation and range in years."""
+
+    label: str
+    female: int
+    male: int
+    age_mean: float
+    age_sd: float
+    age_least: float
+    age_most: float
+    diagnoses: tuple[tuple[str, int], ...]
+
+    @property
+    def size(self) -> int:
+        return self.female + self.male
+
+
+# Turrisi 2024, sections 2.1 and 3.1.1
+MARGINS = (
+    GroupMargins("ALS", 230, 318, 64, 12, 20, 95, (("ALS", 548),)),
+    GroupMargins(
+        "mimicking",
+        34,
+        72,
+        60,
+        15,
+        17,
+        85,
+        (
+            ("cervical spondylotic myelopathy", 62),
+            ("myasthenia gravis", 28),
+            ("monomelic amyotrophy (Hirayama)", 10),
+            ("peripheral motor neuropathy", 6),
+        ),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """Checked features of one representation.
+
+    features: float64 (n, F), indexed by subject, columns named. positive: bool (n,), the class of interest.
+    demographics: `age` in years and `sex` (F or M) of the same subjects, or None where the file has neither.
+    """
+
+    features: pd.DataFrame
+    positive: np.ndarray
+    demographics: pd.DataFrame | None = None
+
+
+def load_feature_table(file: Path | str, positive_label: str = "ALS") -> FeatureTable:
+    """Read a CSV as described above. Raises RefusedInput with every problem found."""
+    file = Path(file)
+    table = pd.read_csv(file, dtype={"subject": str, "label": str, "sex": str})
+    refuse_if(file.name, _column_problems(table, positive_label))
+    features = table.drop(columns=[name for name in NOT_FEATURES if name in table])
+    features = features.apply(pd.to_numeric, errors="coerce").set_axis(pd.Index(table["subject"]))
+    positive = (table["label"] == positive_label).to_numpy()
+    refuse_if(file.name, [*_row_problems(table), *feature_problems(features, positive)])
+    known = table.set_index("subject")[["age", "sex"]] if {"age", "sex"} <= set(table) else None
+    return FeatureTable(features.astype(np.float64), positive, known)
+
+
+def feature_problems(
+    features: pd.DataFrame, positive: np.ndarray, neighbours: int = NEIGHBOURS
+) -> list[Problem]:
+    """What keeps a table from nested cross-validation with SMOTE; empty where nothing does.
+
+    features: (n, F). positive: bool (n,). neighbours: SMOTE's k: an inner training part needs one more member
+    of each class than that.
+    """
+    problems = []
+    values = features.to_numpy(np.float64)
+    for name, column in zip(features.columns, values.T, strict=True):
+        missing = np.flatnonzero(~np.isfinite(column))
+        if len(missing):
+            found = f"{len(missing)} cells without a finite number"
+            remedy = "Find out why it could not be computed; leave out the subject or the feature."
+            row = int(missing[0]) + 2
+            problems.append(Problem(f"column {name}", found, "a number in every row", remedy, row))
+        elif len(column) and np.ptp(column) == 0:
+            remedy = "Leave the column out: it tells nobody apart, and scaling would divide by 0."
+            problems.append(
+                Problem(f"column {name}", f"{column[0]:g} in every row", "values that differ", remedy)
+            )
+    least = least_class_size(neighbours)
+    for name, members in (("positive", int(np.sum(positive))), ("other", int(np.sum(~positive)))):
+        if members < OUTER_FOLDS:
+            found, expected = f"{members} subjects", f"at least one for each of {OUTER_FOLDS} folds"
+            problems.append(Problem(f"{name} class", found, expected, f"Bring {least} subjects or more."))
+        elif members < least:
+            inner = _left_after(_left_after(members, OUTER_FOLDS), INNER_FOLDS)
+            found = f"{members} subjects, {inner} of them in an inner training part"
+            expected = f"more than the {neighbours} neighbours of SMOTE there, so {least} subjects"
+            remedy = (
+                f"Bring more subjects, or set neighbours to {inner - 1}."
+                if inner > 1
+                else "Bring more subjects."
+            )
+            problems.append(Problem(f"{name} class", found, expected, remedy))
+    return problems
+
+
+def least_class_size(neighbours: int = NEIGHBOURS) -> int:
+    """The smallest class whose every inner training part has more members than SMOTE has neighbours."""
+    size = neighbours + 1
+    while _left_after(_left_after(size, OUTER_FOLDS), INNER_FOLDS) <= neighbours:
+        size += 1
+    return size
+
+
+def synthetic_demographics(
+    rng: np.random.Generator, size: int | None = None, margins: tuple[GroupMargins, ...] = MARGINS
+) -> pd.DataFrame:
+    """Subjects with the published margins: columns subject, label, diagnosis, sex, age (years, float64).
+
+    Counts are met exactly at the published size (size=None) and by largest remainder at another; ages are
+    drawn from a beta distribution over the printed range with the printed mean and standard deviation.
+    """
+    sizes = _allot([group.size for group in margins], size)
+    parts = []
+    for group, members in zip(margins, sizes, strict=True):
+        span = group.age_most - group.age_least
+        mean, spread = (group.age_mean - group.age_least) / span, group.age_sd / span
+        weight = mean * (1 - mean) / spread**2 - 1
+        females, males = _allot([group.female, group.male], members)
+        names, counts = zip(*group.diagnoses, strict=True)
+        part = pd.DataFrame(
+            {
+                "label": group.label,
+                "diagnosis": rng.permutation(np.repeat(names, _allot(counts, members))),
+                "sex": rng.permutation(["F"] * females + ["M"] * males),
+                "age": group.age_least + span * rng.beta(mean * weight, (1 - mean) * weight, members),
+            }
+        )
+        parts.append(part)
+    table = pd.concat(parts, ignore_index=True)
+    table.insert(0, "subject", [f"S{number:04d}" for number in range(1, len(table) + 1)])
+    return table
+
+
+def synthetic_feature_table(
+    rng: np.random.Generator,
+    demographics: pd.DataFrame,
+    columns: int = 107,
+    effect: float = 0.0,
+    age_effect: float = 0.0,
+    positive_label: str = "ALS",
+) -> FeatureTable:
+    """Correlated features of the subjects in `demographics`, with a disease and an age effect of our choosing.
+
+    Twelve hidden factors are mixed into `columns` features, to which as much noise is added again. `effect`:
+    distance between the two class means in standard deviations of a factor, spread over three of them; 0: the
+    label has no part in the features. `age_effect`: correlation of another factor with age, -1 to 1.
+    """
+    positive = (demographics["label"] == positive_label).to_numpy()
+    age = (demographics["age"] - demographics["age"].mean()).to_numpy() / demographics["age"].std()
+    factors = rng.standard_normal((len(demographics), 12))
+    factors[:, :3] += effect / math.sqrt(3) * positive[:, None]
+    factors[:, 3] = age_effect * age + math.sqrt(1 - age_effect**2) * factors[:, 3]
+    mixing = rng.standard_normal((12, columns)) / math.sqrt(12)
+    values = factors @ mixing + rng.standard_normal((len(demographics), columns))
+    subjects = pd.Index(demographics["subject"], name="subject")
+    features = pd.DataFrame(values, subjects, [f"feature_{number:03d}" for number in range(columns)])
+    return FeatureTable(features, positive, demographics.set_index("subject")[["age", "sex"]])
+
+
+def demographic_features(demographics: pd.DataFrame) -> pd.DataFrame:
+    """Age in years and sex as 0 (M) or 1 (F), float64 (n, 2): what is known without an image."""
+    return pd.DataFrame({"age": demographics["age"], "female": demographics["sex"] == "F"}).astype(np.float64)
+
+
+def _column_problems(table: pd.DataFrame, positive_label: str) -> Iterator[Problem]:
+    for name in ("subject", "label"):
+        if name not in table:
+            expected = "columns subject, label, then features"
+            yield Problem(f"column {name}", "no such column", expected, "Add it, or correct its name.")
+    if not set(table.columns) - set(NOT_FEATURES):
+        yield Problem("header", "no feature column", "one numeric column a feature", "Add the features.")
+    if len({"age", "sex"} & set(table)) == 1:
+        yield Problem("header", "one of age and sex", "both or neither", "Add the other, for the baseline.")
+    if "label" in table:
+        labels = sorted(table["label"].astype(str).unique())
+        if len(labels) != 2 or positive_label not in labels:
+            expected = f"two labels, one of them {positive_label}"
+            remedy = "Leave out or merge what is more; name your positive class with positive_label."
+            yield Problem("column label", ", ".join(labels[:6]) or "nothing", expected, remedy)
+
+
+def _row_problems(table: pd.DataFrame) -> Iterator[Problem]:
+    for row, name in table["subject"][table["subject"].duplicated()].items():
+        remedy = "Keep one row a subject: two would fall into different folds."
+        yield Problem("column subject", f"{name} again", "each subject once", remedy, row + 2)
+    if "age" in table:
+        age = pd.to_numeric(table["age"], errors="coerce")
+        for row in np.flatnonzero(~age.between(0, 120)):
+            found = f"{table['age'].iloc[row]}"
+            yield Problem("column age", found, "years from 0 to 120", "Correct it or leave it out.", row + 2)
+        for row in np.flatnonzero(~table["sex"].isin(["F", "M"])):
+            found = f"{table['sex'].iloc[row]}"
+            yield Problem("column sex", found, "F or M", "Correct it, or leave the subject out.", row + 2)
+
+
+def _left_after(members: int, folds: int) -> int:
+    """Members of a class in the smallest training part of a stratified cross-validation."""
+    return members - math.ceil(members / folds)
+
+
+def _allot(counts: tuple[int, ...] | list[int], size: int | None) -> list[int]:
+    """Whole numbers in the ratio of `counts` that add up to `size`, the largest remainders rounded up."""
+    shares = np.array(counts) * (1.0 if size is None else size / sum(counts))
+    whole = np.floor(shares + 1e-9).astype(int)
+    left = round(shares.sum()) - whole.sum()
+    whole[np.argsort(whole - shares, kind="stable")[:left]] += 1
+    return whole.tolist()

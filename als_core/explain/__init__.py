@@ -1,0 +1,1 @@
+"""Heatmaps of what a network looked at, and the trial that tells good ones from pretty ones."""

@@ -1,0 +1,101 @@
+"""Grad-CAM and guided Grad-CAM, for images and volumes.
+
+Selvaraju et al. 2017 (arXiv 1610.02391), equations 1 and 2. The contract of all methods is in
+`als_core.explain.contract`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from als_core.explain.contract import (
+    check_call,
+    differentiable,
+    find_layer,
+    gradient_of,
+    target_scores,
+    to_heatmap,
+)
+from als_core.explain.gradients import guided_gradient
+from als_core.explain.interception import captured_output
+from als_core.refusal import Problem, RefusedInput
+
+Upsampling = Literal["linear", "nearest"]
+
+
+def layer_map(model: nn.Module, images: Tensor, targets: Tensor, layer: nn.Module | str) -> Tensor:
+    """Sum over the layer's channels of activation x mean gradient, (N, *layer's spatial), signed.
+
+    Raises RefusedInput when the layer is not run exactly once, or its output is no (N, K, *spatial)
+    tensor, or is empty.
+    """
+    module = find_layer(model, layer)
+    with differentiable(images) as leaf:
+        with captured_output(module) as outputs:
+            scores = target_scores(model, leaf, targets)
+        shapes = [tuple(output.shape) if isinstance(output, Tensor) else type(output) for output in outputs]
+        spatial = leaf.ndim - 2
+        if len(outputs) != 1 or not isinstance(outputs[0], Tensor) or outputs[0].ndim != leaf.ndim:
+            found = f"{len(outputs)} outputs {shapes}"
+            expected = f"one output (N, channels, {spatial} spatial axes)"
+            raise RefusedInput(
+                "Grad-CAM", [Problem("layer", found, expected, "Choose a convolutional layer.")]
+            )
+        if not outputs[0].numel():
+            raise RefusedInput(
+                "Grad-CAM",
+                [Problem("layer", f"an empty output {shapes[0]}", "some voxels", "Choose an earlier layer.")],
+            )
+        gradient = gradient_of(scores, outputs[0])
+    weights = gradient.flatten(2).mean(2)
+    return torch.einsum("nk,nk...->n...", weights, outputs[0].detach())
+
+
+def _upsampled(maps: Tensor, size: torch.Size, upsampling: Upsampling) -> Tensor:
+    linear = {2: "bilinear", 3: "trilinear"}[len(size)]
+    mode = {"linear": linear, "nearest": "nearest"}[upsampling]
+    return F.interpolate(maps[:, None], size=size, mode=mode)
+
+
+def grad_cam(
+    model: nn.Module,
+    images: Tensor,
+    target: int | Tensor,
+    *,
+    layer: nn.Module | str,
+    rectify: bool = True,
+    upsampling: Upsampling = "linear",
+) -> Tensor:
+    """Where the channels of `layer` that raise the score are active, brought to the images' size.
+
+    Score units, >= 0; with `rectify=False` signed. `layer`: a module of the model, or its dotted name.
+    A map that is zero everywhere says that nothing at that layer speaks for the target: it is returned
+    as it is, and `contract.blank` finds it.
+    """
+    targets = check_call(model, images, target)
+    maps = layer_map(model, images, targets, layer)
+    maps = maps.clamp(min=0) if rectify else maps
+    return to_heatmap(_upsampled(maps, images.shape[2:], upsampling))
+
+
+def guided_grad_cam(
+    model: nn.Module,
+    images: Tensor,
+    target: int | Tensor,
+    *,
+    layer: nn.Module | str,
+    upsampling: Upsampling = "linear",
+) -> Tensor:
+    """Guided backpropagation times Grad-CAM, summed over channels, signed.
+
+    The unit is that of the product and means nothing by itself. Zero everywhere where Grad-CAM is (see
+    `grad_cam`). Raises RefusedInput for a model without ReLU and for an empty or unusable layer.
+    """
+    targets = check_call(model, images, target)
+    maps = layer_map(model, images, targets, layer).clamp(min=0)
+    guided = guided_gradient(model, images, targets)
+    return to_heatmap(guided * _upsampled(maps, images.shape[2:], upsampling))

@@ -5,11 +5,12 @@ The contract of all methods is in `als_core.explain.contract`.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import torch
-from captum.attr import IntegratedGradients
 from torch import Tensor, nn
+from tqdm import TqdmWarning
 
 from als_core.explain.contract import check_call, differentiable, gradient_of, target_scores, to_heatmap
 from als_core.explain.interception import GuidedReLUs, refuse_opaque
@@ -86,6 +87,11 @@ def integrate_gradients(
     `baseline`: the image without evidence, a number or a tensor that broadcasts to one image (C, *spatial).
     `steps`: gradients per image. `batch`: images per forward pass, which moves no value.
     """
+    with warnings.catch_warnings():
+        # Captum imports a progress bar that is not used here; in a notebook without widgets that warns
+        warnings.simplefilter("ignore", TqdmWarning)
+        from captum.attr import IntegratedGradients
+
     targets = check_call(model, images, target)
     problems = [
         Problem(name, str(value), "at least 1", "Raise it.")

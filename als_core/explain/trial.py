@@ -68,7 +68,7 @@ def try_methods(
     noise = untrained(model, images, generator)
     scored = {"within": within, "absolute": absolute}
     tables = []
-    for method, explainer in tqdm(explainers.items(), desc="heatmaps on trial"):
+    for method, explainer in tqdm(explainers.items(), desc="heatmaps on trial", disable=None):
         heatmaps = explainer(model, images, targets).double().cpu().numpy()
         maps = {
             "method": [heatmaps],
@@ -107,7 +107,7 @@ def check_methods(
             "limit": check.limit,
             "passed": check.passed,
         }
-        for method, explainer in tqdm(explainers.items(), desc="sanity checks")
+        for method, explainer in tqdm(explainers.items(), desc="sanity checks", disable=None)
         for check in judge(explainer, model, images, target, generator=generator, **settings)
     ]
     return pd.DataFrame(rows)

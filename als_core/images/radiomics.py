@@ -250,7 +250,7 @@ def radiomic_table(
     work = Parallel(n_jobs=jobs, return_as="generator")(
         delayed(_measured_once)(load, position, folder, settings) for position in range(len(subjects))
     )
-    rows = list(tqdm(work, total=len(subjects), desc="radiomic features", unit="subject"))
+    rows = list(tqdm(work, total=len(subjects), desc="radiomic features", unit="subject", disable=None))
     return pd.DataFrame(rows, index=pd.Index(subjects, name="subject"), columns=NAMES)
 
 
@@ -359,6 +359,8 @@ def _diameter(points: np.ndarray) -> float:
     from scipy.spatial import ConvexHull
     from scipy.spatial.distance import pdist
 
+    if len(points) == 1:
+        return 0.0
     spread = points[:, np.ptp(points, axis=0) > 0]
     if spread.shape[1] > 1 and len(spread) > 100:
         spread = spread[ConvexHull(spread).vertices]

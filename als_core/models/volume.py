@@ -18,7 +18,6 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
-import pooch
 import requests
 import torch
 from scipy.ndimage import zoom
@@ -28,7 +27,7 @@ from als_core.cohorts.sources import cache_folder
 from als_core.models.stages import seeded
 from als_core.models.weights import Backbone, LoadedWeights, load_weights
 from als_core.refusal import Problem, RefusedInput, refuse_if
-from als_core.storage import data_folder
+from als_core.storage import data_folder, file_digest
 
 PANAGIOTARAS_MAPS = (8, 16, 32, 64)
 PANAGIOTARAS_POOLS: Mapping[str, tuple[int, ...]] = {
@@ -206,7 +205,7 @@ def turrisi_weights_file(url: str = TURRISI_WEIGHTS_URL, sha256: str = TURRISI_W
     data = data_folder()
     local = data / LOCAL_WEIGHTS if data else None
     if local and local.is_file():
-        if pooch.file_hash(str(local)) != sha256:
+        if file_digest(local) != sha256:
             problem = Problem(
                 LOCAL_WEIGHTS,
                 "other bytes than the released weights",
@@ -215,6 +214,8 @@ def turrisi_weights_file(url: str = TURRISI_WEIGHTS_URL, sha256: str = TURRISI_W
             )
             raise RefusedInput("The weights of Turrisi et al. 2023", [problem])
         return local
+    import pooch  # not above: its import warns, in notebooks, of a progress bar that is not used there
+
     downloader = pooch.HTTPDownloader(timeout=30)
     try:
         return Path(

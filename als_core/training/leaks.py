@@ -156,7 +156,7 @@ def replay(
         work = Parallel(return_as="generator", batch_size=1)(
             delayed(_replayed)(*task, seed + task[0], neighbours) for task in tasks
         )
-        rows = list(tqdm(work, total=len(tasks), desc="leaks", unit="run"))
+        rows = list(tqdm(work, total=len(tasks), desc="leaks", unit="run", disable=None))
     return pd.DataFrame(rows)
 
 

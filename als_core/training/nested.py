@@ -118,7 +118,7 @@ def study(
             delayed(protocol)(representations[name].to_numpy(np.float64), positive, method, seed, neighbours)
             for method, name in pairs
         )
-        outcomes = list(tqdm(work, total=len(pairs), desc="classifiers", unit="configuration"))
+        outcomes = list(tqdm(work, total=len(pairs), desc="classifiers", unit="configuration", disable=None))
     return together(
         named(outcome, name, method.name) for outcome, (method, name) in zip(outcomes, pairs, strict=True)
     )

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-from tqdm import tqdm
+from filelock import FileLock
 
 
 @contextmanager
 def made_once(path: Path) -> Iterator[None]:
-    """Hold the lock of what is made at `path`; wait, and say so on stderr, where another process has it.
+    """Hold the lock of what is made at `path`; wait where another process has it.
 
     Whoever gets it looks first whether the thing is there by now. A killed process holds no lock.
     """
     lock = FileLock(path.parent / ".locks" / f"{path.name}.lock")
     Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        tqdm.write(f"another process is making {path}; waiting for it", file=sys.stderr)
-        lock.acquire()
+    lock.acquire()
     try:
         remove_orphans(path)
         yield

@@ -1,0 +1,205 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# (audit-heatmaps)=
+# # Heatmaps on trial
+#
+# A heatmap always shows something. Whether it shows what the network has learnt can be asked only where the answer is known.
+# Every method of this book is tried here on synthetic tissue and on synthetic brains, beside two controls that must fail.
+
+# %% tags=["parameters"]
+profile = "test"
+cohort = "synthetic"  # brains and tissue are always synthetic here, as only there the truth is known
+seed = 0
+
+# %%
+import numpy as np
+import pandas as pd
+import torch
+
+from als_core.explain import leaderboard
+from als_core.explain.heatmap_subjects import (
+    HeatmapAmounts,
+    brain_cohort,
+    brain_folds,
+    edges,
+    random_map,
+    tissue_cohort,
+    tissue_subjects,
+)
+from als_core.explain.methods import METHODS
+from als_core.figures import heatmap_trial as figures
+from als_core.pages.page import Page
+
+page = Page("audit/heatmaps_on_trial", profile)
+amounts = page.profile.amounts("heatmaps", HeatmapAmounts)
+brains, tissue = brain_cohort(amounts), tissue_cohort(amounts, seed)
+page.about_cohort(brains)
+
+# %%
+tried = {
+    "Brains": next(iter(brain_folds(amounts, seed))).subjects.some(amounts.tried),
+    "Tissue": tissue_subjects(amounts, seed),
+}
+titles = {
+    name: title
+    for name, title in leaderboard.titles().items()
+    if name in METHODS or name in leaderboard.CONTROLS
+}
+overlap, checks, standing, marks = {}, {}, {}, {}
+for name, subjects in tried.items():
+    overlap[name], checks[name] = leaderboard.trial(
+        subjects, seed, draws=amounts.draws, nulls=amounts.nulls, checked=amounts.checked
+    )
+    standing[name] = leaderboard.standings(overlap[name], np.random.default_rng(seed), amounts.resamples)
+    marks[name] = leaderboard.marks(standing[name], checks[name])
+
+
+# %%
+def board(name):
+    subjects = tried[name]
+    controls = {"edges": edges, "random": random_map(torch.Generator().manual_seed(seed))}
+    heat = leaderboard.first_maps(subjects, subjects.explainers() | controls)
+    image, truth = subjects.images[0].cpu().numpy(), subjects.truths[0]
+    if name == "Brains":
+        at = int(np.median(np.argwhere(truth)[:, 1]))
+        heat = {method: one[:, at].T[::-1] for method, one in heat.items()}
+        image, truth = image[0, :, at].T[::-1], truth[:, at].T[::-1]
+    else:
+        low, high = image.min((1, 2), keepdims=True), image.max((1, 2), keepdims=True)
+        image = ((image - low) / (high - low)).transpose(1, 2, 0)
+    own = standing[name]
+    kept = marks[name].loc[:, (marks[name] != "-").any()]
+    return figures.Board(
+        name, image, truth, heat, kept, own[own["score"] == leaderboard.SCORE].set_index("method")["mean"]
+    )
+
+
+boards = [board(name) for name in tried]
+sound = {
+    name: [method for method in METHODS if method in table.index and (table.loc[method] != "fail").all()]
+    for name, table in marks.items()
+}
+everywhere = [titles[method] for method in METHODS if all(method in sound[name] for name in tried)]
+page.figure(
+    figures.trial_grid(boards, titles, list(leaderboard.CONTROLS)),
+    "audit-heatmap-grid",
+    "Each method on one image, its mean overlap with the truth (Dice area, share of the best possible) and its marks. *Beats*: the lower end of a 95 % bootstrap interval over subjects of the lead over that null is above zero. "
+    "*Needs what was learnt*: the map changes when every parameter is replaced by noise. *Marks what counts*: the score falls faster when the hottest places are covered than for random maps as smooth. The two controls in italics never look at the network.",
+    "Table of ten methods and two controls by rows, for brains and for tissue: a small heatmap, an overlap, and ticks or crosses for each check. "
+    + " ".join(
+        f"{name}: passing all, {', '.join(titles[method] for method in sound[name]) or 'none'}."
+        for name in tried
+    ),
+    pd.concat([marks[name].assign(modality=name).reset_index() for name in tried], ignore_index=True),
+)
+
+# %%
+for name, subjects in tried.items():
+    page.text(
+        f"**{name}.** The network names {subjects.accuracy:.0%} of {subjects.tested} held-out images correctly (commonest label {subjects.largest:.0%}). "
+        f"{len(subjects.images)} images of {len(set(subjects.groups))} {'patients' if name == 'Brains' else 'donors'} are tried; the truth covers "
+        f"{np.mean([truth.mean() if subjects.within is None else truth[subjects.within].mean() for truth in subjects.truths]):.0%} of {'the image' if subjects.within is None else 'the brain'} on average."
+    )
+
+# %% [markdown]
+# ## Why one number is not enough
+#
+# A high overlap does not make a map an explanation: a filter that finds edges meets a lesion that has edges. It has never seen the
+# network, and the checks say so. And a map can depend on what was learnt and still point elsewhere.
+
+
+# %%
+def said(name):
+    own = standing[name][standing[name]["score"] == leaderboard.SCORE].set_index("method")["mean"]
+    leader, control = own.drop(list(leaderboard.CONTROLS)).idxmax(), own["edges"]
+    failing = [
+        titles[method]
+        for method in METHODS
+        if method in own and any(marks[name].loc[method, null] == "fail" for null in leaderboard.NULLS)
+    ]
+    return (
+        f"**{name}.** The best overlap of a method is {own[leader]:.2f} ({titles[leader]}); an edge filter has {control:.2f}. "
+        + (
+            f"At one of their nulls: {', '.join(failing)}. "
+            if failing
+            else "Every method beats all its nulls. "
+        )
+        + f"Passing everything: {', '.join(titles[method] for method in sound[name]) or 'none'}."
+    )
+
+
+for name in tried:
+    page.text(said(name))
+
+# %% [markdown]
+# ## The leaderboard
+
+# %%
+parts = []
+for name in tried:
+    own = standing[name][standing[name]["score"] == leaderboard.SCORE].sort_values("mean", ascending=False)
+    measured = checks[name].pivot(index="method", columns="check", values="value")
+    auc = standing[name][standing[name]["score"] == "voxel_auc"].set_index("method")["mean"]
+    for row in own.to_dict("records"):
+        method = row["method"]
+        parts.append(
+            {
+                "On": name,
+                "Method": titles[method],
+                "Overlap": f"{row['mean']:.2f} ({row['low']:.2f} to {row['high']:.2f})",
+            }
+            | {
+                f"Null: {null}": f"{row[null]:.2f}" if null in row and not pd.isna(row[null]) else "–"
+                for null in leaderboard.NULLS
+            }
+            | {
+                "AUC": f"{auc[method]:.2f}",
+                "Likeness to untrained": f"{measured.loc[method, 'depends on parameters']:.2f}",
+                "Random maps as faithful": f"{measured.loc[method, 'faithful']:.2f}",
+            }
+            | {
+                "Fails": ", ".join(check for check, mark in marks[name].loc[method].items() if mark == "fail")
+                or "nothing"
+            }
+        )
+page.table(
+    pd.DataFrame(parts),
+    "audit-heatmap-leaderboard",
+    "Every method on both modalities, by overlap (Dice area with its 95 % interval over subjects), with its nulls and what the sanity checks measured. "
+    "Limits, set before looking: likeness (Spearman correlation) 0.5, share of random maps as faithful 0.1.",
+)
+
+# %% [markdown]
+# ## How to read a method's line
+#
+# - *Same smoothness*: a random map with the power spectrum of the method's own. *Atlas only*: random values by brain area. *Untrained*: the same method on a network of noise.
+# - Occlusion is coarse by design: its overlap is limited by the size of its patch, and Grad-CAM's by the grid of the layer it reads: the third block of both networks, as the brain network's fourth leaves hardly a place to tell apart.
+# - Slopes (sensitivity, guided methods) count by their absolute value; methods that share out the score by their positive part.
+# - LRP reads the score of the class alone. Where that score is small, its positive heat is small too, although the network is sure.
+
+# %%
+control = standing["Tissue"].set_index(["score", "method"])["mean"][leaderboard.SCORE, "edges"]
+page.headline(
+    f"{len(everywhere)} of {len(METHODS)} heatmap methods pass every check on both brains and tissue{': ' * bool(everywhere)}{', '.join(everywhere)}. "
+    f"An edge filter that never saw the network meets the lesions of tissue with an overlap of {control:.2f} of 1, and the checks catch it."
+)
+page.made_of(
+    second_cohort=f"{tissue.name}: {len(tissue)} images, digest {tissue.digest}",
+    amounts=amounts,
+    split=f"brains: first of {amounts.folds} folds by patient; tissue: by donor; seed {seed}",
+)
+page.provenance()

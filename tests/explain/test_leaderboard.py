@@ -1,0 +1,63 @@
+"""The leaderboard's arithmetic: intervals of leads, ranks and marks, on tables whose answer is known."""
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from als_core.explain import leaderboard
+from als_core.explain.heatmap_subjects import edges, fixed, random_map
+from als_core.explain.sanity import judge
+
+VALUES = {"good": (0.8, 0.9, 0.7, 0.8), "poor": (0.3, 0.2, 0.4, 0.3)}
+NULL = (0.3, 0.31, 0.29, 0.3)
+
+
+def table() -> pd.DataFrame:
+    rows = []
+    for method, values in VALUES.items():
+        for subject, (own, null) in enumerate(zip(values, NULL, strict=True)):
+            shared = {"subject": f"s{subject}", "method": method, "score": "dice_area"}
+            rows += [shared | {"map": "method", "value": own}, shared | {"map": "untrained", "value": null}]
+    return pd.DataFrame(rows)
+
+
+def test_what_lies_above_its_null_is_told_from_what_lies_at_it():
+    found = leaderboard.standings(table(), np.random.default_rng(0), 500).set_index("method")
+    assert found.loc["good", "above untrained"] and not found.loc["poor", "above untrained"]
+    assert found.loc["good", "mean"] == np.mean(VALUES["good"])
+    assert found.loc["good", "low"] < 0.8 < found.loc["good", "high"]
+
+
+def test_ranks_follow_the_values_and_every_row_sums_to_one():
+    shares = leaderboard.rank_shares(table(), ["poor", "good"], np.random.default_rng(0), 200)
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    assert shares.loc["good", 1] == 1 and shares.loc["poor", 2] == 1
+
+
+def test_the_lead_is_the_mean_of_paired_differences():
+    mean, low, high = leaderboard.lead(table(), "good", "poor", np.random.default_rng(0), 500)
+    assert np.isclose(mean, 0.5) and 0 < low <= mean <= high
+
+
+def test_a_check_that_does_not_apply_is_no_pass_and_no_failure():
+    standing = leaderboard.standings(table(), np.random.default_rng(0), 100)
+    checks = pd.DataFrame(
+        [{"method": m, "check": c, "passed": m == "good"} for m in VALUES for c in leaderboard.CHECKS]
+    )
+    found = leaderboard.marks(standing, checks)
+    assert (found["atlas only"] == "-").all()
+    assert found.loc["good", "untrained"] == "pass" and found.loc["poor", "untrained"] == "fail"
+    assert (found.loc["poor", list(leaderboard.CHECKS)] == "fail").all()
+
+
+def test_controls_that_never_look_at_the_network_fail():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 14 * 14, 2)).eval()
+    images, target = torch.randn(3, 1, 16, 16), torch.tensor([0, 1, 0])
+    noise = random_map(torch.Generator().manual_seed(0))
+    expected = {"edges": ("depends on parameters", edges), "random": ("repeatable", noise)}
+    expected["one map"] = ("depends on parameters", fixed(np.random.default_rng(0).random((16, 16))))
+    for check, explain in expected.values():
+        found = judge(explain, model, images, target, generator=torch.Generator().manual_seed(1), draws=1, nulls=1)  # fmt: skip
+        assert check in [one.name for one in found if not one.passed]

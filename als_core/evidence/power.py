@@ -52,10 +52,10 @@ def accuracy_interval(
     (0.759, 0.958)
     >>> interval = accuracy_interval(34 / 38, donors=15, images_per_donor=38 / 15, correlation=0.5)
     >>> round(interval.low, 3), round(interval.high, 3)
-    (0.701, 0.968)
+    (0.701, 0.969)
     """
     n = effective_size(donors, images_per_donor, correlation)
-    z = stats.norm.ppf((1 + level) / 2)
+    z = float(stats.norm.ppf((1 + level) / 2))
     centre = (accuracy + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * math.sqrt(accuracy * (1 - accuracy) / n + z**2 / (4 * n**2))
     name = f"Wilson {100 * level:g} % at {n:.1f} effective images"
@@ -121,10 +121,12 @@ def donors_to_tell_apart(
     Connor (1987, doi 10.2307/2531961), two-sided, times the design effect.
 
     >>> donors_to_tell_apart(1 / 38, discordant=5 / 38)
-    1488
+    1489
     """
     if not 0 < difference <= discordant <= 1:
-        raise ValueError(f"difference {difference}, discordant {discordant}: 0 < difference <= discordant <= 1")
+        raise ValueError(
+            f"difference {difference}, discordant {discordant}: 0 < difference <= discordant <= 1"
+        )
     z_level, z_power = stats.norm.ppf([1 - level / 2, power])
     images = (z_level * discordant**0.5 + z_power * (discordant - difference**2) ** 0.5) ** 2 / difference**2
     return math.ceil(images * design_effect(images_per_donor, correlation) / images_per_donor)
@@ -160,7 +162,7 @@ def simulated_accuracies(
     cohorts: int,
     generator: np.random.Generator,
 ) -> np.ndarray:
-    """Accuracies of simulated cohorts, float64 (cohorts,): each donor has a true accuracy of his own.
+    """Accuracies of simulated cohorts, float64 (cohorts,): each donor has a true accuracy of its own.
 
     Donors' accuracies follow the beta distribution with this mean in which images correlate as asked
     (correlation 1: every donor is all right or all wrong).

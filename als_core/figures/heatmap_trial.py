@@ -8,11 +8,14 @@ from dataclasses import dataclass
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import PlaceHolderLayoutEngine
 from matplotlib.lines import Line2D
 
+from als_core.explain import leaderboard
+from als_core.explain.heatmap_subjects import Subjects, edges, random_map
 from als_core.figures.style import GRID, INK, MUTED, PALETTE, WIDTH, house_style
 
 HEAT = "inferno"
@@ -44,6 +47,22 @@ class Board:
     heat: Mapping[str, np.ndarray]
     marks: pd.DataFrame
     score: Mapping[str, float]
+
+
+def board_of(name: str, subjects: Subjects, standing: pd.DataFrame, marks: pd.DataFrame, seed: int) -> Board:
+    """The board of one modality: every method's map of the first subject (a slice of a volume), and its marks."""
+    controls = {"edges": edges, "random": random_map(torch.Generator().manual_seed(seed))}
+    heat = leaderboard.first_maps(subjects, subjects.explainers() | controls)
+    image, truth = subjects.images[0].cpu().numpy(), subjects.truths[0]
+    if truth.ndim == 3:
+        at = int(np.median(np.argwhere(truth)[:, 1]))
+        heat = {method: one[:, at].T[::-1] for method, one in heat.items()}
+        picture, truth = image[0, :, at].T[::-1], truth[:, at].T[::-1]
+    else:
+        low, high = image.min((1, 2), keepdims=True), image.max((1, 2), keepdims=True)
+        picture = ((image - low) / (high - low)).transpose(1, 2, 0)
+    score = standing[standing["score"] == leaderboard.SCORE].set_index("method")["mean"]
+    return Board(name, picture, truth, heat, marks.loc[:, (marks != "-").any()], score)
 
 
 @house_style()

@@ -28,15 +28,12 @@ seed = 0
 # %%
 import numpy as np
 import pandas as pd
-import torch
 
 from als_core.explain import leaderboard
 from als_core.explain.heatmap_subjects import (
     HeatmapAmounts,
     brain_cohort,
     brain_folds,
-    edges,
-    random_map,
     tissue_cohort,
     tissue_subjects,
 )
@@ -69,26 +66,7 @@ for name, subjects in tried.items():
 
 
 # %%
-def board(name):
-    subjects = tried[name]
-    controls = {"edges": edges, "random": random_map(torch.Generator().manual_seed(seed))}
-    heat = leaderboard.first_maps(subjects, subjects.explainers() | controls)
-    image, truth = subjects.images[0].cpu().numpy(), subjects.truths[0]
-    if name == "Brains":
-        at = int(np.median(np.argwhere(truth)[:, 1]))
-        heat = {method: one[:, at].T[::-1] for method, one in heat.items()}
-        image, truth = image[0, :, at].T[::-1], truth[:, at].T[::-1]
-    else:
-        low, high = image.min((1, 2), keepdims=True), image.max((1, 2), keepdims=True)
-        image = ((image - low) / (high - low)).transpose(1, 2, 0)
-    own = standing[name]
-    kept = marks[name].loc[:, (marks[name] != "-").any()]
-    return figures.Board(
-        name, image, truth, heat, kept, own[own["score"] == leaderboard.SCORE].set_index("method")["mean"]
-    )
-
-
-boards = [board(name) for name in tried]
+boards = [figures.board_of(name, tried[name], standing[name], marks[name], seed) for name in tried]
 sound = {
     name: [method for method in METHODS if method in table.index and (table.loc[method] != "fail").all()]
     for name, table in marks.items()
@@ -123,27 +101,8 @@ for name, subjects in tried.items():
 
 
 # %%
-def said(name):
-    own = standing[name][standing[name]["score"] == leaderboard.SCORE].set_index("method")["mean"]
-    leader, control = own.drop(list(leaderboard.CONTROLS)).idxmax(), own["edges"]
-    failing = [
-        titles[method]
-        for method in METHODS
-        if method in own and any(marks[name].loc[method, null] == "fail" for null in leaderboard.NULLS)
-    ]
-    return (
-        f"**{name}.** The best overlap of a method is {own[leader]:.2f} ({titles[leader]}); an edge filter has {control:.2f}. "
-        + (
-            f"At one of their nulls: {', '.join(failing)}. "
-            if failing
-            else "Every method beats all its nulls. "
-        )
-        + f"Passing everything: {', '.join(titles[method] for method in sound[name]) or 'none'}."
-    )
-
-
 for name in tried:
-    page.text(said(name))
+    page.text(leaderboard.in_words(name, standing[name], marks[name], sound[name], titles))
 
 # %% [markdown]
 # ## The leaderboard

@@ -1,13 +1,9 @@
 """Synthetic T1-weighted brains with a known effect: planned as a table, rendered one volume at a time.
 
-A volume is the tissue of the bundled ICBM152, changed by age, sex and disease, bent by a smooth random
-field, seen through a scanner (contrast, bias field, gain, Rician noise: Gudbjartsson & Patz 1995). What
-disease does: AD loses medial temporal grey matter and widens the ventricles; ALS loses precentral grey
-matter and darkens the corticospinal tract; every other label does nothing.
-
-Random numbers come from (seed, patient) and (seed, patient, visit) and from nothing else: any subset of
-a plan renders the same volumes, and with `effect` 0 a volume does not depend on its label at all.
-"""
+A volume is the bundled ICBM152's tissue, changed by age, sex and disease, bent by a smooth random field, seen
+through a scanner (contrast, bias field, gain, Rician noise: Gudbjartsson & Patz 1995). AD loses medial temporal
+grey matter and widens the ventricles; ALS loses precentral grey matter and darkens the corticospinal tract.
+Random numbers come from (seed, patient, visit) alone; with `effect` 0 no volume depends on its label."""
 
 from __future__ import annotations
 

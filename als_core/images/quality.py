@@ -66,7 +66,10 @@ def measure_quality(image: np.ndarray) -> Quality:
     """
     require_rgb8(image)
     luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    mean, sd = float(luma.mean()), float(luma.std())  # cv2.meanStdDev gives some constant images an sd of 6e-8
+    mean, sd = (
+        float(luma.mean()),
+        float(luma.std()),
+    )  # cv2.meanStdDev gives some constant images an sd of 6e-8
     # Pillow's own luma, as released: it rounds the odd pixel otherwise than OpenCV's
     small = Image.fromarray(image).convert("L").resize((LAPLACIAN_SIDE,) * 2, Image.Resampling.BILINEAR)
     laplacian = cv2.Laplacian(np.asarray(small), cv2.CV_64F)

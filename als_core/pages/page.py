@@ -17,7 +17,9 @@ from als_core.cohorts.synthetic_tissue import TissueParameters
 from als_core.evidence.claims import record
 from als_core.evidence.verdicts import Circumstances
 from als_core.pages import blocks
+from als_core.pages.contents import source_of
 from als_core.pages.profile import load_profile
+from als_core.storage import repository
 
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "opencv-python-headless", "matplotlib")
 
@@ -125,7 +127,7 @@ class Page:
             **({"Regenerates": self.source} if self.source else {}),
             **self._made_of,
             "Profile": self.profile.name,
-            "Notebook": f"notebooks/{self.name}.py",
+            "Notebook": source_of(self.name)[0].relative_to(repository()).as_posix(),
             "Python": platform.python_version(),
             "Packages": ", ".join(f"{package} {version(package)}" for package in packages),
         }

@@ -129,7 +129,7 @@ def train(
     cohort = open_cohort(name, settings.amounts("synthetic_tissue", TissueParameters), progress=False)
     typer.echo(f"training {network}: running")
     runs = tissue_runs(network, cohort, settings.amounts("tissue_training", TissueAmounts))
-    right = ", ".join(f"{row.right}/{row.samples}" for row in score_runs(runs).itertuples())
+    right = ", ".join(f"{row.correct}/{row.n}" for row in score_runs(runs).itertuples())
     typer.echo(f"training {network}: {len(runs)} runs, right on the test part: {right}")
 
 

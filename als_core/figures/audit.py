@@ -103,9 +103,7 @@ def mcnemar_ranges(ranges: pd.DataFrame) -> Figure:
     figure, axes = plt.subplots(figsize=(WIDTH, 0.75 + 0.36 * len(ranges)))
     for place, row in enumerate(ranges.itertuples()):
         colour = PALETTE[4] if row.least > 0.05 else PALETTE[2] if row.greatest < 0.05 else PALETTE[5]
-        axes.plot(
-            [row.least, row.greatest], [place, place], color=colour, linewidth=6, solid_capstyle="round"
-        )
+        axes.plot([row.least, row.greatest], [place, place], "o-", color=colour, linewidth=6, markersize=6)
         axes.text(1.25, place, f"{row.least:.2g} to {row.greatest:.2g}" if row.least < row.greatest else f"{row.least:.2g}",
                   va="center", fontsize=8)  # fmt: skip
     axes.axvline(0.05, color=INK, linestyle="--", linewidth=1)

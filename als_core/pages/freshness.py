@@ -77,10 +77,16 @@ def changed_since(stamped: dict[str, Any], profile: str, cohort_digest: str) -> 
 
 
 def _published_numbers(source: Path) -> list[Path]:
-    """The printed numbers a page can judge: its own paper's, or all where its folder is no paper's."""
-    published = repository() / "data" / "published"
-    own = sorted(published.glob(f"{source.parent.name}_*.csv"))
-    return [*own, *sorted(published.glob("claim_*.csv"))] if own else sorted(published.glob("*.csv"))
+    """The printed numbers a page can judge: its own paper's, or all data of ours where its folder is no paper's."""
+    data = repository() / "data"
+    own = sorted((data / "published").glob(f"{source.parent.name}_*.csv"))
+    if own:
+        return [*own, *sorted((data / "published").glob("claim_*.csv"))]
+    return [
+        file
+        for folder in ("published", "audit", "manifests")
+        for file in sorted((data / folder).glob("*.csv"))
+    ]
 
 
 @cache

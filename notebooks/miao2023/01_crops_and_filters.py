@@ -14,7 +14,7 @@
 # ---
 
 # %% [markdown]
-# (miao-crops)=
+# (miao-crops-page)=
 # # Crops and filters
 #
 # Which crops the super-resolution study has, what stands in for them here, and what its four filters do

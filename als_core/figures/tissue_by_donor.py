@@ -27,9 +27,8 @@ def accuracy_by_protocol(table: pd.DataFrame) -> Figure:
     a classifier without a null has NaN there.
     """
     names, protocols = (list(dict.fromkeys(table[column])) for column in ("name", "protocol"))
-    width = min(WIDTH, 2.6 + 1.6 * len(protocols))
     figure, panels = plt.subplots(
-        1, len(protocols), figsize=(width, 1.15 + 0.34 * len(names)), sharey=True, squeeze=False
+        1, len(protocols), figsize=(WIDTH, 1.15 + 0.34 * len(names)), sharey=True, squeeze=False
     )
     for axes, protocol in zip(panels[0], protocols, strict=True):
         for row in table[table["protocol"] == protocol].itertuples():
@@ -41,7 +40,7 @@ def accuracy_by_protocol(table: pd.DataFrame) -> Figure:
             axes.hlines(place, row.low, row.high, color=PALETTE[0], linewidth=1.4)
             axes.plot(row.accuracy, place, "o", color=PALETTE[0], markersize=6)
         axes.set(title=protocol.capitalize(), xlim=(0, 1), xlabel="Accuracy")
-        axes.xaxis.set_major_locator(MultipleLocator(0.25 if len(protocols) < 4 else 0.5))
+        axes.xaxis.set_major_locator(MultipleLocator(0.25))
         axes.xaxis.set_major_formatter(PercentFormatter(1))
         axes.grid(axis="x")
         axes.tick_params(axis="y", length=0)

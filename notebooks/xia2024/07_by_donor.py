@@ -77,19 +77,23 @@ extra = [
     for (protocol, name), each in counts.items()
     if name in trained
 ]
-table = pd.concat([table, pd.DataFrame(extra)], ignore_index=True) if extra else table
+table = pd.concat([table, pd.DataFrame(extra)]) if extra else table
+table = table.sort_values("protocol", key=lambda column: column.map(list(allowed).index), kind="stable")
 
 # %%
 weights = {network: tissue_weights(network, training).name for network in (*amounts.heads, *amounts.trained)}
 side = training.recipe(amounts.heads[0]).side
 page.text(
-    f"**Classifiers.** {', '.join(features)}: ridge regression on class indicators, with nothing tuned, on colour numbers or on what the head of a frozen network gets from an image of {side} × {side} pixels"
+    f"**Classifiers.** *{'*, *'.join(features)}*: ridge regression on class indicators, with nothing tuned, on colour numbers or on what the head of a frozen network gets from an image of {side} × {side} pixels"
     f" ({', '.join(f'{name} {value}' for name, value in weights.items())} weights; batch-norm statistics of random weights are measured on all images, without labels). This takes the place of a head trained by Adam, because it can be repeated for {amounts.permutations} permutations."
     + "".join(
         f" *{name}*: {runs[0].title}, one run for each of {len(runs)} splits by donor, which together test each donor of the round once; by image, the runs of the page {{ref}}`xia-benchmark`. No null was computed for it."
         for name, runs in trained.items()
     )
-    + f" Folds are drawn {amounts.rounds} times.\n\n"
+    + f" Folds are drawn {amounts.rounds} times."
+    + " Donors here hold images of several classes, so a fold holds out several donors at once, and labels are dealt anew within donors."
+    * (groups is not None and not by_donor.holds_one_label(labels, groups))
+    + "\n\n"
     + (
         ""
         if by_donor.BY_DONOR in allowed
@@ -248,7 +252,7 @@ if by_donor.BY_DONOR in allowed:
         )
         + "An accuracy under a split by image therefore holds much that is not about the class, and its interval over images does not show it.\n\n"
         f"**It does not say** that these images hold no sign of the classes. With {len(set(groups))} donors, an interval over donors is {100 * (donor['high'] - donor['low']).min():.0f} to {100 * (donor['high'] - donor['low']).max():.0f} points wide, and in the permutation tests an accuracy had to reach {tested['null_high'].min():.0%} to {tested['null_high'].max():.0%} to stand out at all, so an effect of moderate size would be missed often. "
-        "Nor does it say what the networks of the paper would reach by donor: weights, sizes and epochs here are those named above. Donors come from one collection, and nothing follows for other laboratories or for living people. What would settle it is more donors, not more fields of these."
+        "Nor does it say what the networks of the paper would reach by donor: weights, sizes and epochs here are those named above. Nothing follows for donors, stains or laboratories outside this cohort, or for living people. What would settle more is more donors, not more fields of these."
     )
 else:
     page.text(

@@ -8,6 +8,11 @@ PORT    ?= 8000
 BIN := .venv/bin
 READY := .venv/.ready
 
+# the notebooks run in folders of their own: a relative path would mean something else there
+ifdef ALS_DATA
+export ALS_DATA := $(abspath $(ALS_DATA))
+endif
+
 .PHONY: help book paper test test-browser data serve pairs clean
 .DEFAULT_GOAL := help
 

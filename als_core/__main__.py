@@ -18,6 +18,13 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=F
 ProfileOption = Annotated[str, typer.Option(help="How much to compute: quick, paper or test.")]
 
 
+@app.callback()
+def _resolve_data_folder() -> None:
+    """A page's kernel works in another folder: a relative ALS_DATA would mean something else there."""
+    if named := os.environ.get("ALS_DATA"):
+        os.environ["ALS_DATA"] = str(Path(named).resolve())
+
+
 @app.command()
 def book(
     cohort: Annotated[

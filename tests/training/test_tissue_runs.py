@@ -28,7 +28,7 @@ STRONG = TissueAmounts(
     runs=1,
     without_imagenet="random",
 )  # fmt: skip
-QUICK = replace(STRONG, epochs={network: 1 for network in RECIPES}, runs=2)
+QUICK = replace(STRONG, epochs=dict.fromkeys(RECIPES, 1), runs=2)
 
 
 def tissue(folder, **parameters) -> Cohort:

@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 
 from als_core.pages.contents import book_pages
-from als_core.pages.freshness import inputs_of, modules_used, stamp
-from als_core.pages.profile import profile_path
+from als_core.pages.freshness import amounts_read, inputs_of, modules_used, stamp
 from als_core.storage import content_key, file_digest
 
 PROFILE = config["profile"]
@@ -23,7 +22,7 @@ PROSE = sorted(
 # What a job is made from is a digest of contents among its params, and `als book` reruns by params alone: time
 # stamps lie after a checkout, a copy, or an edit made while a job was running.
 KEYS = {page: stamp(page, PROFILE, COHORT["digest"])["key"] for page in PAGES}
-BOOK_FILES = [*PROSE, "_config.yml", "_toc.yml", "book/references.bib", "als_core/pages/build.py", "als_core/pages/ledger.py"]
+BOOK_FILES = [*PROSE, "_config.yml", "_toc.yml", "data/papers.yml", "als_core/pages/build.py", "als_core/pages/ledger.py"]
 
 # Which trained networks a page shows; a page that is not here trains what it needs itself, or nothing.
 NETWORKS = ["basic_cnn", "resnet18", "densenet121", "resnet18_se", "resnet18_cbam", "miniset_densesenet"]
@@ -33,7 +32,8 @@ RUNS = {f"xia2024/04_train/{network}": [network] for network in NETWORKS} | {
 }
 TRAINING_KEY = content_key(
     COHORT["digest"],
-    {str(p): file_digest(p) for p in [*modules_used(Path("als_core/training/tissue_runs.py")), profile_path(PROFILE)]},
+    amounts_read(Path("notebooks/xia2024/04_train.py"), PROFILE),
+    {str(p): file_digest(p) for p in modules_used(Path("als_core/training/tissue_runs.py"))},
 )
 
 localrules: all, book
@@ -69,7 +69,7 @@ rule train:
 
 rule page:
     input:
-        files=lambda wildcards: list(inputs_of(wildcards.page, PROFILE)),
+        files=lambda wildcards: list(inputs_of(wildcards.page)),
         state=STATE,
         runs=lambda wildcards: expand(rules.train.output, network=RUNS.get(wildcards.page, [])),
     output:

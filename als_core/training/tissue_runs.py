@@ -74,7 +74,7 @@ def recipe_runs(
         weights=tissue_weights(recipe.network, amounts).name,
         runs=results_folder() / "runs",
         features=results_folder() / "features",
-        recorded=repository() / "data" / "recorded",
+        recorded=repository() / "data/recorded",
     )
 
 

@@ -191,7 +191,7 @@ page.text(
 )
 
 # %%
-recorded = benchmark.recorded_runs(repository() / "data" / "recorded")
+recorded = benchmark.recorded_runs(repository() / "data/recorded")
 if recorded:
     page.text(
         "## Recorded runs\n\nRuns at other amounts than this page's, computed before and kept with the project. Each is shown with its own cohort, whatever the cohort of this page; none of them went into the figures above unless it is named in the provenance as recorded. Test part, accuracy in percent.\n\n"

@@ -10,6 +10,7 @@ import pytest
 
 from als_core.pages import contents, freshness
 from als_core.pages import execute as module
+from als_core.pages import profile as profile_module
 from als_core.pages.execute import NotebookFailed, execute, stamp_of
 from als_core.pages.freshness import changed_since, modules_used, stamp
 from als_core.refusal import RefusedInput
@@ -34,9 +35,8 @@ def checkout(tmp_path, monkeypatch):
     for name in ("profiles", "data/published"):
         shutil.copytree(repository() / name, root / name)
     shutil.copy(repository() / "requirements.txt", root)
-    for part in (module, freshness, contents):
+    for part in (module, freshness, contents, profile_module):
         monkeypatch.setattr(part, "repository", lambda: root)
-    monkeypatch.setattr(freshness, "profile_path", lambda name: root / "profiles" / f"{name}.yml")
 
     def write(body: str) -> Path:
         source = root / "notebooks" / "study" / "01_page.py"
@@ -81,16 +81,49 @@ def test_unknown_parameters_are_refused_all_at_once(checkout, tmp_path):
 
 
 def test_a_stamp_follows_contents_and_only_what_the_page_uses(checkout):
-    source = checkout("import als_core.statistics.metrics")
-    before = stamp(PAGE, "test", "digest")
-    own = {name for name in before["inputs"] if not name.startswith("data/published")}
-    assert own == {"notebooks/study/01_page.py", "profiles/test.yml", "requirements.txt"}
+    source = checkout(
+        'import als_core.statistics.metrics\npage.profile.amounts("heatmaps", int)\n"data/some"'
+    )
+    root = source.parents[2]
+    (root / "data" / "some").mkdir()
+    kept = root / "data" / "some" / "numbers.csv"
+    kept.write_text("1")
+    (root / "data" / "other.csv").write_text("1")
+
+    def key() -> str:
+        return stamp(PAGE, "test", "digest")["key"]
+
+    own = {name for name in stamp(PAGE, "test", "digest")["inputs"] if not name.startswith("data/published")}
+    assert own == {
+        "notebooks/study/01_page.py",
+        "data/some/numbers.csv",
+        "profiles/test.yml, heatmaps",
+        "profiles/test.yml, sentence",
+        "requirements.txt",
+    }
+    before = key()
     source.touch()
-    assert stamp(PAGE, "test", "digest")["key"] == before["key"]
-    (source.parents[2] / "profiles" / "quick.yml").write_text("changed: true")
-    assert stamp(PAGE, "test", "digest")["key"] == before["key"]
-    (source.parents[2] / "profiles" / "test.yml").write_text("changed: true")
-    assert stamp(PAGE, "test", "digest")["key"] != before["key"]
+    profile = root / "profiles" / "test.yml"
+    whole = profile.read_text()
+    for file, text in (
+        (root / "profiles" / "quick.yml", "changed: {}"),
+        (root / "data" / "other.csv", "2"),
+        (profile, whole + "\nanother: {a: 1}"),
+    ):
+        file.write_text(text)
+        assert key() == before
+    for file, text in (
+        (profile, whole.replace("heatmaps:", "heatmaps:\n  seen: 1")),
+        (profile, whole.replace("sentence:", "sentence: Now")),
+        (kept, "2"),
+        (source, source.read_text() + "# edited"),
+        (root / "requirements.txt", ""),
+    ):
+        old = file.read_text()
+        file.write_text(text)
+        assert key() != before, file
+        file.write_text(old)
+    assert key() == before
 
 
 def test_modules_are_followed_through_imports():

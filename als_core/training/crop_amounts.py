@@ -1,10 +1,8 @@
-"""How much of the crops study a profile computes. Imports no torch, so that a page can ask cheaply."""
+"""How much of the crops study a profile computes (its section `miao2023`). Imports no torch: a page asks cheaply."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Literal
 
 
@@ -65,45 +63,3 @@ class CropAmounts:
     no_signal: NoSignal = field(default_factory=NoSignal)
     timing_repeats: int = 5
     weights: Literal["imagenet", "imagenet if cached", "random"] = "imagenet"
-
-
-AMOUNTS: Mapping[str, CropAmounts] = MappingProxyType(
-    {
-        "test": CropAmounts(
-            crop_side=64,
-            super_resolution=SuperResolution(
-                factor=2, channels=4, blocks=1, content_steps=5, further_steps=3, batch=2, patch=16
-            ),
-            side=32,
-            epochs=2,
-            copies=3,
-            repeats=2,
-            last_block_epochs=1,
-            last_block_copies=2,
-            no_signal=NoSignal(cohorts=2, side=32, copies=3, repeats=1, permutations=1),
-            timing_repeats=1,
-            weights="random",
-        ),
-        "quick": CropAmounts(
-            crop_side=128,
-            super_resolution=SuperResolution(
-                factor=2,
-                channels=24,
-                blocks=3,
-                content_steps=300,
-                further_steps=150,
-                batch=8,
-                learning_rate=2e-3,
-            ),
-            side=64,
-            repeats=5,
-            last_block_epochs=3,
-            last_block_copies=4,
-            no_signal=NoSignal(cohorts=50, side=48, copies=4, repeats=4, permutations=4),
-            timing_repeats=3,
-            weights="imagenet if cached",
-        ),
-        "paper": CropAmounts(),
-    }
-)
-"""Amounts by profile, until the profiles hold them."""

@@ -1,4 +1,4 @@
-"""How much of the replay of leaks each profile computes, and the banks of those sizes."""
+"""How much of the replay of leaks a profile computes (its section `leaks`), and the banks of those sizes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class KindAmounts:
     """Donors of one kind of material: in the bank, in a null cohort, and at each point of the curves."""
 
     bank: int
-    null: int
+    null_cohort: int
     curve: tuple[int, ...]
 
 
@@ -48,39 +48,6 @@ class LeakAmounts:
     def of(self, kind: str) -> KindAmounts:
         """The amounts of one kind of material, by its name."""
         return {"tissue": self.tissue, "crops": self.crops, "brains": self.brains}.get(kind, self.tables)
-
-
-AMOUNTS: Mapping[str, LeakAmounts] = MappingProxyType(
-    {
-        "paper": LeakAmounts(),
-        "quick": LeakAmounts(
-            tissue=KindAmounts(60, 15, (9, 15, 24, 48)),
-            crops=KindAmounts(64, 26, (13, 26, 48)),
-            brains=KindAmounts(48, 20, (8, 20, 40)),
-            tables=KindAmounts(320, 120, (60, 120, 240)),
-            fields=5,
-            null_cohorts=50,
-            curve_cohorts=10,
-            checks=8,
-            draws=12,
-            jobs=2,
-        ),
-        "test": LeakAmounts(
-            tissue=KindAmounts(14, 9, (9,)),
-            crops=KindAmounts(16, 13, (13,)),
-            brains=KindAmounts(12, 8, (8,)),
-            tables=KindAmounts(90, 60, (60,)),
-            fields=2,
-            visits=2,
-            side=48,
-            null_cohorts=2,
-            curve_cohorts=1,
-            checks=2,
-            draws=1,
-            jobs=1,
-        ),
-    }
-)
 
 
 def banks(amounts: LeakAmounts, seed: int = 0) -> list[Bank]:

@@ -36,11 +36,11 @@ from als_core.cohorts.synthetic_tissue import TissueParameters
 from als_core.figures import audit as figures
 from als_core.pages.page import Page
 from als_core.training import leak_switches as leaks
-from als_core.training.leak_amounts import AMOUNTS, EFFECTS, SIGNALS, banks
+from als_core.training.leak_amounts import EFFECTS, SIGNALS, LeakAmounts, banks
 from als_core.training.leak_material import cohort_samples, null_tissue_images
 
 page = Page("audit/leaks_replayed", profile)
-amounts = AMOUNTS[profile]
+amounts = page.profile.amounts("leaks", LeakAmounts)
 material = banks(amounts, seed)
 
 # %% [markdown]
@@ -68,7 +68,7 @@ page.table(
 
 # %%
 null = pd.concat(
-    [leaks.replay(bank, [0.0], [amounts.of(bank.kind).null], amounts.null_cohorts, leaks.alone(bank.kind), seed, True, amounts.jobs)
+    [leaks.replay(bank, [0.0], [amounts.of(bank.kind).null_cohort], amounts.null_cohorts, leaks.alone(bank.kind), seed, True, amounts.jobs)
      for bank in material], ignore_index=True,
 )  # fmt: skip
 moved = leaks.directions(null)
@@ -76,7 +76,7 @@ page.figure(
     figures.leak_shifts(moved, [leaks.PERMUTED, *leaks.SWITCHES]),
     "audit-leak-shifts",
     f"How far each switch moves the AUC of {amounts.null_cohorts} null cohorts of each kind (means with 95 % intervals; "
-    + ", ".join(f"{bank.kind} of {amounts.of(bank.kind).null} {bank.donor}s" for bank in material)
+    + ", ".join(f"{bank.kind} of {amounts.of(bank.kind).null_cohort} {bank.donor}s" for bank in material)
     + "). *Labels permuted* is the honest protocol with labels dealt once more: it shows how far chance moves. *Synthetic cohorts.*",
     "Dot plot of shifts in area under the curve, switches as rows, four kinds of material in colour. "
     + "; ".join(f"{row.kind}, {row.switches}: {row.shift:+.2f}" for row in moved.dropna(subset="shift").itertuples())
@@ -111,7 +111,7 @@ order = [
     "best of five",
 ]
 steps = leaks.summary(
-    pd.concat([leaks.replay(bank, [0.0], [amounts.of(bank.kind).null], amounts.curve_cohorts * 2, leaks.stacked(bank.kind, order), seed + 1, jobs=amounts.jobs)
+    pd.concat([leaks.replay(bank, [0.0], [amounts.of(bank.kind).null_cohort], amounts.curve_cohorts * 2, leaks.stacked(bank.kind, order), seed + 1, jobs=amounts.jobs)
                for bank in material], ignore_index=True)
 )  # fmt: skip
 last = steps.groupby("kind", sort=False).last()

@@ -38,10 +38,10 @@ from als_core.figures import crops as figures
 from als_core.images.filters import FILTERS, MOVES, low_resolution, moved, shares_of, trimmed
 from als_core.images.restoration import count_aggregates, psnr, sharpness
 from als_core.pages.page import Page
-from als_core.training.crop_amounts import AMOUNTS
+from als_core.training.crop_amounts import CropAmounts
 
-amounts = AMOUNTS[profile]
 page = Page("miao2023/01_crops_and_filters", profile, "Miao et al., Fig. 1 to 9")
+amounts = page.profile.amounts("miao2023", CropAmounts)
 data = open_crops(cohort, CropParameters(side=amounts.crop_side))
 page.about_cohort(data)
 crops, (truth, masks), als = grey_crops(data), truth_and_masks(data), is_case(data)

@@ -36,12 +36,13 @@ from als_core.figures import crops as figures
 from als_core.images.filters import trimmed
 from als_core.pages.page import Page
 from als_core.training import super_resolution as training
-from als_core.training.crop_amounts import AMOUNTS
+from als_core.training.crop_amounts import CropAmounts
 from als_core.training.crop_trials import HONEST, draw_trials
 from als_core.training.crops import settle_weights
 
-amounts, settings = AMOUNTS[profile], AMOUNTS[profile].super_resolution
 page = Page("miao2023/02_super_resolution", profile, "Miao et al., sections 2.2.3 and 2.2.4")
+amounts = page.profile.amounts("miao2023", CropAmounts)
+settings = amounts.super_resolution
 data = open_crops(cohort, CropParameters(side=amounts.crop_side))
 page.about_cohort(data)
 weights = settle_weights(amounts.weights)

@@ -40,18 +40,19 @@ from als_core.pages.page import Page
 from als_core.storage import results_folder
 from als_core.training import crop_scores as scores
 from als_core.training import crops as training
-from als_core.training.crop_amounts import AMOUNTS
+from als_core.training.crop_amounts import CropAmounts
 from als_core.training.crop_trials import FOLDED, HONEST, PUBLISHED, draw_trials, every_trial, make_pool
 from als_core.training.repeats import found_device
 
 name, printed_name = CROP_NETWORKS[model].display, {"mobilenet_v3": "mobile_net_v3"}.get(model, model)
 log_figure, grid_figure = {"vgg16": (10, 11), "resnet50": (12, 13), "mobilenet_v3": (16, 15)}[model]
-amounts, slug, plotted = AMOUNTS[profile], model.replace("_", "-"), training.PLOTTED[model]
+slug, plotted = model.replace("_", "-"), training.PLOTTED[model]
 page = Page(
     f"miao2023/03_train/{model}",
     profile,
     f"Miao et al., Fig. {min(log_figure, grid_figure)} and {max(log_figure, grid_figure)}",
 )
+amounts = page.profile.amounts("miao2023", CropAmounts)
 data = open_crops(cohort, CropParameters(side=amounts.crop_side))
 page.about_cohort(data)
 images, als, cases = data.images(), is_case(data), data.groups

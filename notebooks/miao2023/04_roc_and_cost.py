@@ -42,7 +42,7 @@ from als_core.storage import results_folder
 from als_core.training import crop_checks as checks
 from als_core.training import crop_scores as scores
 from als_core.training import crops as training
-from als_core.training.crop_amounts import AMOUNTS
+from als_core.training.crop_amounts import CropAmounts
 from als_core.training.crop_cost import measure_cost
 from als_core.training.crop_trials import (
     FOLDED,
@@ -55,10 +55,11 @@ from als_core.training.crop_trials import (
 )
 from als_core.training.repeats import found_device
 
-amounts, titles = AMOUNTS[profile], {name: entry.display for name, entry in CROP_NETWORKS.items()}
+titles = {name: entry.display for name, entry in CROP_NETWORKS.items()}
 page = Page(
     "miao2023/04_roc_and_cost", profile, "Miao et al., Fig. 14 and 17, and what is announced without numbers"
 )
+amounts = page.profile.amounts("miao2023", CropAmounts)
 data = open_crops(cohort, CropParameters(side=amounts.crop_side))
 page.about_cohort(data)
 images, als, cases = data.images(), is_case(data), data.groups

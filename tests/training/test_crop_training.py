@@ -9,7 +9,8 @@ from sklearn.metrics import roc_auc_score
 from als_core.cohorts.synthetic_crops import CropParameters, plan, synthetic_crops_arrays
 from als_core.images.filters import moved_copies
 from als_core.models.stages import set_trainable
-from als_core.training.crop_amounts import AMOUNTS, CropAmounts, NoSignal
+from als_core.pages.profile import load_profile
+from als_core.training.crop_amounts import CropAmounts, NoSignal
 from als_core.training.crop_checks import (
     CLASSICAL,
     PERMUTED,
@@ -209,13 +210,16 @@ def test_pixels_are_scaled_by_the_crops_own_colours_for_random_weights(images):
 
 
 def test_every_profile_s_amounts_fit_together():
-    for amounts in AMOUNTS.values():
+    by_profile = {
+        name: load_profile(name).amounts("miao2023", CropAmounts) for name in ("test", "quick", "paper")
+    }
+    for amounts in by_profile.values():
         settings = amounts.super_resolution
         assert CropParameters(side=amounts.crop_side).side % settings.factor == 0
         assert settings.patch <= amounts.crop_side // settings.factor
         # folds hold the most crops: every one of them, and each class, must get its images
         draw_trials(LABELS, CASES, FOLDED, 0, repeats=1, copies=amounts.copies)
-    assert AMOUNTS["paper"] == CropAmounts() and AMOUNTS["quick"].no_signal.cohorts >= 50
+    assert by_profile["paper"] == CropAmounts() and by_profile["quick"].no_signal.cohorts >= 50
 
 
 def test_weights_are_the_same_kind_for_all_three(monkeypatch, tmp_path):

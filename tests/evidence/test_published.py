@@ -196,7 +196,7 @@ def test_m5_no_small_count_gives_70_34_percent():
     possible = [
         n for n in range(1, 200) for k in range(n + 1) if agrees_as_printed(100 * k / n, claim.printed)
     ]
-    assert claim.settled == "cannot hold" and min(possible) == 118
+    assert claim.settled == "conflicts" and min(possible) == 118
 
 
 def test_m9_the_log_fits_400_images_which_are_25_steps_of_16():

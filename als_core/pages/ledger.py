@@ -60,8 +60,14 @@ def claims_page(rows: list[dict[str, Any]]) -> str:
 def landing_table(rows: list[dict[str, Any]], line: str) -> str:
     """One row a paper: a picture, what it says, what became of its numbers, and the one thing to know. As MyST."""
     counts = count_verdicts(rows)
-    body = "".join(_paper_row(paper, about, counts.loc[paper]) for paper, about in papers().items())
-    names = ("Paper", "What it reports", "Its printed numbers here", "One thing to know")
+    cohorts = {
+        paper: {row["cohort"] for row in rows if row["paper"] == paper and row["cohort"]}
+        for paper in papers()
+    }
+    body = "".join(
+        _paper_row(paper, about, counts.loc[paper], cohorts[paper]) for paper, about in papers().items()
+    )
+    names = ("Paper", "It reports", "Its printed numbers here", "One thing to know")
     head = "".join(f'<th scope="col">{name}</th>' for name in names)
     return (
         f"*{line}*\n\n```{{raw}} html\n"
@@ -69,7 +75,7 @@ def landing_table(rows: list[dict[str, Any]], line: str) -> str:
     )
 
 
-def _paper_row(paper: str, about: dict[str, Any], counts: Any) -> str:
+def _paper_row(paper: str, about: dict[str, Any], counts: Any, cohorts: set[str]) -> str:
     page, figure = about["picture"]
     made = repository() / "book" / page / f"{figure}.svg"
     first = next((name for name in book_pages() if name.startswith(f"{paper}/")), None)
@@ -85,16 +91,22 @@ def _paper_row(paper: str, about: dict[str, Any], counts: Any) -> str:
         f'<span class="als-verdict als-verdict-{name.replace(" ", "-")}">{counts[name]} {VERDICT_SIGNS[name]} {name}</span>'
         for name in shown
     )
+    data = (
+        html.escape(f"Data: {', '.join(sorted(cohorts)).replace('-', ' ')}.")
+        if cohorts
+        else "No page was made."
+    )
     return (
         f'<tr><th scope="row">{link}</th><td>{html.escape(about["says"])}</td>'
-        f"<td>{verdicts}<br>of {counts['total']} targets</td><td>{html.escape(_headline(paper))}</td></tr>"
+        f'<td>{verdicts}<br>of {counts["total"]} targets<br><span class="als-quiet">{data}</span></td>'
+        f"<td>{html.escape(_headline(about['headline']))}</td></tr>"
     )
 
 
-def _headline(paper: str) -> str:
-    """What the paper's own pages call the one thing to know; empty where none was made."""
-    files = [repository() / "book" / f"{page}.ipynb" for page in book_pages() if page.startswith(f"{paper}/")]
-    return " ".join(filter(None, (stamp_of(file).get("headline", "") for file in files if file.is_file())))
+def _headline(page: str) -> str:
+    """What a page calls the one thing to know; empty where it was not made or calls nothing so."""
+    file = repository() / "book" / f"{page}.ipynb"
+    return stamp_of(file).get("headline", "") if file.is_file() else ""
 
 
 def _claim_line(row: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ ifdef ALS_DATA
 export ALS_DATA := $(abspath $(ALS_DATA))
 endif
 
-.PHONY: help book paper test test-browser data serve pairs clean
+.PHONY: help book paper test test-browser bench data serve pairs pdf links clean
 .DEFAULT_GOAL := help
 
 help:            ## show this list
@@ -34,6 +34,16 @@ test-browser: $(READY)  ## look at every page of the built book in Chromium
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-browser.txt
 	@$(BIN)/python -m pytest -m browser tests/book
 
+pdf: $(READY)    ## the book that was made last as _build/book.pdf (needs an installed Chromium)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-browser.txt
+	@$(BIN)/als pdf
+
+links: $(READY)  ## ask every other site that a page links to whether it is there
+	@$(BIN)/jupyter-book build --builder linkcheck --path-output _build/links .
+
+bench: $(READY)  ## measure against an ordinary script; writes benchmarks/results/latest.json
+	@$(BIN)/python -m benchmarks
+
 data: $(READY)   ## download the public images
 	@$(BIN)/als data
 
@@ -47,10 +57,10 @@ clean:           ## remove everything that was made, but not what was downloaded
 	rm -rf _build results logs .snakemake $(patsubst notebooks/%/,book/%,$(wildcard notebooks/*/))
 
 # --no-deps: the line above it installed every dependency at its pin
-$(READY): requirements.txt pyproject.toml
+$(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
-	@echo "Installing into .venv (about 5 GB, a few minutes; only when requirements.txt changed)"
+	@echo "Installing into .venv (about 5 GB, a few minutes; only when requirements.lock changed)"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable . cffconvert==2.0.0
 	@touch $@

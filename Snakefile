@@ -22,7 +22,9 @@ PROSE = sorted(
 # What a job is made from is a digest of contents among its params, and `als book` reruns by params alone: time
 # stamps lie after a checkout, a copy, or an edit made while a job was running.
 KEYS = {page: stamp(page, PROFILE, COHORT["digest"])["key"] for page in PAGES}
-BOOK_FILES = [*PROSE, "_config.yml", "_toc.yml", "data/papers.yml", "als_core/pages/build.py", "als_core/pages/ledger.py"]
+LIBRARY = sorted(map(str, Path("als_core").rglob("*.py")))  # the API pages are its docstrings
+TWINS = sorted(map(str, Path("notebooks").rglob("*.ipynb")))  # to download, with the book's parameters
+BOOK_FILES = [*PROSE, "_config.yml", "_toc.yml", "data/papers.yml", "data/licences.csv", *sorted(map(str, Path("data/trust").glob("*.csv"))), *LIBRARY, *TWINS]
 
 # Which trained networks a page shows; a page that is not here trains what it needs itself, or nothing.
 NETWORKS = ["basic_cnn", "resnet18", "densenet121", "resnet18_se", "resnet18_cbam", "miniset_densesenet"]

@@ -26,7 +26,9 @@ class Problem:
 
     def __str__(self) -> str:
         place = self.where if self.row is None else f"{self.where}, line {self.row}"
-        return f"{place}: found {self.found}; expected {self.expected}. {self.remedy}"
+        text = f"{place}: found {self.found}; expected {self.expected}. {self.remedy}"
+        # what comes from a file may hold a line break, or what a terminal would obey
+        return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
 class RefusedInput(ValueError):

@@ -6,6 +6,7 @@ Diagnosis. ADNI data are had by application; nothing of them is in this project.
 
 from __future__ import annotations
 
+import csv
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -42,8 +43,9 @@ def read_adni_table(path: Path | str) -> pd.DataFrame:
         raw = pd.read_csv(
             path, dtype=str, keep_default_na=False, sep=None, engine="python", encoding="utf-8-sig"
         )
-    except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        problem = Problem(path.name, str(error), "a comma- or tab-separated table", "Export it again.")
+    except (OSError, ValueError, csv.Error) as error:  # pandas' own errors are ValueErrors
+        found = " ".join(str(error).split())
+        problem = Problem(path.name, found, "a comma- or tab-separated table", "Export it again.")
         raise RefusedInput(subject, [problem]) from error
     # other exports of the same table write Exam.Date or EXAM DATE
     plain = {re.sub(r"[\s._]+", " ", name).strip().upper(): name for name in raw.columns}
@@ -76,8 +78,8 @@ def _problems(table: pd.DataFrame, dates: pd.Series, months: pd.Series, name: st
     checks = (
         ("group", "PTID", table["group"].str.fullmatch(PATIENT), "a patient such as 011_S_0003"),
         ("exam_date", "Exam Date", dates.notna(), "a date such as 2005-09-12"),
-        ("image_id", "Image ID", table["image_id"].str.fullmatch(r"I?\d+"), "a number"),
-        ("month", "Month", months.notna() & (months >= 0), "months since baseline"),
+        ("image_id", "Image ID", table["image_id"].str.fullmatch(r"I?[0-9]{1,9}"), "a number"),
+        ("month", "Month", months.between(0, 1200), "months since baseline"),
         ("label", "Diagnosis", table["label"].isin(SPELLINGS), f"one of {', '.join(SPELLINGS)}"),
         ("image_id", "Image ID", ~table["image_id"].duplicated(), "each scan once"),
     )

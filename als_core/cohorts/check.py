@@ -7,13 +7,13 @@ images it names, and, if wanted, `cohort.yml` with a title, a citation and what 
 from __future__ import annotations
 
 import io
-import re
+import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
 import pandas as pd
@@ -22,6 +22,7 @@ import yaml
 from PIL import Image, UnidentifiedImageError
 
 from als_core.cohorts.duplicates import Fingerprint, ImagePair, find_twins, fingerprint
+from als_core.cohorts.tables import cell_problems, other_than_it_looks, read_table
 from als_core.refusal import Problem, RefusedInput, refuse_if
 
 MANIFEST = "manifest.csv"
@@ -30,9 +31,8 @@ LARGEST_SIDE = 20_000  # pixels; a larger image is a whole slide, to be cut into
 SMALLEST_SIDE = 16  # pixels; below, the networks' pooling leaves nothing
 MINIMUM_GROUPS = 2  # per label: one to learn from, one to be judged on
 MINIMUM_SAMPLES = 3  # per label: one each for training, validation and test
-# A spreadsheet runs a cell that starts so as a formula.
-FORMULA = re.compile(r"^[=+\-@\t\r]")
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# Of the many that Pillow opens, those that hold nothing but pixels; PostScript, for one, is a program.
+FORMATS = ("PNG", "TIFF", "JPEG", "BMP", "WEBP", "GIF")
 
 
 class About(pydantic.BaseModel):
@@ -99,13 +99,7 @@ def read_manifest(folder: Path, manifest: Path) -> pd.DataFrame:
         count = sum(1 for entry in folder.iterdir() if not entry.name.startswith("."))
         found = "an empty folder" if count == 0 else f"{count} entries and no {MANIFEST}"
         raise RefusedInput(subject, [Problem(str(folder), found, shape, f"Write {MANIFEST} there.")])
-    try:
-        table = pd.read_csv(manifest, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        problem = Problem(
-            MANIFEST, str(error).strip(), "a comma-separated UTF-8 table", "Save it as CSV UTF-8."
-        )
-        raise RefusedInput(subject, [problem]) from error
+    table = read_table(subject, manifest, MANIFEST)
     missing = [column for column in REQUIRED_COLUMNS if column not in table]
     refuse_if(
         subject,
@@ -143,37 +137,17 @@ def read_about(folder: Path) -> tuple[About, list[Problem]]:
 
 
 def check_cells(table: pd.DataFrame) -> list[Problem]:
-    """Empty, unsafe and repeated cells. Row 0 of the table is line 2 of the file."""
-    problems = []
-    for column in ("path", "label", *(["group"] if "group" in table else [])):
-        for row, cell in enumerate(table[column]):
-            if not cell.strip():
-                problems.append(
-                    _cell(column, row, "an empty cell", "a value", "Fill it in, or drop the row.")
-                )
-            elif CONTROL.search(cell) or FORMULA.match(cell):
-                problems.append(
-                    _cell(column, row, repr(cell), "plain text that no spreadsheet would run", "Rename it.")
-                )
+    """Empty, unsafe and repeated cells of a manifest. Row 0 of the table is line 2 of the file."""
+    problems = cell_problems(table, MANIFEST, ("path", "label", "group"))
     first_seen: dict[str, int] = {}
     for row, path in enumerate(table["path"]):
-        name = PurePosixPath(path).as_posix()
+        name = os.path.normpath(path)
         if name in first_seen:
-            problems.append(
-                _cell(
-                    "path",
-                    row,
-                    f"{path} again",
-                    f"each path once (first in line {first_seen[name] + 2})",
-                    "Drop one of the two rows.",
-                )
-            )
+            expected = f"each path once (first in line {first_seen[name] + 2})"
+            remedy = "Drop one of the two rows."
+            problems.append(Problem(f"{MANIFEST}, column `path`", f"{path} again", expected, remedy, row + 2))
         first_seen.setdefault(name, row)
     return problems
-
-
-def _cell(column: str, row: int, found: str, expected: str, remedy: str) -> Problem:
-    return Problem(f"{MANIFEST}, column `{column}`", found, expected, remedy, row + 2)
 
 
 def _check_image(folder: Path, numbered: tuple[int, str]) -> _Image:
@@ -185,21 +159,20 @@ def _check_image(folder: Path, numbered: tuple[int, str]) -> _Image:
         image.problems.append(Problem(name or MANIFEST, found, expected, remedy, row + 2))
         return image
 
-    if not name.strip() or CONTROL.search(name):
+    if not name.strip() or other_than_it_looks(name):
         return image  # the cell itself is refused already
-    path = folder / name
-    if Path(name).is_absolute() or not path.resolve().is_relative_to(folder.resolve()):
+    if problems := placement(folder, name, row + 2):
+        image.problems += problems
+        return image
+    try:
+        content = (folder / name).read_bytes()
+    except OSError as error:
         return refuse(
-            "a path that leaves the folder",
-            "a path relative to the manifest and inside its folder",
-            "Move the image into the folder.",
+            (error.strerror or str(error)).lower(), "an image file", "Correct the path, or add the file."
         )
-    if not path.is_file():
-        return refuse("no such file", "an image file", "Correct the path, or add the file.")
-    content = path.read_bytes()
     image.digest = sha256(content).hexdigest()
     try:
-        with Image.open(io.BytesIO(content)) as picture:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
             mode, (width, height), frames = picture.mode, picture.size, getattr(picture, "n_frames", 1)
             if max(width, height) > LARGEST_SIDE or min(width, height) < SMALLEST_SIDE:
                 return refuse(
@@ -207,19 +180,41 @@ def _check_image(folder: Path, numbered: tuple[int, str]) -> _Image:
                     f"{SMALLEST_SIDE} to {LARGEST_SIDE} pixels a side",
                     "Cut it into fields, or drop it.",
                 )
+            deep = any("16" in str(tile.args) for tile in picture.tile)
             picture.load()
             if frames > 1:
                 refuse(f"{frames} frames", "one image in the file", "Save the one frame that is meant.")
-            if mode == "RGB":
+            if mode == "RGB" and deep:  # Pillow would drop the lower half of every value without a word
+                refuse("16 bits a colour", "8-bit RGB", "Convert it to 8-bit RGB.")
+            elif mode == "RGB":
                 image.size, image.mark = (height, width), fingerprint(picture)
             else:
                 refuse(f"mode {mode}{MODES.get(mode, '')}", "8-bit RGB", "Convert it to 8-bit RGB.")
     except UnidentifiedImageError:
         refuse("bytes that are no image" if content else "an empty file", "an image file", "Export it again.")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        # the four ways in which Pillow says that a file's content is damaged or hostile
+    except Exception as error:  # on damaged files Pillow raises nearly every kind there is
         refuse(f"a damaged file ({error})", "an image that decodes wholly", "Copy or export it again.")
     return image
+
+
+def placement(folder: Path, name: str, line: int, what: str = "an image file") -> list[Problem]:
+    """What is wrong with where a manifest's path leads; empty for an ordinary file inside the folder."""
+
+    def problem(found: str, expected: str, remedy: str) -> list[Problem]:
+        return [Problem(name, found, expected, remedy, line)]
+
+    try:
+        place = (folder / name).resolve()
+        inside = not Path(name).is_absolute() and place.is_relative_to(folder.resolve())
+        there = place.is_file()
+    except (OSError, RuntimeError, ValueError) as error:  # too long a name, links in a circle, a NUL
+        return problem(
+            f"no such file ({error.__class__.__name__})", what, "Correct the path, or add the file."
+        )
+    if not inside:
+        expected = "a path relative to the manifest and inside its folder"
+        return problem("a path that leaves the folder", expected, "Move the file into the folder.")
+    return [] if there else problem("no such file", what, "Correct the path, or add the file.")
 
 
 MODES = {
@@ -277,6 +272,11 @@ def check_labels(table: pd.DataFrame, about: About) -> list[Problem]:
                 "Add the samples it is to be told from.",
             )
         )
+    for names in counts.groupby(counts.index.str.casefold()).groups.values():
+        if len(names) > 1:
+            found = f"{' and '.join(sorted(names))}, which differ only in case"
+            remedy = "Spell the label one way."
+            problems.append(Problem(f"{MANIFEST}, column `label`", found, "one spelling", remedy))
     for label, count in counts.sort_index().items():
         if count < MINIMUM_SAMPLES:
             problems.append(

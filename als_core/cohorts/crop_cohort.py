@@ -12,10 +12,11 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from als_core.cohorts.check import MANIFEST, About
+from als_core.cohorts.check import MANIFEST, About, check_cells, placement
 from als_core.cohorts.cohort import Cohort
 from als_core.cohorts.sources import sources
 from als_core.cohorts.synthetic_crops import CASE, CropParameters, cohort_key, make_synthetic_crops
+from als_core.cohorts.tables import read_table
 from als_core.images import crop_files
 from als_core.images.crop_files import bit_depth, centre_square, read_channel, to_8_bits
 from als_core.images.filters import as_grey
@@ -60,14 +61,14 @@ def prepare_own_crops(folder: Path, results: Path, channel: int | None = None) -
     lacking = [name for name in COLUMNS if name not in table]
     remedy = "Add it; `group` names the case, and repeats the path where every crop is a case of its own."
     missing = [Problem(MANIFEST, f"no column `{each}`", "one", remedy, 1) for each in lacking]
-    refuse_if(subject, missing or _label_problems(table))
+    refuse_if(subject, missing or [*check_cells(table), *_label_problems(table)])
     crops, problems = [], []
     for row, name in enumerate(table["path"]):
-        path = (folder / name).resolve()
+        if misplaced := placement(folder, name, row + 2):
+            problems += misplaced
+            continue
         try:
-            if not path.is_relative_to(folder.resolve()):
-                raise ValueError("a path that leaves the folder")
-            crops.append(centre_square(read_channel(path, channel)))
+            crops.append(centre_square(read_channel(folder / name, channel)))
         except RefusedInput as refusal:
             problems += [Problem(name, p.found, p.expected, p.remedy, row + 2) for p in refusal.problems]
         except ValueError as reason:
@@ -114,7 +115,7 @@ def _manifest(folder: Path) -> pd.DataFrame:
         expected = "a folder with manifest.csv (columns path, label, group) and the crops it names"
         problem = Problem(str(folder), f"no {MANIFEST}", expected, "Correct COHORT.")
         raise RefusedInput(f"The crops in {folder}", [problem])
-    return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    return read_table(f"The crops in {folder}", path, MANIFEST)
 
 
 def _labels_fit(folder: Path) -> bool:

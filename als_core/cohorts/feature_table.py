@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from als_core.cohorts.tables import cell_problems, read_table
 from als_core.refusal import Problem, refuse_if
 
 OUTER_FOLDS = INNER_FOLDS = 3
@@ -76,13 +77,16 @@ class FeatureTable:
 def load_feature_table(file: Path | str, positive_label: str = "ALS") -> FeatureTable:
     """Read a CSV as described above. Raises RefusedInput with every problem found."""
     file = Path(file)
-    table = pd.read_csv(file, dtype={"subject": str, "label": str, "sex": str})
+    table = read_table(file.name, file, file.name)
     refuse_if(file.name, _column_problems(table, positive_label))
     features = table.drop(columns=[name for name in NOT_FEATURES if name in table])
     features = features.apply(pd.to_numeric, errors="coerce").set_axis(pd.Index(table["subject"]))
     positive = (table["label"] == positive_label).to_numpy()
-    refuse_if(file.name, [*_row_problems(table), *feature_problems(features, positive)])
-    known = table.set_index("subject")[["age", "sex"]] if {"age", "sex"} <= set(table) else None
+    problems = [*cell_problems(table, file.name, ("subject", "label")), *_row_problems(table)]
+    refuse_if(file.name, [*problems, *feature_problems(features, positive)])
+    known = None
+    if {"age", "sex"} <= set(table):
+        known = table.set_index("subject")[["age", "sex"]].astype({"age": float})
     return FeatureTable(features.astype(np.float64), positive, known)
 
 

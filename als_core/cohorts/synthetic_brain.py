@@ -336,7 +336,7 @@ def _tissue_signal(
         widening += severity * disease.widening
         if disease.darkens:
             place, share = disease.darkens
-            white_signal = 1 - np.float32(severity * share) * body.places[place]
+            white_signal = 1 - np.float32(min(severity * share, 1)) * body.places[place]  # at most all of it
     grey = np.minimum(
         body.grey * np.maximum(1 - lost, 0), body.grey + body.fluid
     )  # what grows, grows into fluid

@@ -25,6 +25,7 @@ from tqdm import tqdm
 from als_core.cohorts import check
 from als_core.cohorts.cohort import Kind
 from als_core.cohorts.duplicates import ImagePair
+from als_core.cohorts.tables import other_than_it_looks
 from als_core.images.volumes import (
     FindBrain,
     Preprocessing,
@@ -42,7 +43,7 @@ READERS = 4  # volumes read at a time while checking: a 1 mm head is 35 MB as fl
 
 # What a covariate's cell must be, where the manifest has the column: a test, and the words for it.
 COVARIATES: dict[str, tuple[Callable[[str], bool], str]] = {
-    "visit": (lambda cell: cell.isdigit(), "a whole number, 0 for the first"),
+    "visit": (lambda cell: cell.isascii() and cell.isdigit(), "a whole number, 0 for the first"),
     "age": (lambda cell: 0 <= float(cell) <= 120, "years, 0 to 120"),
     "sex": (lambda cell: cell in ("M", "F"), "M or F"),
     "field_strength": (lambda cell: 0 < float(cell) <= 12, "tesla"),
@@ -207,26 +208,24 @@ def _examined(
     folder: Path, sample: pd.Series, line: int, settings: Preprocessing, find_brain: FindBrain, cache: Path
 ) -> tuple[str, list[Problem]]:
     """A row's file digest, and everything wrong with its volume and its mask."""
-    problems, digest = _placement(folder, sample["path"], line), ""
-    if problems or not sample["path"].strip():
-        return digest, problems
+    if not sample["path"].strip() or other_than_it_looks(sample["path"]):
+        return "", []  # refused already
+    if problems := check.placement(folder, sample["path"], line, "a NIfTI file"):
+        return "", problems
     path = folder / sample["path"]
-    if path.is_file():
-        digest = file_digest(path)
-    if not digest or not _prepared(cache, digest, settings, find_brain).exists():
+    digest = file_digest(path)
+    if not _prepared(cache, digest, settings, find_brain).exists():
         problems += examine_volume(path, sample["path"], line)[1]
     mask = sample.get("mask", "")
     if mask and not problems:
-        problems += _placement(folder, mask, line) or _mask_problems(folder / mask, path, mask, line)
+        problems += check.placement(folder, mask, line, "a NIfTI file") or _mask_problems(
+            folder / mask, path, mask, line
+        )
     return digest, problems
 
 
 def _mask_problems(mask: Path, volume: Path, where: str, line: int) -> list[Problem]:
     """A mask must lie on its volume's grid. It may be empty: a scan without an effect has such a map."""
-    if not mask.is_file():
-        return [
-            Problem(where, "no such file", "a NIfTI file", "Correct the path, or leave the cell empty.", line)
-        ]
     try:
         image, like = nibabel.load(mask), nibabel.load(volume)
     except (nibabel.filebasedimages.ImageFileError, OSError) as error:
@@ -242,14 +241,6 @@ def _mask_problems(mask: Path, volume: Path, where: str, line: int) -> list[Prob
             )
         ]
     return []
-
-
-def _placement(folder: Path, name: str, line: int) -> list[Problem]:
-    inside = (folder / name).resolve().is_relative_to(folder) and not Path(name).is_absolute()
-    remedy = "Move the file into the folder."
-    return (
-        [] if inside else [Problem(name, "a path that leaves the folder", "a path inside it", remedy, line)]
-    )
 
 
 def _cells(table: pd.DataFrame, column: str) -> Iterator[Problem]:

@@ -9,8 +9,9 @@ amount: a heatmap can be judged only where the network has found something.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import cv2
@@ -28,9 +29,11 @@ from als_core.cohorts.synthetic_tissue import TissueParameters
 from als_core.cohorts.volume_cohort import VolumeCohort
 from als_core.explain.methods import METHODS
 from als_core.explain.patterns import LinearMaps, svm_maps
+from als_core.explain.reference import ReferenceMap, read_reference
 from als_core.explain.sanity import Explainer
 from als_core.explain.tissue_heatmaps import lesion_masks, network_inputs
 from als_core.explain.volumes import true_places
+from als_core.images.volumes import mni_map, template_brain
 from als_core.training.amounts import TissueAmounts
 from als_core.training.repeats import trained_network
 from als_core.training.tissue_runs import tissue_runs
@@ -144,8 +147,21 @@ def group_truth(amounts: HeatmapAmounts) -> np.ndarray:
     return true_places(effect_map(amounts.volumes.brains(FIELD), PATIENT))[amounts.volumes.box]
 
 
-def brain_folds(amounts: HeatmapAmounts, seed: int) -> Iterator[BrainFold]:
-    """Each fold's subjects, one fold in memory at a time. All scans that are not tested are learnt from."""
+def own_reference(path: Path | str, amounts: HeatmapAmounts, **settings: Any) -> ReferenceMap:
+    """A reader's map on the grid of the heatmaps. settings: threshold, side, space, of `read_reference`."""
+    grid = mni_map("t1", amounts.resolution)
+    found = read_reference(Path(path).expanduser(), grid, template_brain(grid), **settings)
+    box = amounts.volumes.box
+    return replace(found, values=found.values[box], truth=found.truth[box])
+
+
+def brain_folds(
+    amounts: HeatmapAmounts, seed: int, reference: np.ndarray | None = None
+) -> Iterator[BrainFold]:
+    """Each fold's subjects, one fold in memory at a time. All scans that are not tested are learnt from.
+
+    reference: bool, on the grid of the heatmaps, what takes the place of the true effect in every brain.
+    """
     cohort, box = brain_cohort(amounts), amounts.volumes.box
     areas = available_atlas(amounts.resolution).labels[box]
     for fold, split in enumerate(patient_folds(cohort, amounts.folds, seed), 1):
@@ -164,7 +180,12 @@ def brain_folds(amounts: HeatmapAmounts, seed: int) -> Iterator[BrainFold]:
             network=network,
             images=scans(cohort, rows, box).to(device),
             targets=torch.tensor(cohort.labels[rows], device=device),
-            truths=np.array([true_places(cohort.effect(row))[box] & brain for row in rows]),
+            truths=np.array(
+                [
+                    (true_places(cohort.effect(row))[box] if reference is None else reference) & brain
+                    for row in rows
+                ]
+            ),
             groups=cohort.groups[rows],
             within=brain,
             settings={

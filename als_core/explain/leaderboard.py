@@ -7,20 +7,34 @@ interval over subjects of the paired difference is above zero.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 
-from als_core.explain.heatmap_subjects import BrainFold, Subjects, edges, fixed, random_map
+from als_core.explain.heatmap_subjects import (
+    BrainFold,
+    HeatmapAmounts,
+    Subjects,
+    brain_folds,
+    edges,
+    fixed,
+    random_map,
+    tissue_subjects,
+)
 from als_core.explain.methods import METHODS
 from als_core.explain.sanity import Explainer
 from als_core.explain.trial import check_methods, overlaps, try_methods
 from als_core.statistics.intervals import draw_groups
+from als_core.storage import content_key, file_digest, results_folder, written_whole
+from als_core.training.once import made_once
 
 SCORE = "dice_area"  # what the ranking is made with; the others stand beside it
 NULLS = ("same smoothness", "atlas only", "untrained")
 CHECKS = ("depends on parameters", "faithful", "speaks", "repeatable")
+TABLES = ("overlap", "checks")
 CONTROLS = {"edges": "Edges of the image", "random": "Random map"}
 WANG = {
     "integrated_gradients": "Integrated gradients",
@@ -147,6 +161,80 @@ def trial(
         fill=few.settings["fill"], draws=1, nulls=nulls,
     )  # fmt: skip
     return table.assign(subject=subjects.groups[table["image"]]), checks
+
+
+def tried(modality: str, amounts: HeatmapAmounts, seed: int) -> Subjects:
+    """Who is on the leaderboard of a modality, "Brains" (the first fold's patients) or "Tissue"."""
+    if modality == "Brains":
+        return next(iter(brain_folds(amounts, seed))).subjects.some(amounts.tried)
+    return tissue_subjects(amounts, seed)
+
+
+def book_trial(
+    modality: str, amounts: HeatmapAmounts, seed: int, subjects: Subjects | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """`trial` of a modality, kept in the results folder: all pages that show the leaderboard show the same one.
+
+    subjects: what `tried` gives, where it is at hand. Made by one process at a time, and anew when the amounts
+    or any code below change.
+    """
+    folder = results_folder() / "leaderboards" / content_key(modality, asdict(amounts), seed, _code())
+    with made_once(folder):
+        if not folder.is_dir():
+            tables = trial(
+                subjects or tried(modality, amounts, seed), seed,
+                draws=amounts.draws, nulls=amounts.nulls, checked=amounts.checked,
+            )  # fmt: skip
+            with written_whole(folder) as room:
+                room.mkdir()
+                for name, table in zip(TABLES, tables, strict=True):
+                    table.to_csv(room / f"{name}.csv", index=False)
+        overlap, checks = (pd.read_csv(folder / f"{name}.csv", dtype={"subject": str}) for name in TABLES)
+    return overlap, checks
+
+
+def _code() -> str:
+    """Digest of all code that a trial can depend on: this package and those below it."""
+    package = Path(__file__).parents[1]
+    floors = ("statistics", "images", "cohorts", "models", "training", "explain")
+    return content_key(
+        [file_digest(file) for floor in floors for file in sorted((package / floor).glob("*.py"))]
+    )
+
+
+def lines(modality: str, standing: pd.DataFrame, checks: pd.DataFrame) -> pd.DataFrame:
+    """The leaderboard as a reader sees it, best overlap first: one row a method, cells in words.
+
+    standing: from `standings`. Columns On, Method, Overlap (with its interval), one for each null, AUC, what two
+    sanity checks measured, and Fails: the nulls and checks that the method does not pass.
+    """
+    own = standing[standing["score"] == SCORE].sort_values("mean", ascending=False).set_index("method")
+    auc = standing[standing["score"] == "voxel_auc"].set_index("method")["mean"]
+    measured = checks.pivot(index="method", columns="check", values="value")
+    failed = marks(standing, checks) == "fail"
+    rows = []
+    for method, row in own.iterrows():
+        nulls = {f"Null: {null}": f"{row[null]:.2f}" if pd.notna(row.get(null)) else "–" for null in NULLS}
+        rows.append(
+            {"On": modality, "Method": titles()[method]}
+            | {"Overlap": f"{row['mean']:.2f} ({row['low']:.2f} to {row['high']:.2f})"}
+            | nulls
+            | {
+                "AUC": f"{auc[method]:.2f}",
+                "Likeness to untrained": f"{measured.loc[method, 'depends on parameters']:.2f}",
+                "Random maps as faithful": f"{measured.loc[method, 'faithful']:.2f}",
+                "Fails": ", ".join(failed.columns[failed.loc[method]]) or "nothing",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def lines_of(methods: Sequence[str], modality: str, amounts: HeatmapAmounts, seed: int) -> pd.DataFrame:
+    """The lines of some methods, names in METHODS, on the leaderboard of the book."""
+    overlap, checks = book_trial(modality, amounts, seed)
+    standing = standings(overlap, np.random.default_rng(seed), amounts.resamples)
+    table = lines(modality, standing, checks)
+    return table[table["Method"].isin([METHODS[name].title for name in methods])]
 
 
 def marks(standing: pd.DataFrame, checks: pd.DataFrame) -> pd.DataFrame:

@@ -35,7 +35,7 @@ def occlusion(
     stride: int | Sequence[int] | None = None,
     fill: float | Tensor = 0.0,
     score: Score = "logit",
-    batch: int = 64,
+    batch: int = 16,
 ) -> Tensor:
     """Mean drop of the score over all patches that cover a voxel, signed.
 
@@ -43,7 +43,7 @@ def occlusion(
     (stride = patch). The last patch of an axis is flush with the edge. `fill`: what covers, a number or
     a tensor that broadcasts to one image (C, *spatial), such as a mean image. `score`: the unit of the
     heatmap, the model's own score or its softmax. `batch`: occluded images per forward pass, which
-    moves no value beyond rounding.
+    moves no value beyond rounding; larger ones are slower on a CPU, whose caches they leave.
     """
     targets = check_call(model, images, target)
     spatial = images.shape[2:]
@@ -82,7 +82,7 @@ def area_effects(
     areas: Tensor | np.ndarray,
     fill: float | Tensor = 0.0,
     score: Score = "logit",
-    batch: int = 64,
+    batch: int = 16,
 ) -> AreaEffects:
     """Drop of each image's score when one area at a time is covered by `fill`.
 

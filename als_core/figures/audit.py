@@ -16,7 +16,7 @@ from als_core.figures.style import GRID, GROUND, INK, MUTED, PALETTE, WIDTH, hou
 
 PAPER_NAMES = {
     "xia2024": "Xia 2024",
-    "miao2023": "Miao 2023",
+    "miao2023": "Miao",  # its year is not printed
     "turrisi2024": "Turrisi 2024",
     "panagiotaras": "Panagiotaras",
     "wang2023": "Wang 2023",
@@ -215,13 +215,15 @@ def something_from_nothing(steps: pd.DataFrame) -> Figure:
         for place, row in part.iterrows():
             axes.text(
                 place,
-                max(row["high"], 0.5) + 0.015,
+                min(max(row["high"], row["deployed"] + 0.02, 0.5) + 0.02, 1.03),
                 f"{row['reported']:.2f}".removeprefix("0"),
                 ha="center",
+                va="bottom",
+                rotation=90,
                 fontsize=8,
             )
-        axes.set_xticks(places, part["switches"], rotation=50, ha="right", fontsize=8, rotation_mode="anchor")
-        axes.set(xlim=(-0.6, len(part) - 0.4), ylim=(0.3, 1.08), title=kind)
+        axes.set_xticks(places, part["switches"], rotation=90, fontsize=8)
+        axes.set(xlim=(-0.6, len(part) - 0.4), ylim=(0.3, 1.13), title=kind)
         axes.axhline(0.5, color=MUTED, linewidth=0.9)
     panels[0, 0].set_ylabel("AUC, nothing to find")
     handles = [Patch(color=MUTED, label="reported"), Line2D([], [], color=INK, marker="D", markerfacecolor=GROUND, linestyle="", label="the same models on new donors")]  # fmt: skip
@@ -322,15 +324,19 @@ def width_by_donors(curves: pd.DataFrame, marks: pd.DataFrame) -> Figure:
         axes.plot(part["donors"], part["half_width"], color=PALETTE[6], alpha=shade, linewidth=1.4)
         last = part.iloc[-1]
         axes.text(last["donors"] * 1.05, last["half_width"], label, va="center", fontsize=8, color=MUTED)
-    for row in marks.itertuples():
+    # a mark that shares its number of donors stands a little to the right, with its name at the lower end
+    again = marks.groupby("donors").cumcount()
+    for row, moved in zip(
+        marks.assign(donors=marks["donors"] * 1.08**again).itertuples(), again, strict=True
+    ):
         colour = PAPER_COLOURS.get(row.paper, INK)
         axes.plot(
             [row.donors, row.donors], [row.low, row.high], color=colour, linewidth=4, alpha=0.8, marker="o",
             markersize=5, solid_capstyle="butt",
         )  # fmt: skip
         axes.annotate(
-            row.label, (row.donors, row.high), (0, 6), textcoords="offset points", ha="center", va="bottom",
-            fontsize=8, color=colour,
+            row.label, (row.donors, row.low if moved else row.high), (7, 0), textcoords="offset points",
+            va="center", fontsize=8, color=colour,
         )  # fmt: skip
     axes.set(
         xscale="log", yscale="log", xlabel="Donors", ylabel="Half width of the 95 % interval of accuracy"

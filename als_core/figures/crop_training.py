@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from sklearn.metrics import roc_curve
 
 from als_core.figures.style import GRID, INK, MUTED, PALETTE, WIDTH, house_style
@@ -32,7 +33,7 @@ def training_log(ours: pd.DataFrame, printed: pd.DataFrame | None, references: M
     ours: columns protocol, number, epoch, loss, accuracy. printed: columns epoch, loss, accuracy, or None where
     none is printed. references: two losses to mark, by name.
     """
-    figure, panels = plt.subplots(1, 2, figsize=(WIDTH, 2.9))
+    figure, panels = plt.subplots(1, 2, figsize=(WIDTH, 3.2))
     for axes, (column, label) in zip(
         panels, {"loss": "Loss (nats)", "accuracy": "Accuracy"}.items(), strict=True
     ):
@@ -47,9 +48,10 @@ def training_log(ours: pd.DataFrame, printed: pd.DataFrame | None, references: M
         axes.grid(axis="y")
     for style, (name, value) in zip(("--", ":"), references.items(), strict=True):
         panels[0].axhline(value, color=MUTED, ls=style, lw=1, label=name)
-    panels[0].legend(loc="lower left")
     panels[0].set_ylim(bottom=0)
-    panels[1].legend(loc="lower right")
+    figure.legend(
+        *panels[0].get_legend_handles_labels(), ncols=5, loc="outside lower center", columnspacing=1.2
+    )
     plt.close(figure)
     return figure
 
@@ -91,7 +93,7 @@ def accuracy_against_auc(bounds: pd.DataFrame, points: Mapping[str, tuple[float,
         )
     axes.set(xlabel="Accuracy", ylabel="AUC", xlim=(0.6, 1.005), ylim=(0, 1.02))
     axes.grid()
-    axes.legend(loc="lower left")
+    axes.legend(loc="upper left")
     plt.close(figure)
     return figure
 
@@ -103,23 +105,23 @@ def roc_curves(
     """ROC curves of every trial, a panel a network.
 
     predictions: panel title to rows of one network with protocol, number, truth, score. aucs: mean AUC, indexed by
-    (title, protocol), which the legend gives.
+    (title, protocol), which the titles give.
     """
-    figure, panels = plt.subplots(1, len(predictions), figsize=(WIDTH, 3.0), sharey=True, squeeze=False)
+    figure, panels = plt.subplots(1, len(predictions), figsize=(WIDTH, 3.3), sharey=True, squeeze=False)
     for axes, (title, table) in zip(panels.ravel(), predictions.items(), strict=True):
         axes.plot([0, 1], [0, 1], color=MUTED, lw=0.8, ls="--")
         for protocol in protocols:
-            label = f"{protocol}: {aucs.loc[(title, protocol), 'auc']:.2f}"
             for _, one in table[table["protocol"] == protocol].groupby("number"):
                 if one["truth"].nunique() == 2:
                     false, true, _ = roc_curve(one["truth"], one["score"])
-                    axes.plot(false, true, color=COLOURS[protocol], lw=1, alpha=0.6, label=label)
-                    label = None
+                    axes.plot(false, true, color=COLOURS[protocol], lw=1, alpha=0.6)
         axes.set(xlabel="1 - specificity", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-        axes.set_title(title, fontsize=8.5)
-        axes.legend(loc="lower right", fontsize=8, title="Mean AUC", title_fontsize=8)
+        means = ", ".join(f"{aucs.loc[(title, protocol), 'auc']:.2f} {protocol}" for protocol in protocols)
+        axes.set_title(f"{title}\nmean AUC {means}", fontsize=8)
         axes.grid()
     panels[0, 0].set_ylabel("Sensitivity")
+    handles = [Line2D([], [], color=COLOURS[protocol], lw=1, label=protocol) for protocol in protocols]
+    figure.legend(handles=handles, ncols=len(protocols), loc="outside lower center")
     plt.close(figure)
     return figure
 

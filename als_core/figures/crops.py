@@ -173,7 +173,7 @@ def super_resolution_course(history: pd.DataFrame) -> Figure:
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 2.6))
     window = max(1, history["step"].max() // 20)
     colours = {"both": MUTED, "content": PALETTE[0], "adversarial": AGGREGATE}
-    words = {"both": "both, while one", "content": "content loss", "adversarial": "adversarial"}
+    words = {"both": "both, until they part", "content": "content loss", "adversarial": "adversarial"}
     for name, part in history.groupby("generator", sort=False):
         smooth = part["content"].rolling(window, min_periods=1).mean()
         left.plot(part["step"], smooth, color=colours[name], label=words[name])
@@ -185,7 +185,9 @@ def super_resolution_course(history: pd.DataFrame) -> Figure:
         smooth = last[column].rolling(window, min_periods=1).mean()
         right.plot(last["step"], smooth, color=colour, label=label)
     right.axhline(np.log(2), color=MUTED, lw=0.8, ls="--", label="guessing, ln 2")
-    left.set(yscale="log", xlabel="Step", ylabel="Mean squared error (share of full scale)²", title="Content")
+    left.set(
+        yscale="log", xlabel="Step", ylabel="Mean squared error\n(share of full scale)²", title="Content"
+    )
     right.set(xlabel="Step", ylabel="Cross-entropy (nats)", title="Adversarial part")
     for axes in (left, right):
         axes.grid(axis="y")

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from als_core.evidence.audit import claims_of, computation_of
+from als_core.evidence.claims import anchor_of
 from als_core.evidence.findings import CATEGORIES, SEVERITIES, Finding
 from als_core.figures.audit import PAPER_NAMES
 from als_core.storage import repository
@@ -72,7 +73,7 @@ def findings_table(
     """HTML of all findings with filters for paper, category and severity.
 
     numbers: from `evidence.audit.check_all`; a finding without rows there says that its numbers were not computed.
-    claims_page: where each claim has an anchor of its id, as seen from the page. Each finding opens to its words, its
+    claims_page: where each claim has its anchor (`evidence.claims.anchor_of`), as seen from the page. Each finding opens to its words, its
     numbers as stated and as computed on this page, and the code that computed them.
     """
     choices = {
@@ -108,7 +109,9 @@ def _item(finding: Finding, numbers: pd.DataFrame | None, claims_page: str) -> s
     parts = "".join(f"<dt>{name}</dt><dd>{_text(text)}</dd>" for name, text in words.items())
     claims = claims_of(finding.id)
     if claims:
-        links = ", ".join(f'<a href="{claims_page}#{each}"><code>{each}</code></a>' for each in claims[:6])
+        links = ", ".join(
+            f'<a href="{claims_page}#{anchor_of(each)}"><code>{each}</code></a>' for each in claims[:6]
+        )
         more = f" and {len(claims) - 6} more" if len(claims) > 6 else ""
         parts += f"<dt>Published numbers it is about</dt><dd>{links}{more}</dd>"
     tags = " · ".join((PAPER_NAMES[finding.paper], finding.severity, finding.category))

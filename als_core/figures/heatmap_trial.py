@@ -113,12 +113,16 @@ def trial_grid(boards: Sequence[Board], titles: Mapping[str, str], controls: Seq
 
 @house_style()
 def overlap_and_ranks(
-    standing: pd.DataFrame, subjects: pd.DataFrame, ranks: pd.DataFrame, titles: Mapping[str, str]
+    standing: pd.DataFrame,
+    subjects: pd.DataFrame,
+    ranks: pd.DataFrame,
+    titles: Mapping[str, str],
+    met: str = "the true effect",
 ) -> Figure:
     """Left, each method's overlap by subject, mean and interval, with its nulls; right, how often it has each rank.
 
     standing: rows of `explain.leaderboard.standings` for one score. subjects: columns method, value. ranks: methods
-    by row, rank by column, shares. Rows of the figure are `titles`, from the top.
+    by row, rank by column, shares. Rows of the figure are `titles`, from the top. met: what overlap is measured with.
     """
     figure, (axes, grid) = plt.subplots(
         1, 2, figsize=(WIDTH, 0.9 + 0.47 * len(titles)), width_ratios=(2.1, 1)
@@ -136,7 +140,7 @@ def overlap_and_ranks(
         for null, marker in NULL_LOOKS.items():
             axes.plot(one[null], place + 0.24, marker, color=MUTED, markersize=6, markerfacecolor="none")
     axes.set_yticks(range(len(titles)), titles.values())
-    axes.set(ylim=(len(titles) - 0.5, -0.5), xlabel="Overlap with the true effect\n(Dice area, share of the best possible)")  # fmt: skip
+    axes.set(ylim=(len(titles) - 0.5, -0.5), xlabel=f"Overlap with {met}\n(Dice area, share of the best possible)")  # fmt: skip
     axes.grid(axis="x")
     handles = [
         Line2D([], [], marker="D", color=INK, markersize=5, label="mean, 95 % interval"),
@@ -159,13 +163,17 @@ def overlap_and_ranks(
 
 @house_style()
 def average_maps(
-    brain: np.ndarray, truth: np.ndarray, maps: Mapping[str, np.ndarray], cut: tuple[int, int]
+    brain: np.ndarray,
+    truth: np.ndarray,
+    maps: Mapping[str, np.ndarray],
+    cut: tuple[int, int],
+    met: str = "true effect",
 ) -> Figure:
-    """The truth and each average map in one coronal and one axial slice, each on the scale of its 99.5th percentile.
+    """The truth, titled `met`, and each average map in one coronal and one axial slice, each on the scale of its 99.5th percentile.
 
     brain: (X, Y, Z) grey. truth: bool. maps: by title, >= 0. cut: numbers of the slices along y and z.
     """
-    titles = ["True effect", *maps]
+    titles = [met.capitalize(), *maps]
     columns = 4
     rows = -(-len(titles) // columns)
     figure, panels = plt.subplots(2 * rows, columns, figsize=(WIDTH, 1.55 * 2 * rows))
@@ -193,15 +201,17 @@ def average_maps(
 
 @house_style()
 def dice_curves(
-    curves: Mapping[str, tuple[np.ndarray, np.ndarray]], best: tuple[np.ndarray, np.ndarray]
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    best: tuple[np.ndarray, np.ndarray],
+    met: str = "the true effect",
 ) -> Figure:
-    """Dice over the share of voxels kept, by title; `best` is what a map that ranks the truth first would have."""
+    """Dice with `met` over the share of voxels kept, by title; `best` is what a map that ranks the truth first would have."""
     figure, axes = plt.subplots(figsize=(WIDTH, 3.2))
     axes.plot(*best, color=INK, linewidth=1, linestyle=(0, (4, 3)), label="best possible")
     for number, (title, (kept, dice)) in enumerate(curves.items()):
         dashes = (0, (3, 1)) if title.startswith("SVM") else "-"
         axes.plot(kept, dice, color=PALETTE[number % len(PALETTE)], linestyle=dashes, label=title)
-    axes.set(xlabel="Share of brain voxels kept, the hottest first", ylabel="Dice with the true effect", xlim=(0, 1), ylim=(0, 1.02))  # fmt: skip
+    axes.set(xlabel="Share of brain voxels kept, the hottest first", ylabel=f"Dice with {met}", xlim=(0, 1), ylim=(0, 1.02))  # fmt: skip
     axes.grid()
     axes.legend(ncols=2)
     plt.close(figure)

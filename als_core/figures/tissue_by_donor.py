@@ -40,9 +40,10 @@ def accuracy_by_protocol(table: pd.DataFrame) -> Figure:
             axes.hlines(place, row.low, row.high, color=PALETTE[0], linewidth=1.4)
             axes.plot(row.accuracy, place, "o", color=PALETTE[0], markersize=6)
         axes.set(title=protocol.capitalize(), xlim=(0, 1), xlabel="Accuracy")
-        axes.xaxis.set_major_locator(MultipleLocator(0.25))
+        axes.xaxis.set_major_locator(MultipleLocator(0.5))
+        axes.xaxis.set_minor_locator(MultipleLocator(0.25))
         axes.xaxis.set_major_formatter(PercentFormatter(1))
-        axes.grid(axis="x")
+        axes.grid(axis="x", which="both")
         axes.tick_params(axis="y", length=0)
     panels[0, 0].set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.45, -0.55))
     handles = [
@@ -51,6 +52,7 @@ def accuracy_by_protocol(table: pd.DataFrame) -> Figure:
         Line2D([], [], color=NULL, marker="|", linestyle="", markersize=10, markeredgewidth=1.6, label="their mean"),
     ]  # fmt: skip
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    figure.get_layout_engine().set(wspace=0.06)  # room between the 100 % of a panel and the 0 % of the next
     plt.close(figure)
     return figure
 

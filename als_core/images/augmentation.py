@@ -148,6 +148,7 @@ class Augmentation:
     milliseconds: rough time of a 400 x 400 image on one core, which orders the work, longest first.
     random: whether it draws; then a generator is required, else one is refused.
     variant_of: the name of the augmentation it stands in for, where it is not the paper's.
+    added: whether it is neither the paper's nor a variant of it.
     """
 
     name: str
@@ -158,10 +159,13 @@ class Augmentation:
     milliseconds: float = 1
     random: bool = False
     variant_of: str | None = None
+    added: bool = False
 
     @property
     def status(self) -> str:
-        """Where the paper stands on it: "in Fig. 5", "set aside in Section 3", or "variant of <name>"."""
+        """Where the paper stands on it: "in Fig. 5", "set aside in Section 3", "variant of <name>", or "added"."""
+        if self.added:
+            return "added"
         if self.variant_of:
             return f"variant of {self.variant_of}"
         return "in Fig. 5" if self.panel else "set aside in Section 3"

@@ -78,7 +78,12 @@ def _channels(path: Path) -> list[np.ndarray]:
     """Every channel of every page of a file, (H, W) each, colours in the order red, green, blue."""
     if not path.is_file():
         raise _refused(path, "no such file", "an image file", "Correct the path, or add the file.")
-    _, pages = cv2.imreadmulti(str(path), flags=cv2.IMREAD_UNCHANGED)
+    try:
+        _, pages = cv2.imreadmulti(str(path), flags=cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:  # more pixels than OpenCV will allot
+        raise _refused(
+            path, f"a file that OpenCV refuses ({error.err})", "a crop", "Export it again."
+        ) from error
     if not pages:
         raise _refused(path, "bytes that do not decode", "a PNG, TIFF or JPEG image", "Export it again.")
     channels: list[np.ndarray] = []

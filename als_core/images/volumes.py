@@ -100,12 +100,23 @@ def examine_volume(
         problems = _header_problems(image, problem)
         if problems:
             return None, problems
-        voxels = image.get_fdata(dtype=np.float32, caching="unchanged")
-    except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error) as error:
+        with np.errstate(over="ignore"):  # what becomes infinite is found below
+            voxels = image.get_fdata(dtype=np.float32, caching="unchanged")
+    except (
+        ImageFileError,
+        HeaderDataError,
+        OSError,
+        EOFError,
+        ValueError,
+        OverflowError,
+        zlib.error,
+    ) as error:
         # what nibabel and the decompressors raise on files that are cut short or damaged
         return None, [
             problem(
-                f"a damaged file ({error})", "a NIfTI file that reads to its end", "Copy or convert it again."
+                f"a damaged file ({' '.join(str(error).split())})",
+                "a NIfTI file that reads to its end",
+                "Copy or convert it again.",
             )
         ]
     if not np.isfinite(voxels).all():
@@ -132,6 +143,15 @@ def _header_problems(image: Any, problem: Callable[[str, str, str], Problem]) ->
     if not isinstance(image, nibabel.Nifti1Pair):
         return [problem(type(image).__name__, "NIfTI", "Convert it to NIfTI.")]
     problems = []
+    kind = image.get_data_dtype()
+    if kind.kind not in "iuf":
+        problems.append(
+            problem(
+                f"voxels of type {kind}",
+                "one real number a voxel",
+                "Export magnitudes, not phases or colours.",
+            )
+        )
     if len(image.shape) != 3:
         problems.append(
             problem(
@@ -150,7 +170,8 @@ def _header_problems(image: Any, problem: Callable[[str, str, str], Problem]) ->
         )
     axes = image.affine[:3, :3]
     sides = np.linalg.norm(axes, axis=0)
-    if not np.isfinite(image.affine).all() or min(sides) == 0 or abs(np.linalg.det(axes / sides)) < 1e-6:
+    sound = np.isfinite(image.affine).all() and min(sides) > 0
+    if not sound or abs(np.linalg.det(axes / sides)) < 1e-6:
         problems.append(
             problem(
                 "a singular affine",

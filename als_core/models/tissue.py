@@ -231,19 +231,24 @@ TISSUE_NETWORKS: Mapping[str, TissueNetwork] = {
     ),
 }
 
+ADDED_NETWORKS: Mapping[str, TissueNetwork] = {}
+"""Networks that are no row of Table 1: a reader's own. The book's page "Add a model" says how."""
+
+EVERY_NETWORK: Mapping[str, TissueNetwork] = {**TISSUE_NETWORKS, **ADDED_NETWORKS}
+
 
 def build_tissue_network(
     name: str, *, classes: int = 3, side: int = 400, variant: str = "published", seed: int
 ) -> StagedNetwork:
-    """Build one of `TISSUE_NETWORKS` with initial values drawn from `seed`, its variant's stages trainable.
+    """Build one of `EVERY_NETWORK` with initial values drawn from `seed`, its variant's stages trainable.
 
     classes: number of scores. side: image side in pixels; the Basic CNN then takes no other, the rest
     take any from 32. Pretrained values are put in afterwards (`als_core.models.weights.load_weights`).
     The global random state is left as it was. Raises RefusedInput with all problems at once.
     """
     problems = []
-    if name not in TISSUE_NETWORKS:
-        problems.append(Problem("network", name, f"one of {', '.join(TISSUE_NETWORKS)}", "Correct the name."))
+    if name not in EVERY_NETWORK:
+        problems.append(Problem("network", name, f"one of {', '.join(EVERY_NETWORK)}", "Correct the name."))
     if variant not in ("published", "released"):
         problems.append(Problem("variant", variant, "published or released", "Correct the name."))
     if classes < 2:
@@ -252,7 +257,7 @@ def build_tissue_network(
     if side < smallest:
         problems.append(Problem("side", f"{side} pixels", f"{smallest} or more", "Use larger images."))
     refuse_if("building a network", problems)
-    chosen = TISSUE_NETWORKS[name].variants[variant]
+    chosen = EVERY_NETWORK[name].variants[variant]
     with seeded(seed):
         network = chosen.build(classes=classes, side=side)
     set_trainable(network, chosen.trains, chosen.active)

@@ -17,11 +17,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
 import torchvision
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
@@ -238,14 +236,17 @@ def _fitting_state(path: Path, network: StagedNetwork) -> dict[str, Tensor]:
             state = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except (UnpicklingError, SafetensorError, RuntimeError, EOFError) as failure:
+    except Exception as failure:  # on damaged files torch raises nearly every kind there is
         remedy = "Save `network.state_dict()` of tensors only, with torch.save or safetensors."
         found = f"a file that cannot be read as tensors ({type(failure).__name__})"
         raise RefusedInput(subject, [Problem(path.name, found, "a state dict", remedy)]) from failure
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, Mapping) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()
+    ):
         remedy = "Save `network.state_dict()` itself, not a dictionary around it."
         problem = Problem(path.name, "something other than named tensors", "a state dict", remedy)
         raise RefusedInput(subject, [problem])
+    refuse_if(subject, _no_numbers(state))
     backbone = network.backbone
     if backbone is not None and not any(key.startswith("stages.") for key in state):
         state = _modern_keys(state)
@@ -273,6 +274,21 @@ def _misfits(
     for key, value in state.items():
         if key not in shapes and not (left_out and key.startswith(left_out)):
             problems.append(Problem(key, f"a tensor of shape {tuple(value.shape)}", "no such key", remedy))
+    return problems
+
+
+def _no_numbers(state: Mapping[str, Tensor]) -> list[Problem]:
+    """Every tensor that is not made of finite real numbers, one beside the other in memory."""
+    problems = []
+    for key, value in state.items():
+        if value.layout != torch.strided or value.is_quantized or value.is_complex():
+            found = f"a {str(value.layout).removeprefix('torch.')} tensor of {value.dtype}"
+            problems.append(Problem(key, found, "a dense tensor of real numbers", "Save it as such."))
+        elif not value.isfinite().all():
+            found = f"{int((~value.isfinite()).sum())} values that are no finite numbers"
+            problems.append(
+                Problem(key, found, "finite numbers", "Use weights of a training that did not diverge.")
+            )
     return problems
 
 

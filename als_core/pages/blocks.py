@@ -10,6 +10,7 @@ import base64
 import html
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,19 +18,22 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from als_core.figures.style import to_png, to_svg
+from als_core.figures.style import WIDTH, to_png, to_svg
 
 MIME = "application/vnd.als.block+json"
 FILES = "%FILES%"  # stands for the page's folder of files until the page is rendered
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 SHORTEST_ALT = 30  # characters; less cannot say what a figure shows
+LONGEST_VERDICTS, LONGEST_TABLE = 12, 20  # rows; a longer one is closed until it is asked for
+SVG_WIDTH = re.compile(r'<svg[^>]*? width="([\d.]+)pt"')
 
 
 @dataclass(frozen=True)
 class Block:
     """MyST text, the files it refers to (name to bytes), claim rows it records, and a live preview.
 
-    headline: what the landing page says of the page, where this block is it.
+    headline: what the landing page says of the page, where this block is it. title: the page's own, in place of
+    that of a notebook which makes several.
     """
 
     myst: str
@@ -37,11 +41,13 @@ class Block:
     claims: Sequence[Mapping[str, Any]] = ()
     preview: Mapping[str, Any] = field(default_factory=dict)
     headline: str = ""
+    title: str = ""
 
     def bundle(self) -> dict[str, Any]:
         """The block as a notebook output, by MIME type."""
         files = {name: base64.b64encode(content).decode() for name, content in self.files.items()}
-        content = {"myst": self.myst, "files": files, "claims": list(self.claims), "headline": self.headline}
+        says = {"headline": self.headline, "title": self.title}
+        content = {"myst": self.myst, "files": files, "claims": list(self.claims), **says}
         return {**self.preview, MIME: content}
 
 
@@ -63,7 +69,7 @@ def figure_block(figure: Figure, name: str, caption: str, alt: str, data: pd.Dat
             f"```{{figure}} {FILES}/{name}.svg",
             f":name: {name}",
             f":alt: {json.dumps(' '.join(alt.split()), ensure_ascii=False)}",
-            ":width: 100%",
+            f":width: {_share_of_column(svg)}%",
             ":figclass: als-figure",
             "",
             caption.strip(),
@@ -75,19 +81,16 @@ def figure_block(figure: Figure, name: str, caption: str, alt: str, data: pd.Dat
 
 
 def table_block(table: pd.DataFrame, name: str, caption: str) -> Block:
-    """A numbered table with caption and CSV to download. The index is not shown."""
+    """A numbered table with caption and CSV to download. The index is not shown; a long table is folded."""
     _check_name(name)
     files = {f"{name}.csv": _csv(table)}
-    myst = "\n".join(
-        [
-            f"```{{table}} {caption.strip()}",
-            f":name: {name}",
-            "",
-            pipe_table(table),
-            "```",
-            _downloads({"table (CSV)": f"{name}.csv"}),
-        ]
-    )
+    # tildes: a fence of backticks could not have a caption with code in it
+    lines = [f"~~~{{table}} {caption.strip()}", f":name: {name}", "", pipe_table(table), "~~~"]
+    if len(table) > LONGEST_TABLE:
+        first = re.sub(r"[*`]|\{\w+\}", "", caption.strip().partition(". ")[0].rstrip("."))
+        opening = f'<details class="als-fold"><summary>{html.escape(first)} ({len(table)} rows)</summary>'
+        lines = [_raw_html(opening), *lines, _raw_html("</details>")]
+    myst = "\n".join([*lines, _downloads({"table (CSV)": f"{name}.csv"})])
     return Block(
         myst, files, preview={"text/html": table.to_html(index=False), "text/plain": table.to_string()}
     )
@@ -102,6 +105,11 @@ def note_block(title: str, text: str, kind: str = "note") -> Block:
 def text_block(text: str) -> Block:
     """A paragraph of MyST with numbers in it that were computed."""
     return Block(text, preview={"text/markdown": text})
+
+
+def title_block(text: str) -> Block:
+    """The page's title, in place of the notebook's: for a notebook that makes several pages."""
+    return Block("", preview={"text/markdown": f"# {text}"}, title=text)
 
 
 def headline_block(text: str) -> Block:
@@ -129,24 +137,41 @@ VERDICT_SIGNS = {
 def verdict_block(rows: Sequence[Mapping[str, Any]], heading: str = "Published beside regenerated") -> Block:
     """Published, regenerated and verdict of the claims a figure bears on, as a compact table.
 
-    rows: as `als_core.evidence.claims.record` makes them.
+    rows: as `als_core.evidence.claims.record` makes them. A long table is folded under the count of its verdicts.
     """
     body = "".join(
         f'<tr title="{html.escape(row["id"])}"><th scope="row">{html.escape(row["location"])}</th>'
         f'<td class="als-number">{html.escape(row["published"])}</td>'
         f'<td class="als-number">{html.escape(row["shown"]) or "–"}</td>'
-        f'<td><span class="als-verdict als-verdict-{row["verdict"].replace(" ", "-")}">'
-        f'<span aria-hidden="true">{VERDICT_SIGNS[row["verdict"]]}</span> {row["verdict"]}</span>'
-        f'<span class="als-reason">{html.escape(row["reason"])}</span></td></tr>'
+        f"<td>{_verdict(row['verdict'])}"
+        f'<span class="als-reason">{html.escape(_reason(row))}</span></td></tr>'
         for row in rows
     )
     columns = ("In the paper", "Published", "Regenerated", "Verdict")
     head = "".join(f'<th scope="col">{name}</th>' for name in columns)
-    table = (
-        f'<div class="als-verdicts"><table><caption>{html.escape(heading)}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+    head_and_body = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    name = html.escape(heading)
+    table = f"<table><caption>{name}</caption>{head_and_body}</table>"
+    if len(rows) > LONGEST_VERDICTS:
+        counts = Counter(row["verdict"] for row in rows)
+        tally = ", ".join(_verdict(kind, f"{counts[kind]} ") for kind in VERDICT_SIGNS if counts[kind])
+        table = (
+            f'<details class="als-fold"><summary>{name}: {len(rows)} numbers ({tally})</summary>'
+            f'<table aria-label="{name}">{head_and_body}</table></details>'
+        )
+    table = f'<div class="als-verdicts">{table}</div>'
     return Block(_raw_html(table), claims=rows, preview={"text/html": table})
+
+
+def _verdict(kind: str, before: str = "") -> str:
+    sign = f'<span aria-hidden="true">{VERDICT_SIGNS[kind]}</span>'
+    return f'<span class="als-verdict als-verdict-{kind.replace(" ", "-")}">{before}{sign} {kind}</span>'
+
+
+def _reason(row: Mapping[str, Any]) -> str:
+    """Why, unless it only says again what stands in the columns beside it."""
+    says_no_more = row["reason"] == f"{row['shown']} against the printed {row['published']}"
+    return "" if says_no_more else row["reason"]
 
 
 def details_block(title: str, rows: Mapping[str, str]) -> Block:
@@ -160,11 +185,19 @@ def details_block(title: str, rows: Mapping[str, str]) -> Block:
 
 
 def pipe_table(table: pd.DataFrame) -> str:
-    """A Markdown table; numbers to the right, cells escaped."""
+    """A Markdown table; numbers to the right, small ones of a column to one number of decimals, cells escaped."""
     sides = ["--:" if pd.api.types.is_numeric_dtype(table[column]) else ":--" for column in table]
-    lines = [[cell_text(column) for column in table], sides]
-    lines += [[cell_text(cell) for cell in row] for row in table.itertuples(index=False)]
+    cells = [_column_cells(table.iloc[:, place]) for place in range(table.shape[1])]
+    lines = [[cell_text(column) for column in table], sides, *map(list, zip(*cells, strict=True))]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _column_cells(column: pd.Series) -> list[str]:
+    cells = [cell_text(value) for value in column]
+    if not pd.api.types.is_float_dtype(column) or not column.abs().max() < 10 or "e" in "".join(cells):
+        return cells
+    decimals = max(len(cell.partition(".")[2]) for cell in cells)
+    return ["" if pd.isna(value) else f"{value:.{decimals}f}" for value in column]
 
 
 def cell_text(value: Any) -> str:
@@ -172,6 +205,11 @@ def cell_text(value: Any) -> str:
     if isinstance(value, float):
         value = "" if pd.isna(value) else f"{value:.4g}"
     return re.sub(r"([\\`*_{}\[\]<>|#~$])", r"\\\1", " ".join(str(value).split()))
+
+
+def _share_of_column(svg: str) -> int:
+    """Percent of the text column that shows a figure at its own size, so that 8 points are 8 points."""
+    return min(100, round(100 * float(SVG_WIDTH.search(svg)[1]) / (72 * WIDTH)))
 
 
 def _check_name(name: str) -> None:

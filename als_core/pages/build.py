@@ -12,6 +12,7 @@ from pathlib import Path
 from als_core.pages.contents import book_pages
 from als_core.pages.execute import FILES, PAGE
 from als_core.storage import repository, results_folder, write_text_if_changed
+from als_core.training.once import made_once
 
 SITE = "_build/html"
 
@@ -30,8 +31,13 @@ def build_book(profile: str, slug: str, missing_allowed: bool = False) -> Path:
 
     missing_allowed: a page whose notebook failed is replaced by a page that says so, and warnings do
     not stop the build; the caller still reports failure. Raises BookFailed, leaving the old site as it
-    was, when Jupyter Book finds anything wrong.
+    was, when Jupyter Book finds anything wrong. A second process waits for the first.
     """
+    with made_once(repository() / SITE):
+        return _built(profile, slug, missing_allowed)
+
+
+def _built(profile: str, slug: str, missing_allowed: bool) -> Path:
     missing = _publish(profile, slug)
     if missing and not missing_allowed:
         raise BookFailed(f"pages not made: {', '.join(missing)}")
@@ -41,7 +47,7 @@ def build_book(profile: str, slug: str, missing_allowed: bool = False) -> Path:
     log.parent.mkdir(exist_ok=True)
     site = repository() / SITE
     site.parent.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".book.", dir=site.parent) as room:
+    with tempfile.TemporaryDirectory(prefix=f".{site.name}.", dir=site.parent) as room:
         jupyter_book = Path(sys.executable).with_name("jupyter-book")
         command = [jupyter_book, "build", *strict, "--keep-going", "--all"]
         with log.open("w", encoding="utf-8") as stream:
@@ -75,7 +81,8 @@ def _publish(profile: str, slug: str) -> list[str]:
             shutil.copytree(made / page / FILES, target)
         else:
             missing.append(page)
-            target.with_name(f"{target.name}.md").write_text(_missing_page(page), encoding="utf-8")
+            text = _missing_page(page, profile, slug)
+            target.with_name(f"{target.name}.md").write_text(text, encoding="utf-8")
     return missing
 
 
@@ -89,10 +96,19 @@ def _write_summaries() -> None:
     write_text_if_changed(repository() / "book" / "generated" / "landing.md", landing_table(rows, line))
 
 
-def _missing_page(page: str) -> str:
+def failure_file(profile: str, slug: str, job: str) -> Path:
+    """Where a page, or the training of a network (`train/<network>`), says in one line what it failed of."""
+    return results_folder() / profile / slug / "failed" / f"{job}.txt"
+
+
+def _missing_page(page: str, profile: str, slug: str) -> str:
+    own = failure_file(profile, slug, page)
+    trainings = sorted(failure_file(profile, slug, "train").with_suffix("").glob("*.txt"))
+    lines = [file.read_text(encoding="utf-8") for file in ([own] if own.is_file() else trainings)]
     return (
-        f"# {page}: not made\n\nThe notebook of this page failed, so nothing of it is shown. "
-        f"`make book` tries again; the partly executed notebook lies under `logs/`.\n"
+        f"# {page}: not made\n\nThis page, or a training it needs, failed, so nothing of it is shown. "
+        f"`make book` tries again; a partly executed notebook lies under `logs/`.\n\n"
+        f"```text\n{''.join(lines)}```\n"
     )
 
 

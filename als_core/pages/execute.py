@@ -69,7 +69,9 @@ def execute(page: str, folder: Path, parameters: dict[str, Any], cohort_digest: 
             kept = _keep_failed(executed_path, page)
             text = f"{page}: cell {error.cell_index} ended in {error.ename}: {error.evalue}\nThe partly executed notebook is {kept}"
             raise NotebookFailed(text) from error
-        rendered = render(nbformat.read(executed_path, as_version=4), Path(page).name)
+        executed = nbformat.read(executed_path, as_version=4)
+        _hide_homes(executed, parameters)
+        rendered = render(executed, Path(page).name)
         rendered.notebook.metadata["als"] = {
             **made_from,
             "page": page,
@@ -122,6 +124,14 @@ def _keep_failed(executed: Path, page: str) -> Path:
 def _without_home(value: Any) -> Any:
     """A path of the reader's machine is nobody else's business: only its last part goes on a page."""
     return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+
+
+def _hide_homes(executed: nbformat.NotebookNode, parameters: dict[str, Any]) -> None:
+    """Take the folders of the reader's machine out of the cell of injected parameters, which the page shows."""
+    for cell in executed.cells:
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            for value in parameters.values():
+                cell.source = cell.source.replace(str(value), str(_without_home(value)))
 
 
 def load_page(folder: Path) -> nbformat.NotebookNode:

@@ -43,7 +43,7 @@ def inputs_of(page: str) -> dict[str, Path]:
     source, _ = source_of(page)
     code = [source, *modules_used(source)]
     named = [file for module in code for file in _files_named(module)]
-    files = [*code, *named, *_published_numbers(source), root / "requirements.txt"]
+    files = [*code, *named, *_published_numbers(source), root / "requirements.lock"]
     return {file.resolve().relative_to(root).as_posix(): file for file in files}
 
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 import html
+import io
 import json
+from pathlib import Path
 from typing import Any
 
 import yaml
+from PIL import Image
 
-from als_core.evidence.claims import count_verdicts, every_claim
+from als_core.evidence.claims import anchor_of, count_verdicts, every_claim
 from als_core.pages.blocks import VERDICT_SIGNS
 from als_core.pages.build import pages_folder
 from als_core.pages.contents import book_pages
 from als_core.pages.execute import PAGE, stamp_of
 from als_core.storage import repository, results_folder
+
+THUMBNAIL = (2 * 144, 2 * 74)  # pixels: twice as many as on the page, for sharp screens
 
 
 def papers() -> dict[str, dict[str, Any]]:
@@ -77,12 +83,10 @@ def landing_table(rows: list[dict[str, Any]], line: str) -> str:
 
 def _paper_row(paper: str, about: dict[str, Any], counts: Any, cohorts: set[str]) -> str:
     page, figure = about["picture"]
-    made = repository() / "book" / page / f"{figure}.svg"
+    made = repository() / "book" / page / f"{figure}.png"
     first = next((name for name in book_pages() if name.startswith(f"{paper}/")), None)
     picture = (
-        f'<span class="als-thumbnail"><img alt="" src="../_images/{figure}.svg"></span>'
-        if made.is_file()
-        else ""
+        f'<span class="als-thumbnail"><img alt="" src="{_thumbnail(made)}"></span>' if made.is_file() else ""
     )
     title = f"<strong>{html.escape(about['title'])}</strong><br>{html.escape(about['about'])}"
     link = f'<a href="{first}.html">{title}{picture}</a>' if first else title
@@ -103,6 +107,16 @@ def _paper_row(paper: str, about: dict[str, Any], counts: Any, cohorts: set[str]
     )
 
 
+def _thumbnail(figure: Path) -> str:
+    """The upper left of a figure as an image of few bytes that stands in the page itself."""
+    width, height = THUMBNAIL
+    with Image.open(figure) as picture:
+        scaled = picture.convert("RGB").resize((width, round(picture.height * width / picture.width)))
+    stream = io.BytesIO()
+    scaled.crop((0, 0, width, min(height, scaled.height))).save(stream, format="WEBP", quality=70)
+    return f"data:image/webp;base64,{base64.b64encode(stream.getvalue()).decode()}"
+
+
 def _headline(page: str) -> str:
     """What a page calls the one thing to know; empty where it was not made or calls nothing so."""
     file = repository() / "book" / f"{page}.ipynb"
@@ -112,7 +126,7 @@ def _headline(page: str) -> str:
 def _claim_line(row: dict[str, Any]) -> str:
     link = f'<a href="{html.escape(row["page"])}.html">' if row["page"] else ""
     return (
-        f'<tr id="{html.escape(row["id"])}"><th scope="row"><code>{html.escape(row["id"])}</code></th>'
+        f'<tr id="{html.escape(anchor_of(row["id"]))}"><th scope="row"><code>{html.escape(row["id"])}</code></th>'
         f"<td>{html.escape(row['location'])}</td>"
         f'<td class="als-number">{html.escape(row["published"])}</td>'
         f'<td class="als-number">{html.escape(row["shown"]) or "–"}</td>'

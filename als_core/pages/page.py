@@ -84,6 +84,10 @@ class Page:
         """A paragraph of MyST with computed numbers in it."""
         self._show(blocks.text_block(text))
 
+    def title(self, text: str) -> None:
+        """This page's title, in place of the notebook's, where one notebook makes several pages."""
+        self._show(blocks.title_block(text))
+
     def headline(self, text: str) -> None:
         """The one thing to know from this page, in plain text; the landing page shows it too."""
         self._show(blocks.headline_block(text))
@@ -92,13 +96,27 @@ class Page:
         """HTML of our own making (a table that can be filtered, say); what came from data is escaped already."""
         self._show(blocks.html_block(text))
 
-    def figure(self, figure: Figure, name: str, caption: str, alt: str, data: pd.DataFrame) -> None:
-        """A numbered figure, its alternative text, and the data behind it to download."""
-        self._show(blocks.figure_block(figure, name, f"{caption.strip()}{self._data_note()}", alt, data))
+    def figure(
+        self,
+        figure: Figure,
+        name: str,
+        caption: str,
+        alt: str,
+        data: pd.DataFrame,
+        *,
+        of_cohort: bool = True,
+    ) -> None:
+        """A numbered figure, its alternative text, and the data behind it to download.
 
-    def table(self, table: pd.DataFrame, name: str, caption: str) -> None:
-        """A numbered table, to download as CSV."""
-        self._show(blocks.table_block(table, name, f"{caption.strip()}{self._data_note()}"))
+        of_cohort: whether it shows the page's cohort, whose kind the caption then ends with.
+        """
+        note = self._data_note() if of_cohort else ""
+        self._show(blocks.figure_block(figure, name, f"{caption.strip()}{note}", alt, data))
+
+    def table(self, table: pd.DataFrame, name: str, caption: str, *, of_cohort: bool = True) -> None:
+        """A numbered table, to download as CSV. of_cohort: as in `figure`; False for what is only printed."""
+        note = self._data_note() if of_cohort else ""
+        self._show(blocks.table_block(table, name, f"{caption.strip()}{note}"))
 
     def claims(
         self, regenerated: Mapping[str, float | None], circumstances: Circumstances | None = None

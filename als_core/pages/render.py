@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,7 @@ def render(executed: nbformat.NotebookNode, folder: str) -> RenderedPage:
     files: dict[str, bytes] = {}
     claims: list[dict[str, Any]] = []
     headlines: list[str] = []
+    titles: list[str] = []
     cells = []
     for cell in executed.cells:
         cell = _tidy(cell)
@@ -43,12 +45,19 @@ def render(executed: nbformat.NotebookNode, folder: str) -> RenderedPage:
         for place, block in enumerate(blocks):
             claims += block["claims"]
             headlines += [block["headline"]] if block["headline"] else []
+            titles += [block["title"]] if block["title"] else []
             for name, content in block["files"].items():
                 decoded = base64.b64decode(content)
                 if files.setdefault(name, decoded) != decoded:
                     raise ValueError(f"two blocks of {folder} bring different files named {name}")
-            text = block["myst"].replace(FILES, folder)
-            cells.append(new_markdown_cell(text, id=f"{cell.id[:50]}-{place}"))
+            if block["myst"]:
+                text = block["myst"].replace(FILES, folder)
+                cells.append(new_markdown_cell(text, id=f"{cell.id[:50]}-{place}"))
+    for title in titles:
+        opening = next(cell for cell in cells if cell.cell_type == "markdown")
+        opening.source = re.sub(
+            r"^# .*$", lambda _, title=title: f"# {title}", opening.source, count=1, flags=re.M
+        )
     notebook = executed.copy()
     notebook.cells = cells
     notebook.metadata = {

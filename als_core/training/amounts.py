@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from als_core.training.recipes import RECIPES, Recipe, reduced
+from als_core.training.recipes import ADDED_RECIPES, RECIPES, Recipe, reduced
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,11 @@ class TissueAmounts:
     without_imagenet: Literal["random"] | None = None
 
     def recipe(self, network: str) -> Recipe:
-        """The published recipe of a network with this profile's amounts; its title names what differs."""
+        """The recipe of a network with this profile's amounts; its title names what differs."""
         by_network = {name: getattr(self, name).get(network) for name in ("epochs", "batch_size")}
         changes = {"side": self.side, "copies": self.copies} | by_network
-        return reduced(
-            RECIPES[network], **{name: value for name, value in changes.items() if value is not None}
-        )
+        own = {**RECIPES, **ADDED_RECIPES}[network]
+        return reduced(own, **{name: value for name, value in changes.items() if value is not None})
 
     def without_gates(self) -> Recipe:
         """DenseNet121 under the hyper-parameters of Miniset-DenseSENet, which then differ in the gates alone.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from imblearn.pipeline import Pipeline
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import check_cv
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -37,7 +38,7 @@ class Method:
     """A classifier and the values tried for its hyper-parameters, under the paper's letters.
 
     make: seed -> unfitted classifier. oversamples_itself: SMOTE happens inside the classifier, after it took
-    its validation share, and not in the pipeline.
+    its validation share, and not in the pipeline; such a method has nothing to tune.
     """
 
     name: str
@@ -99,9 +100,9 @@ def in_pipeline(by_letter: Mapping[str, Any]) -> dict[str, Any]:
     return {f"classify__{PARAMETERS[letter]}": value for letter, value in by_letter.items()}
 
 
-def selection_score(pipeline: Pipeline, features: np.ndarray, labels: np.ndarray) -> float:
-    """Balanced accuracy of a fitted pipeline: by what hyper-parameters are chosen."""
-    return float(balanced_accuracy(confusion_matrix(labels, pipeline.predict(features), 2)))
+def selection_score(answers: np.ndarray, labels: np.ndarray) -> float:
+    """Balanced accuracy of answers, both 0 and 1, (n,): by what hyper-parameters are chosen."""
+    return float(balanced_accuracy(confusion_matrix(labels, answers, 2)))
 
 
 def tuned(
@@ -117,14 +118,23 @@ def tuned(
     features: float (n, F). labels: 0 and 1, (n,). folds: whatever scikit-learn takes as `cv`. Where nothing is
     to be tuned, `folds` is not used. The second value is the choice under the paper's letters.
     """
-    pipeline = method.pipeline(seed, neighbours)
     if not method.grid:
-        return pipeline.fit(features, labels), {}
-    grid = {name: list(values) for name, values in in_pipeline(method.grid).items()}
-    search = GridSearchCV(pipeline, grid, scoring=selection_score, cv=folds, error_score="raise")
-    search.fit(features, labels)
-    chosen = {letter: search.best_params_[name] for letter, name in zip(method.grid, grid, strict=True)}
-    return search.best_estimator_, chosen
+        return method.fitted({}, features, labels, seed, neighbours), {}
+    choices = [dict(zip(method.grid, values, strict=True)) for values in product(*method.grid.values())]
+    scores = []
+    for train, test in check_cv(folds, labels, classifier=True).split(features, labels):
+        # what comes before the classifier is the same for every choice, so it is fitted once a fold
+        before = method.pipeline(seed, neighbours)[:-1]
+        inputs, targets = before.fit_resample(features[train], labels[train])
+        unseen = before["scale"].transform(features[test])
+        answers = [_with(method, choice, seed).fit(inputs, targets).predict(unseen) for choice in choices]
+        scores.append([selection_score(answer, labels[test]) for answer in answers])
+    chosen = choices[int(np.argmax(np.mean(scores, axis=0)))]  # of equals the first
+    return method.fitted(chosen, features, labels, seed, neighbours), chosen
+
+
+def _with(method: Method, choice: Mapping[str, Any], seed: int) -> BaseEstimator:
+    return method.make(seed).set_params(**{PARAMETERS[letter]: value for letter, value in choice.items()})
 
 
 def trial_scores(pipeline: Pipeline, features: np.ndarray) -> np.ndarray:

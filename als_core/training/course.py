@@ -40,6 +40,15 @@ def refuse_divergence(recipe: Recipe, seed: int, epoch: int, loss: float, n_clas
         raise Diverged(recipe.title, seed, epoch, loss)
 
 
+def refuse_no_number(title: str, seed: int, epoch: int, values: Tensor) -> None:
+    """Raise `Diverged` where scores or weights are no finite numbers.
+
+    title: of what was trained. The loss of an epoch does not show its last step, which comes after it.
+    """
+    if not values.isfinite().all():
+        raise Diverged(title, seed, epoch, float("nan"))
+
+
 def refuse_no_validation(recipe: Recipe, samples: int) -> None:
     """Raise ValueError where checkpoint rule or plateau need validation samples and there are none."""
     if not samples and (recipe.checkpoint == "best validation" or recipe.plateau):

@@ -17,10 +17,9 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torch.nn.modules.batchnorm import _BatchNorm
 from tqdm import tqdm
 
-from als_core.models.stages import first_live_stage, live_stages, train_mode
+from als_core.models.stages import first_live_stage, live_stages
 from als_core.storage import written_whole
 from als_core.training.course import (
     as_history,
@@ -29,11 +28,13 @@ from als_core.training.course import (
     epoch_seed,
     is_better,
     refuse_divergence,
+    refuse_no_number,
     refuse_no_validation,
     right_and_loss,
 )
 from als_core.training.prefix import Inputs
 from als_core.training.recipes import Recipe
+from als_core.training.running import Running
 
 EVALUATION_BATCH = 64
 
@@ -71,7 +72,8 @@ def fit(
     device, labels = inputs.device, labels.to(inputs.device)
     n_classes = int(labels.max()) + 1
     part = network.stages[first_run_stage(recipe, network) :]
-    part.to(memory_format=_memory_format(network, device))
+    part.to(memory_format=torch.channels_last)
+    running = running_part(recipe, network, device)
     optimizer = torch.optim.Adam(
         [each for each in network.parameters() if each.requires_grad],
         lr=recipe.learning_rate,
@@ -98,10 +100,10 @@ def fit(
         range(done + 1, recipe.epochs + 1), title, recipe.epochs, unit="epoch", initial=done, disable=None
     ):
         rate = optimizer.param_groups[0]["lr"]
-        loss, accuracy = _train_epoch(recipe, network, part, inputs, labels, train, optimizer, seed, epoch)
+        loss, accuracy = _train_epoch(recipe, running, inputs, labels, train, optimizer, seed, epoch)
         refuse_divergence(recipe, seed, epoch, loss, n_classes)
-        network.eval()
-        scores = class_scores(recipe, network, inputs, validation)
+        scores = _scores(running, inputs, validation)
+        refuse_no_number(recipe.title, seed, epoch, scores)
         validation_accuracy, validation_loss = right_and_loss(scores, labels[validation.to(device)])
         if schedule:
             schedule.step(validation_loss)
@@ -125,25 +127,30 @@ def first_run_stage(recipe: Recipe, network: nn.Module) -> int:
     return 0 if recipe.flip else first_live_stage(network)
 
 
-@torch.no_grad()
+def running_part(recipe: Recipe, network: nn.Module, device: torch.device) -> Running:
+    """What each step runs of a network on `device`, sharing what trains with it."""
+    part = network.stages[first_run_stage(recipe, network) :]
+    return Running(part, live_stages(network), recipe.precision, device)
+
+
 def class_scores(recipe: Recipe, network: nn.Module, inputs: Inputs, rows: Tensor) -> Tensor:
-    """Scores (logits) of rows of `inputs`, (n, C) in the network's floating type, network in eval mode.
+    """Scores (logits) of rows of `inputs`, (n, C) in the network's floating type, all stages in eval mode.
 
     inputs: as in `fit`.
     """
-    part = network.stages[first_run_stage(recipe, network) :]
-    layout = _memory_format(network, inputs.device)
-    scores = []
-    for batch in rows.split(EVALUATION_BATCH):
-        with _autocast(recipe, inputs.device):
-            scores.append(part(_laid_out(inputs.batch(batch), layout)).to(inputs.dtype))
+    return _scores(running_part(recipe, network, inputs.device), inputs, rows)
+
+
+@torch.no_grad()
+def _scores(running: Running, inputs: Inputs, rows: Tensor) -> Tensor:
+    running.mode(training=False)
+    scores = [running(inputs.batch(batch)) for batch in rows.split(EVALUATION_BATCH)]
     return torch.cat(scores) if scores else torch.empty(0, 1, dtype=inputs.dtype, device=inputs.device)
 
 
 def _train_epoch(
     recipe: Recipe,
-    network: nn.Module,
-    part: nn.Sequential,
+    running: Running,
     inputs: Inputs,
     labels: Tensor,
     train: Tensor,
@@ -157,39 +164,17 @@ def _train_epoch(
     mirrored = torch.rand(len(train), generator=generator) < 0.5
     loss_sum = torch.zeros((), dtype=torch.float64, device=inputs.device)
     right = torch.zeros((), dtype=torch.int64, device=inputs.device)
-    layout = _memory_format(network, inputs.device)
-    train_mode(network)
+    running.mode(training=True)
     with drawing_from(epoch_seed(seed, epoch), inputs.device):
         for rows, flips in zip(
             order.split(recipe.batch_size), mirrored.split(recipe.batch_size), strict=True
         ):
-            images = _laid_out(inputs.batch(rows, flips if recipe.flip else None), layout)
             target = labels[rows.to(inputs.device)]
-            with _autocast(recipe, inputs.device):
-                scores = part(images)
-            loss = cross_entropy(scores.to(inputs.dtype), target)
+            scores = running(inputs.batch(rows, flips if recipe.flip else None))
+            loss = cross_entropy(scores, target)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             loss_sum += loss.detach() * len(rows)
             right += (scores.argmax(1) == target).sum()
     return loss_sum.item() / len(train), right.item() / len(train)
-
-
-def _autocast(recipe: Recipe, device: torch.device) -> torch.autocast:
-    return torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16")
-
-
-def _laid_out(batch: Tensor, layout: torch.memory_format) -> Tensor:
-    return batch.contiguous(memory_format=layout) if batch.ndim == 4 else batch
-
-
-def _memory_format(network: nn.Module, device: torch.device) -> torch.memory_format:
-    """Channels last is faster, but on a CPU its batch norm in training mode sums in plain fp32 (errors to 6e-3)."""
-    live = live_stages(network)
-    follows = any(
-        isinstance(layer, _BatchNorm)
-        for name in live
-        for layer in network.stages.get_submodule(name).modules()
-    )
-    return torch.contiguous_format if follows and device.type == "cpu" else torch.channels_last

@@ -22,6 +22,7 @@ from als_core.training.course import (
     epoch_generator,
     is_better,
     refuse_divergence,
+    refuse_no_number,
     refuse_no_validation,
 )
 from als_core.training.recipes import Recipe
@@ -126,6 +127,8 @@ def train_heads(
                             recipe.learning_rate])  # fmt: skip
             if is_better(recipe, validation_accuracy[k], best[k]):
                 kept[k], best[k], chosen[k] = weights[k], validation_accuracy[k], epoch
+    for seed, epoch, head in zip(seeds, chosen, kept, strict=True):
+        refuse_no_number(recipe.title, seed, int(epoch), head)
     return Heads(kept, tuple(as_history(each) for each in rows), chosen)
 
 

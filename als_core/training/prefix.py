@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from als_core.models import folding
 from als_core.storage import content_key, file_digest, written_whole
 from als_core.training.once import made_once
 
@@ -125,8 +126,8 @@ def frozen_inputs(
 ) -> Inputs:
     """The prefix's output for every image of every block, computed unless `folder` has it already.
 
-    prefix: frozen stages, put in eval mode; it computes in its own floating-point type (fp32), or under
-    autocast where `precision` is `bf16`. blocks: uint8 (n, H, W, 3). storage: `fp32` (exact),
+    prefix: frozen stages, put in eval mode; it computes, folded, in its own floating-point type (fp32), or with
+    bf16 weights and maps where `precision` is `bf16`. blocks: uint8 (n, H, W, 3). storage: `fp32` (exact),
     `fp16` (half the room; computed in fp32 and rounded) or `fp64`. folder: one `.npy` a block,
     memory-mapped, named by its content (images, scaling, weights, layers and their code, storage,
     precision, kind of device); None keeps them in memory.
@@ -155,9 +156,9 @@ def frozen_inputs(
 
 
 def prefix_digest(prefix: nn.Sequential) -> str:
-    """Key of what the prefix computes: its layers as they print, their source files, torch, every tensor."""
+    """Key of what the prefix computes: its layers as they print, their source files, how they are folded, torch, every tensor."""
     sources = sorted({sys.modules[type(layer).__module__].__file__ for layer in prefix.modules()})
-    code = [file_digest(source) for source in sources]
+    code = [file_digest(source) for source in (*sources, folding.__file__)]
     return content_key(repr(prefix), torch.__version__, code, state_digest(prefix.state_dict()))
 
 
@@ -176,12 +177,14 @@ def _outputs(
 ) -> Iterator[np.ndarray]:
     """The prefix's output batch by batch, maps as (b, h, w, C)."""
     dtype = _floating_type(prefix)
-    prefix = prefix.to(device, memory_format=torch.channels_last)
+    prefix = folding.folded(prefix).to(device, memory_format=torch.channels_last)
+    computing = torch.bfloat16 if precision == "bf16" else dtype
+    prefix.to(computing)
     steps = range(0, len(images), EXTRACTION_BATCH)
     for start in tqdm(steps, "frozen prefix", unit="batch", disable=None, leave=False):
         batch = torch.from_numpy(images[start : start + EXTRACTION_BATCH].copy()).to(device)
-        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-            output = prefix(as_input(batch, scaling, dtype))
+        with torch.inference_mode():
+            output = prefix(as_input(batch, scaling, dtype).to(computing))
         output = output.permute(0, 2, 3, 1) if output.ndim == 4 else output
         output = output.to(torch.promote_types(output.dtype, torch.float32))  # NumPy knows no bfloat16
         yield np.ascontiguousarray(output.cpu().numpy().astype(STORAGE[storage]))

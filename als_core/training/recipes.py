@@ -150,7 +150,13 @@ RELEASED: Mapping[str, Recipe] = MappingProxyType(
 )
 """The released variant of the six, by network. Learning rates, batch sizes and epochs stay those of Table 3."""
 
-_OWN = {(recipe.network, recipe.variant): recipe for recipe in (*RECIPES.values(), *RELEASED.values())}
+ADDED_RECIPES: Mapping[str, Recipe] = {}
+"""By network, how those of `als_core.models.tissue.ADDED_NETWORKS` are trained."""
+
+_OWN = {
+    (recipe.network, recipe.variant): recipe
+    for recipe in (*RECIPES.values(), *RELEASED.values(), *ADDED_RECIPES.values())
+}
 
 
 def reduced(

@@ -28,7 +28,7 @@ from als_core.models.tissue import build_tissue_network
 from als_core.models.weights import calibrate_batch_norm, load_weights
 from als_core.refusal import refuse_if
 from als_core.storage import content_key
-from als_core.training.course import drawing_from
+from als_core.training.course import drawing_from, refuse_no_number
 from als_core.training.fit import class_scores, first_run_stage, fit
 from als_core.training.heads import stacked, train_heads, unstacked
 from als_core.training.material import Material, misfits
@@ -50,12 +50,14 @@ CODE = (
     "als_core.images.augmentation",
     "als_core.images.augmented_set",
     "als_core.models.attention",
+    "als_core.models.channels_last",
+    "als_core.models.folding",
     "als_core.models.stages",
     "als_core.models.tissue",
     "als_core.models.weights",
     *(
         f"als_core.training.{name}"
-        for name in ("course", "fit", "heads", "material", "prefix", "recipes", "repeats")
+        for name in ("course", "fit", "heads", "material", "prefix", "recipes", "repeats", "running")
     ),
 )
 """Modules whose source is a run's code version."""
@@ -286,6 +288,7 @@ class _Work:
         # a head trained alone was trained in fp32, so it answers in fp32
         recipe = replace(self.recipe, precision="fp32") if self.head_only else self.recipe
         scores = class_scores(recipe, network.eval(), self.inputs(network), samples)
+        refuse_no_number(identity.recipe.title, identity.seed, chosen_epoch, scores)
         shares = scores.double().softmax(1).cpu().numpy()
         told = {
             "path": self.cohort.samples["path"], "part": self.split.parts, "label": self.cohort.samples["label"],

@@ -162,17 +162,25 @@ def measure_features(cohort: VolumeCohort, network, jobs: int = 1) -> dict[str, 
     return tables
 
 
+def intensities(cohort: VolumeCohort, number: int) -> np.ndarray:
+    """A prepared volume as it was before normalisation: float32 (X, Y, Z), the scanner's unit, 0 outside the brain.
+
+    A normalised volume has its mean at 0, where background lies too: who needs to tell them apart starts here.
+    """
+    settings = next(step for step in cohort.record(number) if step["step"] == "normalisation")
+    nothing = -settings["mean"] / settings["sd"]  # what an intensity of 0 became
+    volume = cohort.volume(number)
+    signal = (volume != 0) & (volume > nothing + 1e-4)
+    return np.where(signal, volume * np.float32(settings["sd"]) + np.float32(settings["mean"]), np.float32(0))
+
+
 def brain_of(cohort: VolumeCohort, number: int) -> np.ndarray:
     """The patient's own brain after registration, bool (X, Y, Z): the template's mask where there is signal.
 
     The template's mask alone would give everybody the same shape. Holes are filled, and bumps of a single
     voxel's width are taken off.
     """
-    settings = next(step for step in cohort.record(number) if step["step"] == "normalisation")
-    nothing = -settings["mean"] / settings["sd"]  # what an intensity of 0 became
-    inside = cohort.find_brain(cohort.grid)
-    brain = inside & (cohort.volume(number) > nothing + 1e-4)
-    return binary_opening(binary_fill_holes(brain), np.ones((2, 2, 2)))
+    return binary_opening(binary_fill_holes(intensities(cohort, number) > 0), np.ones((2, 2, 2)))
 
 
 def _for_radiomics(cohort: VolumeCohort, number: int) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
@@ -180,7 +188,8 @@ def _for_radiomics(cohort: VolumeCohort, number: int) -> tuple[np.ndarray, np.nd
 
 
 def _deep(cohort: VolumeCohort, number: int, network, weights: str, folder: Path) -> dict[str, np.ndarray]:
-    volume = np.asarray(cohort.volume(number))
+    # as the extractor was trained: background, at 0, is darker than any brain
+    volume = intensities(cohort, number)
     file = folder / f"{content_key(volume, weights, cohort.settings.resolution)}.npz"
     if not file.exists():
         from als_core.models.volume import deep_features, turrisi_input

@@ -33,7 +33,13 @@ from als_core.models.volume import VolumeNetwork, panagiotaras_network
 from als_core.statistics.intervals import Interval, bootstrap_over_groups
 from als_core.statistics.metrics import accuracy, one_confusion_each
 from als_core.storage import results_folder
-from als_core.training.course import drawing_from, epoch_generator, epoch_seed, right_and_loss
+from als_core.training.course import (
+    drawing_from,
+    epoch_generator,
+    epoch_seed,
+    refuse_no_number,
+    right_and_loss,
+)
 
 LEARNING_RATE, BATCH = 1e-4, 5
 FIELDS = ("1.5T", "3T")
@@ -152,7 +158,8 @@ def train_volumes(
 ) -> Trained:
     """Train the slides' network on rows `train`, watched on rows `validation`, on a GPU where there is one.
 
-    Initial values, order of scans and dropout follow from `seed`; no global generator is touched.
+    Initial values, order of scans and dropout follow from `seed`; no global generator is touched. Raises
+    `Diverged` where a loss or a score is no number.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     box = amounts.box
@@ -176,7 +183,9 @@ def train_volumes(
                 loss_sum += loss.item() * len(rows)
                 right += (scores.argmax(1) == target).sum().item()
         network.eval()
+        refuse_no_number(f"network of the slides ({amounts.variant})", seed, epoch, torch.tensor(loss_sum))
         watched = class_scores(network, cohort, validation, box).log_softmax(1)
+        refuse_no_number(f"network of the slides ({amounts.variant})", seed, epoch, watched)
         found, validation_loss = right_and_loss(watched, labels[validation])
         curves.append((epoch, loss_sum / len(train), right / len(train), validation_loss, found))
     return Trained(network, pd.DataFrame(curves, columns=list(CURVES)))

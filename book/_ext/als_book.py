@@ -76,7 +76,8 @@ def add_dark_figures(app, exception) -> None:
     def pair(found: re.Match[str]) -> str:
         before, src, after = found["before"], found["src"], found["after"]
         return "".join(
-            f'<img class="als-{theme} dark-light" {before}src="{src}{ending}.svg"{after}>'
+            # lazy: the twin that is hidden is not fetched
+            f'<img loading="lazy" class="als-{theme} dark-light" {before}src="{src}{ending}.svg"{after}>'
             for theme, ending in (("light", ""), ("dark", "-dark"))
         )
 

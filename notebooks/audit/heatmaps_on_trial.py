@@ -30,13 +30,7 @@ import numpy as np
 import pandas as pd
 
 from als_core.explain import leaderboard
-from als_core.explain.heatmap_subjects import (
-    HeatmapAmounts,
-    brain_cohort,
-    brain_folds,
-    tissue_cohort,
-    tissue_subjects,
-)
+from als_core.explain.heatmap_subjects import HeatmapAmounts, brain_cohort, tissue_cohort
 from als_core.explain.methods import METHODS
 from als_core.figures import heatmap_trial as figures
 from als_core.pages.page import Page
@@ -47,10 +41,7 @@ brains, tissue = brain_cohort(amounts), tissue_cohort(amounts, seed)
 page.about_cohort(brains)
 
 # %%
-tried = {
-    "Brains": next(iter(brain_folds(amounts, seed))).subjects.some(amounts.tried),
-    "Tissue": tissue_subjects(amounts, seed),
-}
+tried = {name: leaderboard.tried(name, amounts, seed) for name in ("Brains", "Tissue")}
 titles = {
     name: title
     for name, title in leaderboard.titles().items()
@@ -58,9 +49,7 @@ titles = {
 }
 overlap, checks, standing, marks = {}, {}, {}, {}
 for name, subjects in tried.items():
-    overlap[name], checks[name] = leaderboard.trial(
-        subjects, seed, draws=amounts.draws, nulls=amounts.nulls, checked=amounts.checked
-    )
+    overlap[name], checks[name] = leaderboard.book_trial(name, amounts, seed, subjects)
     standing[name] = leaderboard.standings(overlap[name], np.random.default_rng(seed), amounts.resamples)
     marks[name] = leaderboard.marks(standing[name], checks[name])
 
@@ -108,35 +97,8 @@ for name in tried:
 # ## The leaderboard
 
 # %%
-parts = []
-for name in tried:
-    own = standing[name][standing[name]["score"] == leaderboard.SCORE].sort_values("mean", ascending=False)
-    measured = checks[name].pivot(index="method", columns="check", values="value")
-    auc = standing[name][standing[name]["score"] == "voxel_auc"].set_index("method")["mean"]
-    for row in own.to_dict("records"):
-        method = row["method"]
-        parts.append(
-            {
-                "On": name,
-                "Method": titles[method],
-                "Overlap": f"{row['mean']:.2f} ({row['low']:.2f} to {row['high']:.2f})",
-            }
-            | {
-                f"Null: {null}": f"{row[null]:.2f}" if null in row and not pd.isna(row[null]) else "–"
-                for null in leaderboard.NULLS
-            }
-            | {
-                "AUC": f"{auc[method]:.2f}",
-                "Likeness to untrained": f"{measured.loc[method, 'depends on parameters']:.2f}",
-                "Random maps as faithful": f"{measured.loc[method, 'faithful']:.2f}",
-            }
-            | {
-                "Fails": ", ".join(check for check, mark in marks[name].loc[method].items() if mark == "fail")
-                or "nothing"
-            }
-        )
 page.table(
-    pd.DataFrame(parts),
+    pd.concat([leaderboard.lines(name, standing[name], checks[name]) for name in tried]),
     "audit-heatmap-leaderboard",
     "Every method on both modalities, by overlap (Dice area with its 95 % interval over subjects), with its nulls and what the sanity checks measured. "
     "Limits, set before looking: likeness (Spearman correlation) 0.5, share of random maps as faithful 0.1.",

@@ -165,11 +165,12 @@ page.figure(
 # ## On your own numbers
 #
 # ```python
-# from als_core.evidence.power import accuracy_interval, donors_needed, within_donor_correlation
+# from als_core.evidence import power
 #
-# accuracy_interval(0.9, donors=12, images_per_donor=20, correlation=0.4)
-# donors_needed(0.9, within=0.05, images_per_donor=20, correlation=0.4)
-# within_donor_correlation(right, groups)  # from the answers of a model you have, right or wrong by image
+# power.accuracy_interval(0.9, donors=12, images_per_donor=20, correlation=0.4)
+# power.donors_needed(0.9, within=0.05, images_per_donor=20, correlation=0.4)
+# # from the answers of a model you have, right or wrong by image
+# power.within_donor_correlation(right, groups)
 # ```
 #
 # The checks of [the findings](audit-numbers) are there in the same way: `als_core.statistics.granularity` (is a percentage possible at this number of images?),

@@ -90,7 +90,7 @@ page.text(
     f"{int(judged['holds'].sum())} of {len(judged)} directions hold on these cohorts (*up*: above two standard errors; *none*: within three; *mirrored*: exactly)."
 )
 page.table(
-    moved.round(3).rename(columns={"kind": "Material", "switches": "Switch", "declared": "Declared", "honest": "AUC without", "moved": "AUC with", "shift": "Shift", "error": "Standard error", "holds": "Holds"}),
+    moved.round(3).assign(holds=moved["holds"].map({True: "yes", False: "no"})).rename(columns={"kind": "Material", "switches": "Switch", "declared": "Declared", "honest": "AUC without", "moved": "AUC with", "shift": "Shift", "error": "Standard error", "holds": "Holds"}),
     "audit-leak-directions",
     "Declared and found directions on null cohorts, AUC reported. *Synthetic cohorts.*",
 )  # fmt: skip
@@ -169,7 +169,9 @@ checks = leaks.convolutional_check(
 )
 found = checks.groupby("split", sort=False)["reported"].agg(["mean", "sem", "size"]).reset_index()
 page.table(
-    found.rename(columns={"split": "Split", "mean": "Mean AUC", "sem": "Standard error", "size": "Cohorts"}),
+    found.round(3).rename(
+        columns={"split": "Split", "mean": "Mean AUC", "sem": "Standard error", "size": "Cohorts"}
+    ),
     "audit-leak-network",
     "A small convolutional network on null cohorts of eight donors with eight fields each. *Synthetic cohorts.*",
 )

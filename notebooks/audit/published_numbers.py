@@ -96,7 +96,7 @@ ranges = audit_xia2024.mcnemar_table()
 page.figure(
     figures.mcnemar_ranges(ranges),
     "audit-mcnemar",
-    f"Miniset-DenseSENet ({audit_xia2024.right(audit_xia2024.BEST)} of {audit_xia2024.TEST} right) against each other model of Table 1 in Xia 2024: the range of p over all overlaps of errors. Green lies wholly below 0.05, red wholly above.",
+    f"Miniset-DenseSENet ({audit_xia2024.right(audit_xia2024.BEST)} of {audit_xia2024.TEST} right) against each other model of Table 1 in Xia 2024: the range of p over all overlaps of errors. Green lies wholly below 0.05, red wholly above; olive reaches from one side to the other.",
     "Horizontal ranges of p on a logarithmic axis with a dashed line at 0.05. "
     + "; ".join(f"{row.name} {row.least:.3g} to {row.greatest:.3g}" for row in ranges.itertuples(index=False))
     + ".",
@@ -163,7 +163,7 @@ by_class = listed.groupby("label").agg(
     donors=("group", "nunique"), slides=("slide", "nunique"), images=("path", "size")
 )
 page.table(
-    by_class.reset_index().rename(columns={"label": "class"}),
+    by_class.reset_index().rename(columns={"label": "class"}).rename(columns=str.capitalize),
     "audit-public-images",
     f"Donors, slides and images in the public list of Xia 2024, by class. {int(listed['sha256'].duplicated().sum())} image stands there twice.",
 )  # fmt: skip

@@ -54,7 +54,7 @@ crops, (truth, masks), als = grey_crops(data), truth_and_masks(data), is_case(da
 # %%
 steps = [
     ("Crops", "39 of post-mortem\ntissue, TDP-43"),
-    ("Filters", "Gaussian, median, mean,\nequalisation"),
+    ("Filters", "Gaussian, median,\nmean, equalisation"),
     ("Super-resolution", "a generative\nadversarial network"),
     ("Copies", "turned, shifted, scaled,\nuntil classes are equal"),
     ("Split", "70 % training,\n30 % test"),
@@ -68,6 +68,7 @@ page.figure(
     "The study's pipeline, in place of Fig. 1 to 5, 8 and 9. The order of copies and split is not clear from the text, and matters: see {ref}`miao-leak`.",
     "Eight boxes joined by arrows: " + ", ".join(heading.lower() for heading, _ in steps) + ".",
     pd.DataFrame(steps, columns=["step", "what"]),
+    of_cohort=False,
 )
 
 # %% [markdown]
@@ -84,6 +85,7 @@ page.figure(
     "The published listing: each column is a case, each square one of its crops (Fig. 6 in the paper).",
     f"Two rows of columns of squares. {facts['crops']} crops of {facts['cases']} cases, {facts['als_cases']} of them with ALS; {facts['pairs']} cases have two crops.",
     listed[["path", "label", "group"]],
+    of_cohort=False,
 )
 page.text(
     f"**{facts['crops']} crops are of {facts['cases']} cases**, and {facts['pairs']} cases have two crops. Crops of one case are alike, so there are "

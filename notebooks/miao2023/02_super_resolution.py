@@ -50,8 +50,7 @@ weights = settle_weights(amounts.weights)
 # %% [markdown]
 # ## What is learnt
 #
-# The paper names a generative adversarial network and, elsewhere, says that another team member did this step; it prints
-# neither network nor loss nor a result. Here the network follows SRGAN (Ledig et al. 2017,
+# The paper names a generative adversarial network, and prints neither its layers nor its loss nor a result. Here the network follows SRGAN (Ledig et al. 2017,
 # [arXiv 1609.04802](https://arxiv.org/abs/1609.04802)), small: residual blocks, a pixel-shuffle for each doubling, and bicubic
 # interpolation to which it adds what it has learnt. Low-resolution images are means over blocks of pixels, with noise. The aim is the
 # noise-free truth where it is known (synthetic crops), else the crop itself.
@@ -74,7 +73,7 @@ page.text(
     + (
         "A perceptual term (VGG16 with ImageNet weights) joins the adversarial one."
         if perceptual
-        else f"No perceptual term. {weights.reason}"
+        else "No perceptual term, as there are no ImageNet weights of VGG16 here."
     )
 )
 

@@ -54,6 +54,7 @@ page = Page(
 )
 amounts = page.profile.amounts("miao2023", CropAmounts)
 data = open_crops(cohort, CropParameters(side=amounts.crop_side))
+page.title(f"Training: {name}")
 page.about_cohort(data)
 images, als, cases = data.images(), is_case(data), data.groups
 weights, device = training.settle_weights(amounts.weights), found_device()

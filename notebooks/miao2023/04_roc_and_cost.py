@@ -134,11 +134,12 @@ page.figure(
     f"Accuracies and AUCs that one set of scores can have (shaded), with {share:.1%} ALS as in Fig. 6. The printed pair lies outside.",
     f"A shaded area above a rising line. At accuracy 0.9925 the line is at {m1['least_auc']:.3f}; the printed pair, AUC 0.73, lies far below it.",
     bounds,
+    of_cohort=False,
 )
 page.text(
     f"**The printed accuracy 0.9925 and the printed AUC 0.73 cannot both be of the test set.** A ROC curve with a point of this accuracy has an area of at least {m1['least_auc']:.3f} "
     f"({m1['least_auc_balanced']:.3f} with equal classes); scores with an AUC of 0.73 reach an accuracy of {m1['greatest_accuracy']:.3f} at most. "
-    f"Nor do 0.94 and 0.73 tell two networks apart at this size: as independent sets of 8 cases, p = {m8['p_cases']:.2f}; only copies counted as independent images give p = {m8['p_copies']:.0e}."
+    f"Nor do 0.94 and 0.73 tell two networks apart at this size: as independent sets of 8 cases, p = {m8['p_cases']:.2f}; only copies counted as independent images give p = {m8['p_copies']:.5f}."
 )
 
 # %% [markdown]
@@ -249,7 +250,7 @@ page.figure(
 steps = training.EPOCHS * -(-391 // 16)
 costs = pd.DataFrame([measure_cost(model, side=amounts.side, batch=16, variant=v, repeats=amounts.timing_repeats, device=device) for model in titles for v in ("frozen base", "last block")])  # fmt: skip
 costs["minutes"] = costs["step_ms"] * steps / 60_000
-names = {"network": "Network", "variant": "Trained", "parameters": "Parameters (millions)", "trainable": "of them trained (millions)", "macs": "Multiply-adds (millions)", "inference_ms": "One image (ms)", "minutes": "Training (minutes)", "inference_mib": "Memory, one image (MiB)", "step_mib": "Memory, training (MiB)"}  # fmt: skip
+names = {"network": "Network", "variant": "Part trained", "parameters": "Parameters (millions)", "trainable": "Trained (millions)", "macs": "Multiply-adds (millions)", "inference_ms": "One image (ms)", "minutes": "Training (minutes)", "inference_mib": "Memory, one image (MiB)", "step_mib": "Memory, training (MiB)"}  # fmt: skip
 page.table(
     costs.assign(
         variant=costs["variant"].replace("frozen base", "head"),
@@ -263,7 +264,7 @@ page.table(
 m11 = audit.m11()
 announced = published_table("miao2023_promised_not_reported")
 page.text(
-    f"**{m11['announced']} results are announced in the paper and {m11['reported']} of them are printed**: {', '.join(announced['item'])}. "
+    f"**{m11['announced']} results are announced in the paper, and {m11['reported'] or 'none'} of them printed**: {', '.join(announced['item'])}. "
     f"The two printed logs take {m11['vgg16_hours']:.2f} hours (VGG16) and {m11['resnet50_hours']:.2f} hours (ResNet50), nearly the same, though VGG16 needs {m11['multiply_adds_ratio']:.1f} times the multiply-adds at 224 pixels."
 )
 

@@ -46,6 +46,9 @@ page = Page(
     "Panagiotaras, data tables, Model, Preprocessing, Classification",
 )
 amounts = page.profile.amounts("panagiotaras", PanagiotarasAmounts)
+brains = {field: training.study_brains(amounts.brains(field)) for field in FIELDS}
+shown = brains["1.5T"]
+page.about_cohort(shown)
 
 # %% [markdown]
 # ## Scans and patients, as printed
@@ -68,7 +71,8 @@ summed = summed.assign(
 page.table(
     summed.reset_index().rename(columns={"field_strength": "Field", "unit": "Unit"}),
     "panagiotaras-data-tables",
-    "Images and patients in the two parts of the printed split, with their sums and shares.",
+    "Images and patients in the two parts of the printed split, with their sums and shares. *Printed numbers only.*",
+    of_cohort=False,
 )
 
 # %%
@@ -110,7 +114,8 @@ literature.columns = [
 page.table(
     literature,
     "panagiotaras-literature",
-    "Earlier classifiers of AD against controls, as the slides list them; their accuracies come from other data and other ways of splitting.",
+    "Earlier classifiers of AD against controls, as the slides list them; their accuracies come from other data and other ways of splitting. *Printed numbers only.*",
+    of_cohort=False,
 )
 
 # %% [markdown]
@@ -132,6 +137,7 @@ page.table(
     listing,
     "panagiotaras-network",
     "The published network for a volume of 197 × 233 × 189 voxels, stage by stage.",
+    of_cohort=False,
 )
 page.claims({"panagiotaras.code.dense_1.in": published.stages.dense1.linear.in_features})
 
@@ -143,9 +149,6 @@ page.claims({"panagiotaras.code.dense_1.in": published.stages.dense1.linear.in_f
 # page are drawn in the template's space without a skull, so that registration has nothing to do.
 
 # %%
-brains = {field: training.study_brains(amounts.brains(field)) for field in FIELDS}
-shown = brains["1.5T"]
-page.about_cohort(shown)
 steps = pd.DataFrame(
     {"Step": step.pop("step"), "Record": "; ".join(f"{name} {value}" for name, value in step.items())}
     for step in shown.record(0)

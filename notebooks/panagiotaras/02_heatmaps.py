@@ -33,7 +33,9 @@ import pandas as pd
 from als_core.cohorts.atlas import available_atlas
 from als_core.cohorts.brain_cohorts import published_split
 from als_core.cohorts.synthetic_brain import effect_map, without_effects
+from als_core.explain import leaderboard
 from als_core.explain import volumes as explain
+from als_core.explain.heatmap_subjects import HeatmapAmounts
 from als_core.explain.nulls import exceedance
 from als_core.figures import volumes as figures
 from als_core.images.volumes import brain_box, mni_map, template_brain
@@ -221,6 +223,20 @@ page.figure(
     f"Whether the weights of the linear model gather in the true effect map: {len(nulls)} null cohorts and the cohort with the effect (p = {p_values['auc']:.2g}; {len(nulls)} can give no less than {1 / (1 + len(nulls)):.2g}).",
     f"Histogram of the AUC of voxels over null cohorts around {nulls['auc'].mean():.2f}, and a line for the cohort with the effect at {effect_on['auc']:.2f}.",
     data,
+)
+
+# %% [markdown]
+# ## The same methods on trial
+#
+# Another page, {ref}`audit-heatmaps`, tries every method of the book scan by scan: against random maps, random brain areas and an untrained network,
+# and by sanity checks. These are the lines of its leaderboard for the four methods of the slides.
+
+# %%
+trial_amounts = page.profile.amounts("heatmaps", HeatmapAmounts)
+page.table(
+    leaderboard.lines_of(explain.SLIDE_METHODS, "Brains", trial_amounts, seed).drop(columns="On"),
+    "panagiotaras-leaderboard",
+    "The four methods on the leaderboard for brains: overlap with the true effect in the same brain (Dice area, share of the best possible, with its 95 % interval over patients), the overlap of its nulls, and the checks it fails.",
 )
 
 # %%

@@ -94,6 +94,7 @@ page.table(
     printed[["variable", "level", "group", "n", "percent"]].assign(recomputed=np.round(computed, 2)),
     "turrisi-table1-patients",
     "Patients by sex and age: printed counts and percentages, and the percentages that the counts make (Table 1 (patients) in the paper). *Printed numbers only.*",
+    of_cohort=False,
 )
 page.claims(shares)
 
@@ -288,7 +289,12 @@ sizes = pd.DataFrame(
         "test": [len(test) for _, test in folds],
     }
 )
-page.table(sizes, "turrisi-fold-sizes", "Subjects in the three folds. *Printed group sizes only.*")
+page.table(
+    sizes,
+    "turrisi-fold-sizes",
+    "Subjects in the three folds. *Printed group sizes only.*",
+    of_cohort=False,
+)
 most_often = {name: Counter(sizes[name]).most_common(1)[0][0] for name in sizes}
 page.claims(
     {

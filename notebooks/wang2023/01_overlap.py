@@ -25,13 +25,23 @@
 profile = "test"
 cohort = "synthetic"  # names the tissue cohort; here the brains are always synthetic, as only there the truth is known
 seed = 0
+reference = ""  # a map of your own in MNI152 space (NIfTI), which then takes the place of the true effect
+reference_threshold = 0.0  # with a map: its voxels from this value on count, in its own unit
+reference_side = "above"  # or "below" (minus the threshold), or "both"
+reference_space = "header"  # or "MNI152", for a map in that space whose header does not say so
 
 # %%
 import numpy as np
 import pandas as pd
 
 from als_core.explain import leaderboard
-from als_core.explain.heatmap_subjects import HeatmapAmounts, brain_cohort, brain_folds, group_truth
+from als_core.explain.heatmap_subjects import (
+    HeatmapAmounts,
+    brain_cohort,
+    brain_folds,
+    group_truth,
+    own_reference,
+)
 from als_core.explain.overlap import SCORES, dice_curve
 from als_core.figures import heatmap_trial as figures
 from als_core.pages.page import Page
@@ -40,6 +50,16 @@ page = Page("wang2023/01_overlap", profile, "Wang et al. 2023, abstract")
 amounts = page.profile.amounts("heatmaps", HeatmapAmounts)
 data = brain_cohort(amounts)
 page.about_cohort(data)
+mine = None
+if reference:
+    stated = {"threshold": reference_threshold, "side": reference_side, "space": reference_space}
+    mine = own_reference(reference, amounts, **stated)
+    page.made_of(reference_map=mine.record)
+    page.text(
+        f"**Held against a map of your own**, `{mine.record['file']}` (threshold {reference_threshold:g}, {mine.record['voxels']} voxels of {amounts.resolution} mm, "
+        f"{mine.record['inside_brain']:.0%} of what passes it lies in the brain), and not against the true effect: where this page says *truth*, that map is meant."
+    )
+met, in_each = ("the true effect", "the true effect in the same brain") if mine is None else ("your map",) * 2
 
 # %% [markdown]
 # ## What is compared
@@ -51,10 +71,16 @@ page.about_cohort(data)
 # ([arXiv 2207.11352](https://arxiv.org/abs/2207.11352), version 1) with SVM *weights*. Both are shown. A weight says how a voxel is used,
 # and may serve to cancel noise; the pattern says how a voxel moves with the answer (Haufe et al.
 # [2014](https://doi.org/10.1016/j.neuroimage.2013.10.067)).
+#
+# The meta-analysis of the paper is not public. Who has a map of this kind (from activation likelihood estimation or voxel-based
+# morphometry, say) runs this page with it: `papermill 01_overlap.ipynb mine.ipynb -p reference MAP.nii.gz -p reference_threshold 0.01`, in the
+# folder `notebooks/wang2023`. The map must be in MNI152 space; it is resampled to the grid of the heatmaps and thresholded, and takes the place of the true
+# effect below.
 
 # %%
 tables, sums, learnt, covered = [], [], [], []
-for number, fold in enumerate(brain_folds(amounts, seed), 1):
+given = None if mine is None else mine.truth
+for number, fold in enumerate(brain_folds(amounts, seed, given), 1):
     tables.append(leaderboard.wang_overlaps(fold, number, amounts.draws, seed))
     sums.append(leaderboard.average_maps(fold))
     learnt.append((fold.subjects.accuracy, fold.subjects.tested, fold.subjects.largest))
@@ -66,8 +92,8 @@ right = sum(accuracy * tested for accuracy, tested, _ in learnt) / sum(tested fo
 page.text(
     f"A network and an SVM learn from the same scans in each of {amounts.folds} folds by patient. The networks name {right:.0%} of the {sum(tested for _, tested, _ in learnt)} "
     f"scans correctly that they have not seen (the commonest label holds {max(most for *_, most in learnt):.0%} or less in a fold). The first scan of each of "
-    f"{subjects} patients with AD is explained by the network of the fold in which it was not learnt from, and its heatmap is held against the change that the disease "
-    f"made in this very brain. The effect of disease is {amounts.effect:g} times its stated size, voxels are {amounts.resolution} mm."
+    f"{subjects} patients with AD is explained by the network of the fold in which it was not learnt from, and its heatmap is held against {'the change that the disease made in this very brain' if mine is None else 'your map'}. "
+    f"The effect of disease is {amounts.effect:g} times its stated size, voxels are {amounts.resolution} mm."
 )
 
 # %% [markdown]
@@ -86,9 +112,9 @@ ranks = leaderboard.rank_shares(table, list(titles), generator, amounts.resample
 own = standing[standing["score"] == leaderboard.SCORE].sort_values("mean", ascending=False)
 values = table[(table["score"] == leaderboard.SCORE) & (table["map"] == "method")]
 page.figure(
-    figures.overlap_and_ranks(own, values, ranks, titles),
+    figures.overlap_and_ranks(own, values, ranks, titles, met),
     "wang-overlap",
-    f"Left: overlap of each heatmap with the true effect in the same brain, one dot for each of {subjects} patients, mean with 95 % bootstrap interval over patients, and three nulls. "
+    f"Left: overlap of each heatmap with {in_each}, one dot for each of {subjects} patients, mean with 95 % bootstrap interval over patients, and three nulls. "
     "Right: how often each method has each rank when patients are drawn anew, in percent. Heatmaps of the network blue, maps of the SVM orange. The intervals know the spread between patients, not between trainings.",
     "Dots with intervals for seven methods. "
     + "; ".join(
@@ -194,15 +220,15 @@ page.text(
 # the average is over all patients, and the truth is the effect on an average brain.
 
 # %%
-truth = group_truth(amounts) & brain
+truth = (group_truth(amounts) if mine is None else mine.truth) & brain
 averages = {titles[name]: sum(part[name] for part in sums) for name in titles}
 where = np.argwhere(truth)
 cut = tuple(int(np.median(where[:, axis])) for axis in (1, 2))
 page.figure(
-    figures.average_maps(example, truth, averages, cut),
+    figures.average_maps(example, truth, averages, cut, met.removeprefix("the ")),
     "wang-average-maps",
-    f"Average heatmaps of {subjects} patients in a coronal slice (above) and an axial slice (below), each on its own scale; the true effect on an average brain is outlined.",
-    "Eight pairs of brain slices: one brain with the outline of the true effect in the medial temporal lobe and around the ventricles, and the average map of seven methods with the same outline.",
+    f"Average heatmaps of {subjects} patients in a coronal slice (above) and an axial slice (below), each on its own scale; {met}{' on an average brain' if mine is None else ''} is outlined.",
+    f"Eight pairs of brain slices: one brain with the outline of {'the true effect in the medial temporal lobe and around the ventricles' if mine is None else met}, and the average map of seven methods with the same outline.",
     pd.DataFrame(
         {
             "map": list(averages),
@@ -224,9 +250,10 @@ page.figure(
     figures.dice_curves(
         {title: (one.kept[thin], one.dice[thin]) for title, one in curves.items()},
         (kept[thin], best_dice[thin]),
+        met,
     ),
     "wang-dice-curves",
-    "Dice of the average map with the effect on an average brain, for every number of voxels kept.",
+    f"Dice of the average map with {'the effect on an average brain' if mine is None else met}, for every number of voxels kept.",
     "Eight curves that rise and fall; areas as a share of the best: "
     + ", ".join(f"{title} {one.area / one.best_area:.2f}" for title, one in curves.items())
     + ".",
@@ -249,7 +276,7 @@ page.text(
 # %%
 mean, low, high = leads["integrated_gradients", "svm_pattern"]
 page.headline(
-    f"On synthetic brains the map that meets the true effect best is that of {titles[best]} (overlap {own.iloc[0]['mean']:.2f} of 1). "
+    f"On synthetic brains the map that meets {met} best is that of {titles[best]} (overlap {own.iloc[0]['mean']:.2f} of 1). "
     f"Integrated gradients, first in the paper, differ from SVM patterns by {mean:+.2f} ({low:+.2f} to {high:+.2f}): {verdict(low, high)}."
 )
 page.made_of(

@@ -174,9 +174,8 @@ if data.groups is not None:
         f"{also_trained:.0%} of the test images have a training image of the same donor."
     )
     page.text(
-        f"**{donors} donors{slides}.** Under the split by image, {len(across)} of the {donors} donors stand in more than one part, and "
-        f"{also_trained:.0%} of the test images have a training image of the same donor. A network can then score by recognising a donor or "
-        "a slide, without having learnt anything about the disease."
+        f"Under the split by image, {len(across)} of the {donors} donors stand in more than one part. A network can then score by "
+        "recognising a donor or a slide, without having learnt anything about the disease."
     )
 
 # %% [markdown]

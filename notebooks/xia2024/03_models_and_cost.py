@@ -208,7 +208,7 @@ page.table(
             "Batch size": recipe.batch_size,
             "Optimiser": recipe.optimizer,
             "Epochs": recipe.epochs,
-            "Weight decay": recipe.weight_decay,
+            "Weight decay": f"{recipe.weight_decay:g}",
         }
         for recipe in RECIPES.values()
     ),

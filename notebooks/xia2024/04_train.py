@@ -31,10 +31,12 @@ from als_core.pages.page import Page
 from als_core.statistics.baselines import majority_class
 from als_core.training.amounts import TissueAmounts
 from als_core.training.benchmark import histories
+from als_core.training.recipes import ADDED_RECIPES, RECIPES
 from als_core.training.tissue_data import published_split
 from als_core.training.tissue_runs import parameter_counts, tissue_runs, tissue_weights
 
 page = Page("xia2024/04_train" + f"/{model}", profile, "Xia 2024, section 4.6, Table 3")
+page.title(f"Training: {(RECIPES | ADDED_RECIPES)[model].name}")
 data = page.tissue_cohort(cohort)
 amounts = page.profile.amounts("tissue_training", TissueAmounts)
 recipe, weights = amounts.recipe(model), tissue_weights(model, amounts)
@@ -43,7 +45,7 @@ runs = tissue_runs(model, data, amounts, split=split, seed=seed)
 slug = model.replace("_", "-")
 
 # %%
-page.text(f"## {recipe.name}")
+page.text("## The recipe")
 page.table(
     figures.training_card(runs, weights.reason, parameter_counts(recipe, len(data.classes))),
     f"xia-training-card-{slug}",
@@ -93,6 +95,7 @@ page.text(
 page.made_of(
     split=f"{split.name}, seed {seed}",
     weights=weights.name,
+    training_took=f"{max(run.about['seconds'] for run in runs):.0f} s for {len(runs)} runs",
     runs=", ".join(f"{run.about['key']}{' (recorded)' * run.recorded}" for run in runs),
 )
 page.provenance()

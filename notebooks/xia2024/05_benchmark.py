@@ -62,7 +62,7 @@ weights = sorted({run.about["weights"] for of_one in runs.values() for run in of
 page.text(
     f"Each network is trained {amounts.runs} times, with {amounts.runs} seeds on one split: "
     + "; ".join(of_one[0].title for of_one in runs.values())
-    + f". Pretrained weights: {' and '.join(weights)}. How each was trained is on the pages of the networks.\n\n"
+    + f". Of two numbers the first is this page's and the second the paper's. Pretrained weights: {' and '.join(weights)}. How each was trained is on the pages of the networks.\n\n"
     f"The baselines learn from the same {len(split.rows('train'))} training images. *{benchmark.MAJORITY}* always names the commonest training class. "
     f"*{benchmark.AREA}* is given one number an image, the share of pixels stained brown. *{benchmark.COLOUR}* is given {features[benchmark.COLOUR].shape[1]} numbers: mean, standard deviation "
     "and five percentiles of red, green, blue and of the three stains. Both use ridge regression on class indicators, with nothing tuned. A network shows that it sees more than tone where it does better than these."
@@ -99,7 +99,7 @@ undefined = every["matthews"].isna().sum()
 page.figure(
     figures.runs_as_points(every, table, published),
     "xia-fig2-runs",
-    f"Accuracy and Matthews correlation on the test part, a point for each run (Fig. 2, middle, in the paper); grey lines: exact 95 % interval of the median run, images taken as independent{'; diamonds: accuracy printed in Table 1' * (published is not None)}.{f' Of {len(every)} runs {undefined} name one class only and so have no Matthews correlation.' * bool(undefined)}",
+    f"Accuracy and Matthews correlation on the test part, a point for each run (Fig. 2, middle, in the paper); grey lines: exact 95 % interval of the median run, images taken as independent{'; diamonds: accuracy printed in Table 1' * (published is not None)}.{f' {undefined} of {len(every)} runs answered one class only: there the Matthews correlation does not exist.' * bool(undefined)}",
     "Points for each run of six networks and three baselines. Mean accuracy: "
     + ", ".join(f"{row.name} {row.mean:.0%}" for row in table.itertuples(index=False))
     + ".",
@@ -125,7 +125,7 @@ page.claims(benchmark.as_printed(networks, data.classes), page.circumstances(**s
 
 # %%
 by_class = benchmark.class_table(answers, data.classes)
-means = by_class.groupby(["measure", "name"], sort=False)["value"].mean()
+means = by_class.groupby(["measure", "name"], sort=False)["value"].mean(skipna=False)
 sizes = by_class[by_class["measure"] == "sensitivity"].drop_duplicates("class").set_index("class")["n"]
 page.figure(
     figures.class_measures(by_class, data.classes),
@@ -164,8 +164,8 @@ page.table(
 colour = table.set_index("name")["mean"]
 ahead = [each.name for each in networks if colour[each.name] > colour[benchmark.COLOUR]]
 page.text(
-    f"Of {len(tests)} comparisons the test over {'images' if data.groups is None else 'donors'} gives {(tests['p'] < 0.05).sum()} a p below 0.05, and {(tests['p'] < 0.05 / len(tests)).sum()} a p below 0.05 divided by their number. "
-    f"Of six networks {len(ahead)} have a higher mean accuracy than colour statistics{': ' * bool(ahead)}{', '.join(ahead)}."
+    f"Of {len(tests)} comparisons {(tests['p'] < 0.05).sum()} have p below 0.05 in the test over {'images' if data.groups is None else 'donors'}, and {(tests['p'] < 0.05 / len(tests)).sum()} below 0.05 divided by their number (Bonferroni). "
+    f"Networks with a higher mean accuracy than colour statistics: {len(ahead)} of {len(networks)}{' (' * bool(ahead)}{', '.join(ahead)}{')' * bool(ahead)}."
 )
 
 # %% [markdown]

@@ -30,7 +30,9 @@ import numpy as np
 import pandas as pd
 import torch
 
+from als_core.explain import leaderboard
 from als_core.explain import tissue_heatmaps as heatmaps
+from als_core.explain.heatmap_subjects import HeatmapAmounts
 from als_core.figures import tissue_heatmaps as figures
 from als_core.pages.page import Page
 from als_core.training.amounts import TissueAmounts
@@ -179,6 +181,23 @@ else:
         f"There is nothing to measure here: {'these images come without lesion masks' if weighted else 'the runs have no weights'}. Whether the heat lies on "
         "pathology is not known from this page, and cannot be read from the pictures by eye."
     )
+
+# %% [markdown]
+# ## Grad-CAM on trial
+#
+# Another page, {ref}`audit-heatmaps`, tries every method of the book on synthetic tissue: against random maps and an untrained network, and by sanity
+# checks. This is the line of Grad-CAM on its leaderboard. The network there is the small basic CNN of the benchmark, read at its third block.
+
+# %%
+trial_amounts = page.profile.amounts("heatmaps", HeatmapAmounts)
+page.table(
+    leaderboard.lines_of(["grad_cam"], "Tissue", trial_amounts, seed).drop(
+        columns=["On", "Null: atlas only"]
+    ),
+    "xia-grad-cam-leaderboard",
+    "Grad-CAM on the leaderboard for tissue: overlap with the lesion (Dice area, share of the best possible, with its 95 % interval over donors), the overlap of its nulls, and the checks it fails. *Synthetic tissue.*",
+    of_cohort=False,
+)
 
 # %%
 page.made_of(

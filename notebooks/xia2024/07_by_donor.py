@@ -87,7 +87,7 @@ page.text(
     f"**Classifiers.** *{'*, *'.join(features)}*: ridge regression on class indicators, with nothing tuned, on colour numbers or on what the head of a frozen network gets from an image of {side} × {side} pixels"
     f" ({', '.join(f'{name} {value}' for name, value in weights.items())} weights; batch-norm statistics of random weights are measured on all images, without labels). This takes the place of a head trained by Adam, because it can be repeated for {amounts.permutations} permutations."
     + "".join(
-        f" *{name}*: {runs[0].title}, one run for each of {len(runs)} splits by donor, which together test each donor of the round once; by image, the runs of the page {{ref}}`xia-benchmark`. No null was computed for it."
+        f" *{name}*: {runs[0].title}, one run for each of {len(runs)} splits by donor, which together hold out every donor once; by image, the runs of the page {{ref}}`xia-benchmark`. No null was computed for it."
         for name, runs in trained.items()
     )
     + f" Folds are drawn {amounts.rounds} times."

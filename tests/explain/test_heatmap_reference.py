@@ -6,7 +6,10 @@ import nibabel
 import numpy as np
 import pytest
 
+from als_core.explain.heatmap_subjects import HeatmapAmounts, brain_folds, own_reference
 from als_core.explain.reference import read_reference
+from als_core.images.volumes import mni_map
+from als_core.pages.execute import NotebookFailed, execute, load_page
 from als_core.refusal import RefusedInput
 
 CENTRE, WIDTH = np.array([-24.0, -20.0, -16.0]), 15.0  # mm; near the left hippocampus
@@ -89,3 +92,41 @@ def test_a_map_outside_the_brain_and_bad_settings_are_refused(save, grid):
         read_reference(save(4), grid, elsewhere[:5], threshold=-1)
     with pytest.raises(RefusedInput, match="no such file"):
         read_reference("nowhere.nii", grid, elsewhere, threshold=0.5)
+
+
+@pytest.fixture
+def ale(tmp_path):
+    """A reader's map around the left hippocampus, on the whole MNI grid at 2 mm, with other units than ours."""
+    grid = mni_map("t1", 2)
+    image = nibabel.Nifti1Image(0.05 * blob(grid.shape, grid.affine), grid.affine)
+    image.set_sform(grid.affine, 4)
+    path = tmp_path / "my_ale.nii.gz"
+    nibabel.save(image, path)
+    return path
+
+
+AMOUNTS = HeatmapAmounts(resolution=4, variant="small", fraction=0.01, epochs=1, folds=2)
+
+
+def test_a_readers_map_lies_on_the_heatmaps_grid(ale):
+    found = own_reference(ale, AMOUNTS, threshold=0.03)
+    box = AMOUNTS.volumes.box
+    expected = 0.05 * blob(mni_map("t1", 4).shape, mni_map("t1", 4).affine)[box]
+    assert found.truth.shape == found.values.shape == expected.shape
+    assert np.abs(found.values - expected).max() < 0.004
+    assert found.truth.any() and (expected[found.truth] > 0.025).all()
+
+
+@pytest.mark.slow
+def test_a_readers_map_takes_the_place_of_the_truth(ale, tmp_path):
+    reference = own_reference(ale, AMOUNTS, threshold=0.03).truth
+    subjects = next(iter(brain_folds(AMOUNTS, 0, reference))).subjects
+    assert all((truth == reference & subjects.within).all() for truth in subjects.truths)
+
+    given = {"profile": "test", "cohort": "synthetic", "reference": str(ale), "reference_threshold": 0.03}
+    execute("wang2023/01_overlap", tmp_path / "page", given, "none")
+    page = "\n".join(cell.source for cell in load_page(tmp_path / "page").cells)
+    assert "Held against a map of your own" in page and "my_ale.nii.gz" in page
+    assert "Overlap with the true effect" not in page and str(ale.parent) not in page
+    with pytest.raises(NotebookFailed, match="beyond the threshold"):
+        execute("wang2023/01_overlap", tmp_path / "page", given | {"reference_threshold": 9.0}, "none")

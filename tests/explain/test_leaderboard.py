@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from als_core.explain import leaderboard
-from als_core.explain.heatmap_subjects import edges, fixed, random_map
+from als_core.explain.heatmap_subjects import HeatmapAmounts, edges, fixed, random_map
 from als_core.explain.sanity import judge
 
 VALUES = {"good": (0.8, 0.9, 0.7, 0.8), "poor": (0.3, 0.2, 0.4, 0.3)}
@@ -61,3 +61,39 @@ def test_controls_that_never_look_at_the_network_fail():
     for check, explain in expected.values():
         found = judge(explain, model, images, target, generator=torch.Generator().manual_seed(1), draws=1, nulls=1)  # fmt: skip
         assert check in [one.name for one in found if not one.passed]
+
+
+def test_the_leaderboard_is_made_once_and_said_in_words(monkeypatch):
+    """All pages read one trial; amounts or seed of another kind make another."""
+    made = []
+    values = table().assign(image=0)
+    auc = values.assign(score="voxel_auc", value=0.75)
+    overlap = pd.concat([values, auc], ignore_index=True).replace({"good": "grad_cam", "poor": "occlusion"})
+    checks = pd.DataFrame(
+        [
+            {"method": m, "check": c, "value": 0.25, "passed": None if c == "speaks" else m == "grad_cam"}
+            for m in ("grad_cam", "occlusion")
+            for c in leaderboard.CHECKS
+        ]
+    )
+
+    def trial(subjects, seed, **amounts):
+        made.append((subjects, seed))
+        return overlap, checks
+
+    monkeypatch.setattr(leaderboard, "trial", trial)
+    amounts = HeatmapAmounts(resamples=200)
+    for _ in range(2):
+        found = leaderboard.book_trial("Tissue", amounts, 0, "subjects")
+        pd.testing.assert_frame_equal(found[0], overlap)
+        assert found[1]["passed"].notna().sum() == 6  # the rest does not apply
+    line = leaderboard.lines_of(["grad_cam"], "Tissue", amounts, 0).iloc[0]
+    assert made == [("subjects", 0)]
+    leaderboard.book_trial("Tissue", amounts, 1, "subjects")
+    leaderboard.book_trial("Brains", amounts, 0, "subjects")
+    assert len(made) == 3
+    assert line["Method"] == "Grad-CAM" and line["Overlap"].startswith("0.80 (0.7")
+    assert (line["Null: untrained"], line["Null: atlas only"], line["AUC"]) == ("0.30", "–", "0.75")
+    assert line["Fails"] == "nothing"
+    fails = leaderboard.lines_of(["occlusion"], "Tissue", amounts, 0)["Fails"].item()
+    assert fails == "untrained, depends on parameters, faithful, repeatable"

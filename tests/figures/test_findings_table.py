@@ -62,7 +62,7 @@ def test_a_finding_has_its_words_numbers_and_code(table):
     assert (
         m3.count("<tr>") == 1 + len(finding.stated) and "def m3()" in m3 and "audit_miao2023.py, line" in m3
     )
-    assert 'href="../claims.html#miao2023.fig15.' in m3
+    assert 'href="../claims.html#miao2023-fig15-' in m3
 
 
 def test_a_finding_that_was_not_computed_says_so(table):

@@ -7,12 +7,12 @@ import torch
 import torchvision
 
 from als_core.models.stages import first_live_stage, live_stages, set_trainable, train_mode
-from als_core.models.tissue import TISSUE_NETWORKS, build_tissue_network
+from als_core.models.tissue import EVERY_NETWORK, TISSUE_NETWORKS, build_tissue_network
 from als_core.refusal import RefusedInput
 
 SIDE = 64
-EVERY = [(name, variant) for name, entry in TISSUE_NETWORKS.items() for variant in entry.variants]
-PUBLISHED = [name for name, variant in EVERY if variant == "published"]
+EVERY = [(name, variant) for name, entry in EVERY_NETWORK.items() for variant in entry.variants]
+PUBLISHED = list(TISSUE_NETWORKS)
 every_network = pytest.mark.parametrize(("name", "variant"), EVERY)
 
 
@@ -54,7 +54,7 @@ def test_gradient_reaches_exactly_what_trains(name, variant, images):
     network = train_mode(build(name, variant))
     torch.manual_seed(0)  # dropout
     torch.nn.functional.cross_entropy(network(images), torch.tensor([0, 1, 2, 0])).backward()
-    trains = TISSUE_NETWORKS[name].variants[variant].trains
+    trains = EVERY_NETWORK[name].variants[variant].trains
     for key, parameter in network.named_parameters():
         assert (parameter.grad is not None) == (key.split(".")[1] in trains), key
         if variant == "published" and parameter.grad is not None:

@@ -34,7 +34,7 @@ def checkout(tmp_path, monkeypatch):
     (root / "notebooks" / "study").mkdir(parents=True)
     for name in ("profiles", "data/published"):
         shutil.copytree(repository() / name, root / name)
-    shutil.copy(repository() / "requirements.txt", root)
+    shutil.copy(repository() / "requirements.lock", root)
     for part in (module, freshness, contents, profile_module):
         monkeypatch.setattr(part, "repository", lambda: root)
 
@@ -99,7 +99,7 @@ def test_a_stamp_follows_contents_and_only_what_the_page_uses(checkout):
         "data/some/numbers.csv",
         "profiles/test.yml, heatmaps",
         "profiles/test.yml, sentence",
-        "requirements.txt",
+        "requirements.lock",
     }
     before = key()
     source.touch()
@@ -117,7 +117,7 @@ def test_a_stamp_follows_contents_and_only_what_the_page_uses(checkout):
         (profile, whole.replace("sentence:", "sentence: Now")),
         (kept, "2"),
         (source, source.read_text() + "# edited"),
-        (root / "requirements.txt", ""),
+        (root / "requirements.lock", ""),
     ):
         old = file.read_text()
         file.write_text(text)

@@ -16,6 +16,7 @@ from als_core.pages.blocks import (
     note_block,
     pipe_table,
     table_block,
+    title_block,
     verdict_block,
 )
 from als_core.pages.render import render
@@ -81,6 +82,42 @@ def test_table_cells_cannot_break_the_table_or_the_page():
     text = pipe_table(pd.DataFrame({"name": ["a|b", "<script>", "*x*\n{role}`y`"], "n": [1, 2, 3]}))
     assert len(text.splitlines()) == 5 and "--:" in text
     assert r"a\|b" in text and r"\<script\>" in text and r"\{role\}\`y\`" in text
+
+
+def test_small_numbers_of_a_column_have_one_number_of_decimals():
+    table = pd.DataFrame({"share": [0.5, 0.123, None], "rate": [1e-05, 1.0, 2.0], "ms": [7.128, 1253.0, 2.0]})
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in pipe_table(table).splitlines()[2:]]
+    assert [line[0] for line in lines] == ["0.500", "0.123", ""]
+    assert lines[0][1] == "1e-05" and lines[1][2] == "1253"
+
+
+def test_a_long_table_is_folded_and_a_caption_can_hold_code():
+    short, long = (table_block(pd.DataFrame({"n": range(n)}), "t", "The `n`.").myst for n in (20, 21))
+    assert "~~~{table} The `n`." in short and "<details" not in short
+    assert short.splitlines()[:2] == long.splitlines()[3:5] and long.index("<details") < long.index(
+        "~~~{table}"
+    )
+    assert long.rindex("~~~") < long.index("</details>") < long.index("als-downloads")
+
+
+def test_a_figure_is_shown_at_its_own_size():
+    small = drawn()
+    small.set_size_inches(3.6, 2)
+    share = figure_block(small, "s", "A caption.", ALT, DATA).myst.split(":width: ")[1].split("%")[0]
+    assert 45 <= int(share) <= 65
+
+
+def test_a_notebook_of_several_pages_gives_each_its_title():
+    page = render(executed(title_block(r"ResNet\1")), "p")
+    assert page.notebook.cells[0].source == r"# ResNet\1" and len(page.notebook.cells) == 2
+
+
+def test_a_long_table_of_verdicts_is_folded_under_their_count():
+    row = ROW | {"reason": "1 against the printed 1"}
+    short, long = (verdict_block([row] * n).myst for n in (12, 13))
+    assert "<details" not in short and "<caption>" in short
+    assert "13 numbers" in long and ">13 <span" in long and long.count("<tr title") == 13
+    assert "against the printed" not in long
 
 
 ROW = {"id": "p.x", "location": "<b>", "published": "1", "shown": "1", "verdict": "reproduced", "reason": "&"}

@@ -9,13 +9,13 @@ import pytest
 import torch
 from imblearn.over_sampling import SMOTE
 from sklearn.metrics import f1_score, log_loss, roc_auc_score
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from als_core.storage import repository
 from als_core.training import small_network
-from als_core.training.classifiers import METHODS, trial_answers, trial_scores, tuned
+from als_core.training.classifiers import METHODS, PARAMETERS, trial_answers, trial_scores, tuned
 from als_core.training.small_network import HIDDEN, SmallNetwork
 
 PUBLISHED = repository() / "data" / "published"
@@ -89,6 +89,20 @@ def test_tuning_finds_what_a_plain_search_finds():
             scores[cost, gamma] = np.mean(found)
     assert (chosen["C"], chosen["gamma"]) == max(scores, key=scores.get)
     assert chosen["C"] == fitted["classify"].C
+
+
+@pytest.mark.parametrize("name", ["SVM (P)", "Knn", "SVM (S)"])
+def test_tuning_agrees_with_scikit_learns_search(name):
+    features, labels = two_classes(3, apart=0.8)
+    method, folds = METHODS[name], StratifiedKFold(3)
+    grid = {f"classify__{PARAMETERS[letter]}": list(values) for letter, values in method.grid.items()}
+    search = GridSearchCV(method.pipeline(0), grid, scoring="balanced_accuracy", cv=folds)
+    search.fit(features, labels)
+    fitted, chosen = tuned(method, features, labels, 0, folds)
+    assert chosen == {
+        letter: search.best_params_[f"classify__{PARAMETERS[letter]}"] for letter in method.grid
+    }
+    np.testing.assert_array_equal(fitted.predict(features), search.best_estimator_.predict(features))
 
 
 def plain_network(weights, trial: int) -> torch.nn.Sequential:

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from als_core.models.tissue import TISSUE_NETWORKS
+from als_core.models.tissue import ADDED_NETWORKS, EVERY_NETWORK, TISSUE_NETWORKS
 from als_core.refusal import RefusedInput
 from als_core.storage import repository
-from als_core.training.recipes import RECIPES, RELEASED, Recipe, reduced
+from als_core.training.recipes import ADDED_RECIPES, RECIPES, RELEASED, Recipe, reduced
 
 
 def test_recipes_are_table_3():
@@ -25,12 +25,16 @@ def test_recipes_are_table_3():
     )
 
 
-@pytest.mark.parametrize("recipes", [RECIPES, RELEASED], ids=["published", "released"])
-def test_what_trains_is_what_the_networks_say(recipes):
-    assert set(recipes) == set(TISSUE_NETWORKS)
+@pytest.mark.parametrize(
+    ("recipes", "networks"),
+    [(RECIPES, TISSUE_NETWORKS), (RELEASED, TISSUE_NETWORKS), (ADDED_RECIPES, ADDED_NETWORKS)],
+    ids=["published", "released", "added"],
+)
+def test_what_trains_is_what_the_networks_say(recipes, networks):
+    assert set(recipes) == set(networks)
     for name, recipe in recipes.items():
-        variant = TISSUE_NETWORKS[name].variants[recipe.variant]
-        assert recipe.name == TISSUE_NETWORKS[name].display
+        variant = EVERY_NETWORK[name].variants[recipe.variant]
+        assert recipe.name == EVERY_NETWORK[name].display
         assert set(recipe.trains) == set(variant.trains)
         stages = {stage for stage, _ in variant.build(classes=3, side=32).stages.named_children()}
         follow = stages - set(recipe.trains) if recipe.batch_norm == "train" else set()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import nibabel
 import numpy as np
 import pandas as pd
 import pytest
 
 from als_core.cohorts.feature_table import synthetic_demographics, synthetic_feature_table
+from als_core.pages.profile import load_profile
 from als_core.refusal import Problem, RefusedInput
 from als_core.training import turrisi
 from als_core.training.classifiers import METHODS
@@ -59,6 +61,15 @@ def test_brain_is_the_patients_own(drawn):
         raw_zero = drawn.volume(number) <= drawn.volume(number).min() + 1e-6
         assert raw_zero[mask].mean() < 0.01  # closed holes only
     assert (masks[0] != masks[1]).any()
+
+
+def test_intensities_are_those_of_the_scan_with_background_at_zero(drawn):
+    """The extractor was trained on volumes whose background is darker than any brain, not at the brain's mean."""
+    scan = np.asarray(nibabel.load(drawn.folder / drawn.samples["path"].iloc[0]).dataobj)
+    inside = drawn.find_brain(drawn.grid)
+    found = turrisi.intensities(drawn, 0)
+    np.testing.assert_allclose(found, np.where(inside, scan, 0), atol=1e-3 * scan.max())
+    assert (found[~inside] == 0).all() and np.asarray(drawn.volume(0))[~inside].max() == 0
 
 
 def test_features_are_measured_once_and_agree_with_the_cache(drawn, monkeypatch):
@@ -155,3 +166,19 @@ def test_fifty_null_cohorts_of_brains_are_at_chance(results):
     summary = turrisi.null_summary(areas)
     assert set(summary["representation"]) == set(turrisi.REPRESENTATIONS)
     assert summary["holds"].all()
+
+
+@pytest.mark.slow
+def test_with_the_effect_of_quick_every_representation_beats_always_als(results, real_data):
+    """Measured on brains, by the public weights, at the amounts of the quick profile; one method of the eight."""
+    amounts = load_profile("quick").amounts("turrisi2024", turrisi.TurrisiAmounts)
+    data = turrisi.open_patients("synthetic", amounts, seed=0)
+    network, weights = turrisi.extractor(None)
+    assert weights.startswith("public")
+    measured = turrisi.measure_features(data, network)
+    features = {name: turrisi.varying(table) for name, table in measured.items()}
+    outcome = study(features, turrisi.is_positive(data), [METHODS["SVM (L)"]], seed=0)
+    metrics = fold_metrics(outcome.predictions)
+    reached = metrics.groupby("representation")["balanced_accuracy"].mean()
+    assert set(reached.index) == set(turrisi.REPRESENTATIONS)
+    assert (reached > 0.65).all(), reached

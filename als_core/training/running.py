@@ -1,0 +1,97 @@
+"""What runs in each step of training: the stages behind the cached prefix, in their fastest equal form.
+
+Frozen stages are folded copies (`models.folding`); live ones share their parameters and statistics with the
+network, so what the optimiser does to the one happens to the other. Maps lie channels last.
+
+In reduced precision (`bf16`, which a recipe names and a run's key holds) frozen stages have bf16 weights and
+live convolutions run under autocast, while gates, heads, the loss and Adam stay in fp32.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Collection
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+
+from als_core.models.attention import CBAM, SqueezeExcitation
+from als_core.models.channels_last import ChannelsLastBatchNorm
+from als_core.models.folding import folded, pooled_first
+
+
+class Running(nn.Module):
+    """Stages in the form they run in, (b, ...) of the network's floating type -> class scores of that type."""
+
+    def __init__(self, part: nn.Sequential, live: Collection[str], precision: str, device: torch.device):
+        super().__init__()
+        self.live = frozenset(live)
+        self.reduced = precision == "bf16"
+        stages = ((name, self._form(name, stage, device)) for name, stage in part.named_children())
+        self.stages = nn.Sequential(OrderedDict(stages)).to(memory_format=torch.channels_last)
+
+    def _form(self, name: str, stage: nn.Module, device: torch.device) -> nn.Module:
+        if name not in self.live:
+            frozen = folded(stage)
+            return frozen.to(torch.bfloat16) if self.reduced else frozen
+        shared = pooled_first(sharing_copy(stage))
+        if device.type == "cpu":
+            shared = _with_exact_batch_norm(shared)
+        if self.reduced and isinstance(stage, (SqueezeExcitation, CBAM)):
+            return Fp32Gate(shared)
+        return Fp32Stage(shared) if self.reduced and name == "head" else shared
+
+    def mode(self, training: bool) -> Running:
+        """Live stages in training or eval mode; frozen ones stay in eval mode."""
+        for name, stage in self.stages.named_children():
+            stage.train(training and name in self.live)
+        return self
+
+    def forward(self, batch: Tensor) -> Tensor:
+        if batch.ndim == 4:
+            batch = batch.contiguous(memory_format=torch.channels_last)
+        given = batch.dtype
+        with torch.autocast(batch.device.type, torch.bfloat16, enabled=self.reduced):
+            return self.stages(batch.to(torch.bfloat16) if self.reduced else batch).to(given)
+
+
+class Fp32Stage(nn.Module):
+    """A stage that computes in fp32 whatever it is given."""
+
+    def __init__(self, stage: nn.Module):
+        super().__init__()
+        self.stage = stage
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        with torch.autocast(inputs.device.type, enabled=False):
+            return self.stage(inputs.float())
+
+
+class Fp32Gate(Fp32Stage):
+    """An SE or CBAM gate whose weights are found in fp32 and applied in the type of the maps."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        with torch.autocast(maps.device.type, enabled=False):
+            if isinstance(self.stage, SqueezeExcitation):
+                weights = self.stage.gate[2:](maps.mean((2, 3), dtype=torch.float32))
+                return maps * weights[:, :, None, None].to(maps.dtype)
+            shared = self.stage.channel.shared
+            score = shared(maps.mean((2, 3), dtype=torch.float32)) + shared(maps.amax((2, 3)).float())
+            maps = maps * score.sigmoid()[:, :, None, None].to(maps.dtype)
+            summary = [maps.mean(1, keepdim=True, dtype=torch.float32), maps.amax(1, keepdim=True).float()]
+            return maps * self.stage.spatial.convolution(torch.cat(summary, 1)).sigmoid().to(maps.dtype)
+
+
+def sharing_copy(stage: nn.Module) -> nn.Module:
+    """A copy of a module tree that shares every parameter and buffer with it."""
+    tensors = (*stage.parameters(), *stage.buffers())
+    return deepcopy(stage, {id(tensor): tensor for tensor in tensors})
+
+
+def _with_exact_batch_norm(stage: nn.Module) -> nn.Module:
+    for module in list(stage.modules()):
+        for name, layer in list(module.named_children()):
+            if type(layer) is nn.BatchNorm2d:
+                setattr(module, name, ChannelsLastBatchNorm(layer))
+    return stage

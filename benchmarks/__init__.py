@@ -1,0 +1,1 @@
+"""The ordinary way and ours, measured side by side: `make bench` writes results/latest.json."""

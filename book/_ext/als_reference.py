@@ -1,0 +1,96 @@
+"""Sphinx extension: the API pages. `{als-floors}` draws the floors, `{als-floor} NAME` lists one of them."""
+
+from __future__ import annotations
+
+import html
+import re
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.util.docutils import SphinxDirective
+
+from als_core.pages.reference import FLOORS, Entry, Module, floor_modules, floors_below, read_module
+
+
+class Floors(SphinxDirective):
+    """The floors as a drawing: one box each, the ground at the bottom, with what it stands on."""
+
+    def run(self) -> list[nodes.Node]:
+        boxes = "".join(_box(number, floor) for number, floor in reversed(list(enumerate(FLOORS))))
+        text = f'<ol class="als-floors" reversed start="{len(FLOORS) - 1}">{boxes}</ol>'
+        return [nodes.raw("", text, format="html")]
+
+
+class Floor(SphinxDirective):
+    """Every module of a floor: what it holds, and its public names with their docstrings."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        for file in floor_modules(self.arguments[0]):
+            self.env.note_dependency(str(file))
+        modules = [read_module(file) for file in floor_modules(self.arguments[0])]
+        return [self._module(module) for module in modules]
+
+    def _module(self, module: Module) -> nodes.section:
+        domain = self.env.get_domain("py")
+        section = nodes.section(ids=[module.name], classes=["als-api"])
+        section += nodes.title("", module.name.rpartition(".")[2])
+        section += nodes.paragraph("", "", nodes.literal("", module.name), classes=["als-module"])
+        section += paragraphs(module.docstring)
+        domain.note_module(module.name, module.name, "", "", False)
+        for entry in module.entries:
+            full = f"{module.name}.{entry.name}"
+            domain.note_object(full, entry.kind, full, location=section)
+            section += _described(full, entry)
+        return section
+
+
+def _described(full: str, entry: Entry) -> nodes.Node:
+    head = addnodes.desc_signature("", "", ids=[full], module="", fullname=full)
+    if entry.kind == "class":
+        head += addnodes.desc_annotation("", "class ")
+    head += addnodes.desc_name("", entry.name)
+    head += nodes.inline("", entry.signature, classes=["als-signature"])
+    body = addnodes.desc_content("", *paragraphs(entry.docstring))
+    return addnodes.desc("", head, body, domain="py", objtype=entry.kind, desctype=entry.kind, classes=["py"])
+
+
+def paragraphs(docstring: str) -> list[nodes.Node]:
+    """A docstring as text: backticks are code; what is indented or an example is kept line by line."""
+    blocks = re.split(r"\n\s*\n", docstring.strip("\n"))
+    return [_block(block) for block in blocks if block.strip()]
+
+
+def _block(text: str) -> nodes.Node:
+    lines = text.splitlines()
+    if any(line.startswith((" ", ">>>")) for line in lines):
+        return nodes.literal_block(text, text, language="python" if ">>>" in text else "text")
+    if lines[0].startswith("- "):
+        items = re.split(r"(?:^|\n)- ", text)[1:]
+        return nodes.bullet_list("", *(nodes.list_item("", _sentence(item)) for item in items), bullet="-")
+    return _sentence(text)
+
+
+def _sentence(text: str) -> nodes.paragraph:
+    parts = re.split(r"`+([^`]+)`+", " ".join(text.split()))
+    inline = [
+        nodes.literal("", part) if place % 2 else nodes.Text(part) for place, part in enumerate(parts) if part
+    ]
+    return nodes.paragraph("", "", *inline)
+
+
+def _box(number: int, floor: str) -> str:
+    modules = len(floor_modules(floor))
+    below = ", ".join(floors_below(floor))
+    stands = f"stands on {below}" if below else "stands on nothing of ours"
+    return (
+        f'<li value="{number}"><a href="api_{floor}.html"><strong>{html.escape(floor)}</strong></a> '
+        f'<span class="als-floor-size">{modules} modules</span><br><span class="als-floor-below">{stands}</span></li>'
+    )
+
+
+def setup(app):
+    app.add_directive("als-floors", Floors)
+    app.add_directive("als-floor", Floor)
+    return {"parallel_read_safe": True, "parallel_write_safe": True, "version": "1"}

@@ -1,0 +1,146 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# (how-fast)=
+# # How fast, against an ordinary script?
+#
+# The book computes frozen layers once per image, trains all seeds of a head together, and runs what is left in a cheaper equal form. Here that is
+# measured against the script one would ordinarily write, which is kept in `benchmarks/ordinary.py`: PNG files decoded in each epoch by two workers, the
+# whole network in every step, one seed after the other. Both give the same numbers; the column *Equal* says how nearly.
+
+# %% tags=["parameters"]
+profile = "test"
+cohort = "synthetic"
+seed = 0
+
+# %%
+import json
+
+import pandas as pd
+
+from als_core.figures import how_fast as figures
+from als_core.pages.page import Page
+from als_core.storage import repository
+
+page = Page("audit/how_fast", profile)
+found = json.loads((repository() / "benchmarks/results/latest.json").read_text())
+rows, parts = found["rows"], found["parts"]
+
+# %% [markdown]
+# ## Measured
+#
+# Each line is the cost of the ordinary script divided by ours: processor seconds of all processes with PyTorch on one thread, which do not depend on who else
+# uses the machine (the classifiers alone by the clock, as they are spread over cores). The two ways alternate on one machine, and ratios are of neighbours.
+#
+# *Folded fp32* is what the book does. *Reduced precision* is a choice a recipe can name; it is then part of every run's key and title. Freed memory is kept by
+# our process and given back by the ordinary one, as the C library does by itself. One call changes that in any script, so the ratio against a script that
+# keeps it stands beside.
+
+# %%
+targeted = [each for each in rows if each["target"]]
+met = [each for each in targeted if each["ratio_median"] >= each["target"]]
+tables = [each for each in rows if each.get("network") == "all" and each["mode"] == "fp32"]
+whole = "; ".join(f"{each['ratio_median']:.1f} times less at {each['side']} pixels" for each in tables)
+page.headline(
+    (
+        f"All of Table 1 costs {whole} than with an ordinary script, with the same numbers coming out. "
+        if tables
+        else ""
+    )
+    + f"{len(met)} of {len(targeted)} targets are met."
+)
+page.figure(
+    figures.speed_ratios(rows),
+    "speed-ratios",
+    f"Cost of the ordinary script divided by ours: median (dot) and range of the rounds (line). Measured on {found['device']}.",
+    "Dots on a logarithmic axis, one line a comparison. "
+    + "; ".join(f"{each['name']}: {each['ratio_median']:.1f} times, target {each['target']}" for each in rows)
+    + ".",
+    pd.DataFrame(rows),
+    of_cohort=False,
+)  # fmt: skip
+
+# %%
+dates = sorted(each["measured"][:10] for each in rows)
+loads = [each["load"] for each in rows]
+page.table(
+    figures.speed_table(rows),
+    "speed-table",
+    f"Targets beside what was measured ({dates[0]} to {dates[-1]}; {min(loads):.0f} to {max(loads):.0f} processes were wanting a core at the time).",
+    of_cohort=False,
+)
+page.text(
+    "Epochs of the ordinary script were measured once, in part, and multiplied, as *How scaled* says. "
+    f"On a GPU: {found['gpu']}. "
+    + ("" if found["gpu"] == "measured" else "The same code runs there; its speed is not known.")
+)
+
+# %% [markdown]
+# ## What reduced precision does to predictions
+#
+# Training amplifies rounding, so two runs that differ by almost nothing end apart. What bf16 changes is therefore set beside what a change of one in a million
+# in the inputs changes in fp32.
+
+# %%
+if "precision" in parts:
+    told = parts["precision"]
+    effect = pd.DataFrame(
+        [(name, told[key]["other predictions"], told[key]["largest difference of a share"]) for key, name in
+         (("noise floor", "fp32, inputs changed by 1e-6"), ("bf16", "bf16"))],
+        columns=["Against fp32", f"Other predictions (of {told['images']})", "Largest difference of a class share"],
+    )  # fmt: skip
+    page.table(
+        effect.round(3),
+        "speed-precision",
+        f"ResNet18+SE at 64 pixels, {told['epochs']} epochs, random weights.",
+        of_cohort=False,
+    )
+
+# %% [markdown]
+# ## How cost grows, and where the rest of it goes
+
+# %%
+if "growth" in parts:
+    sizes = pd.DataFrame(parts["growth"]["sizes"])
+    page.figure(
+        figures.cost_by_images(sizes), "speed-growth",
+        "Cost against the number of (random) images, ResNet18+SE at 64 pixels. Dashed: in proportion to it.",
+        "Two rising lines on logarithmic axes beside dashed ones of growth in proportion. " + "; ".join(f"{row.images} images: {row.epoch:.2f} seconds an epoch" for row in sizes.itertuples()) + ".",
+        sizes, of_cohort=False,
+    )  # fmt: skip
+
+# %%
+if "profile" in parts:
+    shares = pd.DataFrame(parts["profile"]["shares"]).T.fillna(0)
+    page.figure(
+        figures.where_time_goes(shares), "speed-profile",
+        "Where a training step of ours spends its time at 128 pixels. What is left is convolutions, which is the work itself; *all else* is products, sums and ReLUs, one pass over the maps each.",
+        "Stacked bars. " + "; ".join(f"{name}: convolutions {row.filter(like='convolution').sum():.0%}" for name, row in shares.iterrows()) + ".",
+        shares.reset_index(names="network"), of_cohort=False,
+    )  # fmt: skip
+
+# %% [markdown]
+# ## On your machine
+#
+# `make bench` runs all of it anew and writes `benchmarks/results/latest.json`, from which this page is made; `python -m benchmarks --quick --only steps` runs a part.
+# In a script of your own, `als_core.training.memory.keep_freed_memory()` at the start is the one line that helps without any other change.
+
+# %%
+page.made_of(
+    Data="measured times",
+    Versions=", ".join(f"{name} {number}" for name, number in found["versions"].items()),
+)
+page.provenance(("torch", "matplotlib"))

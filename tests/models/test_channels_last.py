@@ -1,0 +1,56 @@
+"""Channels-last batch norm against PyTorch's own: the same layer, and as exact as in the other layout."""
+
+from copy import deepcopy
+
+import pytest
+import torch
+from torch import nn
+
+from als_core.models.channels_last import ROWS, ChannelsLastBatchNorm
+
+
+def maps_of(*shape, dtype=torch.float64, mean=0.0):
+    maps = mean + torch.randn(*shape, dtype=dtype, generator=torch.Generator().manual_seed(0))
+    return maps.contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("side", [3, 60])
+def test_it_is_batch_norm_in_both_modes(side):
+    """Values, three gradients and statistics, with fewer and with more values than are added up one by one."""
+    maps = maps_of(5, 4, side, side)
+    assert (maps[:, 0].numel() > ROWS) == (side == 60)
+    own = nn.BatchNorm2d(4).double()
+    own.weight.data.uniform_(0.5, 2), own.bias.data.normal_()
+    like = deepcopy(own)
+    ours = ChannelsLastBatchNorm(like)
+    assert ours.weight is like.weight and ours.running_mean is like.running_mean
+    for training in (True, True, False):
+        found = []
+        for layer in (own.train(training), ours.train(training)):
+            given = maps.clone(memory_format=torch.preserve_format).requires_grad_()
+            answer = layer(given)
+            found.append(
+                [answer, *torch.autograd.grad(answer.pow(3).sum(), [given, layer.weight, layer.bias])]
+            )
+        for ours_found, own_found in zip(*reversed(found), strict=True):
+            torch.testing.assert_close(ours_found, own_found, rtol=1e-11, atol=1e-11)
+    for name, value in own.state_dict().items():
+        torch.testing.assert_close(like.state_dict()[name], value, rtol=1e-12, atol=1e-12)
+
+
+def test_sums_over_many_values_keep_the_precision_of_fp32():
+    maps = maps_of(16, 2, 256, 256, dtype=torch.float32, mean=3.0)
+    exact = nn.BatchNorm2d(2).double()(maps.double())
+    errors = [
+        (layer(maps) - exact).abs().max().item()
+        for layer in (ChannelsLastBatchNorm(nn.BatchNorm2d(2)), nn.BatchNorm2d(2))
+    ]
+    assert errors[0] < 1e-5 < errors[1]
+
+
+def test_statistics_of_reduced_maps_are_kept_in_fp32():
+    maps = maps_of(8, 2, 64, 64, dtype=torch.float32, mean=1.0)
+    layer = nn.BatchNorm2d(2, momentum=1.0)
+    answer = ChannelsLastBatchNorm(layer)(maps.bfloat16())
+    assert answer.dtype == torch.bfloat16 and layer.running_mean.dtype == torch.float32
+    torch.testing.assert_close(layer.running_mean, maps.bfloat16().float().mean((0, 2, 3)))

@@ -1,0 +1,54 @@
+"""The ordinary scripts that ours is measured against compute the same, and the results file says what it must."""
+
+import json
+
+import pytest
+import torch
+
+from als_core.models.weights import calibrate_batch_norm
+from als_core.storage import repository
+from als_core.training.recipes import RECIPES
+from benchmarks import ordinary
+from benchmarks.measuring import cost, row
+from benchmarks.steps import same_start
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_ordinary_network_is_ours(name):
+    """Scores with the same values, and the same number of parameters that train."""
+    ours, plain = same_start(name, 48, torch.float64)
+    images = torch.randn(2, 3, 48, 48, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    calibrate_batch_norm(ours, images)
+    plain.load_state_dict(dict(zip(plain.state_dict(), ours.state_dict().values(), strict=True)))
+    trained = [sum(p.numel() for p in each.parameters() if p.requires_grad) for each in (ours, plain)]
+    assert trained[0] == trained[1]
+    torch.testing.assert_close(plain.eval()(images), ours.eval()(images), rtol=1e-10, atol=1e-12)
+
+
+def test_the_ordinary_occlusion_is_a_drop():
+    volume = torch.ones(1, 1, 4, 4, 2)
+
+    def model(given):
+        return given.flatten(1).sum(1, keepdim=True)
+
+    drops = ordinary.occlude(model, volume, 0, patch=2)
+    assert drops.shape == (2, 2, 1) and (drops == 8).all()
+
+
+def test_costs_count_processor_time_and_ratios_are_of_neighbours():
+    spent = cost(lambda: sum(range(1_000_000)))
+    assert spent["processor"] > 0 and spent["clock"] > 0
+    base = [{"processor": each, "clock": 1.0} for each in (10.0, 40.0, 12.0)]
+    ours = [{"processor": each, "clock": 2.0} for each in (5.0, 10.0, 4.0)]
+    found = row("x", base, ours, target=2.5, equal_within="")
+    assert (found["ratio_min"], found["ratio_median"], found["ratio_max"]) == (2, 3, 4)
+    assert (found["baseline"], found["ours"], found["clock_ratio_median"]) == (12, 5, 0.5)
+
+
+def test_the_results_are_whole():
+    found = json.loads((repository() / "benchmarks/results/latest.json").read_text())
+    wanted = {"name", "baseline", "ours", "ratio_min", "ratio_median", "ratio_max", "equal_within", "device", "measured", "target"}  # fmt: skip
+    assert found["versions"]["torch"] and found["gpu"] in ("measured", "not measured")
+    for each in found["rows"]:
+        assert wanted <= set(each)
+        assert 0 < each["ratio_min"] <= each["ratio_median"] <= each["ratio_max"], each["name"]

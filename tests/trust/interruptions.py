@@ -1,0 +1,253 @@
+"""Kill -9 at seeded random moments of `als book`, go on, and compare with a build that nobody disturbed.
+
+    python tests/trust/interruptions.py                          # 20 kills over builds of the `test` profile
+    python tests/trust/interruptions.py --pages xia2024/02_augmentation xia2024/04_train/basic_cnn
+    python tests/trust/interruptions.py --profile quick --kills 6   # one quick build, again and again
+
+Works in a copy of this checkout. A build is killed, taken up, killed again; when it ends it is compared and the
+next one starts from nothing, until all kills are spent. Every prediction, table and figure must be the same bytes,
+and what was finished before a kill must not have been made again. One row a kill goes to --record, as CSV.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psutil
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+COPIED = (
+    "als_core",
+    "benchmarks",
+    "book",
+    "data",
+    "notebooks",
+    "profiles",
+    "Snakefile",
+    "_config.yml",
+    "requirements.lock",
+)
+MADE = ("_build", "results", "logs", ".snakemake", "book/generated", "book/claims.md")
+KINDS = ("everything", "als book alone", "one process below it")
+COMPARED = (".csv", ".svg", ".png")
+CORES = 2
+
+
+def copy_checkout(root: Path, pages: Sequence[str] = ()) -> Path:
+    """A copy of this checkout without anything made; with only these pages in its contents, where some are named."""
+    studies = [path.name for path in (REPOSITORY / "notebooks").iterdir()]
+    for name in COPIED:
+        source = REPOSITORY / name
+        ignored = ("__pycache__", *(studies if name == "book" else ()), *(["generated", "claims.md"]))
+        if source.is_dir():
+            shutil.copytree(source, root / name, ignore=shutil.ignore_patterns(*ignored))
+        elif source.exists():
+            root.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, root)
+    contents = yaml.safe_load((REPOSITORY / "_toc.yml").read_text(encoding="utf-8"))
+    if pages:
+        for part in contents["parts"]:
+            part["chapters"] = [
+                chapter
+                for chapter in part["chapters"]
+                if chapter["file"].count("/") == 1 or chapter["file"].removeprefix("book/") in pages
+            ]
+        contents["parts"] = [part for part in contents["parts"] if part["chapters"]]
+    (root / "_toc.yml").write_text(yaml.safe_dump(contents), encoding="utf-8")
+    return root
+
+
+def start(root: Path, profile: str, log: Path) -> psutil.Popen:
+    """`als book synthetic` in a checkout, with results of its own and no real data."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("ALS_DATA", "ALS_RESULTS")}
+    command = [
+        sys.executable,
+        "-m",
+        "als_core",
+        "book",
+        "synthetic",
+        "--profile",
+        profile,
+        "--cores",
+        str(CORES),
+    ]
+    with log.open("a") as stream:
+        return psutil.Popen(
+            command,
+            cwd=root,
+            env=kept | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
+            stdout=stream,
+            stderr=stream,
+        )
+
+
+def kill(build: psutil.Popen, kind: str, rng: np.random.Generator) -> str:
+    """Kill -9 what `kind` says, and name what it was."""
+    below = build.children(recursive=True)
+    if kind == "one process below it" and below:
+        chosen = [below[rng.integers(len(below))]]
+    else:
+        chosen = [build] if kind == "als book alone" else [build, *below]
+    names = []
+    for process in chosen:
+        try:
+            names.append(_named(process.cmdline()))
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    build.wait()
+    return ", ".join(dict.fromkeys(name for name in names if name))
+
+
+def _named(command: Sequence[str]) -> str:
+    """A process in the words of the book: its part of the work, or nothing for what only carries others."""
+    line = " ".join(command)
+    if job := re.search(r"als_core (page|train|book|site)( \S+)?", line):
+        kind, which = job.groups()
+        return f"{kind}{which}" if kind in ("page", "train") else kind
+    for mark, name in (("ipykernel", "kernel"), ("jupyter-book", "Jupyter Book"), ("snakemake", "Snakemake")):
+        if mark in line:
+            return name
+    return ""
+
+
+def left_behind(root: Path) -> dict[str, bytes]:
+    """Every prediction, history, table and figure in the results of a checkout, by its path there.
+
+    The row of a training card that says how long it took is left out: a clock does not repeat itself.
+    """
+    results = root / "results"
+    return {
+        path.relative_to(results).as_posix(): path.read_bytes()
+        for path in sorted(results.rglob("*"))
+        if path.suffix in COMPARED
+        and not any(part.startswith(".") for part in path.relative_to(results).parts)
+    }
+
+
+def finished(root: Path) -> dict[Path, int]:
+    """When each finished page and run was written, in nanoseconds."""
+    marks = [*root.glob("results/*/*/pages/**/page.ipynb"), *root.glob("results/**/run.json")]
+    return {path: path.stat().st_mtime_ns for path in marks if "/." not in path.as_posix()}
+
+
+def rooms(root: Path) -> list[Path]:
+    """Temporary folders that a kill left behind and nobody removed."""
+    return [
+        path for folder in ("results", "_build") for path in (root / folder).rglob(".*.*") if path.is_dir()
+    ]
+
+
+def from_nothing(root: Path) -> None:
+    """Remove all that was made in the copy."""
+    for name in MADE:
+        path = root / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def undisturbed(root: Path, profile: str, log: Path) -> tuple[float, dict[str, bytes]]:
+    """Seconds and results of a build that nobody disturbs."""
+    began = time.monotonic()
+    if start(root, profile, log).wait():
+        raise SystemExit(f"the undisturbed build failed: see {log}")
+    return time.monotonic() - began, left_behind(root)
+
+
+def interrupt(root: Path, profile: str, kills: int, seed: int, log: Path, share: float = 0.5) -> pd.DataFrame:
+    """Spend `kills` on builds in `root`; one row a kill.
+
+    share: the longest time between two kills, as a share of an undisturbed build's. Columns: kill, build, seconds
+    (since the build was taken up), killed, at_work (what was running), finished (pages and runs before the kill), made_again (of
+    these, rewritten when the build went on), and same (whether all files of the build it fell in were the same bytes).
+    """
+    rng = np.random.default_rng(seed)
+    seconds, expected = undisturbed(root, profile, log)
+    from_nothing(root)
+    rows: list[dict] = []
+    build, before = 1, {}
+
+    def taken_up() -> None:
+        """What was there before the last kill and was written again since."""
+        if rows and rows[-1]["build"] == build:
+            now = finished(root)
+            rows[-1]["made_again"] = sum(now.get(path) != written for path, written in before.items())
+
+    while len(rows) < kills:
+        wait, kind = rng.uniform(1, max(2, share * seconds)), KINDS[rng.choice(3, p=[0.6, 0.2, 0.2])]
+        process = start(root, profile, log)
+        try:
+            code = process.wait(timeout=wait)
+        except psutil.TimeoutExpired:
+            taken_up()
+            before = finished(root)
+            at_work = kill(process, kind, rng)
+            rows.append({"kill": len(rows) + 1, "build": build, "seconds": round(wait, 1), "killed": kind,
+                         "at_work": at_work, "finished": len(before), "made_again": 0, "same": False})  # fmt: skip
+            print(rows[-1], file=sys.stderr, flush=True)
+            continue
+        _compared(code, root, rows, build, expected, taken_up, log)
+        from_nothing(root)
+        build, before = build + 1, {}
+    _compared(start(root, profile, log).wait(), root, rows, build, expected, taken_up, log)
+    return pd.DataFrame(rows)
+
+
+def _compared(code, root, rows, build, expected, taken_up, log) -> None:
+    """Judge a build that came to its end."""
+    taken_up()
+    if code:
+        raise SystemExit(f"build {build} did not finish after a kill (exit code {code}): see {log}")
+    now = left_behind(root)
+    different = sorted(name for name in now.keys() | expected.keys() if now.get(name) != expected.get(name))
+    if different:
+        print(
+            f"build {build}: {len(different)} of {len(expected)} files differ: {different[:8]}",
+            file=sys.stderr,
+        )
+    if left := rooms(root):
+        print(f"build {build}: {len(left)} temporary folders left: {left[:4]}", file=sys.stderr)
+    for row in rows:
+        if row["build"] == build:
+            row["same"] = not different
+    print(f"build {build}: {len(now)} files, {len(different)} differ", file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Run it, write the record, and fail where a build was not the same."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--profile", default="test")
+    parser.add_argument("--pages", nargs="*", default=(), help="only these, and the prose pages")
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--share", type=float, default=0.5, help="longest time between kills, of a whole build"
+    )
+    parser.add_argument("--record", type=Path, help="CSV to write, one row a kill")
+    parser.add_argument("--folder", type=Path, help="where to work; a temporary folder by default")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        root = copy_checkout((chosen.folder or Path(temporary)) / "checkout", chosen.pages)
+        log = root.parent / "builds.log"
+        told = interrupt(root, chosen.profile, chosen.kills, chosen.seed, log, chosen.share)
+    if chosen.record:
+        chosen.record.parent.mkdir(parents=True, exist_ok=True)
+        told.to_csv(chosen.record, index=False, lineterminator="\n")
+    print(told.to_string(index=False))
+    sys.exit(0 if told["same"].all() else "some builds were not the same")
+
+
+if __name__ == "__main__":
+    main()

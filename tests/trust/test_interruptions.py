@@ -1,0 +1,116 @@
+"""Kill -9 in the middle of a job, take it up again, and find the bytes of a job nobody disturbed.
+
+The whole book under twenty kills is `interruptions.py`, whose record (`data/trust/interruptions.csv`) is checked here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import interruptions
+import pandas as pd
+import psutil
+import pytest
+import yaml
+
+from als_core.cohorts.choose import choose, open_cohort, state
+from als_core.cohorts.synthetic_tissue import TissueParameters
+from als_core.pages.profile import load_profile
+from als_core.storage import repository
+
+RECORD = repository() / "data" / "trust" / "interruptions.csv"
+
+
+@pytest.fixture
+def als(tmp_path, monkeypatch) -> Callable[..., psutil.Popen]:
+    """Starts a job of the graph with results of its own, named by the first argument."""
+    monkeypatch.setenv("ALS_RESULTS", str(tmp_path / "state"))
+    cohort = open_cohort("synthetic", load_profile("test").amounts("synthetic_tissue", TissueParameters))
+    given = tmp_path / "state.json"
+    given.write_text(state(cohort, choose("synthetic")))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+    def start(results: str, *job: str) -> psutil.Popen:
+        (tmp_path / results).mkdir(exist_ok=True)
+        cohorts = tmp_path / results / "cohorts"
+        if not cohorts.exists():  # not the job's own work
+            cohorts.symlink_to(tmp_path / "state" / "cohorts")
+        command = [sys.executable, "-m", "als_core", *job, "--profile", "test", "--state", str(given)]
+        environment = os.environ | {"ALS_RESULTS": str(tmp_path / results)}
+        return psutil.Popen(
+            command, env=environment, cwd=repository(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+    return start
+
+
+def kill_when(process: psutil.Popen, ready: Callable[[], bool], later: float = 0.0) -> None:
+    """Kill -9 the process and all below it as soon as something is there."""
+    while not ready():
+        assert process.poll() is None, "it was to be killed before it ended"
+        time.sleep(0.02)
+    time.sleep(later)
+    assert process.poll() is None, "it was to be killed before it ended"
+    for each in [process, *process.children(recursive=True)]:
+        each.kill()
+    process.wait()
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Tables and figures under a folder, by their path in it."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.suffix in interruptions.COMPARED
+    }
+
+
+@pytest.mark.slow
+def test_a_killed_page_is_made_again_with_the_same_bytes(als, tmp_path):
+    page = "xia2024/02_augmentation"
+    pages = {name: tmp_path / name / "test" for name in ("whole", "broken")}
+    whole, victim = (als(name, "page", page) for name in pages)
+    kill_when(victim, lambda: bool(list(pages["broken"].rglob(".02_augmentation.*/*/raw.ipynb"))), later=2)
+    assert not list(pages["broken"].rglob("page.ipynb"))
+    assert whole.wait() == 0 and als("broken", "page", page).wait() == 0
+    made = files(pages["whole"])
+    assert len(made) >= 5 and made == files(pages["broken"])
+    assert not list(pages["broken"].rglob(".02_augmentation.*"))
+
+
+@pytest.mark.slow
+def test_a_killed_training_keeps_finished_runs_and_ends_with_the_same_bytes(als, tmp_path):
+    whole, victim = (als(name, "train", "basic_cnn") for name in ("whole", "broken"))
+
+    def finished() -> list[Path]:
+        return [path for path in (tmp_path / "broken").rglob("run.json") if "/." not in path.as_posix()]
+
+    kill_when(victim, lambda: bool(finished()))
+    (run,) = finished()
+    written = run.stat().st_mtime_ns
+    assert whole.wait() == 0 and als("broken", "train", "basic_cnn").wait() == 0
+    assert run.stat().st_mtime_ns == written, "a finished run was made again"
+    made = files(tmp_path / "whole")
+    assert len(made) == 4 and made == files(tmp_path / "broken")
+
+
+def test_the_record_of_twenty_kills_says_what_it_should():
+    told = pd.read_csv(RECORD)
+    assert len(told) >= 20 and told["same"].all()
+    assert set(told["killed"]) == set(interruptions.KINDS)
+    # a job that was about to be ticked off when all was killed may be made again: one a core
+    assert (told["made_again"] <= interruptions.CORES).all()
+
+
+def test_a_copy_of_the_checkout_has_the_pages_asked_for(tmp_path):
+    root = interruptions.copy_checkout(tmp_path / "copy", ["xia2024/02_augmentation"])
+    text = (root / "_toc.yml").read_text()
+    assert "02_augmentation" in text and "01_cohort_and_quality" not in text and yaml.safe_load(text)["root"]
+    assert not any((root / name).exists() for name in interruptions.MADE)
+    assert json.loads((root / "notebooks/xia2024/02_augmentation.ipynb").read_text())["cells"]

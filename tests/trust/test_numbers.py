@@ -1,0 +1,104 @@
+"""Numbers that are none: training stops and says where, and an undefined value is not averaged away."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from als_core.cohorts.check import check_folder
+from als_core.cohorts.splits import split_by_group
+from als_core.images.volumes import brain_box, mni_map
+from als_core.refusal import RefusedInput
+from als_core.statistics import metrics
+from als_core.training import by_donor, volumes
+from als_core.training.course import Diverged
+from als_core.training.runs import score_classes, score_runs
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
+import toy_training as toy
+
+ONE_STEP = {"epochs": 1, "batch_size": 64, "weight_decay": 3e38}
+"""The loss of the only epoch is taken before its only step, whose gradient overflows."""
+
+
+def with_large_heads(*arguments):
+    build = toy.builder(*arguments)
+
+    def built(seed: int):
+        network = build(seed)
+        network.stages.head.weight.data.mul_(8)
+        return network
+
+    return built
+
+
+@pytest.mark.parametrize("recipe", [toy.TOY, toy.HEAD_ONLY], ids=["loop", "heads"])
+@pytest.mark.parametrize("checkpoint", ["best validation", "last epoch"])
+def test_a_last_step_that_ruins_the_weights_stops_the_run_with_recipe_seed_and_epoch(
+    tmp_path, recipe, checkpoint
+):
+    spoilt = replace(recipe, **ONE_STEP, checkpoint=checkpoint)
+    with pytest.raises(
+        Diverged, match=rf"{recipe.name} .*, seed 4: training loss nan in epoch 1; the run was stopped"
+    ):
+        toy.train(tmp_path, spoilt, (4,), builder=with_large_heads)
+    assert not list(tmp_path.rglob("run.json")) and not list(tmp_path.rglob("predictions.csv"))
+
+
+def test_a_loss_that_is_no_number_stops_the_volumes_too():
+    """A scan of NaN stands for any cause."""
+    shape = mni_map("t1", 4).shape
+    cohort = SimpleNamespace(
+        volume=lambda row: np.full(shape, np.nan, np.float32), labels=np.arange(6) % 2, classes=("AD", "CN")
+    )
+    amounts = volumes.PanagiotarasAmounts(resolution=4, variant="small", epochs=3)
+    assert amounts.box == brain_box(4)
+    with pytest.raises(Diverged, match=r"slides \(small\), seed 7: training loss nan in epoch 1"):
+        volumes.train_volumes(cohort, np.arange(4), np.arange(4, 6), amounts, seed=7)
+
+
+def test_a_class_that_is_missing_from_a_part_has_no_sensitivity_and_no_mean_hides_it(tmp_path):
+    run = toy.train(tmp_path, replace(toy.HEAD_ONLY, epochs=2), (0,))[0]
+    absent = run.classes[1]
+    told = run.predictions
+    told.loc[(told["label"] == absent) & (told["part"] == "test"), "part"] = "left out"
+    (scores,) = score_runs([run]).to_dict("records")
+    assert np.isnan(scores["balanced_accuracy"]) and scores["n"] == 6 and 0 <= scores["accuracy"] <= 1
+    classes = score_classes([run]).set_index(["class", "measure"])
+    assert classes.loc[(absent, "sensitivity"), "n"] == 0
+    assert np.isnan(classes.loc[(absent, "sensitivity"), "value"])
+    assert classes.drop(index=(absent, "sensitivity"))["value"].notna().all()
+
+
+def test_a_metric_that_is_0_over_0_is_no_number():
+    confusion = np.array([[5, 0], [0, 0]])
+    assert np.isnan(metrics.matthews(confusion)) and np.isnan(metrics.balanced_accuracy(confusion))
+    assert np.isnan(metrics.sensitivity(confusion)).tolist() == [False, True]
+
+
+def test_a_donor_with_one_image_is_judged_once_and_widens_the_interval():
+    labels, groups = np.array([0, 0, 0, 0, 1, 1, 1, 1]), np.array(list("aaabcccd"))
+    counts = np.zeros((8, 2), dtype=int)
+    counts[np.arange(8), labels] = 1
+    counts[3] = [0, 1]  # the only image of donor b is called wrong
+    votes = by_donor.group_votes(counts, labels, groups).set_index("group")
+    assert votes["right"].tolist() == [True, False, True, True] and votes.loc["b", "share"] == 0
+    found = by_donor.summary(counts, labels, groups, None)
+    assert found["accuracy"] == 7 / 8 and found["low"] < 7 / 8 <= found["high"] and np.isnan(found["p"])
+
+
+def test_a_label_whose_only_donor_would_have_to_be_in_two_parts_is_refused(cohort_folder):
+    folder = cohort_folder()
+    table = pd.read_csv(folder / "manifest.csv")
+    table.loc[table["label"] == "class 1", "group"] = "one donor"
+    table.to_csv(folder / "manifest.csv", index=False)
+    with pytest.raises(RefusedInput, match="one group, one donor"):
+        check_folder(folder)
+    with pytest.raises(RefusedInput):
+        split_by_group(np.array([0, 0, 1, 1]), np.array(list("abcc")), np.random.default_rng(0))

@@ -14,7 +14,12 @@ from matplotlib.patches import Rectangle
 from als_core.figures.style import GRID, INK, MUTED, PALETTE, WIDTH, house_style
 
 GROUP_COLOURS = {"ALS": PALETTE[0], "mimicking": PALETTE[1]}
-REPRESENTATION_COLOURS = {"Radiomics": PALETTE[0], "DL7": PALETTE[1], "DL8": PALETTE[2]}
+REPRESENTATION_COLOURS = {
+    "Radiomics": PALETTE[0],
+    "DL7": PALETTE[1],
+    "DL8": PALETTE[2],
+    "age and sex": PALETTE[6],
+}
 ON_COLOUR = "#ffffff"  # text on a filled shape: the same on light and dark pages
 
 

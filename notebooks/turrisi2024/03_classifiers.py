@@ -70,8 +70,10 @@ methods = [METHODS[name] for name in amounts.methods]
 settings = {"neighbours": amounts.neighbours, "jobs": amounts.jobs}
 
 # the null cohorts first: meanwhile the page of the features may be measuring the patients
-null_features = measure_features(open_null_patients(amounts, seed), network, amounts.jobs)
+null_patients = open_null_patients(amounts, seed)
+null_features = measure_features(null_patients, network, amounts.jobs)
 null_features = {name: varying(table) for name, table in null_features.items()}
+null_features["age and sex"] = demographic_features(null_patients.samples)
 labels = null_labels(len(null_features["DL7"]), amounts.null_cohorts, amounts.neighbours, seed)
 areas = null_areas(null_features, labels, NULL_METHOD, seed, amounts.neighbours)
 null_values = null_features["Radiomics"].to_numpy()
@@ -298,7 +300,7 @@ page.figure(
 # %% [markdown]
 # ## Where there is nothing to find
 #
-# Null cohorts: features measured on synthetic brains that depend on neither label nor age nor sex, with labels drawn at random. The
+# Null cohorts: features measured on synthetic brains that depend on neither label nor age nor sex, with labels drawn at random; beside them, age and sex alone. The
 # nested protocol must do no better with these labels than with the same labels permuted. (Cross-validated AUCs without a signal fall a little below one half.)
 
 # %%

@@ -88,6 +88,21 @@ def add_dark_figures(app, exception) -> None:
             page.write_text(changed, encoding="utf-8")
 
 
+TOGGLE = '<summary><span class="toctree-toggle"'
+
+
+def name_toggles(app, exception) -> None:
+    """The theme's arrows that open a part of the contents get a name, for who hears the page."""
+    if exception or app.builder.format != "html":
+        return
+    for page in html_pages(app):
+        text = page.read_text(encoding="utf-8")
+        if TOGGLE in text:
+            page.write_text(
+                text.replace(TOGGLE, TOGGLE.replace(">", ' aria-label="Pages below">', 1)), encoding="utf-8"
+            )
+
+
 MATHJAX = ("tex-chtml.js", "output/chtml/fonts/woff-v2", "input/tex/extensions")
 
 
@@ -143,5 +158,6 @@ def setup(app):
     app.connect("html-page-context", drop_remote_scripts, priority=900)
     app.connect("build-finished", copy_mathjax, priority=400)
     app.connect("build-finished", add_dark_figures, priority=500)
+    app.connect("build-finished", name_toggles, priority=600)
     app.connect("build-finished", check_offline, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True, "version": "1"}

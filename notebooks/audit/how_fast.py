@@ -34,6 +34,7 @@ import pandas as pd
 from als_core.figures import how_fast as figures
 from als_core.pages.page import Page
 from als_core.storage import repository
+from als_core.training.recipes import RECIPES
 
 page = Page("audit/how_fast", profile)
 found = json.loads((repository() / "benchmarks/results/latest.json").read_text())
@@ -124,10 +125,15 @@ if "growth" in parts:
 
 # %%
 if "profile" in parts:
-    shares = pd.DataFrame(parts["profile"]["shares"]).T.fillna(0)
+    shares = (
+        pd.DataFrame(parts["profile"]["shares"])
+        .T.fillna(0)
+        .rename(index={name: each.name for name, each in RECIPES.items()})
+    )
+    shares = shares[sorted(shares, key=lambda kind: -shares[kind].sum())]
     page.figure(
         figures.where_time_goes(shares), "speed-profile",
-        "Where a training step of ours spends its time at 128 pixels. What is left is convolutions, which is the work itself; *all else* is products, sums and ReLUs, one pass over the maps each.",
+        "Where a training step of ours spends its time at 128 pixels. Convolutions are the work itself; *all else* is products, sums and ReLUs, a pass over the maps each.",
         "Stacked bars. " + "; ".join(f"{name}: convolutions {row.filter(like='convolution').sum():.0%}" for name, row in shares.iterrows()) + ".",
         shares.reset_index(names="network"), of_cohort=False,
     )  # fmt: skip

@@ -18,7 +18,16 @@ from als_core.storage import repository
 pytestmark = pytest.mark.slow
 
 PAGES = ("xia2024/01_cohort_and_quality", "xia2024/02_augmentation")
-COPIED = ("als_core", "book", "data", "notebooks", "profiles", "Snakefile", "_config.yml", "requirements.lock")
+COPIED = (
+    "als_core",
+    "book",
+    "data",
+    "notebooks",
+    "profiles",
+    "Snakefile",
+    "_config.yml",
+    "requirements.lock",
+)
 IGNORED = shutil.ignore_patterns(
     "__pycache__", *(path.name for path in (repository() / "notebooks").iterdir())
 )

@@ -118,8 +118,11 @@ def agrees_as_printed(value: float, printed: Printed) -> bool:
 def value_at_printed_precision(value: float, printed: Printed) -> str:
     """`value` written in the form of `printed`: 11178051 beside `11.2M` becomes `11.2M`.
 
-    A bound (`> 84%`) fixes no precision: beside it, as for a value that is not finite, six digits are kept.
+    Three digits are kept where the printed form fixes none: beside a bound (`> 84%`), for a value that is not
+    finite, and for one that would be rounded to nothing.
     """
-    if printed.relation in ("<", ">") or not math.isfinite(value):
-        return f"{value / printed.scale:.6g}{printed.suffix}"
-    return f"{value / printed.scale:{',' if printed.grouped else ''}.{printed.decimals}f}{printed.suffix}"
+    written = f"{value / printed.scale:{',' if printed.grouped else ''}.{printed.decimals}f}"
+    vanishes = value != 0 and not written.strip("-0.")
+    if printed.relation in ("<", ">") or not math.isfinite(value) or vanishes:
+        written = f"{value / printed.scale:.3g}"
+    return f"{written}{printed.suffix}"

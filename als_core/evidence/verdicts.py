@@ -129,7 +129,7 @@ def _by_rule(claim: Claim, value: float) -> Verdict:
 
 
 def _plain(value: float) -> str:
-    return str(value) if isinstance(value, int) else f"{value:.6g}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
 
 
 def _tails(share: float, count: int, trials: int) -> tuple[float, float]:

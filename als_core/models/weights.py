@@ -111,7 +111,7 @@ def available_weights(
     except RefusedInput as refusal:
         if fallback is None:
             raise
-        found = "; ".join(problem.found for problem in refusal.problems)
+        found = "; ".join(problem.found.partition(" (")[0] for problem in refusal.problems)
         return WeightsChoice("random", f"No ImageNet weights of {backbone.name} here: {found}.")
     return WeightsChoice("imagenet", f"The ImageNet weights of {backbone.name} ({file.name}) are available.")
 

@@ -197,11 +197,15 @@ def settle_weights(wanted: str) -> WeightsChoice:
     backbones = [entry.backbone for entry in CROP_NETWORKS.values()]
     if wanted == "imagenet if cached":
         cache = Path(torch.hub.get_dir()) / "checkpoints"
-        lacking = [b.name for b in backbones if not (cache / b.imagenet.url.rsplit("/", 1)[-1]).exists()]
+        lacking = [
+            entry.display
+            for entry in CROP_NETWORKS.values()
+            if not (cache / entry.backbone.imagenet.url.rsplit("/", 1)[-1]).exists()
+        ]
         if lacking:
             return WeightsChoice(
                 "random",
-                f"No ImageNet weights of {', '.join(lacking)} are cached here, so all three bases have random ones.",
+                f"No ImageNet weights of {', '.join(lacking)} are cached here, so the bases of all three networks have random weights.",
             )
     choices = [available_weights(wanted.removesuffix(" if cached"), backbone) for backbone in backbones]
     return WeightsChoice(choices[0].name, " ".join(dict.fromkeys(choice.reason for choice in choices)))

@@ -150,7 +150,13 @@ page.claims({"panagiotaras.code.dense_1.in": published.stages.dense1.linear.in_f
 
 # %%
 steps = pd.DataFrame(
-    {"Step": step.pop("step"), "Record": "; ".join(f"{name} {value}" for name, value in step.items())}
+    {
+        "Step": step.pop("step"),
+        "Record": "; ".join(
+            f"{name.replace('_', ' ')} {f'{value:.4g}' if isinstance(value, float) else value}"
+            for name, value in step.items()
+        ),
+    }
     for step in shown.record(0)
 )
 page.table(steps, "panagiotaras-preprocessing", "What was done to the first scan.")

@@ -242,7 +242,7 @@ page.table(
 # %%
 best = table.loc[table["on"].idxmax()]
 page.headline(
-    f"With the truth known, {best['method'].lower()} puts a voxel of the changed brain above another with a chance of {best['on']:.2f}; for a network that had nothing to find it is {best['off']:.2f}. "
+    f"On synthetic brains, {best['method'].lower()} ranks a voxel that the disease changed above one it did not in {best['on']:.0%} of pairs; for a network trained without any effect it is {best['off']:.0%}. "
     f"Averages over patients and over controls correlate with up to {alike['spearman'].max():.2f}."
 )
 

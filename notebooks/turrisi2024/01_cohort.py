@@ -154,7 +154,8 @@ page.text(
 # ## Are ages normally distributed?
 #
 # Points on the dashed line would be ages of a normal distribution. Points below it at the left end are patients younger
-# than such a distribution would have: a long left tail.
+# than such a distribution would have: a long left tail. Ages of a synthetic cohort are drawn to the printed means, spreads and
+# ranges, so their shape is ours.
 
 # %%
 if known:
@@ -268,7 +269,7 @@ page.claims({"turrisi2024.section3_1_2.voxel.most_values": middle})
 # ## Sizes that the protocol makes
 #
 # Three stratified folds of the printed groups, and SMOTE on the training part of each, run as the classifiers run
-# them: on a table of {math}`654` subjects whose features are noise.
+# them: on a table of 654 subjects whose features are noise.
 
 # %%
 table = synthetic_feature_table(

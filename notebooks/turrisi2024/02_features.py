@@ -75,6 +75,7 @@ page.figure(
     stages.assign(output_shape=stages["output_shape"].map(lambda size: " x ".join(map(str, size[1:]))))[
         ["stage", "kind", "output_shape", "parameters"]
     ],
+    of_cohort=False,
 )
 page.text(f"**Weights:** {weights}.")
 if weights.startswith("random"):
@@ -147,7 +148,7 @@ beyond = effects.groupby("representation", sort=False)["d"].apply(lambda d: (d.a
 page.figure(
     figures.separation(effects),
     "turrisi-separation",
-    f"Standardised difference between the groups, a dot a feature: {len(effects)} features by family and layer.",
+    f"Standardised difference between the groups, a dot a feature: {len(effects)} features by family and layer; {len(same)} that are the same for everybody are left out. Families of texture: grey-level co-occurrence (glcm), dependence (gldm), run length (glrlm) and size zone (glszm) matrices, and neighbouring grey-tone difference (ngtdm).",
     "Dots along rows for each radiomic family and each deep layer, spread around zero. Share of features more than two standard errors from zero: "
     + ", ".join(f"{name} {share:.0%}" for name, share in beyond.items())
     + ".",

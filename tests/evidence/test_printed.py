@@ -95,9 +95,11 @@ def test_agreement(text, agreeing, differing):
         ("63.16%", 63.15789, "63.16%"),
         ("(9 × 114) 1026", 1140, "1140"),
         ("1e-4", 0.000234, "2e-4"),
-        ("> 0 (better)", 0.03125, "0.03125"),  # a bound fixes no precision
-        ("> 84%", 91.23456789, "91.2346%"),
+        ("> 0 (better)", 0.03125, "0.0312"),  # a bound fixes no precision
+        ("> 84%", 91.23456789, "91.2%"),
         ("0.73", math.nan, "nan"),
+        ("0.001", 0.0001, "0.0001"),
+        ("0.0", 0, "0.0"),
     ],
 )
 def test_a_value_is_written_in_the_printed_form(text, value, shown):

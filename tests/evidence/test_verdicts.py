@@ -147,7 +147,7 @@ def test_what_is_no_number_is_refused(value):
 
 
 def test_reasons_say_both_numbers():
-    assert judge(claim_named(PARAMS), 11_178_051, NO_COHORT).reason == "11178051 against the printed 11.2M"
+    assert judge(claim_named(PARAMS), 11_178_051, NO_COHORT).reason == "11,178,051 against the printed 11.2M"
     assert "34 of 38" in judge(claim_named(ACCURACY), 70.0, AS_PAPER).reason
     assert "weights and amounts" in judge(claim_named(ACCURACY), 70.0, OWN_DATA).reason
     assert "X11" in judge(claim_named("xia2024.table2.augmented.train"), 1026, OWN_DATA).reason

@@ -130,8 +130,7 @@ def test_absent_imagenet_weights_are_refused_with_a_remedy(hub):
 def test_a_fallback_must_be_asked_for_and_says_why(hub):
     choice = available_weights("imagenet", RESNET18, fallback="random")
     assert choice.name == "random"
-    assert "no network" in choice.reason
-    assert str(hub) not in choice.reason
+    assert choice.reason == "No ImageNet weights of resnet18 here: no such file, and the download failed."
     with pytest.raises(ValueError, match="fallback"):
         available_weights("imagenet", RESNET18, fallback="zeros")
 

@@ -267,7 +267,7 @@ try:
 except RefusedInput as refusal:
     torn = [problem for problem in refusal.problems if problem.where.startswith("group")]
     page.text(
-        f"> {refusal.subject}: {len(torn)} of {len(np.unique(data.groups))} patients are refused. First: *{torn[0].where}, {torn[0].found}; expected: {torn[0].expected}.*"
+        f"> {refusal.subject} is refused: {len(torn)} of {len(np.unique(data.groups))} patients have scans in more than one part. First: *{torn[0].where}, {torn[0].found}; expected: {torn[0].expected}.*"
     )
 
 # %% [markdown]

@@ -28,6 +28,7 @@ from benchmarks import ordinary
 from benchmarks.measuring import alternated, cost
 
 CPU = torch.device("cpu")
+M_MMAP_THRESHOLD = -3  # malloc.h of glibc
 HEADS = ("resnet18", "densenet121")
 # at 400 pixels less than the published batch where that would not fit into memory, or where it does not matter
 SMALLER_BATCH = {"basic_cnn": 32, "resnet18": 32, "densenet121": 16}
@@ -35,10 +36,11 @@ IMAGES_AT_128 = 256
 
 
 def give_memory_back() -> None:
-    """glibc as it starts: freed tensors above 32 MB go back to the system at once."""
+    """glibc as it is after a first large tensor was freed: those above 32 MB go back to the system at once."""
     libc = ctypes.CDLL(None)
     libc.mallopt(M_MMAP_MAX, 65536)
-    libc.mallopt(M_TRIM_THRESHOLD, 128 * 1024)
+    libc.mallopt(M_MMAP_THRESHOLD, 32 << 20)
+    libc.mallopt(M_TRIM_THRESHOLD, 64 << 20)
     libc.malloc_trim(0)
 
 
@@ -111,7 +113,9 @@ def main(name: str, side: int, rounds: int, folder: Path) -> dict:
     reduced = replace(recipe, precision="bf16")
 
     def ordinary_way(keeping: bool) -> None:
-        keep_freed_memory() if keeping else give_memory_back()
+        give_memory_back()  # workers are forked: what the process holds then is copied when it is written to
+        if keeping:
+            keep_freed_memory()
         ordinary.train_epoch(plain, adam, loader)
 
     def our_way(recipe: Recipe, inputs) -> None:

@@ -221,8 +221,8 @@ def lines(modality: str, standing: pd.DataFrame, checks: pd.DataFrame) -> pd.Dat
             | nulls
             | {
                 "AUC": f"{auc[method]:.2f}",
-                "Likeness to untrained": f"{measured.loc[method, 'depends on parameters']:.2f}",
-                "Random maps as faithful": f"{measured.loc[method, 'faithful']:.2f}",
+                "Likeness to untrained": f"{measured.loc[method, 'depends on parameters']:z.2f}",
+                "Random maps as faithful": f"{measured.loc[method, 'faithful']:z.2f}",
                 "Fails": ", ".join(failed.columns[failed.loc[method]]) or "nothing",
             }
         )

@@ -46,21 +46,55 @@ def claims_page(rows: list[dict[str, Any]]) -> str:
     """The page with all claims, as MyST: one table a paper, each claim linked to the page that judges it."""
     parts = [
         "# All claims\n\nEvery number the five papers print, and what became of it in this book. "
-        "The rules are explained in [](how_to_read_a_verdict.md). `als claims --json` prints the same table.\n"
+        "The rules are explained in [](how_to_read_a_verdict.md). `als claims --json` prints the same table.\n",
+        f"```{{raw}} html\n{_claims_filter()}\n```\n",
     ]
     for paper, about in papers().items():
         of_paper = [row for row in rows if row["paper"] == paper]
         body = "".join(_claim_line(row) for row in of_paper)
         head = "".join(
             f'<th scope="col">{name}</th>'
-            for name in ("Claim", "In the paper", "Published", "Regenerated", "Verdict")
+            for name in ("Claim", "In the paper", "Published", "Regenerated", "Verdict and page")
         )
-        parts.append(
+        parts.append(  # without scripts the tables open by hand, and nothing is lost but the filter
             f"## {about['title']}: {about['about']}\n\n```{{raw}} html\n"
             f'<details class="als-claims"><summary>{len(of_paper)} claims</summary><div class="als-verdicts"><table>'
             f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></details>\n```\n"
         )
     return "\n".join(parts)
+
+
+def _claims_filter() -> str:
+    """A form that shows only the claims with some words, in their name, place or page, or with some verdict."""
+    verdicts = "".join(f"<option>{name}</option>" for name in VERDICT_SIGNS)
+    return (
+        '<form class="als-filter" id="claims-filter"><label>Words <input type="search" name="words" placeholder="table1 resnet18"></label>'
+        f'<label>Verdict <select name="verdict"><option value="">all</option>{verdicts}</select></label>'
+        f'<output aria-live="polite"></output></form><script>{FILTER}</script>'
+    )
+
+
+FILTER = """
+document.addEventListener("DOMContentLoaded", () => {
+  const form = document.getElementById("claims-filter");
+  form.addEventListener("submit", event => event.preventDefault());
+  form.addEventListener("input", () => {
+    const words = form.words.value.toLowerCase().split(/\\s+/).filter(Boolean), verdict = form.verdict.value;
+    let shown = 0;
+    document.querySelectorAll("details.als-claims").forEach(box => {
+      let here = 0;
+      box.querySelectorAll("tbody tr").forEach(row => {
+        const text = row.textContent.toLowerCase();
+        row.hidden = !(words.every(word => text.includes(word)) && (!verdict || row.dataset.verdict === verdict));
+        here += !row.hidden;
+      });
+      box.open = here > 0 && Boolean(words.length || verdict);
+      shown += here;
+    });
+    form.querySelector("output").textContent = `${shown} claims`;
+  });
+});
+"""
 
 
 def landing_table(rows: list[dict[str, Any]], line: str) -> str:
@@ -126,10 +160,11 @@ def _headline(page: str) -> str:
 def _claim_line(row: dict[str, Any]) -> str:
     link = f'<a href="{html.escape(row["page"])}.html">' if row["page"] else ""
     return (
-        f'<tr id="{html.escape(anchor_of(row["id"]))}"><th scope="row"><code>{html.escape(row["id"])}</code></th>'
+        f'<tr id="{html.escape(anchor_of(row["id"]))}" data-verdict="{row["verdict"]}"><th scope="row"><code>{html.escape(row["id"])}</code></th>'
         f"<td>{html.escape(row['location'])}</td>"
         f'<td class="als-number">{html.escape(row["published"])}</td>'
         f'<td class="als-number">{html.escape(row["shown"]) or "–"}</td>'
         f'<td><span class="als-verdict als-verdict-{row["verdict"].replace(" ", "-")}">'
-        f"{link}{VERDICT_SIGNS[row['verdict']]} {row['verdict']}{'</a>' if link else ''}</span></td></tr>"
+        f"{link}{VERDICT_SIGNS[row['verdict']]} {row['verdict']}{'</a>' if link else ''}</span>"
+        f'<br><span class="als-quiet">{html.escape(row["page"].removeprefix("book/"))}</span></td></tr>'
     )

@@ -228,7 +228,7 @@ def test_weights_are_the_same_kind_for_all_three(monkeypatch, tmp_path):
     (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
     (tmp_path / "hub" / "checkpoints" / "vgg16-397923af.pth").touch()
     choice = settle_weights("imagenet if cached")
-    assert choice.name == "random" and "resnet50, mobilenet_v3_large are cached" in choice.reason
+    assert choice.name == "random" and "ResNet50, MobileNetV3 are cached" in choice.reason
 
 
 def test_one_call_trains_a_network_s_cells_from_crops(images, pool, features, trials):

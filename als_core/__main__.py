@@ -198,9 +198,11 @@ def train(
     from als_core.pages.failures import failure_kept
     from als_core.pages.profile import load_profile
     from als_core.training.amounts import TissueAmounts
+    from als_core.training.memory import keep_freed_memory
     from als_core.training.runs import score_runs
     from als_core.training.tissue_runs import tissue_runs
 
+    keep_freed_memory()
     settings = load_profile(profile)
     about = json.loads(state.read_text(encoding="utf-8"))
     with failure_kept(failure_file(profile, about["slug"], f"train/{network}")):

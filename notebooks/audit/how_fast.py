@@ -43,8 +43,9 @@ rows, parts = found["rows"], found["parts"]
 # %% [markdown]
 # ## Measured
 #
-# Each line is the cost of the ordinary script divided by ours: processor seconds of all processes with PyTorch on one thread, which do not depend on who else
+# Each line is the cost of the ordinary script divided by ours: processor seconds of all processes with PyTorch on one thread, which depend less than the clock on who else
 # uses the machine (the classifiers alone by the clock, as they are spread over cores). The two ways alternate on one machine, and ratios are of neighbours.
+# A row that a change of the measuring made out of date is left out until it is measured anew: at 400 pixels the steps of two networks, the heads and the whole table.
 #
 # *Folded fp32* is what the book does. *Reduced precision* is a choice a recipe can name; it is then part of every run's key and title. Freed memory is kept by
 # our process and given back by the ordinary one, as the C library does by itself. One call changes that in any script, so the ratio against a script that

@@ -18,6 +18,7 @@ import nibabel
 import numpy as np
 import pandas as pd
 from filelock import FileLock
+from joblib import Parallel, delayed, parallel_config
 from scipy.ndimage import binary_fill_holes, binary_opening
 from tqdm import TqdmWarning
 
@@ -244,25 +245,39 @@ def null_areas(
     method: Method,
     seed: int,
     neighbours: int,
+    jobs: int = 1,
 ) -> pd.DataFrame:
     """AUC of the nested protocol on null cohorts, with their labels and with these permuted.
 
-    representations: name -> features (n, F) of patients without an effect. One row a representation and
-    cohort: `representation`, `cohort`, `nested`, `permuted`, means over folds and trials.
+    representations: name -> features (n, F) of patients without an effect. jobs: processes, each with one
+    thread; the areas do not depend on it. One row a representation and cohort: `representation`, `cohort`,
+    `nested`, `permuted`, means over folds and trials.
     """
-    rows = []
-    for name, features in representations.items():
-        values = features.to_numpy(np.float64)
-        for number, positive in enumerate(labels):
-            shuffled = np.random.default_rng((seed, number)).permutation(positive)
-            nested_auc, permuted_auc = (
-                fold_metrics(nested(values, truth, method, seed + number, neighbours).predictions)[
-                    "auc"
-                ].mean()
-                for truth in (positive, shuffled)
-            )
-            rows.append((name, number, nested_auc, permuted_auc))
+    tasks = [
+        (name, number, features.to_numpy(np.float64), positive)
+        for name, features in representations.items()
+        for number, positive in enumerate(labels)
+    ]
+    with parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
+        rows = Parallel()(delayed(_null_area)(*task, method, seed, neighbours) for task in tasks)
     return pd.DataFrame(rows, columns=["representation", "cohort", "nested", "permuted"])
+
+
+def _null_area(
+    name: str,
+    number: int,
+    features: np.ndarray,
+    positive: np.ndarray,
+    method: Method,
+    seed: int,
+    neighbours: int,
+) -> tuple[str, int, float, float]:
+    shuffled = np.random.default_rng((seed, number)).permutation(positive)
+    nested_auc, permuted_auc = (
+        fold_metrics(nested(features, truth, method, seed + number, neighbours).predictions)["auc"].mean()
+        for truth in (positive, shuffled)
+    )
+    return name, number, nested_auc, permuted_auc
 
 
 def null_summary(areas: pd.DataFrame) -> pd.DataFrame:

@@ -75,7 +75,7 @@ null_features = measure_features(null_patients, network, amounts.jobs)
 null_features = {name: varying(table) for name, table in null_features.items()}
 null_features["age and sex"] = demographic_features(null_patients.samples)
 labels = null_labels(len(null_features["DL7"]), amounts.null_cohorts, amounts.neighbours, seed)
-areas = null_areas(null_features, labels, NULL_METHOD, seed, amounts.neighbours)
+areas = null_areas(null_features, labels, NULL_METHOD, seed, **settings)
 null_values = null_features["Radiomics"].to_numpy()
 replayed = pd.concat(
     [

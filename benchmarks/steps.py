@@ -32,7 +32,7 @@ M_MMAP_THRESHOLD = -3  # malloc.h of glibc
 HEADS = ("resnet18", "densenet121")
 # at 400 pixels less than the published batch where that would not fit into memory, or where it does not matter
 SMALLER_BATCH = {"basic_cnn": 32, "resnet18": 32, "densenet121": 16}
-IMAGES_AT_128 = 256
+IMAGES_AT_128 = 512  # workers start once an epoch: few images would charge them to the ordinary script
 
 
 def give_memory_back() -> None:

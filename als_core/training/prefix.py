@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from als_core.models import folding
+from als_core.models import channels_last, folding
 from als_core.storage import content_key, file_digest, written_whole
 from als_core.training.once import made_once
 
@@ -156,9 +156,9 @@ def frozen_inputs(
 
 
 def prefix_digest(prefix: nn.Sequential) -> str:
-    """Key of what the prefix computes: its layers as they print, their source files, how they are folded, torch, every tensor."""
+    """Key of what the prefix computes: its layers as they print, their source files, how they are folded and lie in memory, torch, every tensor."""
     sources = sorted({sys.modules[type(layer).__module__].__file__ for layer in prefix.modules()})
-    code = [file_digest(source) for source in (*sources, folding.__file__)]
+    code = [file_digest(source) for source in (*sources, channels_last.__file__, folding.__file__)]
     return content_key(repr(prefix), torch.__version__, code, state_digest(prefix.state_dict()))
 
 
@@ -178,6 +178,8 @@ def _outputs(
     """The prefix's output batch by batch, maps as (b, h, w, C)."""
     dtype = _floating_type(prefix)
     prefix = folding.folded(prefix).to(device, memory_format=torch.channels_last)
+    if device.type == "cpu":
+        prefix = channels_last.in_channels_last(prefix)
     computing = torch.bfloat16 if precision == "bf16" else dtype
     prefix.to(computing)
     steps = range(0, len(images), EXTRACTION_BATCH)

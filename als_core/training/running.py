@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from als_core.models.attention import CBAM, SqueezeExcitation
-from als_core.models.channels_last import ChannelsLastBatchNorm
+from als_core.models.channels_last import in_channels_last
 from als_core.models.folding import folded, pooled_first
 
 
@@ -32,15 +32,17 @@ class Running(nn.Module):
         self.stages = nn.Sequential(OrderedDict(stages)).to(memory_format=torch.channels_last)
 
     def _form(self, name: str, stage: nn.Module, device: torch.device) -> nn.Module:
-        if name not in self.live:
-            frozen = folded(stage)
-            return frozen.to(torch.bfloat16) if self.reduced else frozen
-        shared = pooled_first(sharing_copy(stage))
+        live = name in self.live
+        running = pooled_first(sharing_copy(stage)) if live else folded(stage)
         if device.type == "cpu":
-            shared = _with_exact_batch_norm(shared)
-        if self.reduced and isinstance(stage, (SqueezeExcitation, CBAM)):
-            return Fp32Gate(shared)
-        return Fp32Stage(shared) if self.reduced and name == "head" else shared
+            running = in_channels_last(running)
+        if not self.reduced:
+            return running
+        if not live:
+            return running.to(torch.bfloat16)
+        if isinstance(stage, (SqueezeExcitation, CBAM)):
+            return Fp32Gate(running)
+        return Fp32Stage(running) if name == "head" else running
 
     def mode(self, training: bool) -> Running:
         """Live stages in training or eval mode; frozen ones stay in eval mode."""
@@ -87,11 +89,3 @@ def sharing_copy(stage: nn.Module) -> nn.Module:
     """A copy of a module tree that shares every parameter and buffer with it."""
     tensors = (*stage.parameters(), *stage.buffers())
     return deepcopy(stage, {id(tensor): tensor for tensor in tensors})
-
-
-def _with_exact_batch_norm(stage: nn.Module) -> nn.Module:
-    for module in list(stage.modules()):
-        for name, layer in list(module.named_children()):
-            if type(layer) is nn.BatchNorm2d:
-                setattr(module, name, ChannelsLastBatchNorm(layer))
-    return stage

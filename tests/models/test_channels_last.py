@@ -1,4 +1,4 @@
-"""Channels-last batch norm against PyTorch's own: the same layer, and as exact as in the other layout."""
+"""Layers for maps channels last against PyTorch's own: the same numbers, and batch norm as exact as in the other layout."""
 
 from copy import deepcopy
 
@@ -6,7 +6,14 @@ import pytest
 import torch
 from torch import nn
 
-from als_core.models.channels_last import ROWS, ChannelsLastBatchNorm
+from als_core.models.channels_last import (
+    ROWS,
+    SMALL_SIDE,
+    WIDE,
+    ChannelsLastBatchNorm,
+    WideConvolution,
+    in_channels_last,
+)
 
 
 def maps_of(*shape, dtype=torch.float64, mean=0.0):
@@ -54,3 +61,36 @@ def test_statistics_of_reduced_maps_are_kept_in_fp32():
     answer = ChannelsLastBatchNorm(layer)(maps.bfloat16())
     assert answer.dtype == torch.bfloat16 and layer.running_mean.dtype == torch.float32
     torch.testing.assert_close(layer.running_mean, maps.bfloat16().float().mean((0, 2, 3)))
+
+
+@pytest.mark.parametrize("live", [True, False])
+@pytest.mark.parametrize(("side", "stride"), [(3, 1), (SMALL_SIDE, 1), (SMALL_SIDE + 1, 1), (5, 2), (14, 2)])
+def test_a_wide_convolution_is_the_convolution(side, stride, live):
+    """Values and gradients of maps and weights, in both layouts; what comes out lies channels last."""
+    own = nn.Conv2d(8, WIDE, 3, stride, padding=1).double().requires_grad_(live)
+    ours = in_channels_last(nn.Sequential(deepcopy(own))).to(memory_format=torch.channels_last)
+    assert type(ours[0]) is WideConvolution
+    wanted = list(own.parameters()) if live else []
+    for _ in range(2):  # the second time with the weight that was rearranged
+        maps = [maps_of(5, 8, side, side).requires_grad_() for _ in range(2)]
+        answers = own(maps[0]), ours(maps[1])
+        assert answers[1].is_contiguous(memory_format=torch.channels_last)
+        torch.testing.assert_close(*answers, rtol=1e-12, atol=1e-12)
+        found = [
+            torch.autograd.grad(answer.pow(3).sum(), [given, *parameters])
+            for answer, given, parameters in zip(
+                answers, maps, (wanted, list(ours.parameters()) if live else []), strict=True
+            )
+        ]
+        for expected, got in zip(*found, strict=True):
+            torch.testing.assert_close(got, expected, rtol=1e-11, atol=1e-11)
+
+
+def test_what_a_step_does_to_a_live_weight_a_wide_convolution_sees():
+    own = nn.Conv2d(4, WIDE, 3, padding=1)
+    ours = in_channels_last(nn.Sequential(own))
+    maps = maps_of(2, 4, 4, 4, dtype=torch.float32)
+    before = ours(maps)
+    with torch.no_grad():
+        own.weight.mul_(2), own.bias.mul_(2)
+    torch.testing.assert_close(ours(maps), 2 * before)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import http.server
 import os
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +16,8 @@ import pandas as pd
 import pytest
 from hypothesis import settings
 from PIL import Image
+
+from als_core.cohorts.sources import Source
 
 # how long an example takes says more of the machine than of the code
 settings.register_profile("unhurried", deadline=None)
@@ -63,3 +70,50 @@ def cohort_folder(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return build
+
+
+class _Remembering(http.server.SimpleHTTPRequestHandler):
+    """Takes its time over each file, and remembers what was asked."""
+
+    def log_message(self, *_) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        time.sleep(self.server.seconds)
+        self.server.asked.append(self.path)
+        super().do_GET()
+
+
+@pytest.fixture
+def public_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., http.server.HTTPServer]]:
+    """Starts a public server on loopback with some files, the source that describes it, and an empty cache.
+
+    The server has `source`, `site` (its folder) and `asked` (the paths asked for, in order).
+    """
+    site = tmp_path / "site"
+    site.mkdir()
+    handler = functools.partial(_Remembering, directory=str(site))
+    served = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=served.serve_forever, daemon=True).start()
+    monkeypatch.setenv("ALS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("ALS_DATA", raising=False)
+
+    def start(files: int, size: int, seconds: float = 0.0) -> http.server.HTTPServer:
+        lines = ["path,label,sha256"]
+        for number in range(files):
+            content = np.random.default_rng(number).bytes(size)
+            (site / f"{number}.tif").write_bytes(content)
+            lines.append(f"images/{number}.tif,a,{hashlib.sha256(content).hexdigest()}")
+        (tmp_path / "manifest.csv").write_text("\n".join(lines))
+        served.asked, served.site, served.seconds = [], site, seconds
+        served.source = Source(
+            title="Stand-in", url=f"http://127.0.0.1:{served.server_port}/", version="1", licence="none",
+            citation="nobody", checksums=str(tmp_path / "manifest.csv"),
+        )  # fmt: skip
+        return served
+
+    yield start
+    served.shutdown()
+    served.server_close()

@@ -3,69 +3,28 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
-import yaml
-
-from als_core.storage import repository
+from checkouts import copy_checkout
 
 pytestmark = pytest.mark.slow
 
 PAGES = ("xia2024/01_cohort_and_quality", "xia2024/02_augmentation")
-COPIED = (
-    "als_core",
-    "book",
-    "data",
-    "notebooks",
-    "profiles",
-    "Snakefile",
-    "_config.yml",
-    "requirements.lock",
-)
-IGNORED = shutil.ignore_patterns(
-    "__pycache__", *(path.name for path in (repository() / "notebooks").iterdir())
-)
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory) -> Path:
-    """A copy of this checkout without anything made, and with two notebooks in its contents."""
-    root = tmp_path_factory.mktemp("checkout")
-    for name in COPIED:
-        source = repository() / name
-        ignore = IGNORED if name == "book" else shutil.ignore_patterns("__pycache__")
-        shutil.copytree(source, root / name, ignore=ignore) if source.is_dir() else shutil.copy(source, root)
-    contents = yaml.safe_load((repository() / "_toc.yml").read_text())
-    for part in contents["parts"]:
-        part["chapters"] = [
-            c
-            for c in part["chapters"]
-            if c["file"].count("/") == 1 or c["file"].removeprefix("book/") in PAGES
-        ]
-    contents["parts"] = [part for part in contents["parts"] if part["chapters"]]
-    (root / "_toc.yml").write_text(yaml.safe_dump(contents))
-    return root
+    return copy_checkout(tmp_path_factory.mktemp("checkout"), PAGES)
 
 
 @pytest.fixture(scope="module")
-def als(checkout) -> Callable[..., subprocess.CompletedProcess]:
-    """Runs the command line in the copy; its own results, no real data."""
-    environment = {k: v for k, v in os.environ.items() if k not in ("ALS_DATA", "ALS_RESULTS")}
-    environment |= {"PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1"}
-
-    def run(*arguments: str) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "als_core", *arguments]
-        return subprocess.run(
-            command, cwd=checkout, env=environment, capture_output=True, text=True, check=False
-        )
-
-    return run
+def als(checkout, run_in) -> Callable[..., subprocess.CompletedProcess]:
+    """Runs the command line in the copy."""
+    return partial(run_in, checkout, "-m", "als_core")
 
 
 def made(output: str) -> list[str]:

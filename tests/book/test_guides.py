@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from conftest import copy_checkout, keep_pages
+from checkouts import copy_checkout, keep_pages
 from PIL import Image
 
 from als_core.storage import repository
@@ -85,7 +85,7 @@ def in_this_environment(line: str) -> tuple[str, ...]:
 
 @pytest.mark.parametrize("guide", ["add_a_model", "add_an_augmentation"])
 def test_a_guide_can_be_followed_to_its_end(guide, tmp_path, run_in):
-    root = copy_checkout(tmp_path, ("tests", "pyproject.toml"))
+    root = copy_checkout(tmp_path, also=("tests", "pyproject.toml"))
     printed = follow(guide, root, run_in)
     assert re.search(r"\d+ passed", printed[0]) or printed[0].count(".") > 5
     if guide == "add_a_model":
@@ -94,7 +94,7 @@ def test_a_guide_can_be_followed_to_its_end(guide, tmp_path, run_in):
 
 
 def test_a_paper_can_be_added(tmp_path, run_in):
-    root = copy_checkout(tmp_path, ("tests", "pyproject.toml"))
+    root = copy_checkout(tmp_path, also=("tests", "pyproject.toml"))
     follow("add_a_paper", root, run_in, pages=("doe2030/01_sizes",))
     done = run_in(root, "-m", "als_core", "book", "synthetic", "--profile", "test")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -105,8 +105,7 @@ def test_a_paper_can_be_added(tmp_path, run_in):
 
 
 def test_a_folder_of_jpegs_becomes_a_book(tmp_path, run_in):
-    root = copy_checkout(tmp_path / "checkout")
-    keep_pages(root, ("xia2024/01_cohort_and_quality",))
+    root = copy_checkout(tmp_path / "checkout", ("xia2024/01_cohort_and_quality",))
     cohort = root / "my_cohort"
     generator = np.random.default_rng(0)
     for label, brightness in (("als", 90), ("control", 160)):

@@ -2,57 +2,20 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import http.server
 import os
-import threading
 from pathlib import Path
 
 import pytest
 import requests
 
 from als_core.cohorts import sources as module
-from als_core.cohorts.sources import Source, fetch, local_folder, reachable, sources
+from als_core.cohorts.sources import fetch, local_folder, reachable, sources
 from als_core.refusal import RefusedInput
 
 
-class Handler(http.server.SimpleHTTPRequestHandler):
-    asked: list[str]
-
-    def log_message(self, *_) -> None:
-        pass
-
-    def do_GET(self) -> None:
-        self.server.asked.append(self.path)
-        super().do_GET()
-
-
 @pytest.fixture
-def server(tmp_path, monkeypatch):
-    """A public server with three files, the source that describes it, and an empty cache."""
-    site = tmp_path / "site"
-    site.mkdir()
-    lines = ["path,label,sha256"]
-    for number in range(3):
-        content = os.urandom(100)
-        (site / f"{number}.tif").write_bytes(content)
-        lines.append(f"images/{number}.tif,a,{hashlib.sha256(content).hexdigest()}")
-    (tmp_path / "manifest.csv").write_text("\n".join(lines))
-    served = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(Handler, directory=str(site))
-    )
-    served.asked, served.site = [], site
-    threading.Thread(target=served.serve_forever, daemon=True).start()
-    served.source = Source(
-        title="Stand-in", url=f"http://127.0.0.1:{served.server_port}/", version="1", licence="none",
-        citation="nobody", checksums=str(tmp_path / "manifest.csv"),
-    )  # fmt: skip
-    monkeypatch.setenv("ALS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("ALS_DATA", raising=False)
-    yield served
-    served.shutdown()
-    served.server_close()
+def server(public_server):
+    return public_server(3, size=100)
 
 
 def test_everything_arrives_and_is_not_fetched_again(server):

@@ -1,7 +1,7 @@
 """Writes what the book's trust page shows, by running the tests that show it: `python tests/trust/record.py`.
 
 `data/trust/tests.csv`: what is claimed, how many cases passed, which test shows it. `data/trust/bad_inputs.csv`: each
-hostile input and what becomes of it. (`data/trust/interruptions.csv` is written by `interruptions.py --record`.)
+hostile input and what becomes of it. (`data/trust/interruptions.csv` is written by `tests/interruptions.py --record`.)
 Nothing is written where a test fails.
 """
 

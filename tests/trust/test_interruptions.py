@@ -18,6 +18,7 @@ import pandas as pd
 import psutil
 import pytest
 import yaml
+from checkouts import copy_checkout
 
 from als_core.cohorts.choose import choose, open_cohort, state
 from als_core.cohorts.synthetic_tissue import TissueParameters
@@ -109,7 +110,7 @@ def test_the_record_of_twenty_kills_says_what_it_should():
 
 
 def test_a_copy_of_the_checkout_has_the_pages_asked_for(tmp_path):
-    root = interruptions.copy_checkout(tmp_path / "copy", ["xia2024/02_augmentation"])
+    root = copy_checkout(tmp_path / "copy", ["xia2024/02_augmentation"])
     text = (root / "_toc.yml").read_text()
     assert "02_augmentation" in text and "01_cohort_and_quality" not in text and yaml.safe_load(text)["root"]
     assert not any((root / name).exists() for name in interruptions.MADE)

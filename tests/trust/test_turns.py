@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import http.server
 import os
 import signal
 import subprocess
@@ -12,12 +10,11 @@ import sys
 import threading
 import time
 
-import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from als_core import __main__ as command_line
-from als_core.cohorts.sources import Source, fetch
+from als_core.cohorts.sources import fetch
 from als_core.pages import build
 from als_core.pages.failures import failure_kept, told_plainly
 from als_core.pages.turns import checkout_held
@@ -76,40 +73,10 @@ def test_while_the_work_of_a_killed_book_goes_on_the_next_one_waits():
     assert held_within(10, [])
 
 
-class Slow(http.server.SimpleHTTPRequestHandler):
-    """A server that takes its time over each file, and remembers what was asked."""
-
-    def log_message(self, *_) -> None:
-        pass
-
-    def do_GET(self) -> None:
-        time.sleep(0.1)
-        self.server.asked.append(self.path)
-        super().do_GET()
-
-
 @pytest.fixture
-def server(tmp_path, monkeypatch):
-    site = tmp_path / "site"
-    site.mkdir()
-    lines = ["path,label,sha256"]
-    for number in range(24):
-        content = np.random.default_rng(number).bytes(2000)
-        (site / f"{number}.tif").write_bytes(content)
-        lines.append(f"images/{number}.tif,a,{hashlib.sha256(content).hexdigest()}")
-    (tmp_path / "manifest.csv").write_text("\n".join(lines))
-    served = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Slow, directory=str(site)))
-    served.asked = []
-    threading.Thread(target=served.serve_forever, daemon=True).start()
-    served.source = Source(
-        title="Stand-in", url=f"http://127.0.0.1:{served.server_port}/", version="1", licence="none",
-        citation="nobody", checksums=str(tmp_path / "manifest.csv"),
-    )  # fmt: skip
-    monkeypatch.setenv("ALS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("ALS_DATA", raising=False)
-    yield served
-    served.shutdown()
-    served.server_close()
+def server(public_server):
+    """Twenty-four files, a tenth of a second each: time to be killed in."""
+    return public_server(24, size=2000, seconds=0.1)
 
 
 FETCH = """

@@ -1,8 +1,8 @@
 """Kill -9 at seeded random moments of `als book`, go on, and compare with a build that nobody disturbed.
 
-    python tests/trust/interruptions.py                          # 20 kills over builds of the `test` profile
-    python tests/trust/interruptions.py --pages xia2024/02_augmentation xia2024/04_train/basic_cnn
-    python tests/trust/interruptions.py --profile quick --kills 6   # one quick build, again and again
+    python tests/interruptions.py                          # 20 kills over builds of the `test` profile
+    python tests/interruptions.py --pages xia2024/02_augmentation xia2024/04_train/basic_cnn
+    python tests/interruptions.py --profile quick --kills 6   # one quick build, again and again
 
 Works in a copy of this checkout. A build is killed, taken up, killed again; when it ends it is compared and the
 next one starts from nothing, until all kills are spent. Every prediction, table and figure must be the same bytes,
@@ -12,7 +12,6 @@ and what was finished before a kill must not have been made again. One row a kil
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import shutil
 import sys
@@ -24,53 +23,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import psutil
-import yaml
+from checkouts import copy_checkout, environment_in
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-COPIED = (
-    "als_core",
-    "benchmarks",
-    "book",
-    "data",
-    "notebooks",
-    "profiles",
-    "Snakefile",
-    "_config.yml",
-    "requirements.lock",
-)
 MADE = ("_build", "results", "logs", ".snakemake", "book/generated", "book/claims.md")
 KINDS = ("everything", "als book alone", "one process below it")
 COMPARED = (".csv", ".svg", ".png")
 CORES = 2
 
 
-def copy_checkout(root: Path, pages: Sequence[str] = ()) -> Path:
-    """A copy of this checkout without anything made; with only these pages in its contents, where some are named."""
-    studies = [path.name for path in (REPOSITORY / "notebooks").iterdir()]
-    for name in COPIED:
-        source = REPOSITORY / name
-        ignored = ("__pycache__", *(studies if name == "book" else ()), *(["generated", "claims.md"]))
-        if source.is_dir():
-            shutil.copytree(source, root / name, ignore=shutil.ignore_patterns(*ignored))
-        elif source.exists():
-            root.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, root)
-    contents = yaml.safe_load((REPOSITORY / "_toc.yml").read_text(encoding="utf-8"))
-    if pages:
-        for part in contents["parts"]:
-            part["chapters"] = [
-                chapter
-                for chapter in part["chapters"]
-                if chapter["file"].count("/") == 1 or chapter["file"].removeprefix("book/") in pages
-            ]
-        contents["parts"] = [part for part in contents["parts"] if part["chapters"]]
-    (root / "_toc.yml").write_text(yaml.safe_dump(contents), encoding="utf-8")
-    return root
-
-
 def start(root: Path, profile: str, log: Path) -> psutil.Popen:
     """`als book synthetic` in a checkout, with results of its own and no real data."""
-    kept = {name: value for name, value in os.environ.items() if name not in ("ALS_DATA", "ALS_RESULTS")}
     command = [
         sys.executable,
         "-m",
@@ -86,7 +48,7 @@ def start(root: Path, profile: str, log: Path) -> psutil.Popen:
         return psutil.Popen(
             command,
             cwd=root,
-            env=kept | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
+            env=environment_in(root),
             stdout=stream,
             stderr=stream,
         )
@@ -239,7 +201,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where to work; a temporary folder by default")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        root = copy_checkout((chosen.folder or Path(temporary)) / "checkout", chosen.pages)
+        root = copy_checkout((chosen.folder or Path(temporary)) / "checkout", chosen.pages or None)
         log = root.parent / "builds.log"
         told = interrupt(root, chosen.profile, chosen.kills, chosen.seed, log, chosen.share)
     if chosen.record:

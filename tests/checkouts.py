@@ -1,0 +1,60 @@
+"""A copy of this checkout without anything made, with few pages where few are enough, and how to run things in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Collection
+from pathlib import Path
+
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+COPIED = (
+    "als_core",
+    "benchmarks",
+    "book",
+    "data",
+    "notebooks",
+    "profiles",
+    "Snakefile",
+    "_config.yml",
+    "_toc.yml",
+    "requirements.lock",
+)
+
+
+def copy_checkout(root: Path, pages: Collection[str] | None = None, also: Collection[str] = ()) -> Path:
+    """Copy what a book is made from to `root`, and the files and folders named in `also`.
+
+    pages: of the pages made from notebooks, only these; None keeps them all.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    studies = [path.name for path in (REPOSITORY / "notebooks").iterdir()]
+    made_of_book = shutil.ignore_patterns("__pycache__", "recorded", "generated", "claims.md", *studies)
+    for name in (*COPIED, *also):
+        source = REPOSITORY / name
+        ignore = made_of_book if name == "book" else shutil.ignore_patterns("__pycache__")
+        shutil.copytree(source, root / name, ignore=ignore) if source.is_dir() else shutil.copy(source, root)
+    if pages is not None:
+        keep_pages(root, pages)
+    return root
+
+
+def keep_pages(root: Path, pages: Collection[str]) -> None:
+    """Leave in a copy's contents the prose, and of the pages made from notebooks only `pages`."""
+    contents = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
+    for part in contents["parts"]:
+        part["chapters"] = [
+            chapter
+            for chapter in part["chapters"]
+            if chapter["file"].count("/") == 1 or chapter["file"].removeprefix("book/") in pages
+        ]
+    contents["parts"] = [part for part in contents["parts"] if part["chapters"]]
+    (root / "_toc.yml").write_text(yaml.safe_dump(contents, sort_keys=False), encoding="utf-8")
+
+
+def environment_in(root: Path) -> dict[str, str]:
+    """The environment of a command in a copy: its own modules and results, no real data, one thread a process."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("ALS_DATA", "ALS_RESULTS")}
+    return kept | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}

@@ -40,11 +40,15 @@ class GradientFlow:
 
 
 def network_scores(images: np.ndarray, positive: np.ndarray, training: np.ndarray, seed: int) -> np.ndarray:
-    """Score of the positive class of every image, by a network trained on some of them."""
+    """Score of the positive class of every image, by a network trained on some of them.
+
+    Raises `Diverged` where the scores are no numbers.
+    """
     import torch  # for those who ask for it only
     from torch import nn
 
     from als_core.models.stages import seeded
+    from als_core.training.course import refuse_no_number
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # for so small a network more threads only wait for each other
@@ -64,4 +68,5 @@ def network_scores(images: np.ndarray, positive: np.ndarray, training: np.ndarra
     with torch.inference_mode():
         scores = network(inputs)
     torch.set_num_threads(threads)
+    refuse_no_number("network of the leak replay", seed, STEPS, scores)
     return (scores[:, 1] - scores[:, 0]).numpy()

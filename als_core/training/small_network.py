@@ -18,6 +18,8 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 from torch.nn.functional import cross_entropy, relu
 
+from als_core.training.course import refuse_no_number
+
 HIDDEN = (50, 3)
 CLASSES = 2
 
@@ -64,7 +66,10 @@ class SmallNetwork(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, features: np.ndarray, labels: np.ndarray) -> SmallNetwork:
-        """features: (n, F). labels: (n,) of 0 and 1, both present."""
+        """features: (n, F). labels: (n,) of 0 and 1, both present.
+
+        Raises `Diverged` with the epoch in which weights ceased to be numbers.
+        """
         self.classes_ = np.arange(CLASSES)
         generator = torch.Generator().manual_seed(self.random_state)
         watched = None
@@ -122,6 +127,8 @@ class SmallNetwork(ClassifierMixin, BaseEstimator):
                 optimiser.zero_grad()
                 (loss / batch.shape[1]).backward()
                 optimiser.step()
+            for part in parameters:
+                refuse_no_number("50-3-2 network", self.random_state, epoch, part)
             with torch.inference_mode():
                 if watched is None:
                     merit = f1_score(forward(weights, inputs), labels)

@@ -16,9 +16,10 @@ from als_core.cohorts.splits import split_by_group
 from als_core.images.volumes import brain_box, mni_map
 from als_core.refusal import RefusedInput
 from als_core.statistics import metrics
-from als_core.training import by_donor, volumes
+from als_core.training import by_donor, leak_models, volumes
 from als_core.training.course import Diverged
 from als_core.training.runs import score_classes, score_runs
+from als_core.training.small_network import SmallNetwork
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
 import toy_training as toy
@@ -49,6 +50,20 @@ def test_a_last_step_that_ruins_the_weights_stops_the_run_with_recipe_seed_and_e
     ):
         toy.train(tmp_path, spoilt, (4,), builder=with_large_heads)
     assert not list(tmp_path.rglob("run.json")) and not list(tmp_path.rglob("predictions.csv"))
+
+
+@pytest.mark.parametrize("watch", ["training", "validation"])
+def test_the_small_network_of_tables_stops_too(watch):
+    features = np.random.default_rng(0).standard_normal((40, 5)).astype(np.float32)
+    network = SmallNetwork(watch, trials=2, max_epochs=3, learning_rate=3e38, random_state=6)
+    with pytest.raises(Diverged, match="50-3-2 network, seed 6: .* in epoch 1; the run was stopped"):
+        network.fit(features, np.arange(40) % 2)
+
+
+def test_the_network_of_the_leak_replay_stops_too():
+    images = np.full((8, 16, 16, 3), 7, np.uint8)  # one grey: nothing to scale by
+    with pytest.raises(Diverged, match="leak replay, seed 2"):
+        leak_models.network_scores(images, np.arange(8) < 4, np.arange(8), seed=2)
 
 
 def test_a_loss_that_is_no_number_stops_the_volumes_too():

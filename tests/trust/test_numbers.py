@@ -55,7 +55,7 @@ def test_a_last_step_that_ruins_the_weights_stops_the_run_with_recipe_seed_and_e
 @pytest.mark.parametrize("watch", ["training", "validation"])
 def test_the_small_network_of_tables_stops_too(watch):
     features = np.random.default_rng(0).standard_normal((40, 5)).astype(np.float32)
-    network = SmallNetwork(watch, trials=2, max_epochs=3, learning_rate=1e30, random_state=6)
+    network = SmallNetwork(watch, trials=2, batch_size=8, learning_rate=1e30, random_state=6)
     with pytest.raises(Diverged, match=r"50-3-2 network, seed 6: .* in epoch 1; the run was stopped"):
         network.fit(features, np.arange(40) % 2)
 

@@ -20,7 +20,6 @@ from typing import Any
 import torch
 
 from als_core.cohorts.choose import SYNTHETIC, choose, open_cohort
-from als_core.cohorts.cohort import Cohort
 from als_core.cohorts.synthetic_tissue import TissueParameters
 from als_core.storage import written_whole
 from als_core.training.recipes import RECIPES
@@ -47,8 +46,9 @@ MODES = {"fp32": "folded fp32", "bf16": "reduced precision (bf16)"}
 class Bench:
     """One run of the benchmarks on one cohort: fresh processes, one thread each, and the file they end up in."""
 
-    def __init__(self, cohort: Cohort, rounds: int, room: Path):
-        self.cohort, self.rounds, self.room = cohort, rounds, room
+    def __init__(self, chosen: str, rounds: int, room: Path):
+        self.chosen, self.rounds, self.room = chosen, rounds, room
+        self.cohort = open_cohort(chosen, TissueParameters())
         self.environment = os.environ | {"OMP_NUM_THREADS": "1", "ALS_RESULTS": str(room / "results")}
         self.found: dict[str, Any] = {"rows": [], "parts": {}}
         if RESULTS.exists():
@@ -66,7 +66,7 @@ class Bench:
         stamp = {"part": part, "device": device(), "measured": datetime.now(UTC).isoformat(timespec="minutes"),
                  "cohort": self.cohort.name, "load": round(os.getloadavg()[0], 1)}  # fmt: skip
         self.found["rows"] = [each for each in self.found["rows"] if each["part"] != part] + [each | stamp for each in rows]  # fmt: skip
-        self.found["parts"][part] = found
+        self.found["parts"][part] = stamp | found
         self.found |= {"device": device(), "versions": versions(), "gpu": "measured" if torch.cuda.is_available() else "not measured"}  # fmt: skip
         with written_whole(RESULTS) as temporary:
             temporary.write_text(json.dumps(self.found, indent=1) + "\n")
@@ -185,6 +185,14 @@ class Bench:
         """A part that gives no rows of the table: reduced precision, growth, profile."""
         self.keep(name, self.fresh("others", name, 1, self.cohort.folder)[0], [])
 
+    def book(self) -> None:
+        """The whole book in `quick`, from nothing and again; on all cores, unlike the rest."""
+        environment = {key: value for key, value in self.environment.items() if key != "OMP_NUM_THREADS"}
+        told, _ = in_fresh_process(
+            "benchmarks.book", self.chosen, "quick", self.room, environment=environment
+        )
+        self.keep("book", told, [])
+
     def pictures(self) -> Path:
         """The cohort's images as PNG files at full size, for the ordinary script to decode."""
         from PIL import Image
@@ -233,6 +241,7 @@ def parts_of(bench: Bench, sides: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
     yield "steps", lambda: bench.steps(sides)
     yield "heads", lambda: bench.heads(sides)
     yield "table", lambda: bench.table(sides)
+    yield "book", bench.book
 
 
 def main() -> None:
@@ -242,10 +251,8 @@ def main() -> None:
     options.add_argument("--sides", nargs="*", type=int, default=[128, 400])
     chosen = options.parse_args()
     name = choose().cohort
-    parameters = TissueParameters()
-    cohort = open_cohort(name if name != "auto" else SYNTHETIC, parameters)
     with tempfile.TemporaryDirectory(prefix="als-bench-") as room:
-        bench = Bench(cohort, 1 if chosen.quick else 3, Path(room))
+        bench = Bench(name if name != "auto" else SYNTHETIC, 1 if chosen.quick else 3, Path(room))
         for part, work in parts_of(bench, tuple(chosen.sides)):
             if chosen.only is None or part in chosen.only:
                 work()

@@ -28,6 +28,7 @@ from checkouts import copy_checkout, environment_in
 MADE = ("_build", "results", "logs", ".snakemake", "book/generated", "book/claims.md")
 KINDS = ("everything", "als book alone", "one process below it")
 COMPARED = (".csv", ".svg", ".png")
+MEASURED = ("One image (ms)", "Training (minutes)")  # columns that a clock filled: it does not repeat itself
 CORES = 2
 
 
@@ -87,15 +88,22 @@ def _named(command: Sequence[str]) -> str:
 def left_behind(root: Path) -> dict[str, bytes]:
     """Every prediction, history, table and figure in the results of a checkout, by its path there.
 
-    The row of a training card that says how long it took is left out: a clock does not repeat itself.
+    Columns of measured times are left out.
     """
     results = root / "results"
     return {
-        path.relative_to(results).as_posix(): path.read_bytes()
+        path.relative_to(results).as_posix(): _without_times(path)
         for path in sorted(results.rglob("*"))
         if path.suffix in COMPARED
         and not any(part.startswith(".") for part in path.relative_to(results).parts)
     }
+
+
+def _without_times(path: Path) -> bytes:
+    content = path.read_bytes()
+    if path.suffix == ".csv" and any(name.encode() in content.split(b"\n")[0] for name in MEASURED):
+        return pd.read_csv(path, dtype=str).drop(columns=list(MEASURED)).to_csv().encode()
+    return content
 
 
 def finished(root: Path) -> dict[Path, int]:

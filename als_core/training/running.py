@@ -36,11 +36,13 @@ class Running(nn.Module):
         running = pooled_first(sharing_copy(stage)) if live else folded(stage)
         if device.type == "cpu":
             running = in_channels_last(running)
+        if isinstance(stage, CBAM) and live:
+            return Fp32Gate(running)
         if not self.reduced:
             return running
         if not live:
             return running.to(torch.bfloat16)
-        if isinstance(stage, (SqueezeExcitation, CBAM)):
+        if isinstance(stage, SqueezeExcitation):
             return Fp32Gate(running)
         return Fp32Stage(running) if name == "head" else running
 
@@ -71,18 +73,46 @@ class Fp32Stage(nn.Module):
 
 
 class Fp32Gate(Fp32Stage):
-    """An SE or CBAM gate whose weights are found in fp32 and applied in the type of the maps."""
+    """An SE or CBAM gate whose weights are found in at least fp32 and applied in the type of the maps."""
 
     def forward(self, maps: Tensor) -> Tensor:
         with torch.autocast(maps.device.type, enabled=False):
             if isinstance(self.stage, SqueezeExcitation):
-                weights = self.stage.gate[2:](maps.mean((2, 3), dtype=torch.float32))
+                wide = torch.promote_types(maps.dtype, torch.float32)
+                weights = self.stage.gate[2:](maps.mean((2, 3), dtype=wide))
                 return maps * weights[:, :, None, None].to(maps.dtype)
             shared = self.stage.channel.shared
-            score = shared(maps.mean((2, 3), dtype=torch.float32)) + shared(maps.amax((2, 3)).float())
+            score = sum(shared(each.flatten(1)) for each in _MeanAndMaximum.apply(maps, (2, 3)))
             maps = maps * score.sigmoid()[:, :, None, None].to(maps.dtype)
-            summary = [maps.mean(1, keepdim=True, dtype=torch.float32), maps.amax(1, keepdim=True).float()]
-            return maps * self.stage.spatial.convolution(torch.cat(summary, 1)).sigmoid().to(maps.dtype)
+            summary = torch.cat(_MeanAndMaximum.apply(maps, (1,)), 1)
+            return maps * self.stage.spatial.convolution(summary).sigmoid().to(maps.dtype)
+
+
+class _MeanAndMaximum(torch.autograd.Function):
+    """(maps, dimensions) -> mean and maximum over these, kept as 1, in at least fp32.
+
+    The gradient of both in two passes over the maps, in their own layout; PyTorch needs eight, some of them across
+    it. Equal maxima share theirs, as in `amax`.
+    """
+
+    @staticmethod
+    def forward(ctx, maps: Tensor, dimensions: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+        wide = torch.promote_types(maps.dtype, torch.float32)
+        mean = maps.mean(dimensions, keepdim=True, dtype=wide)
+        top = maps.amax(dimensions, keepdim=True)
+        ctx.save_for_backward(maps, top)
+        ctx.dimensions = dimensions
+        return mean, top.to(wide)
+
+    @staticmethod
+    def backward(ctx, of_mean: Tensor, of_top: Tensor) -> tuple[Tensor, None]:
+        maps, top = ctx.saved_tensors
+        highest = maps == top
+        everywhere = of_mean * (top.numel() / maps.numel())
+        # as bytes, because truth values are counted one by one
+        many = highest.view(torch.uint8).sum(ctx.dimensions, keepdim=True, dtype=torch.int32)
+        there = everywhere + of_top / many
+        return torch.where(highest, there.to(maps.dtype), everywhere.to(maps.dtype)), None
 
 
 def sharing_copy(stage: nn.Module) -> nn.Module:

@@ -59,7 +59,7 @@ clean:           ## remove everything that was made, but not what was downloaded
 # --no-deps: the line above it installed every dependency at its pin
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
-	@echo "Installing into .venv (about 5 GB, a few minutes; only when requirements.lock changed)"
+	@echo "Installing into .venv (about 8 GB, a few minutes; only when requirements.lock changed)"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable . cffconvert==2.0.0

@@ -2,7 +2,8 @@
 
 A batch norm in eval mode is a fixed scale and shift of each channel. After a convolution it is
 multiplied into that convolution's weights; elsewhere it becomes one fused product and sum, which keeps no
-copy of its input for the backward pass. A mean pool after a 1 x 1 convolution is moved before it, and a
+copy of its input for the backward pass. Before a ReLU and a convolution only its shift is left where no scale is
+negative: a positive factor passes through the ReLU into the convolution. A mean pool after a 1 x 1 convolution is moved before it, and a
 maximum pool before a ReLU: they commute, and what follows the pool sees a quarter of the places.
 """
 
@@ -30,9 +31,17 @@ class ChannelAffine(nn.Module):
         shift = norm.bias - norm.running_mean * scale
         self.register_buffer("scale", scale.detach()[:, None, None])
         self.register_buffer("shift", shift.detach()[:, None, None])
+        self.shifts_only = False
 
     def forward(self, maps: Tensor) -> Tensor:
-        return torch.addcmul(self.shift, maps, self.scale)
+        return maps + self.shift if self.shifts_only else torch.addcmul(self.shift, maps, self.scale)
+
+    def scale_through(self, convolution: nn.Conv2d) -> None:
+        """Hand the size of each scale on to a convolution that a ReLU separates from this; signs and zeros stay."""
+        size = torch.where(self.scale == 0, 1, self.scale.abs())
+        convolution.weight.mul_(size)
+        self.scale, self.shift = self.scale / size, self.shift / size
+        self.shifts_only = bool((self.scale == 1).all())
 
 
 def folded(stage: nn.Module) -> nn.Module:
@@ -69,6 +78,15 @@ def _fold_children(module: nn.Module) -> None:
     for name, layer in list(module.named_children()):
         if type(layer) is nn.BatchNorm2d:
             setattr(module, name, ChannelAffine(layer))
+    layers = list(module.children())
+    for affine, relu, convolution in zip(layers, layers[1:], layers[2:], strict=False):
+        if isinstance(affine, ChannelAffine) and type(relu) is nn.ReLU and _is_whole(convolution):
+            affine.scale_through(convolution)
+
+
+def _is_whole(layer: nn.Module | None) -> bool:
+    """Whether this is a convolution that sees all channels at once."""
+    return type(layer) is nn.Conv2d and layer.groups == 1
 
 
 def _commute(layer: nn.Module, following: nn.Module) -> bool:

@@ -54,3 +54,26 @@ def test_only_what_a_convolution_alone_feeds_is_folded_into_it():
     assert kinds == [ChannelAffine, nn.Conv2d, nn.AvgPool2d]
     swapped = folded(nn.Sequential(nn.Conv2d(3, 4, 1), nn.AvgPool2d(2)))
     assert [type(layer) for layer in swapped] == [nn.AvgPool2d, nn.Conv2d]
+
+
+@pytest.mark.parametrize(
+    ("gammas", "shifts_only"), [((0.5, 2, 1e-3), True), ((0.5, -2, 1), False), ((0, 1, 2), False)]
+)
+def test_a_scale_goes_through_a_relu_into_the_convolution_behind_it(gammas, shifts_only):
+    """Negative scales and none at all keep their place; the padding of the convolution does not see the scale."""
+    plain = with_statistics(nn.Sequential(nn.BatchNorm2d(3), nn.ReLU(), nn.Conv2d(3, 4, 3, padding=1)))
+    plain[0].weight.data = torch.tensor(gammas, dtype=torch.float64)
+    copy = folded(plain)
+    assert copy[0].shifts_only == shifts_only
+    maps = [
+        torch.randn(2, 3, 5, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+        for _ in range(2)
+    ]
+    answers = [network(given.requires_grad_()) for network, given in zip((plain, copy), maps, strict=True)]
+    torch.testing.assert_close(*answers, rtol=1e-12, atol=1e-13)
+    gradients = [torch.autograd.grad(a.pow(2).sum(), m)[0] for a, m in zip(answers, maps, strict=True)]
+    torch.testing.assert_close(*gradients, rtol=1e-12, atol=1e-13)
+    depthwise = folded(
+        with_statistics(nn.Sequential(nn.BatchNorm2d(3), nn.ReLU(), nn.Conv2d(3, 3, 3, groups=3)))
+    )
+    assert not depthwise[0].shifts_only

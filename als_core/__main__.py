@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from als_core.refusal import Problem, RefusedInput
-from als_core.storage import repository, results_folder, write_text_if_changed
+from als_core.storage import made_once, repository, results_folder, write_text_if_changed
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
@@ -174,7 +174,6 @@ def page(
     from als_core.pages.build import failure_file, pages_folder
     from als_core.pages.execute import execute, stamp_of
     from als_core.pages.failures import failure_kept
-    from als_core.training.once import made_once
 
     cohort = json.loads(state.read_text(encoding="utf-8"))
     folder = pages_folder(profile, cohort["slug"]) / name

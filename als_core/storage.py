@@ -1,10 +1,11 @@
-"""Where files live and how they are written: whole or not at all, and keyed by content."""
+"""Where files live and how they are written: whole or not at all, by one maker at a time, and keyed by content."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 
 
 @contextmanager
@@ -30,6 +32,28 @@ def written_whole(path: Path | str) -> Iterator[Path]:
             # a folder cannot replace a folder: the old one steps aside into the room that is removed
             path.replace(Path(room) / f"{path.name}.old")
         temporary.replace(path)
+
+
+@contextmanager
+def made_once(path: Path) -> Iterator[None]:
+    """Hold the lock of what is made at `path`; wait where another process has it.
+
+    Whoever gets it looks first whether the thing is there by now. A killed process holds no lock.
+    """
+    lock = FileLock(path.parent / ".locks" / f"{path.name}.lock")
+    Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+    lock.acquire()
+    try:
+        remove_orphans(path)
+        yield
+    finally:
+        lock.release()
+
+
+def remove_orphans(path: Path) -> None:
+    """Remove what `written_whole` of this path left where it was killed. Call it with the lock held."""
+    for orphan in path.parent.glob(f".{path.name}.*"):
+        shutil.rmtree(orphan)
 
 
 def write_text_if_changed(path: Path | str, text: str) -> bool:

@@ -28,8 +28,7 @@ from als_core.explain.methods import METHODS
 from als_core.explain.sanity import Explainer
 from als_core.explain.trial import check_methods, overlaps, try_methods
 from als_core.statistics.intervals import draw_groups
-from als_core.storage import content_key, file_digest, results_folder, written_whole
-from als_core.training.once import made_once
+from als_core.storage import content_key, file_digest, made_once, results_folder, written_whole
 
 SCORE = "dice_area"  # what the ranking is made with; the others stand beside it
 NULLS = ("same smoothness", "atlas only", "untrained")

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from als_core.pages.contents import book_pages
 from als_core.pages.execute import FILES, PAGE
-from als_core.storage import repository, results_folder, write_text_if_changed
-from als_core.training.once import made_once
+from als_core.storage import made_once, repository, results_folder, write_text_if_changed
 
 SITE = "_build/html"
 

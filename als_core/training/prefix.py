@@ -18,8 +18,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from als_core.models import channels_last, folding
-from als_core.storage import content_key, file_digest, written_whole
-from als_core.training.once import made_once
+from als_core.storage import content_key, file_digest, made_once, written_whole
 
 STORAGE = {"fp16": np.float16, "fp32": np.float32, "fp64": np.float64}
 

@@ -27,12 +27,11 @@ from als_core.models.stages import StagedNetwork, set_trainable
 from als_core.models.tissue import build_tissue_network
 from als_core.models.weights import calibrate_batch_norm, load_weights
 from als_core.refusal import refuse_if
-from als_core.storage import content_key
+from als_core.storage import content_key, made_once, remove_orphans
 from als_core.training.course import drawing_from, refuse_no_number
 from als_core.training.fit import class_scores, first_run_stage, fit
 from als_core.training.heads import stacked, train_heads, unstacked
 from als_core.training.material import Material, misfits
-from als_core.training.once import made_once, remove_orphans
 from als_core.training.prefix import (
     IMAGENET_SCALING,
     Inputs,

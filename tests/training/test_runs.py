@@ -18,9 +18,8 @@ import toy_training
 from toy_training import HEAD_ONLY, TOY, cohort_split_material, train
 
 from als_core.refusal import RefusedInput
-from als_core.storage import repository
+from als_core.storage import made_once, repository
 from als_core.training import heads, repeats, runs
-from als_core.training.once import made_once
 from als_core.training.recipes import RECIPES, reduced
 
 COHORT, SPLIT, MATERIAL = cohort_split_material()

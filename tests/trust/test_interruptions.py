@@ -20,7 +20,11 @@ import pytest
 import yaml
 from checkouts import copy_checkout
 
+from als_core.cohorts.brain_cohorts import open_synthetic_brains
 from als_core.cohorts.choose import choose, open_cohort, state
+from als_core.cohorts.crop_cohort import open_crops
+from als_core.cohorts.synthetic_brain import BrainParameters
+from als_core.cohorts.synthetic_crops import CropParameters
 from als_core.cohorts.synthetic_tissue import TissueParameters
 from als_core.pages.profile import load_profile
 from als_core.storage import repository
@@ -99,6 +103,24 @@ def test_a_killed_training_keeps_finished_runs_and_ends_with_the_same_bytes(als,
     assert run.stat().st_mtime_ns == written, "a finished run was made again"
     made = files(tmp_path / "whole")
     assert len(made) == 4 and made == files(tmp_path / "broken")
+
+
+OPENED = {
+    "tissue": lambda: open_cohort("synthetic", TissueParameters(side=48, donors_per_class=2), progress=False),
+    "crops": lambda: open_crops("synthetic", CropParameters(side=48)),
+    "brains": lambda: open_synthetic_brains(
+        BrainParameters(structure="turrisi2024", fraction=0.02), progress=False
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", OPENED)
+def test_what_a_killed_making_of_a_synthetic_cohort_left_is_removed(kind):
+    first = OPENED[kind]()
+    left = first.folder.parent / f".{first.folder.name}.killed"
+    first.folder.rename(left)
+    assert OPENED[kind]().digest == first.digest
+    assert first.folder.is_dir() and not left.exists()
 
 
 @pytest.mark.parametrize(("record", "kills"), [("interruptions", 20), ("interruptions_quick", 6)])

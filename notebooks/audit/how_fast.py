@@ -91,7 +91,7 @@ gained = [
 ]
 page.text(
     f"In these training steps, keeping its memory makes the ordinary script {min(gained):.2f} to {max(gained):.2f} times as fast. "
-    "The targets of training steps were set on a machine where that alone was worth 1.2 to 2.4 times (its memory was slower to come by), so the hollow "
+    "The targets of training steps were set on a machine where that alone was worth 1.2 to 2.4 times, so the hollow "
     "dots compare better between machines."
 )
 page.text(

@@ -27,6 +27,8 @@ SHOWN = (
      "trust/test_interruptions.py", "test_a_killed_training_keeps_finished_runs_and_ends_with_the_same_bytes"),
     ("A training killed within a run: goes on from its last saved epoch, same bytes",
      "training/test_runs.py", "test_kill_9_in_the_middle_then_rerun_gives_the_same_bytes"),
+    ("The making of a synthetic cohort killed: what it left is removed",
+     "trust/test_interruptions.py", "test_what_a_killed_making_of_a_synthetic_cohort_left_is_removed"),
     ("A download killed: goes on where it was, every file checked",
      "trust/test_turns.py", "test_a_killed_download_goes_on_where_it_was"),
     ("Bad inputs: refused with name and remedy, or read rightly; none run, none writes",

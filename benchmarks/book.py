@@ -22,6 +22,11 @@ MADE = (".git", ".venv", ".snakemake", "_build", "logs", "results", "__pycache__
 EVERY = 0.5  # seconds between two looks at the memory
 
 
+def made(folder: str, names: list[str]) -> set[str]:
+    """What to leave out of a folder of the checkout: `shutil.copytree` asks."""
+    return set(MADE) if Path(folder) == repository() else {"__pycache__"}
+
+
 class Memory(threading.Thread):
     """Looks on at the memory of this process's descendants: `peak`, bytes resident at once, pages they share
     counted in each, and `largest`, of one process."""
@@ -65,7 +70,7 @@ def build(root: Path, cohort: str, profile: str) -> dict[str, float | str]:
 
 
 def main(cohort: str, profile: str, folder: Path) -> dict:
-    root = Path(shutil.copytree(repository(), folder / "checkout", ignore=shutil.ignore_patterns(*MADE)))
+    root = Path(shutil.copytree(repository(), folder / "checkout", ignore=made))
     return {"profile": profile, "first": build(root, cohort, profile), "again": build(root, cohort, profile)}
 
 

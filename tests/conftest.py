@@ -84,6 +84,12 @@ class _Remembering(http.server.SimpleHTTPRequestHandler):
         super().do_GET()
 
 
+class _Patient(http.server.ThreadingHTTPServer):
+    request_queue_size = (
+        64  # with the five of the standard library a caller may be turned away on a busy machine
+    )
+
+
 @pytest.fixture
 def public_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -95,7 +101,7 @@ def public_server(
     site = tmp_path / "site"
     site.mkdir()
     handler = functools.partial(_Remembering, directory=str(site))
-    served = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    served = _Patient(("127.0.0.1", 0), handler)
     threading.Thread(target=served.serve_forever, daemon=True).start()
     monkeypatch.setenv("ALS_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("ALS_DATA", raising=False)

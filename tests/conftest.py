@@ -85,9 +85,8 @@ class _Remembering(http.server.SimpleHTTPRequestHandler):
 
 
 class _Patient(http.server.ThreadingHTTPServer):
-    request_queue_size = (
-        64  # with the five of the standard library a caller may be turned away on a busy machine
-    )
+    # with the five of the standard library a caller may be turned away on a busy machine
+    request_queue_size = 64
 
 
 @pytest.fixture

@@ -101,9 +101,9 @@ def left_behind(root: Path) -> dict[str, bytes]:
 
 def _without_times(path: Path) -> bytes:
     content = path.read_bytes()
-    if path.suffix == ".csv" and any(name.encode() in content.split(b"\n")[0] for name in MEASURED):
-        return pd.read_csv(path, dtype=str).drop(columns=list(MEASURED)).to_csv().encode()
-    return content
+    if path.suffix != ".csv" or not any(name.encode() in content.partition(b"\n")[0] for name in MEASURED):
+        return content
+    return pd.read_csv(path, dtype=str).drop(columns=list(MEASURED), errors="ignore").to_csv().encode()
 
 
 def finished(root: Path) -> dict[Path, int]:

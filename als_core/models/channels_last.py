@@ -14,10 +14,8 @@ import torch
 from torch import Tensor, nn
 
 ROWS = 4096  # values of a channel added up one by one
-SMALL_SIDE, WIDE = (
-    6,
-    256,
-)  # output places along a side, output channels: from here on the other layout is faster
+# output places along a side, and output channels: up to the one and from the other on the other layout is faster
+SMALL_SIDE, WIDE = 6, 256
 
 
 def in_channels_last(stage: nn.Module) -> nn.Module:

@@ -2,9 +2,10 @@
 
 A batch norm in eval mode is a fixed scale and shift of each channel. After a convolution it is
 multiplied into that convolution's weights; elsewhere it becomes one fused product and sum, which keeps no
-copy of its input for the backward pass. Before a ReLU and a convolution only its shift is left where no scale is
-negative: a positive factor passes through the ReLU into the convolution. A mean pool after a 1 x 1 convolution is moved before it, and a
-maximum pool before a ReLU: they commute, and what follows the pool sees a quarter of the places.
+copy of its input for the backward pass. Before a ReLU and a convolution the size of each scale passes through the
+ReLU into the convolution; where all scales are positive, only the shift is left. A mean pool after a 1 x 1
+convolution is moved before it, and a maximum pool before a ReLU: they commute, and what follows the pool sees a
+quarter of the places.
 """
 
 from __future__ import annotations

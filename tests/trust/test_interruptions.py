@@ -127,7 +127,7 @@ def test_what_a_killed_making_of_a_synthetic_cohort_left_is_removed(kind):
 def test_the_records_of_kills_say_what_they_should(record, kills):
     told = pd.read_csv(RECORDS / f"{record}.csv")
     assert len(told) >= kills and told["same"].all()
-    assert set(told["killed"]) <= set(interruptions.KINDS) and told["killed"].nunique() > 1
+    assert set(told["killed"]) == set(interruptions.KINDS)
     # a job that was about to be ticked off when all was killed may be made again: one a core
     assert (told["made_again"] <= interruptions.CORES).all()
 

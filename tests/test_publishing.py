@@ -121,3 +121,10 @@ def test_the_cluster_profile_is_one_of_snakemake(monkeypatch):
     assert re.search(r"^snakemake-executor-plugin-slurm==\d", pinned, re.MULTILINE)
     told = CliRunner().invoke(app, ["book", "synthetic", "--cluster", "profiles"])
     assert told.exit_code and "no config.yaml" in str(told.exception)
+
+
+def test_no_backtick_follows_the_fence_of_a_directive():
+    """Markdown does not take such a line for a fence: the directive is printed and the rest of the page becomes code."""
+    for page in sorted((ROOT / "book").glob("*.md")):
+        for line in page.read_text(encoding="utf-8").splitlines():
+            assert not (line.startswith("```{") and "`" in line.lstrip("`")), f"{page.name}: {line}"

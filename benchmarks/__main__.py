@@ -12,7 +12,7 @@ import os
 import platform
 import statistics
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,9 @@ HEAD_TARGETS = {
 }  # fmt: skip
 TABLE_TARGETS = {128: (3.5, 6.0), 400: (4.6, 9.0)}
 MODES = {"fp32": "folded fp32", "bf16": "reduced precision (bf16)"}
+COMPILED = {"fp32 compiled": "folded fp32 compiled", "bf16 compiled": "bf16 compiled"}
+COMPILED_TARGETS = {("miniset_densesenet", 128): (None, 7.5), ("miniset_densesenet", 400): (None, None)}
+PLAIN = ("ordinary", "ordinary, memory kept")
 
 
 class Bench:
@@ -71,30 +74,47 @@ class Bench:
         with written_whole(RESULTS) as temporary:
             temporary.write_text(json.dumps(self.found, indent=1) + "\n")
 
+    def in_turns(self, name: str, side: int, ways: Sequence[str], rounds: int) -> dict[str, Any]:
+        """Costs of each way in each round, each in a fresh process; a round goes through the ways, the next one back."""
+        pictures = self.pictures()
+        told, _ = self.fresh("steps", name, side, "equality", pictures)
+        told |= {"costs": {way: [] for way in ways}, "ways": {}}
+        if any(way in COMPILED for way in ways):
+            told["compiled"], _ = self.fresh("steps", name, side, "equality compiled", pictures)
+        for number in range(rounds):
+            for way in list(ways)[:: -1 if number % 2 else 1]:
+                found, _ = self.fresh("steps", name, side, way, pictures)
+                told["costs"][way].append(found["cost"])
+                told["ways"][way] = found
+        return told
+
     def steps(self, sides: tuple[int, ...]) -> None:
         """The four networks that train inside: one training step, per image."""
-        pictures = self.pictures()
-        for side in sides:
-            for name in (each for each in RECIPES if each not in HEADS):
-                rounds = self.rounds if side == 128 else min(self.rounds, 2)
-                told, _ = self.fresh("steps", name, side, rounds, pictures)
-                costs, rows = told["costs"], []
-                for mode, target in zip(MODES, STEP_TARGETS[name, side], strict=True):
-                    double = f"scores to {told['difference in double']:.0e} in float64 after three Adam steps"
-                    rows.append(
-                        row(f"{RECIPES[name].name}, training step, {side} px, {MODES[mode]}", costs["ordinary"], costs[mode],
-                            target=target, equal_within=double if mode == "fp32" else "not equal: see reduced precision",
-                            scaled=f"{told['images']} images in batches of {told['batch']}", network=name, side=side, mode=mode,
-                            memory_kept=ratio(costs["ordinary, memory kept"], costs[mode]))
-                    )  # fmt: skip
-                self.keep(f"steps {name} {side}", told, rows)
+        for side, name in ((side, name) for side in sides for name in RECIPES if name not in HEADS):
+            targets = dict(zip(MODES, STEP_TARGETS[name, side], strict=True))
+            targets |= dict(zip(COMPILED, COMPILED_TARGETS.get((name, side), ()), strict=False))
+            told = self.in_turns(name, side, (*PLAIN, *targets), self.rounds)
+            costs, rows = told["costs"], []
+            for mode, target in targets.items():
+                size = f"{told['images']} images in batches of {told['batch']}"
+                if mode in COMPILED:
+                    size += f"; without {told['ways'][mode]['first step']['clock']:.0f} s of compiling, once"
+                apart = (told["compiled"] if mode in COMPILED else told)["difference in double"]
+                double = f"scores to {apart:.0e} in float64 after three Adam steps"
+                rows.append(
+                    row(f"{RECIPES[name].name}, training step, {side} px, {(MODES | COMPILED)[mode]}", costs["ordinary"], costs[mode],
+                        target=target, equal_within="not equal: see reduced precision" if "bf16" in mode else double,
+                        scaled=size, network=name, side=side, mode=mode,
+                        memory_kept=ratio(costs["ordinary, memory kept"], costs[mode]))
+                )  # fmt: skip
+            self.keep(f"steps {name} {side}", told, rows)
 
     def heads(self, sides: tuple[int, ...]) -> None:
         """ResNet18 and DenseNet121 from a cold start to five finished runs."""
-        pictures, serial = self.pictures(), self.found["parts"]["augmentation"]["costs"]["ordinary"]
+        serial = self.found["parts"]["augmentation"]["costs"]["ordinary"]
         for side in sides:
             for name in HEADS:
-                told, _ = self.fresh("steps", name, side, max(1, self.rounds - 1), pictures)
+                told = self.in_turns(name, side, PLAIN, max(1, self.rounds - 1))
                 _, imports = self.fresh("imports")
                 recipe, rows = RECIPES[name], []
                 images = SEEDS * recipe.epochs * TRAINING_IMAGES
@@ -105,7 +125,7 @@ class Bench:
                         {by: imports[by] + serial[0][by] + share * each[by] for by in each} for each in costs
                     ]
 
-                plain, kept = (whole(told["costs"][way]) for way in ("ordinary", "ordinary, memory kept"))
+                plain, kept = (whole(told["costs"][way]) for way in PLAIN)
                 for mode, target in zip(MODES, HEAD_TARGETS[name, side], strict=True):
                     with tempfile.TemporaryDirectory(dir=self.room) as results:
                         parts, spent = self.fresh(
@@ -129,19 +149,16 @@ class Bench:
             if not all(each in parts for each in wanted):
                 continue
             for mode, target in zip(MODES, TABLE_TARGETS[side], strict=True):
-                totals = {
-                    way: {"processor": 0.0, "clock": 0.0}
-                    for way in ("ordinary", "ordinary, memory kept", "ours")
-                }
+                totals = {way: {"processor": 0.0, "clock": 0.0} for way in (*PLAIN, "ours")}
                 for name, part in zip(RECIPES, wanted, strict=True):
                     told, images = parts[part], SEEDS * RECIPES[name].epochs * TRAINING_IMAGES
                     for by in ("processor", "clock"):
-                        for way in ("ordinary", "ordinary, memory kept"):
+                        for way in PLAIN:
                             totals[way][by] += middle(told["costs"][way], by) * images / told["images"]
                         if name in HEADS:
                             totals["ours"][by] += told[f"ours {mode}"]["cost"][by]
                         else:
-                            prefix = told["prefix"][mode][by] * ALL_IMAGES / told["images"]
+                            prefix = told["ways"][mode]["prefix"][by] * ALL_IMAGES / told["images"]
                             totals["ours"][by] += (
                                 prefix + middle(told["costs"][mode], by) * images / told["images"]
                             )
@@ -246,13 +263,16 @@ def parts_of(bench: Bench, sides: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--quick", action="store_true", help="one round of everything")
+    options.add_argument("--rounds", type=int, default=3, help="of each comparison; --quick is one")
+    options.add_argument(
+        "--quick", action="store_const", const=1, dest="rounds", help="one round of everything"
+    )
     options.add_argument("--only", nargs="*", help="names of parts: steps, heads, table, ...")
     options.add_argument("--sides", nargs="*", type=int, default=[128, 400])
     chosen = options.parse_args()
     name = choose().cohort
     with tempfile.TemporaryDirectory(prefix="als-bench-") as room:
-        bench = Bench(name if name != "auto" else SYNTHETIC, 1 if chosen.quick else 3, Path(room))
+        bench = Bench(name if name != "auto" else SYNTHETIC, chosen.rounds, Path(room))
         for part, work in parts_of(bench, tuple(chosen.sides)):
             if chosen.only is None or part in chosen.only:
                 work()

@@ -1,16 +1,17 @@
-"""Training steps of one network at one side: the ordinary script, the same with kept memory, and ours in both precisions.
+"""One epoch of one network at one side, the ordinary way or ours, in a process of its own; and whether both are equal.
 
-`python -m benchmarks.steps NETWORK SIDE ROUNDS FOLDER` prints costs as JSON. FOLDER holds PNG images.
+`python -m benchmarks.steps NETWORK SIDE WAY FOLDER` prints costs as JSON. WAY: `ordinary`, `ordinary, memory kept`,
+`fp32`, `bf16`, `equality`, each of these three also with ` compiled`. FOLDER holds PNG images.
 """
 
 from __future__ import annotations
 
-import ctypes
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,27 +22,17 @@ from als_core.models.stages import first_live_stage, set_trainable
 from als_core.models.tissue import build_tissue_network
 from als_core.models.weights import calibrate_batch_norm
 from als_core.training.fit import class_scores, first_run_stage, fit
-from als_core.training.memory import M_MMAP_MAX, M_TRIM_THRESHOLD, keep_freed_memory
+from als_core.training.memory import keep_freed_memory
 from als_core.training.prefix import IMAGENET_SCALING, frozen_inputs, image_inputs
 from als_core.training.recipes import RECIPES, Recipe
 from benchmarks import ordinary
-from benchmarks.measuring import alternated, cost
+from benchmarks.measuring import cost
 
 CPU = torch.device("cpu")
-M_MMAP_THRESHOLD = -3  # malloc.h of glibc
 HEADS = ("resnet18", "densenet121")
 # at 400 pixels less than the published batch where that would not fit into memory, or where it does not matter
 SMALLER_BATCH = {"basic_cnn": 32, "resnet18": 32, "densenet121": 16}
 IMAGES_AT_128 = 512  # workers start once an epoch: few images would charge them to the ordinary script
-
-
-def give_memory_back() -> None:
-    """glibc as it is after a first large tensor was freed: those above 32 MB go back to the system at once."""
-    libc = ctypes.CDLL(None)
-    libc.mallopt(M_MMAP_MAX, 65536)
-    libc.mallopt(M_MMAP_THRESHOLD, 32 << 20)
-    libc.mallopt(M_TRIM_THRESHOLD, 64 << 20)
-    libc.malloc_trim(0)
 
 
 def same_start(name: str, side: int, dtype: torch.dtype):
@@ -96,63 +87,77 @@ def difference_in_double(recipe: Recipe, images: np.ndarray) -> float:
         return (plain.eval()(scaled) - class_scores(recipe, ours, inputs, rows)).abs().max().item()
 
 
-def main(name: str, side: int, rounds: int, folder: Path) -> dict:
-    torch.set_num_threads(1)
-    files = sorted(folder.glob("*.png"))
-    recipe = replace(RECIPES[name], side=side, epochs=1, copies=1, checkpoint="last epoch")
-    if side > 128:
-        recipe = replace(recipe, batch_size=SMALLER_BATCH.get(name, recipe.batch_size))
-    count = recipe.batch_size if side > 128 else IMAGES_AT_128
-    chosen = [files[i % len(files)] for i in range(count)]
-    labels = [i % 3 for i in range(count)]
-    pictures = [cv2.cvtColor(cv2.imread(str(file)), cv2.COLOR_BGR2RGB) for file in chosen]
-    images = np.stack([cv2.resize(each, (side, side), interpolation=cv2.INTER_AREA) for each in pictures])
-    ours, plain = same_start(name, side, torch.float32)
-    adam, loader = optimiser(plain, recipe), loader_of(chosen, labels, side, recipe.batch_size)
-    rows, targets = torch.arange(count), torch.tensor(labels)
-    reduced = replace(recipe, precision="bf16")
+class Given:
+    """The images of one epoch of a network at a side, and its recipe."""
 
-    def ordinary_way(keeping: bool) -> None:
-        give_memory_back()  # workers are forked: what the process holds then is copied when it is written to
-        if keeping:
-            keep_freed_memory()
-        ordinary.train_epoch(plain, adam, loader)
+    def __init__(self, name: str, side: int, folder: Path):
+        files = sorted(folder.glob("*.png"))
+        self.recipe = replace(RECIPES[name], side=side, epochs=1, copies=1, checkpoint="last epoch")
+        if side > 128:
+            self.recipe = replace(self.recipe, batch_size=SMALLER_BATCH.get(name, self.recipe.batch_size))
+        self.count = self.recipe.batch_size if side > 128 else IMAGES_AT_128
+        self.files = [files[i % len(files)] for i in range(self.count)]
+        self.labels = [i % 3 for i in range(self.count)]
 
-    def our_way(recipe: Recipe, inputs) -> None:
-        keep_freed_memory()
-        fit(recipe, ours, inputs, targets, rows, rows[:0], seed=0)
+    def pixels(self, count: int) -> np.ndarray:
+        side = (self.recipe.side, self.recipe.side)
+        pictures = (cv2.cvtColor(cv2.imread(str(file)), cv2.COLOR_BGR2RGB) for file in self.files[:count])
+        return np.stack([cv2.resize(each, side, interpolation=cv2.INTER_AREA) for each in pictures])
 
-    ways = {}
-    told = {"batch": recipe.batch_size, "images": count, "prefix": {}}
+
+def ordinary_epoch(given: Given) -> tuple[Callable[[], Any], dict[str, Any]]:
+    """One epoch of the ordinary script, after one step that is not measured."""
+    _, plain = same_start(given.recipe.network, given.recipe.side, torch.float32)
+    adam, batch = optimiser(plain, given.recipe), given.recipe.batch_size
+    ordinary.train_epoch(plain, adam, loader_of(given.files[:batch], given.labels[:batch], given.recipe.side, batch))  # fmt: skip
+    loader = loader_of(given.files, given.labels, given.recipe.side, batch)
+    return lambda: ordinary.train_epoch(plain, adam, loader), {}
+
+
+def our_epoch(given: Given, way: str) -> tuple[Callable[[], Any], dict[str, Any]]:
+    """One epoch of ours, after one step that is not measured; what the frozen prefix and that step cost."""
+    precision, *compiled = way.split()
+    recipe = replace(given.recipe, precision=precision, compiled=bool(compiled))
     keep_freed_memory()
-    if name not in HEADS:
-        # ours first, while what the warm-up took is still kept; the next round goes the other way
-        for kind in (recipe, reduced):
-            given: list = []
-            told["prefix"][kind.precision] = cost(
-                lambda k=kind, g=given: g.append(inputs_of(k, ours, images))
-            )
-            ways[kind.precision] = partial(our_way, kind, given[0])
-            fit(kind, ours, given[0], targets, rows[: recipe.batch_size], rows[:0], seed=0)  # warms up
-    ways["ordinary, memory kept"] = partial(ordinary_way, True)
-    ways["ordinary"] = partial(ordinary_way, False)
-    told["costs"] = alternated(ways, rounds)
-    if name not in HEADS:
-        told["difference in double"] = difference_in_double(recipe, images)
-        told["cut"] = first_live_stage(ours)
-    else:
-        # the network may have trained by now: both heads get the same values again
-        plain.load_state_dict(dict(zip(plain.state_dict(), ours.state_dict().values(), strict=True)))
-        shown = images[:32]
-        given = image_inputs([shown], IMAGENET_SCALING, torch.float32, CPU).batch(torch.arange(len(shown)))
-        with torch.no_grad():
-            theirs = plain.eval()(given)
-        scores = class_scores(recipe, ours, inputs_of(recipe, ours, shown), torch.arange(len(shown)))
-        told["difference"] = (scores - theirs).abs().max().item()
-        told["other predictions"] = int((scores.argmax(1) != theirs.argmax(1)).sum())
-    return told
+    ours, _ = same_start(recipe.network, recipe.side, torch.float32)
+    images, found = given.pixels(given.count), []
+    told: dict[str, Any] = {"prefix": cost(lambda: found.append(inputs_of(recipe, ours, images)))}
+    rows, targets = torch.arange(given.count), torch.tensor(given.labels)
+    run = lambda chosen: fit(recipe, ours, found[0], targets, chosen, rows[:0], seed=0)  # noqa: E731
+    told["first step"] = cost(lambda: run(rows[: recipe.batch_size]))
+    return lambda: run(rows), told | {"cut": first_live_stage(ours)}
+
+
+def equality(given: Given) -> dict[str, Any]:
+    """How far ours and the ordinary network are apart: heads on the same images in fp32, others after three steps."""
+    recipe = given.recipe
+    if recipe.network not in HEADS:
+        return {"difference in double": difference_in_double(recipe, given.pixels(8))}
+    ours, plain = same_start(recipe.network, recipe.side, torch.float32)
+    shown, rows = given.pixels(32), torch.arange(32)
+    with torch.no_grad():
+        theirs = plain.eval()(image_inputs([shown], IMAGENET_SCALING, torch.float32, CPU).batch(rows))
+    scores = class_scores(recipe, ours, inputs_of(recipe, ours, shown), rows)
+    return {
+        "difference": (scores - theirs).abs().max().item(),
+        "other predictions": int((scores.argmax(1) != theirs.argmax(1)).sum()),
+    }
+
+
+def main(name: str, side: int, way: str, folder: Path) -> dict[str, Any]:
+    torch.set_num_threads(1)
+    given = Given(name, side, folder)
+    told = {"batch": given.recipe.batch_size, "images": given.count}
+    kind, *compiled = way.split()
+    if kind == "equality":
+        given.recipe = replace(given.recipe, compiled=bool(compiled))
+        return told | equality(given)
+    if way == "ordinary, memory kept":
+        keep_freed_memory(huge_pages=False)
+    epoch, more = ordinary_epoch(given) if way.startswith("ordinary") else our_epoch(given, way)
+    return told | more | {"cost": cost(epoch)}
 
 
 if __name__ == "__main__":
-    network, side, rounds, folder = sys.argv[1:]
-    print(json.dumps(main(network, int(side), int(rounds), Path(folder))))
+    network, side, way, folder = sys.argv[1:]
+    print(json.dumps(main(network, int(side), way, Path(folder))))

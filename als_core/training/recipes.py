@@ -56,8 +56,9 @@ class Recipe:
     `CHECKPOINT_RULES`; only the validation part has a say. scaling of pixels: the mean and sd of
     ImageNet or of the cohort. flip: mirror each training image with probability one half, each time.
     plateau: a learning-rate schedule, or None. precision: `bf16` runs the network under autocast;
-    weights, loss, Adam and a head trained alone stay fp32. feature_storage: type in which the frozen
-    prefix's output is kept, whatever it was computed in.
+    weights, loss, Adam and a head trained alone stay fp32. compiled: have `torch.compile` write the code
+    of a training step (`als_core.training.compiling`); a head trained alone has none to write.
+    feature_storage: type in which the frozen prefix's output is kept, whatever it was computed in.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Recipe:
     flip: bool = False
     plateau: Plateau | None = None
     precision: Literal["fp32", "bf16"] = "fp32"
+    compiled: bool = False
     feature_storage: Literal["fp32", "fp16", "fp64"] = "fp32"
 
     def as_data(self) -> dict[str, Any]:

@@ -82,37 +82,55 @@ class Fp32Gate(Fp32Stage):
                 weights = self.stage.gate[2:](maps.mean((2, 3), dtype=wide))
                 return maps * weights[:, :, None, None].to(maps.dtype)
             shared = self.stage.channel.shared
-            score = sum(shared(each.flatten(1)) for each in _MeanAndMaximum.apply(maps, (2, 3)))
+            maps, *summary = mean_and_maximum(maps, (2, 3))
+            score = sum(shared(each.flatten(1)) for each in summary)
             maps = maps * score.sigmoid()[:, :, None, None].to(maps.dtype)
-            summary = torch.cat(_MeanAndMaximum.apply(maps, (1,)), 1)
-            return maps * self.stage.spatial.convolution(summary).sigmoid().to(maps.dtype)
+            maps, *summary = mean_and_maximum(maps, (1,))
+            return maps * self.stage.spatial.convolution(torch.cat(summary, 1)).sigmoid().to(maps.dtype)
+
+
+def mean_and_maximum(maps: Tensor, dimensions: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
+    """The maps (b, c, h, w), and their mean and maximum over (1,) or (2, 3), kept as 1, in at least fp32.
+
+    Whoever goes on with the maps takes those that come out: their gradient then takes up that of mean and maximum in
+    one pass in the maps' own layout; PyTorch needs ten, some of them across it. Equal maxima share theirs, as in `amax`.
+    """
+    if torch.compiler.is_compiling():
+        return _mean_and_maximum(maps, dimensions)
+    return _MeanAndMaximum.apply(maps, dimensions)
+
+
+def _mean_and_maximum(maps: Tensor, dimensions: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
+    wide = torch.promote_types(maps.dtype, torch.float32)
+    mean = maps.mean(dimensions, keepdim=True, dtype=wide)
+    return maps, mean, maps.amax(dimensions, keepdim=True).to(wide)
 
 
 class _MeanAndMaximum(torch.autograd.Function):
-    """(maps, dimensions) -> mean and maximum over these, kept as 1, in at least fp32.
-
-    The gradient of both in two passes over the maps, in their own layout; PyTorch needs eight, some of them across
-    it. Equal maxima share theirs, as in `amax`.
-    """
+    """`_mean_and_maximum` with the gradient that its caller promises."""
 
     @staticmethod
-    def forward(ctx, maps: Tensor, dimensions: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-        wide = torch.promote_types(maps.dtype, torch.float32)
-        mean = maps.mean(dimensions, keepdim=True, dtype=wide)
-        top = maps.amax(dimensions, keepdim=True)
+    def forward(ctx, maps: Tensor, dimensions: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
+        _, mean, top = _mean_and_maximum(maps, dimensions)
         ctx.save_for_backward(maps, top)
         ctx.dimensions = dimensions
-        return mean, top.to(wide)
+        return maps.view_as(maps), mean, top
 
     @staticmethod
-    def backward(ctx, of_mean: Tensor, of_top: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx, of_maps: Tensor, of_mean: Tensor, of_top: Tensor) -> tuple[Tensor, None]:
         maps, top = ctx.saved_tensors
-        highest = maps == top
-        everywhere = of_mean * (top.numel() / maps.numel())
-        # as bytes, because truth values are counted one by one
-        many = highest.view(torch.uint8).sum(ctx.dimensions, keepdim=True, dtype=torch.int32)
-        there = everywhere + of_top / many
-        return torch.where(highest, there.to(maps.dtype), everywhere.to(maps.dtype)), None
+        answer = of_maps + (of_mean * (top.numel() / maps.numel())).to(maps.dtype)
+        channels, places = maps.shape[1], maps[0, 0].numel()
+        # positions in memory of all maxima, and which maximum each of them is
+        hits = (maps == top.to(maps.dtype)).permute(0, 2, 3, 1).flatten().nonzero()[:, 0]
+        image = hits // (places * channels)
+        which = hits // channels if ctx.dimensions == (1,) else image * channels + hits % channels
+        share = of_top.flatten() / torch.bincount(which, minlength=top.numel())
+        answer = answer.contiguous(
+            memory_format=torch.channels_last
+        )  # it is; were it not, `view` would say so
+        answer.permute(0, 2, 3, 1).view(-1).index_add_(0, hits, share.to(maps.dtype)[which])
+        return answer, None
 
 
 def sharing_copy(stage: nn.Module) -> nn.Module:

@@ -11,6 +11,7 @@ from als_core.models.channels_last import (
     SMALL_SIDE,
     WIDE,
     ChannelsLastBatchNorm,
+    PooledBatchNorm,
     WideConvolution,
     in_channels_last,
 )
@@ -43,6 +44,56 @@ def test_it_is_batch_norm_in_both_modes(side):
             torch.testing.assert_close(ours_found, own_found, rtol=1e-11, atol=1e-11)
     for name, value in own.state_dict().items():
         torch.testing.assert_close(like.state_dict()[name], value, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("weights", ["all positive", "of either sign"])
+@pytest.mark.parametrize("side", [2, 7, 60])
+def test_pooled_it_is_batch_norm_and_then_the_pool(side, weights):
+    """Values, three gradients and statistics in both modes; equal maxima, odd sides, and the first of equals wins."""
+    maps = maps_of(5, 4, side, side).mul(2).round()
+    norm, pool = nn.BatchNorm2d(4).double(), nn.MaxPool2d(2)
+    norm.weight.data = torch.tensor([0.5, 1.0, 2.0, 1.5]).double()
+    if weights == "of either sign":
+        norm.weight.data[1:3] = torch.tensor([-1.0, 0.0])
+    norm.bias.data.normal_()
+    own, ours = nn.Sequential(deepcopy(norm), pool), in_channels_last(nn.Sequential(norm, pool))
+    assert type(ours[0]) is PooledBatchNorm and ours[0].weight is norm.weight
+    for training in (True, True, False):
+        found = []
+        for layers in (own.train(training), ours.train(training)):
+            given = maps.clone(memory_format=torch.preserve_format).requires_grad_()
+            answer = layers(given)
+            found.append([answer, *torch.autograd.grad(answer.pow(3).sum(), [given, *layers.parameters()])])
+        for own_found, ours_found in zip(*found, strict=True):
+            torch.testing.assert_close(ours_found, own_found, rtol=1e-11, atol=1e-11)
+        assert ours_found.is_contiguous(memory_format=torch.channels_last) or ours_found.ndim == 1
+    for name, value in own[0].state_dict().items():
+        torch.testing.assert_close(norm.state_dict()[name], value, rtol=1e-12, atol=1e-12)
+
+
+def test_pooled_in_bf16_it_is_as_near_to_the_truth_as_pytorchs_own():
+    maps = maps_of(8, 3, 32, 32, mean=1.0)
+    exact, errors = None, []
+    for dtype, change in ((torch.float64, False), (torch.bfloat16, False), (torch.bfloat16, True)):
+        layers = nn.Sequential(nn.BatchNorm2d(3, momentum=1.0), nn.MaxPool2d(2))
+        layers = (layers.double() if dtype == torch.float64 else layers).train()
+        ours = in_channels_last(layers) if change else layers
+        given = maps.to(dtype).requires_grad_()
+        (gradient,) = torch.autograd.grad(ours(given).double().pow(3).sum(), given)
+        if exact is None:
+            exact = gradient
+        else:
+            assert gradient.dtype == torch.bfloat16
+            errors.append((gradient.double() - exact).norm() / exact.norm())
+    assert errors[1] < 1.5 * errors[0] < 0.1
+
+
+@pytest.mark.parametrize(
+    "pool", [nn.MaxPool2d(3), nn.MaxPool2d(2, stride=1), nn.MaxPool2d(2, padding=1), nn.AvgPool2d(2)], ids=str
+)
+def test_other_pools_are_left_alone(pool):
+    kinds = [type(each) for each in in_channels_last(nn.Sequential(nn.BatchNorm2d(2), pool))]
+    assert kinds == [ChannelsLastBatchNorm, type(pool)]
 
 
 def test_sums_over_many_values_keep_the_precision_of_fp32():

@@ -16,7 +16,7 @@ from als_core.training.course import epoch_generator
 from als_core.training.fit import class_scores, fit
 from als_core.training.prefix import IMAGENET_SCALING, as_input, frozen_inputs
 from als_core.training.recipes import RECIPES
-from als_core.training.running import Running, _MeanAndMaximum
+from als_core.training.running import Running, mean_and_maximum
 
 CPU, SIDE, N = torch.device("cpu"), 48, 12
 FROZEN_PART = [name for name in RECIPES if name != "basic_cnn"]
@@ -103,13 +103,14 @@ def test_mean_and_maximum_have_pytorchs_gradients_with_ties_too(dimensions):
     generator = torch.Generator().manual_seed(0)
     maps = torch.randint(0, 4, (3, 5, 4, 6), generator=generator).double()  # many equal maxima
     maps = maps.contiguous(memory_format=torch.channels_last).requires_grad_()
-    own = maps.mean(dimensions, keepdim=True), maps.amax(dimensions, keepdim=True)
+    own = maps, maps.mean(dimensions, keepdim=True), maps.amax(dimensions, keepdim=True)
     weights = [torch.randn(each.shape, dtype=torch.float64, generator=generator) for each in own]
+    weights[0] = weights[0].contiguous(memory_format=torch.channels_last)
     found = []
-    for mean, top in (own, _MeanAndMaximum.apply(maps, dimensions)):
-        torch.testing.assert_close((mean, top), own, rtol=0, atol=1e-14)
-        (gradient,) = torch.autograd.grad((mean * weights[0]).sum() + (top * weights[1]).sum(), maps)
-        found.append(gradient)
+    for answers in (own, mean_and_maximum(maps, dimensions)):
+        torch.testing.assert_close(answers, own, rtol=0, atol=1e-14)
+        total = sum((answer * weight).sum() for answer, weight in zip(answers, weights, strict=True))
+        found.append(torch.autograd.grad(total, maps)[0])
     torch.testing.assert_close(*found, rtol=0, atol=1e-14)
     assert found[1].is_contiguous(memory_format=torch.channels_last)
 

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,15 @@ def made_once(path: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def make_unless_there(path: Path, make: Callable[[], object]) -> None:
+    """Have `make` make what is at `path`, in one process at a time; do nothing, and lock nothing, where it is there."""
+    if path.exists():
+        return
+    with made_once(path):
+        if not path.exists():
+            make()
 
 
 def remove_orphans(path: Path) -> None:

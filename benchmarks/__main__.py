@@ -49,10 +49,11 @@ PLAIN = ("ordinary", "ordinary, memory kept")
 class Bench:
     """One run of the benchmarks on one cohort: fresh processes, one thread each, and the file they end up in."""
 
-    def __init__(self, chosen: str, rounds: int, room: Path):
-        self.chosen, self.rounds, self.room = chosen, rounds, room
+    def __init__(self, chosen: str, rounds: int, room: Path, networks: Sequence[str]):
+        self.chosen, self.rounds, self.room, self.networks = chosen, rounds, room, networks
         self.cohort = open_cohort(chosen, TissueParameters())
-        self.environment = os.environ | {"OMP_NUM_THREADS": "1", "ALS_RESULTS": str(room / "results")}
+        # one thread, and no GPU but where a GPU is what is measured
+        self.environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "ALS_RESULTS": str(room / "results")}  # fmt: skip
         self.found: dict[str, Any] = {"rows": [], "parts": {}}
         if RESULTS.exists():
             self.found = json.loads(RESULTS.read_text())
@@ -70,7 +71,8 @@ class Bench:
                  "cohort": self.cohort.name, "load": round(os.getloadavg()[0], 1)}  # fmt: skip
         self.found["rows"] = [each for each in self.found["rows"] if each["part"] != part] + [each | stamp for each in rows]  # fmt: skip
         self.found["parts"][part] = stamp | found
-        self.found |= {"device": device(), "versions": versions(), "gpu": "measured" if torch.cuda.is_available() else "not measured"}  # fmt: skip
+        gpu = any(name.startswith("gpu ") for name in self.found["parts"])
+        self.found |= {"device": device(), "versions": versions(), "gpu": "measured" if gpu else "not measured"}  # fmt: skip
         with written_whole(RESULTS) as temporary:
             temporary.write_text(json.dumps(self.found, indent=1) + "\n")
 
@@ -90,7 +92,7 @@ class Bench:
 
     def steps(self, sides: tuple[int, ...]) -> None:
         """The four networks that train inside: one training step, per image."""
-        for side, name in ((side, name) for side in sides for name in RECIPES if name not in HEADS):
+        for side, name in ((side, name) for side in sides for name in self.networks if name not in HEADS):
             targets = dict(zip(MODES, STEP_TARGETS[name, side], strict=True))
             targets |= dict(zip(COMPILED, COMPILED_TARGETS.get((name, side), ()), strict=False))
             told = self.in_turns(name, side, (*PLAIN, *targets), self.rounds)
@@ -113,7 +115,7 @@ class Bench:
         """ResNet18 and DenseNet121 from a cold start to five finished runs."""
         serial = self.found["parts"]["augmentation"]["costs"]["ordinary"]
         for side in sides:
-            for name in HEADS:
+            for name in (each for each in HEADS if each in self.networks):
                 told = self.in_turns(name, side, PLAIN, max(1, self.rounds - 1))
                 _, imports = self.fresh("imports")
                 recipe, rows = RECIPES[name], []
@@ -169,6 +171,16 @@ class Bench:
                         network="all", side=side, mode=mode, memory_kept=ratio([totals["ordinary, memory kept"]], [totals["ours"]]))
                 )  # fmt: skip
             self.keep(f"table {side}", {}, rows)
+
+    def gpu(self) -> None:
+        """All six networks at full size on a GPU, where there is one."""
+        if not torch.cuda.is_available():
+            print("No GPU: its part is not measured.")
+            return
+        own = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
+        for name in RECIPES:
+            told, _ = in_fresh_process("benchmarks.gpu", name, 400, self.pictures(), "cuda", TRAINING_IMAGES, environment=own)  # fmt: skip
+            self.keep(f"gpu {name}", told, [])
 
     def augmentation(self) -> None:
         told, _ = self.fresh("others", "augmentation", max(1, self.rounds - 1), self.cohort.folder)
@@ -258,6 +270,7 @@ def parts_of(bench: Bench, sides: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
     yield "steps", lambda: bench.steps(sides)
     yield "heads", lambda: bench.heads(sides)
     yield "table", lambda: bench.table(sides)
+    yield "gpu", bench.gpu
     yield "book", bench.book
 
 
@@ -268,11 +281,12 @@ def main() -> None:
         "--quick", action="store_const", const=1, dest="rounds", help="one round of everything"
     )
     options.add_argument("--only", nargs="*", help="names of parts: steps, heads, table, ...")
+    options.add_argument("--networks", nargs="*", default=list(RECIPES), help="of steps and heads")
     options.add_argument("--sides", nargs="*", type=int, default=[128, 400])
     chosen = options.parse_args()
     name = choose().cohort
     with tempfile.TemporaryDirectory(prefix="als-bench-") as room:
-        bench = Bench(name if name != "auto" else SYNTHETIC, chosen.rounds, Path(room))
+        bench = Bench(name if name != "auto" else SYNTHETIC, chosen.rounds, Path(room), chosen.networks)
         for part, work in parts_of(bench, tuple(chosen.sides)):
             if chosen.only is None or part in chosen.only:
                 work()

@@ -105,9 +105,10 @@ def network(name: str, side: int) -> nn.Sequential:
 
 
 def train_epoch(model: nn.Module, optimizer: torch.optim.Optimizer, loader: DataLoader) -> float:
-    """One epoch; the mean loss. Layers keep the mode they were put in."""
-    total = 0.0
+    """One epoch on the model's device; the mean loss. Layers keep the mode they were put in."""
+    total, device = 0.0, next(model.parameters()).device
     for images, labels in loader:
+        images, labels = images.to(device), labels.to(device)
         optimizer.zero_grad()
         loss = nn.functional.cross_entropy(model(images), labels)
         loss.backward()

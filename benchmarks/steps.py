@@ -47,13 +47,13 @@ def same_start(name: str, side: int, dtype: torch.dtype):
     return ours, plain
 
 
-def inputs_of(recipe: Recipe, network, images: np.ndarray):
+def inputs_of(recipe: Recipe, network, images: np.ndarray, device: torch.device = CPU):
     cut = first_run_stage(recipe, network)
     dtype = next(network.parameters()).dtype
     if not cut:
-        return image_inputs([images], IMAGENET_SCALING, dtype, CPU)
+        return image_inputs([images], IMAGENET_SCALING, dtype, device)
     storage = "fp64" if dtype == torch.float64 else "fp32"
-    return frozen_inputs(network.stages[:cut], [images], IMAGENET_SCALING, storage=storage, device=CPU,
+    return frozen_inputs(network.stages[:cut], [images], IMAGENET_SCALING, storage=storage, device=device,
                          folder=None, precision=recipe.precision)  # fmt: skip
 
 
@@ -88,14 +88,17 @@ def difference_in_double(recipe: Recipe, images: np.ndarray) -> float:
 
 
 class Given:
-    """The images of one epoch of a network at a side, and its recipe."""
+    """The images of one epoch of a network at a side, and its recipe.
 
-    def __init__(self, name: str, side: int, folder: Path):
+    count: how many images, in batches of the published size; None for what a CPU can do (see the constants).
+    """
+
+    def __init__(self, name: str, side: int, folder: Path, count: int | None = None):
         files = sorted(folder.glob("*.png"))
         self.recipe = replace(RECIPES[name], side=side, epochs=1, copies=1, checkpoint="last epoch")
-        if side > 128:
+        if side > 128 and count is None:
             self.recipe = replace(self.recipe, batch_size=SMALLER_BATCH.get(name, self.recipe.batch_size))
-        self.count = self.recipe.batch_size if side > 128 else IMAGES_AT_128
+        self.count = count or (self.recipe.batch_size if side > 128 else IMAGES_AT_128)
         self.files = [files[i % len(files)] for i in range(self.count)]
         self.labels = [i % 3 for i in range(self.count)]
 

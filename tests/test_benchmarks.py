@@ -1,15 +1,19 @@
 """The ordinary scripts that ours is measured against compute the same, and the results file says what it must."""
 
 import json
+import os
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from als_core.figures.how_fast import gpu_table
 from als_core.models.weights import calibrate_batch_norm
 from als_core.storage import repository
 from als_core.training.recipes import RECIPES
 from benchmarks import ordinary
-from benchmarks.measuring import cost, row
+from benchmarks.measuring import cost, in_fresh_process, row
 from benchmarks.steps import same_start
 
 
@@ -33,6 +37,28 @@ def test_the_ordinary_occlusion_is_a_drop():
 
     drops = ordinary.occlude(model, volume, 0, patch=2)
     assert drops.shape == (2, 2, 1) and (drops == 8).all()
+
+
+@pytest.mark.parametrize("name", ["resnet18_se", "resnet18"])
+def test_the_part_for_a_gpu_runs_on_a_cpu_and_its_table_adds_up(name, tmp_path):
+    """Images per second, utilisation, the whole recipe, and the row of the page."""
+    generator = np.random.default_rng(0)
+    for number in range(3):
+        Image.fromarray(generator.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(
+            tmp_path / f"{number}.png"
+        )
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    told, _ = in_fresh_process("benchmarks.gpu", name, 32, tmp_path, "cpu", 20, environment=environment)
+    assert told["images"] == 20 and set(told["ours"]) == {"fp32", "bf16"}
+    for found in told["ours"].values():
+        assert found["images per second"] == pytest.approx(20 / found["epoch"])
+        assert found["whole"] == pytest.approx(found["prefix"] + 5 * RECIPES[name].epochs * found["epoch"])
+        assert 0 < found["utilisation"] < 1.5
+    # ResNet18 at 32 pixels: 1.8 GMAC at 224 pixels, two operations each; training a gate is half as much again
+    whole = 2 * 1.8e9 * (32 / 224) ** 2
+    assert 0.8 * whole < told["ours"]["fp32"]["operations"] < 2.2 * whole
+    table = gpu_table({"Network": told})
+    assert table["How"][0] == "ordinary script" and len(table) == 3 and table["Times as fast"][0] == "1.0x"
 
 
 def test_costs_count_processor_time_and_ratios_are_of_neighbours():

@@ -13,7 +13,7 @@ from als_core.cohorts.volume_cohort import VolumeCohort
 from als_core.images import volumes
 from als_core.images.volumes import Preprocessing
 from als_core.refusal import Problem, RefusedInput
-from als_core.storage import content_key, file_digest, made_once, results_folder
+from als_core.storage import content_key, file_digest, make_unless_there, results_folder
 
 CODE = (brain_anatomy, brain_structures, synthetic_brain, volumes)
 
@@ -26,9 +26,7 @@ def open_synthetic_brains(parameters: BrainParameters, progress: bool = True) ->
     """
     key = content_key(asdict(parameters), [file_digest(Path(module.__file__)) for module in CODE])
     folder = results_folder() / "cohorts" / f"synthetic-brains-{key}"
-    with made_once(folder):
-        if not folder.is_dir():
-            make_brains(folder, parameters, progress=progress)
+    make_unless_there(folder, lambda: make_brains(folder, parameters, progress=progress))
     registration = "affine" if parameters.whole_head else "already"
     return VolumeCohort.load(
         folder,

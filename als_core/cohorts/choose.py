@@ -11,7 +11,7 @@ from als_core.cohorts.cohort import Cohort
 from als_core.cohorts.sources import fetch, local_folder, reachable, sources
 from als_core.cohorts.synthetic_tissue import TissueParameters, cohort_key, make_synthetic_tissue
 from als_core.refusal import Problem, RefusedInput
-from als_core.storage import made_once, results_folder
+from als_core.storage import make_unless_there, results_folder
 
 PUBLISHED = "xia2024"
 SYNTHETIC = "synthetic"
@@ -95,9 +95,7 @@ def _open_published(progress: bool) -> Cohort:
 
 def _open_synthetic(parameters: TissueParameters, seed: int, progress: bool) -> Cohort:
     folder = results_folder() / "cohorts" / f"synthetic-tissue-{cohort_key(parameters, seed)}"
-    with made_once(folder):
-        if not folder.is_dir():
-            make_synthetic_tissue(folder, parameters, seed=seed, progress=progress)
+    make_unless_there(folder, lambda: make_synthetic_tissue(folder, parameters, seed=seed, progress=progress))
     about = About(title="Synthetic tissue", label_of="group")
     return Cohort.load(folder, name="synthetic-tissue", kind="synthetic", about=about)
 

@@ -21,7 +21,7 @@ from als_core.images import crop_files
 from als_core.images.crop_files import bit_depth, centre_square, read_channel, to_8_bits
 from als_core.images.filters import as_grey
 from als_core.refusal import Problem, RefusedInput, refuse_if
-from als_core.storage import content_key, file_digest, made_once, results_folder, written_whole
+from als_core.storage import content_key, file_digest, make_unless_there, results_folder, written_whole
 
 SYNTHETIC = "synthetic"
 COLUMNS = ("path", "label", "group")
@@ -44,9 +44,7 @@ def open_crops(cohort: str, parameters: CropParameters, seed: int = 0, channel: 
         prepared = prepare_own_crops(own, results_folder() / "cohorts", channel)
         return Cohort.load(prepared, name=own.name, kind="own", about=About(title=own.name))
     folder = results_folder() / "cohorts" / f"synthetic-crops-{cohort_key(parameters, seed)}"
-    with made_once(folder):
-        if not folder.is_dir():
-            make_synthetic_crops(folder, parameters, seed, progress=False)
+    make_unless_there(folder, lambda: make_synthetic_crops(folder, parameters, seed, progress=False))
     about = About(title="Synthetic microscopy crops", label_of="group")
     return Cohort.load(folder, name="synthetic-crops", kind="synthetic", about=about)
 

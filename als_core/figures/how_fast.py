@@ -14,7 +14,12 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 
 from als_core.figures.style import INK, MUTED, PALETTE, WIDTH, house_style
 
-MODES = {"fp32": ("folded fp32", PALETTE[0]), "bf16": ("reduced precision (bf16)", PALETTE[1])}
+MODES = {
+    "fp32": ("folded fp32", PALETTE[0]),
+    "fp32 compiled": ("fp32, compiled", PALETTE[2]),
+    "bf16": ("reduced precision (bf16)", PALETTE[1]),
+    "bf16 compiled": ("bf16, compiled", PALETTE[3]),
+}
 
 
 def speed_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -41,22 +46,45 @@ def speed_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(told)
 
 
+def gpu_table(told: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """One row a network and mode of what `benchmarks.gpu` told of each network, the ordinary script as a row of its own."""
+    rows = []
+    for name, of in told.items():
+        plain = of["ordinary"]
+        ways = {"ordinary script": plain} | {MODES[mode][0]: found for mode, found in of["ours"].items()}
+        for way, found in ways.items():
+            rows.append(
+                {
+                    "Network": name,
+                    "How": way,
+                    "Images per second": f"{found['images per second']:,.0f}",
+                    "Times as fast": _times(found["images per second"] / plain["images per second"]),
+                    "Utilisation": f"{found['utilisation']:.0%}" if "utilisation" in found else "",
+                    "Whole recipe, minutes": f"{found['whole'] / 60:,.2f}",
+                    "Times less": _times(plain["whole"] / found["whole"]),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
 @house_style()
 def speed_ratios(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """Ratio of every comparison on a logarithmic axis, its target as a tick, that against kept memory hollow.
 
-    rows: of the results file; those of one `name` up to its last comma differ in precision and share a line.
+    rows: of the results file; those of one `name` up to its last comma differ in their mode and share a line.
     """
     lines: dict[str, list[Mapping[str, Any]]] = {}
     for each in rows:
         lines.setdefault(each["name"].rsplit(", ", 1)[0] if each.get("mode") else each["name"], []).append(
             each
         )
+    order, shown = list(MODES), {each.get("mode", "fp32") for each in rows}
     figure, axes = plt.subplots(figsize=(WIDTH, 0.8 + 0.3 * len(lines)))
     for place, group in enumerate(lines.values()):
-        for each in group:
-            reduced = each.get("mode") == "bf16"
-            colour, height = MODES[each.get("mode", "fp32")][1], place + 0.16 * (1 if reduced else -1)
+        group = sorted(group, key=lambda each: order.index(each.get("mode", "fp32")))
+        for number, each in enumerate(group):
+            colour = MODES[each.get("mode", "fp32")][1]
+            height = place + min(0.32, 0.8 / len(group)) * (number - (len(group) - 1) / 2)
             axes.plot([each["ratio_min"], each["ratio_max"]], [height] * 2, color=colour, linewidth=1.4)
             axes.plot(each["ratio_median"], height, "o", color=colour, markersize=5)
             if each.get("memory_kept"):
@@ -72,12 +100,13 @@ def speed_ratios(rows: Sequence[Mapping[str, Any]]) -> Figure:
     axes.set_ylim(len(lines) - 0.4, -0.6)
     axes.set_xlabel("Cost of the ordinary script divided by ours")
     axes.grid(axis="x")
-    handles = [Line2D([], [], color=colour, marker="o", label=label) for label, colour in MODES.values()]
+    used = [MODES[mode] for mode in order if mode in shown]
+    handles = [Line2D([], [], color=colour, marker="o", label=label) for label, colour in used]
     handles += [
         Line2D([], [], color=MUTED, marker="o", linestyle="", markerfacecolor="none", label="against kept memory"),
         Line2D([], [], color=INK, marker="|", linestyle="", markeredgewidth=1.4, label="target"),
     ]  # fmt: skip
-    figure.legend(handles=handles, loc="outside lower center", ncols=4)
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
     plt.close(figure)
     return figure
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,14 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from als_core.models import channels_last, folding
-from als_core.storage import content_key, file_digest, made_once, written_whole
+from als_core.models import channels_last, dense_blocks, folding
+from als_core.storage import content_key, file_digest, make_unless_there, written_whole
 
 STORAGE = {"fp16": np.float16, "fp32": np.float32, "fp64": np.float64}
 
 # With one thread and fewer than 16 images PyTorch runs 1 x 1 convolutions without oneDNN, 1.45x slower.
 EXTRACTION_BATCH = 32
+FORMS = (channels_last, dense_blocks, folding)  # what a prefix computes in place of its own layers
 
 
 @dataclass(frozen=True)
@@ -141,11 +143,7 @@ def frozen_inputs(
             features = np.concatenate(list(batches))
         else:
             path = Path(folder) / f"{content_key(digest, block)}.npy"
-            if not path.exists():
-                with made_once(path):
-                    if not path.exists():
-                        with written_whole(path) as temporary:
-                            _save(batches, len(block), temporary)
+            make_unless_there(path, partial(_save, batches, len(block), path))
             # copy-on-write, because torch wants memory it could write to
             features = np.lib.format.open_memmap(path, mode="c")
         tensors.append(torch.from_numpy(features))
@@ -157,7 +155,7 @@ def frozen_inputs(
 def prefix_digest(prefix: nn.Sequential) -> str:
     """Key of what the prefix computes: its layers as they print, their source files, how they are folded and lie in memory, torch, every tensor."""
     sources = sorted({sys.modules[type(layer).__module__].__file__ for layer in prefix.modules()})
-    code = [file_digest(source) for source in (*sources, channels_last.__file__, folding.__file__)]
+    code = [file_digest(source) for source in (*sources, *(module.__file__ for module in FORMS))]
     return content_key(repr(prefix), torch.__version__, code, state_digest(prefix.state_dict()))
 
 
@@ -177,10 +175,10 @@ def _outputs(
     """The prefix's output batch by batch, maps as (b, h, w, C)."""
     dtype = _floating_type(prefix)
     prefix = folding.folded(prefix).to(device, memory_format=torch.channels_last)
-    if device.type == "cpu":
-        prefix = channels_last.in_channels_last(prefix)
     computing = torch.bfloat16 if precision == "bf16" else dtype
     prefix.to(computing)
+    if device.type == "cpu":
+        prefix = dense_blocks.in_one_buffer(channels_last.in_channels_last(prefix))
     steps = range(0, len(images), EXTRACTION_BATCH)
     for start in tqdm(steps, "frozen prefix", unit="batch", disable=None, leave=False):
         batch = torch.from_numpy(images[start : start + EXTRACTION_BATCH].copy()).to(device)
@@ -196,7 +194,7 @@ def _save(batches: Iterator[np.ndarray], count: int, path: Path) -> None:
 
     By ordinary writes: a full disk under a writable memory map ends the process without a word.
     """
-    with path.open("wb") as stream:
+    with written_whole(path) as temporary, temporary.open("wb") as stream:
         for number, batch in enumerate(batches):
             if number == 0:
                 header = np.lib.format.header_data_from_array_1_0(batch) | {

@@ -50,13 +50,24 @@ CODE = (
     "als_core.images.augmented_set",
     "als_core.models.attention",
     "als_core.models.channels_last",
+    "als_core.models.dense_blocks",
     "als_core.models.folding",
     "als_core.models.stages",
     "als_core.models.tissue",
     "als_core.models.weights",
     *(
         f"als_core.training.{name}"
-        for name in ("course", "fit", "heads", "material", "prefix", "recipes", "repeats", "running")
+        for name in (
+            "compiling",
+            "course",
+            "fit",
+            "heads",
+            "material",
+            "prefix",
+            "recipes",
+            "repeats",
+            "running",
+        )
     ),
 )
 """Modules whose source is a run's code version."""

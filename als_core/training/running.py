@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from als_core.models.attention import CBAM, SqueezeExcitation
 from als_core.models.channels_last import in_channels_last
+from als_core.models.dense_blocks import in_one_buffer
 from als_core.models.folding import folded, pooled_first
 
 
@@ -34,14 +35,14 @@ class Running(nn.Module):
     def _form(self, name: str, stage: nn.Module, device: torch.device) -> nn.Module:
         live = name in self.live
         running = pooled_first(sharing_copy(stage)) if live else folded(stage)
+        if self.reduced and not live:
+            running.to(torch.bfloat16)
         if device.type == "cpu":
-            running = in_channels_last(running)
+            running = in_one_buffer(in_channels_last(running))
         if isinstance(stage, CBAM) and live:
             return Fp32Gate(running)
-        if not self.reduced:
+        if not self.reduced or not live:
             return running
-        if not live:
-            return running.to(torch.bfloat16)
         if isinstance(stage, SqueezeExcitation):
             return Fp32Gate(running)
         return Fp32Stage(running) if name == "head" else running

@@ -44,12 +44,12 @@ rows, parts = found["rows"], found["parts"]
 # ## Measured
 #
 # Each line is the cost of the ordinary script divided by ours: processor seconds of all processes with PyTorch on one thread, which depend less than the clock on who else
-# uses the machine (the classifiers alone by the clock, as they are spread over cores). The two ways alternate on one machine, and ratios are of neighbours.
-# A row that a change of code or of measuring made out of date is left out until it is measured anew: at 400 pixels the steps of two networks, the heads and the whole table.
+# uses the machine (the classifiers alone by the clock, as they are spread over cores). The ways take turns on one machine, each training step in a fresh process after
+# a step that is not measured, and ratios are of neighbours.
 #
-# *Folded fp32* is what the book does. *Reduced precision* is a choice a recipe can name; it is then part of every run's key and title. Freed memory is kept by
-# our process and given back by the ordinary one, as the C library does by itself. One call changes that in any script, so the ratio against a script that
-# keeps it stands beside.
+# *Folded fp32* is what the book does. *Reduced precision* and *compiled* are choices a recipe can name (`precision`, `compiled`); they are then part of every run's key and title.
+# Compiled, the code of a training step is written by `torch.compile`, which takes a minute or two, once. Freed memory is kept by our process, in huge pages, and given back by the
+# ordinary one, as the C library does by itself. One call changes that in any script, so the ratio against a script that keeps its memory stands beside.
 
 # %%
 targeted = [each for each in rows if each["target"]]
@@ -90,15 +90,24 @@ gained = [
     if "training step" in each["name"] and each["mode"] == "fp32"
 ]
 page.text(
-    f"In these training steps, keeping its memory makes the ordinary script {min(gained):.2f} to {max(gained):.2f} times as fast. "
-    "The targets of training steps were set on a machine where that alone was worth 1.2 to 2.4 times, so the hollow "
-    "dots compare better between machines."
+    f"In these training steps, keeping its memory makes the ordinary script {min(gained):.2f} to {max(gained):.2f} times as fast; below 1 it is slower, "
+    "because its loader workers are forked in each epoch and what is kept is then copied when it is written to. "
+    "The targets of training steps were set on another machine, where keeping memory was worth 1.2 to 2.4 times."
 )
 page.text(
     "Epochs of the ordinary script were measured once, in part, and multiplied, as *How scaled* says. "
     f"On a GPU: {found['gpu']}. "
     + ("" if found["gpu"] == "measured" else "The same code runs there; its speed is not known.")
 )
+if found["gpu"] == "measured":
+    on_gpu = {name: parts[f"gpu {name}"] for name in RECIPES if f"gpu {name}" in parts}
+    page.table(
+        figures.gpu_table({RECIPES[name].name: told for name, told in on_gpu.items()}),
+        "speed-gpu",
+        f"On {next(iter(on_gpu.values()))['on']} at 400 pixels, published batches and epochs, five seeds, by the clock. "
+        "Utilisation: operations in a second over the most that a matrix product reaches there; where a head alone trains, of the frozen prefix.",
+        of_cohort=False,
+    )
 
 # %% [markdown]
 # ## What reduced precision does to predictions
@@ -110,14 +119,21 @@ page.text(
 if "precision" in parts:
     told = parts["precision"]
     effect = pd.DataFrame(
-        [(name, told[key]["other predictions"], told[key]["largest difference of a share"]) for key, name in
-         (("noise floor", "fp32, inputs changed by 1e-6"), ("bf16", "bf16"))],
-        columns=["Against fp32", f"Other predictions (of {told['images']})", "Largest difference of a class share"],
-    )  # fmt: skip
+        {
+            "Network": RECIPES[name].name,
+            f"Other predictions of {told['images']}: noise floor": of["noise floor"]["other predictions"],
+            "bf16": of["bf16"]["other predictions"],
+            "Largest change of a class share: noise floor": of["noise floor"][
+                "largest difference of a share"
+            ],
+            "by bf16": of["bf16"]["largest difference of a share"],
+        }
+        for name, of in told["networks"].items()
+    )
     page.table(
         effect.round(3),
         "speed-precision",
-        f"ResNet18+SE at 64 pixels, {told['epochs']} epochs, random weights.",
+        f"At 64 pixels, {told['epochs']} epochs, random weights. Noise floor: fp32 against fp32 with inputs changed by one in a million.",
         of_cohort=False,
     )
 
@@ -145,7 +161,7 @@ if "profile" in parts:
     page.figure(
         figures.where_time_goes(shares), "speed-profile",
         "Where a training step of ours spends its time at 128 pixels. Convolutions are the work itself; *all else* is products, sums and ReLUs, a pass over the maps each.",
-        "Stacked bars. " + "; ".join(f"{name}: convolutions {row.filter(like='convolution').sum():.0%}" for name, row in shares.iterrows()) + ".",
+        "Stacked bars. " + "; ".join(f"{name}: convolutions {row['convolutions']:.0%}" for name, row in shares.iterrows()) + ".",
         shares.reset_index(names="network"), of_cohort=False,
     )  # fmt: skip
 
@@ -183,7 +199,7 @@ if "book" in parts:
 # %% [markdown]
 # ## On your machine
 #
-# `make bench` runs all of it anew and writes `benchmarks/results/latest.json`, from which this page is made; `python -m benchmarks --quick --only steps` runs a part.
+# `make bench` runs all of it anew, on a GPU as well where there is one, and writes `benchmarks/results/latest.json`, from which this page is made; `python -m benchmarks --quick --only steps` runs a part.
 # In a script of your own, `als_core.training.memory.keep_freed_memory()` at the start is one line to try: where memory is slow to come by it saves up to half of the time.
 
 # %%

@@ -76,7 +76,7 @@ def test_stored_features_are_memory_mapped_and_equal_those_in_memory(tmp_path):
 
 def test_what_is_there_is_not_computed_again(tmp_path, monkeypatch):
     first = features(frozen(0), folder=tmp_path)
-    monkeypatch.setattr(prefix, "_save", None)
+    monkeypatch.setattr(prefix, "_save", lambda *_: pytest.fail("computed again"))
     assert torch.equal(
         features(frozen(1), folder=tmp_path).blocks[0], first.blocks[0]
     )  # seeds share the prefix

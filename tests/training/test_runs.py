@@ -18,7 +18,7 @@ import toy_training
 from toy_training import HEAD_ONLY, TOY, cohort_split_material, train
 
 from als_core.refusal import RefusedInput
-from als_core.storage import made_once, repository
+from als_core.storage import made_once, make_unless_there, repository
 from als_core.training import heads, repeats, runs
 from als_core.training.recipes import RECIPES, reduced
 
@@ -216,6 +216,25 @@ def test_two_makers_take_turns(tmp_path):
     for maker in makers:
         maker.join()
     assert order == ["first begins", "first ends", "second begins", "second ends"]
+
+
+def test_what_several_want_at_once_is_made_once_and_then_without_a_lock(tmp_path):
+    wanted, made = tmp_path / "thing", []
+
+    def make() -> None:
+        time.sleep(0.2)
+        made.append(wanted.mkdir())
+
+    makers = [threading.Thread(target=make_unless_there, args=(wanted, make)) for _ in range(3)]
+    for maker in makers:
+        maker.start()
+    for maker in makers:
+        maker.join()
+    with made_once(wanted):  # whoever found it there did not wait for this
+        reader = threading.Thread(target=make_unless_there, args=(wanted, make))
+        reader.start()
+        reader.join(5)
+    assert len(made) == 1 and not reader.is_alive()
 
 
 KILLED = """

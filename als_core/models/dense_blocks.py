@@ -1,0 +1,130 @@
+"""A frozen dense block of DenseNet in one buffer, for CPUs: the same numbers, a third less passes over memory.
+
+Layer by layer PyTorch joins all earlier maps anew, shifts them, rectifies them and keeps the outcome for the
+backward pass. Here every layer writes its maps behind the others in one buffer, rectified maps are made again where the
+backward pass wants them, and the gradients of all maps are added up in one buffer as well (Pleiss et al. 2017,
+"Memory-efficient implementation of DenseNets", kept to what a frozen block needs: no gradient of its weights).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import conv2d
+from torchvision.models.densenet import _DenseBlock
+
+from als_core.models.folding import ChannelAffine
+
+
+def in_one_buffer(stage: nn.Module) -> nn.Module:
+    """The stage with each folded dense block in its form in one buffer; other modules stay, and share their tensors.
+
+    Whatever type the block is to compute in, it must have before.
+    """
+    if isinstance(stage, _DenseBlock):
+        return FrozenDenseBlock(stage) if _is_folded(stage) else stage
+    for name, child in list(stage.named_children()):
+        setattr(stage, name, in_one_buffer(child))
+    return stage
+
+
+def _is_folded(block: _DenseBlock) -> bool:
+    """Whether this is what `folding.folded` makes of a dense block."""
+    layers = list(block.children())
+    return all(
+        isinstance(layer.norm1, ChannelAffine) and isinstance(layer.norm2, nn.Identity) for layer in layers
+    )
+
+
+class FrozenDenseBlock(nn.Module):
+    """As the folded block it is made of, (b, c, h, w) -> (b, c + layers x growth, h, w), channels last."""
+
+    def __init__(self, block: _DenseBlock):
+        super().__init__()
+        self.block = block
+        self.layers = nn.ModuleList(_Layer(layer) for layer in block.children())
+
+    def forward(self, maps: Tensor) -> Tensor:
+        if torch.compiler.is_compiling():
+            return self.block(maps)
+        return _InOneBuffer.apply(maps, tuple(self.layers))
+
+
+class _Layer(nn.Module):
+    """One dense layer's fixed tensors, channels last: rectify, 1 x 1 convolution, rectify, 3 x 3 convolution.
+
+    Where no scale changes a sign, relu(x + s) = max(x, -s) + s, and the sum with s goes into the convolution's bias.
+    """
+
+    def __init__(self, layer: nn.Module):
+        super().__init__()
+        lasting = {"memory_format": torch.channels_last}
+        affine, narrow, wide = layer.norm1, layer.conv1, layer.conv2
+        self.growth, self.shifts_only = wide.out_channels, affine.shifts_only
+        bias = narrow.weight.new_zeros(narrow.out_channels) if narrow.bias is None else narrow.bias.detach()
+        if self.shifts_only:
+            bias = bias + narrow.weight.detach()[:, :, 0, 0] @ affine.shift.flatten()
+        self.register_buffer("scale", affine.scale)
+        self.register_buffer("shift", affine.shift)
+        self.register_buffer("low", -affine.shift)
+        self.register_buffer("narrow", narrow.weight.detach().contiguous(**lasting))
+        self.register_buffer("bias", bias)
+        self.register_buffer("back", narrow.weight.detach().transpose(0, 1).contiguous(**lasting))
+        self.register_buffer("wide", wide.weight.detach().contiguous(**lasting))
+
+    def through(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """All maps so far -> the 1 x 1 convolution's rectified output, and the new maps."""
+        if self.shifts_only:
+            rectified = torch.maximum(maps, self.low)
+        else:
+            rectified = torch.addcmul(self.shift, maps, self.scale).clamp_min_(0)
+        narrow = conv2d(rectified, self.narrow, self.bias).clamp_min_(0)
+        return narrow, conv2d(narrow, self.wide, padding=1)
+
+    def gradient(self, of_new: Tensor, maps: Tensor, narrow: Tensor) -> Tensor:
+        """The gradient of all maps so far from that of the new ones."""
+        sides = (
+            [1, 1],
+            [1, 1],
+            [1, 1],
+            False,
+            [0, 0],
+            1,
+        )  # stride, padding, dilation, transposed, its padding, groups
+        of_narrow, _, _ = torch.ops.aten.convolution_backward(of_new, narrow, self.wide, None, *sides, [True, False, False])  # fmt: skip
+        of_rectified = conv2d(torch.ops.aten.threshold_backward(of_narrow, narrow, 0), self.back)
+        if self.shifts_only:
+            return torch.ops.aten.threshold_backward(of_rectified, maps - self.low, 0)
+        inside = torch.addcmul(self.shift, maps, self.scale)
+        return torch.ops.aten.threshold_backward(of_rectified, inside, 0).mul_(self.scale)
+
+
+class _InOneBuffer(torch.autograd.Function):
+    """(maps, layers) -> the maps and, behind them, those of every layer."""
+
+    @staticmethod
+    def forward(ctx, maps: Tensor, layers: tuple[_Layer, ...]) -> Tensor:
+        images, done, *sides = maps.shape
+        shape = (images, done + sum(layer.growth for layer in layers), *sides)
+        buffer = torch.empty(shape, dtype=maps.dtype, memory_format=torch.channels_last)
+        buffer[:, :done] = maps
+        ctx.layers, ctx.narrow = layers, []
+        for layer in layers:
+            narrow, buffer[:, done : done + layer.growth] = layer.through(buffer[:, :done])
+            done += layer.growth
+            if ctx.needs_input_grad[0]:
+                ctx.narrow.append(narrow)
+        ctx.save_for_backward(buffer)
+        return buffer
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        (buffer,) = ctx.saved_tensors
+        total, done = gradient.clone(memory_format=torch.channels_last), gradient.shape[1]
+        for layer, narrow in zip(reversed(ctx.layers), reversed(ctx.narrow), strict=True):
+            new = total[:, done - layer.growth : done].contiguous(memory_format=torch.channels_last)
+            done -= layer.growth
+            total[:, :done] += layer.gradient(new, buffer[:, :done], narrow)
+        return total[:, :done], None

@@ -32,6 +32,7 @@ CPU = torch.device("cpu")
 HEADS = ("resnet18", "densenet121")
 # at 400 pixels less than the published batch where that would not fit into memory, or where it does not matter
 SMALLER_BATCH = {"basic_cnn": 32, "resnet18": 32, "densenet121": 16}
+SHOWN = 32  # images whose predictions are compared
 IMAGES_AT_128 = 512  # workers start once an epoch: few images would charge them to the ordinary script
 
 
@@ -137,7 +138,7 @@ def equality(given: Given) -> dict[str, Any]:
     if recipe.network not in HEADS:
         return {"difference in double": difference_in_double(recipe, given.pixels(8))}
     ours, plain = same_start(recipe.network, recipe.side, torch.float32)
-    shown, rows = given.pixels(32), torch.arange(32)
+    shown, rows = given.pixels(SHOWN), torch.arange(SHOWN)
     with torch.no_grad():
         theirs = plain.eval()(image_inputs([shown], IMAGENET_SCALING, torch.float32, CPU).batch(rows))
     scores = class_scores(recipe, ours, inputs_of(recipe, ours, shown), rows)
@@ -153,8 +154,9 @@ def main(name: str, side: int, way: str, folder: Path) -> dict[str, Any]:
     told = {"batch": given.recipe.batch_size, "images": given.count}
     kind, *compiled = way.split()
     if kind == "equality":
-        given.recipe = replace(given.recipe, compiled=bool(compiled))
-        return told | equality(given)
+        shown = Given(name, side, folder, SHOWN)
+        shown.recipe = replace(shown.recipe, compiled=bool(compiled))
+        return told | equality(shown)
     if way == "ordinary, memory kept":
         keep_freed_memory(huge_pages=False)
     epoch, more = ordinary_epoch(given) if way.startswith("ordinary") else our_epoch(given, way)

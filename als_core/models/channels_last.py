@@ -168,14 +168,12 @@ class _PoolAndNormalise(torch.autograd.Function):
         answer = _normalised(maps, share * of_weight, share * of_bias, *given)
         at_top = _normalised(top, share * of_weight, share * of_bias, *given)
         at_top.addcmul_(gradient, size.to(gradient.dtype)[:, None, None])
-        answer = answer.contiguous(
-            memory_format=torch.channels_last
-        )  # it is; were it not, `view` would say so
+        # it is contiguous; were it not, `view` would say so
+        answer = answer.contiguous(memory_format=torch.channels_last)
         rows = answer.permute(0, 2, 3, 1).view(len(answer), -1, answer.shape[1])
         where, at_top = (each.permute(0, 2, 3, 1).flatten(1, 2) for each in (where, at_top))
-        if (
-            answer.dtype == torch.bfloat16
-        ):  # as bits: PyTorch writes bf16 values by way of an fp32 copy of all
+        # as bits: PyTorch writes bf16 values by way of an fp32 copy of all
+        if answer.dtype == torch.bfloat16:
             rows, at_top = rows.view(torch.int16), at_top.view(torch.int16)
         rows.scatter_(1, where, at_top)
         return answer, of_weight.to(weight.dtype), of_bias.to(weight.dtype), None, None, None

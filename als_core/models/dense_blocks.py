@@ -1,4 +1,4 @@
-"""A frozen dense block of DenseNet in one buffer, for CPUs: the same numbers, a third less passes over memory.
+"""A frozen dense block of DenseNet in one buffer, for CPUs: the same numbers, fewer passes over less memory.
 
 Layer by layer PyTorch joins all earlier maps anew, shifts them, rectifies them and keeps the outcome for the
 backward pass. Here every layer writes its maps behind the others in one buffer, rectified maps are made again where the
@@ -84,14 +84,8 @@ class _Layer(nn.Module):
 
     def gradient(self, of_new: Tensor, maps: Tensor, narrow: Tensor) -> Tensor:
         """The gradient of all maps so far from that of the new ones."""
-        sides = (
-            [1, 1],
-            [1, 1],
-            [1, 1],
-            False,
-            [0, 0],
-            1,
-        )  # stride, padding, dilation, transposed, its padding, groups
+        # stride, padding, dilation, transposed or not, its padding, groups
+        sides = ([1, 1], [1, 1], [1, 1], False, [0, 0], 1)
         of_narrow, _, _ = torch.ops.aten.convolution_backward(of_new, narrow, self.wide, None, *sides, [True, False, False])  # fmt: skip
         of_rectified = conv2d(torch.ops.aten.threshold_backward(of_narrow, narrow, 0), self.back)
         if self.shifts_only:

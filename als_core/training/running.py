@@ -96,7 +96,7 @@ def mean_and_maximum(maps: Tensor, dimensions: tuple[int, ...]) -> tuple[Tensor,
     Whoever goes on with the maps takes those that come out: their gradient then takes up that of mean and maximum in
     one pass in the maps' own layout; PyTorch needs ten, some of them across it. Equal maxima share theirs, as in `amax`.
     """
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or maps.device.type != "cpu":  # counting maxima makes a GPU wait
         return _mean_and_maximum(maps, dimensions)
     return _MeanAndMaximum.apply(maps, dimensions)
 
@@ -127,9 +127,8 @@ class _MeanAndMaximum(torch.autograd.Function):
         image = hits // (places * channels)
         which = hits // channels if ctx.dimensions == (1,) else image * channels + hits % channels
         share = of_top.flatten() / torch.bincount(which, minlength=top.numel())
-        answer = answer.contiguous(
-            memory_format=torch.channels_last
-        )  # it is; were it not, `view` would say so
+        # it is contiguous; were it not, `view` would say so
+        answer = answer.contiguous(memory_format=torch.channels_last)
         answer.permute(0, 2, 3, 1).view(-1).index_add_(0, hits, share.to(maps.dtype)[which])
         return answer, None
 

@@ -82,16 +82,21 @@ class _Layer(nn.Module):
         narrow = conv2d(rectified, self.narrow, self.bias).clamp_min_(0)
         return narrow, conv2d(narrow, self.wide, padding=1)
 
-    def gradient(self, of_new: Tensor, maps: Tensor, narrow: Tensor) -> Tensor:
-        """The gradient of all maps so far from that of the new ones."""
+    def add_gradient(self, total: Tensor, of_new: Tensor, maps: Tensor, narrow: Tensor) -> None:
+        """Add to `total` the gradient of all maps so far, found from that of the new ones.
+
+        The gradient times a mask of zeros and ones, added in the same pass, reads and writes a quarter less memory than
+        PyTorch's own gradient of a rectifier and a sum.
+        """
         # stride, padding, dilation, transposed or not, its padding, groups
         sides = ([1, 1], [1, 1], [1, 1], False, [0, 0], 1)
         of_narrow, _, _ = torch.ops.aten.convolution_backward(of_new, narrow, self.wide, None, *sides, [True, False, False])  # fmt: skip
         of_rectified = conv2d(torch.ops.aten.threshold_backward(of_narrow, narrow, 0), self.back)
         if self.shifts_only:
-            return torch.ops.aten.threshold_backward(of_rectified, maps - self.low, 0)
-        inside = torch.addcmul(self.shift, maps, self.scale)
-        return torch.ops.aten.threshold_backward(of_rectified, inside, 0).mul_(self.scale)
+            passes = torch.gt(maps, self.low, out=torch.empty_like(of_rectified))
+        else:
+            passes = torch.addcmul(self.shift, maps, self.scale).gt_(0).mul_(self.scale)
+        total.addcmul_(of_rectified, passes)
 
 
 class _InOneBuffer(torch.autograd.Function):
@@ -120,5 +125,5 @@ class _InOneBuffer(torch.autograd.Function):
         for layer, narrow in zip(reversed(ctx.layers), reversed(ctx.narrow), strict=True):
             new = total[:, done - layer.growth : done].contiguous(memory_format=torch.channels_last)
             done -= layer.growth
-            total[:, :done] += layer.gradient(new, buffer[:, :done], narrow)
+            layer.add_gradient(total[:, :done], new, buffer[:, :done], narrow)
         return total[:, :done], None

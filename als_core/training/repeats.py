@@ -54,6 +54,7 @@ CODE = (
     "als_core.models.folding",
     "als_core.models.stages",
     "als_core.models.tissue",
+    "als_core.models.transitions",
     "als_core.models.weights",
     *(
         f"als_core.training.{name}"

@@ -20,6 +20,7 @@ from als_core.models.attention import CBAM, SqueezeExcitation
 from als_core.models.channels_last import in_channels_last
 from als_core.models.dense_blocks import in_one_buffer
 from als_core.models.folding import folded, pooled_first
+from als_core.models.transitions import FrozenTransition, GatedTransition, channel_means, in_slabs
 
 
 class Running(nn.Module):
@@ -29,8 +30,15 @@ class Running(nn.Module):
         super().__init__()
         self.live = frozenset(live)
         self.reduced = precision == "bf16"
-        stages = ((name, self._form(name, stage, device)) for name, stage in part.named_children())
-        self.stages = nn.Sequential(OrderedDict(stages)).to(memory_format=torch.channels_last)
+        stages: OrderedDict[str, nn.Module] = OrderedDict()
+        for name, stage in part.named_children():
+            form = self._form(name, stage, device)
+            before = next(reversed(stages), "")
+            if isinstance(form, FrozenTransition) and isinstance(stages.get(before), Fp32Squeeze):
+                stages[before] = GatedTransition(stages[before].stage, form)
+            else:
+                stages[name] = form
+        self.stages = nn.Sequential(stages).to(memory_format=torch.channels_last)
 
     def _form(self, name: str, stage: nn.Module, device: torch.device) -> nn.Module:
         live = name in self.live
@@ -38,14 +46,14 @@ class Running(nn.Module):
         if self.reduced and not live:
             running.to(torch.bfloat16)
         if device.type == "cpu":
-            running = in_one_buffer(in_channels_last(running))
-        if isinstance(stage, CBAM) and live:
-            return Fp32Gate(running)
-        if not self.reduced or not live:
+            running = in_slabs(in_one_buffer(in_channels_last(running)))
+        if not live:
             return running
         if isinstance(stage, SqueezeExcitation):
+            return Fp32Squeeze(running)
+        if isinstance(stage, CBAM):
             return Fp32Gate(running)
-        return Fp32Stage(running) if name == "head" else running
+        return Fp32Stage(running) if name == "head" and self.reduced else running
 
     def mode(self, training: bool) -> Running:
         """Live stages in training or eval mode; frozen ones stay in eval mode."""
@@ -73,15 +81,20 @@ class Fp32Stage(nn.Module):
             return self.stage(inputs.float())
 
 
-class Fp32Gate(Fp32Stage):
-    """An SE or CBAM gate whose weights are found in at least fp32 and applied in the type of the maps."""
+class Fp32Squeeze(Fp32Stage):
+    """An SE gate whose weights are found in at least fp32 and applied in the type of the maps."""
 
     def forward(self, maps: Tensor) -> Tensor:
         with torch.autocast(maps.device.type, enabled=False):
-            if isinstance(self.stage, SqueezeExcitation):
-                wide = torch.promote_types(maps.dtype, torch.float32)
-                weights = self.stage.gate[2:](maps.mean((2, 3), dtype=wide))
-                return maps * weights[:, :, None, None].to(maps.dtype)
+            maps, means = channel_means(maps)
+            return maps * self.stage.of_means(means)[:, :, None, None].to(maps.dtype)
+
+
+class Fp32Gate(Fp32Stage):
+    """A CBAM gate whose weights are found in at least fp32 and applied in the type of the maps."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        with torch.autocast(maps.device.type, enabled=False):
             shared = self.stage.channel.shared
             maps, *summary = mean_and_maximum(maps, (2, 3))
             score = sum(shared(each.flatten(1)) for each in summary)

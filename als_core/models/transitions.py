@@ -1,0 +1,156 @@
+"""A frozen transition of DenseNet, and the gate before it, slab by slab, for CPUs: the same numbers, fewer passes.
+
+Gate, batch norm, rectifier and mean pool each walk through the largest maps of the network, and so do their gradients.
+Here they are done one after the other on as much as fits into a processor's cache, and nothing of full size is kept for
+the backward pass but the maps themselves. What is frozen gets no gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import avg_pool2d
+from torchvision.models.densenet import _Transition
+
+from als_core.models.attention import SqueezeExcitation
+from als_core.models.folding import ChannelAffine
+
+SLAB = 2**19  # bytes of maps done at once: with two buffers of the same size they stay in 2 MiB of cache
+
+
+def in_slabs(stage: nn.Module) -> nn.Module:
+    """The stage with each folded transition in its form in slabs; other modules stay, and share their tensors.
+
+    Whatever type the transition is to compute in, it must have before.
+    """
+    if isinstance(stage, _Transition):
+        return FrozenTransition(stage) if _is_folded(stage) else stage
+    for name, child in list(stage.named_children()):
+        setattr(stage, name, in_slabs(child))
+    return stage
+
+
+def _is_folded(transition: _Transition) -> bool:
+    """Whether this is what `folding.folded` makes of a transition."""
+    affine, relu, pool, convolution = transition.children()
+    return (
+        (type(affine), type(relu), type(pool)) == (ChannelAffine, nn.ReLU, nn.AvgPool2d)
+        and (pool.kernel_size, pool.stride, pool.padding) == (2, 2, 0)
+        and type(convolution) is nn.Conv2d
+    )
+
+
+class FrozenTransition(nn.Module):
+    """As the folded transition it is made of, (b, c, h, w) -> (b, c', h // 2, w // 2), channels last."""
+
+    def __init__(self, transition: _Transition):
+        super().__init__()
+        self.transition = transition
+        self.affine, _, _, self.convolution = transition.children()
+
+    def forward(self, maps: Tensor) -> Tensor:
+        if torch.compiler.is_compiling():
+            return self.transition(maps)
+        return self.of_weighted(maps, maps.new_ones(maps.shape[:2]))
+
+    def of_weighted(self, maps: Tensor, weights: Tensor) -> Tensor:
+        """The transition of maps whose channels are weighted, weights (b, c)."""
+        factors = weights * self.affine.scale.flatten()
+        return self.convolution(_RectifyAndPool.apply(maps, factors, self.affine.shift))
+
+
+class GatedTransition(nn.Module):
+    """A squeeze-and-excitation gate, found in at least fp32, and the frozen transition it stands before."""
+
+    def __init__(self, gate: SqueezeExcitation, transition: FrozenTransition):
+        super().__init__()
+        self.gate, self.transition = gate, transition
+
+    def forward(self, maps: Tensor) -> Tensor:
+        with torch.autocast(maps.device.type, enabled=False):
+            maps, means = channel_means(maps)
+            weights = self.gate.of_means(means).to(maps.dtype)
+            if torch.compiler.is_compiling():
+                return self.transition(maps * weights[:, :, None, None])
+            return self.transition.of_weighted(maps, weights)
+
+
+def channel_means(maps: Tensor) -> tuple[Tensor, Tensor]:
+    """The maps (b, c, h, w) and their means (b, c) in at least fp32.
+
+    Whoever goes on with the maps takes those that come out: their gradient then takes up that of the means in one pass.
+    """
+    if torch.compiler.is_compiling() or maps.device.type != "cpu":
+        return maps, maps.mean((2, 3), dtype=torch.promote_types(maps.dtype, torch.float32))
+    return _ChannelMeans.apply(maps)
+
+
+class _ChannelMeans(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, maps: Tensor) -> tuple[Tensor, Tensor]:
+        ctx.places = maps[0, 0].numel()
+        wide = torch.promote_types(maps.dtype, torch.float32)
+        # image by image: PyTorch's own sum over bf16 maps channels last takes four times as long
+        return maps.view_as(maps), torch.stack([each.to(wide).mean((1, 2)) for each in maps])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, of_maps: Tensor, of_means: Tensor) -> Tensor:
+        return of_maps + (of_means / ctx.places).to(of_maps.dtype)[:, :, None, None]
+
+
+class _RectifyAndPool(torch.autograd.Function):
+    """(maps, factors (b, c), shift (c, 1, 1)) -> means over 2 x 2 places of relu(maps x factors + shift)."""
+
+    @staticmethod
+    def forward(ctx, maps: Tensor, factors: Tensor, shift: Tensor) -> Tensor:
+        ctx.save_for_backward(maps, factors, shift)
+        images, channels, height, width = maps.shape
+        shape = (images, channels, height // 2, width // 2)
+        pooled = torch.empty(shape, dtype=maps.dtype, memory_format=torch.channels_last)
+        for some, rows, half in _slabs(maps):
+            weighted = torch.addcmul(shift, maps[some, :, rows], factors[some, :, None, None])
+            pooled[some, :, half] = avg_pool2d(weighted.clamp_min_(0), 2)
+        return pooled
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        maps, factors, shift = ctx.saved_tensors
+        even = [side // 2 * 2 for side in maps.shape[2:]]
+        of_maps = of_factors = None
+        if ctx.needs_input_grad[0]:
+            of_maps = torch.empty_like(maps)
+            # a pool of 2 x 2 leaves out the last of an odd number of rows or columns
+            of_maps[:, :, even[0] :] = 0
+            of_maps[:, :, :, even[1] :] = 0
+        if ctx.needs_input_grad[1]:
+            wide = torch.promote_types(factors.dtype, torch.float32)
+            of_factors = torch.zeros(factors.shape, dtype=wide)
+        quarter = gradient / 4
+        for some, rows, half in _slabs(maps):
+            slab = maps[some, :, rows, : even[1]]
+            factor = factors[some, :, None, None]
+            inside = torch.addcmul(shift, slab, factor).gt_(0)
+            squares = inside.unflatten(3, (-1, 2)).unflatten(2, (-1, 2))
+            squares.mul_(quarter[some, :, half, None, :, None])
+            if of_factors is not None:
+                of_factors[some] += (inside * slab).to(wide).sum((2, 3))
+            if of_maps is not None:
+                torch.mul(inside, factor, out=of_maps[some, :, rows, : even[1]])
+        return of_maps, None if of_factors is None else of_factors.to(factors.dtype), None
+
+
+def _slabs(maps: Tensor) -> Iterator[tuple[slice, slice, slice]]:
+    """Images, rows and half as many rows after the pool, of parts of maps not much larger than `SLAB`."""
+    images, channels, height, width = maps.shape
+    row = channels * width * maps.element_size()
+    rows = max(1, min(height // 2, SLAB // (2 * row)))
+    some = max(1, SLAB // (row * height))
+    for image in range(0, images, some):
+        for start in range(0, height // 2, rows):
+            stop = min(start + rows, height // 2)
+            yield slice(image, image + some), slice(2 * start, 2 * stop), slice(start, stop)

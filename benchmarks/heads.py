@@ -1,7 +1,8 @@
 """A whole recipe that trains a head only, from a cold start: published images, copies, epochs and five seeds.
 
-`python -m benchmarks.heads NETWORK SIDE PRECISION COHORT` really runs it, in an empty results folder
-(ALS_RESULTS), and prints how long each part took as JSON.
+`python -m benchmarks.heads NETWORK SIDE PRECISION COHORT WEIGHTS` really runs it, in an empty results folder
+(ALS_RESULTS), and prints how long each part took as JSON. WEIGHTS: a file of the backbone's weights, as ImageNet's
+would be one (`benchmarks.weights` writes a stand-in).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 
-def main(network: str, side: int, precision: str, cohort_folder: str) -> dict:
+def main(network: str, side: int, precision: str, cohort_folder: str, weights: str) -> dict:
     began = time.process_time()
     parts: dict[str, float] = {}
 
@@ -39,7 +40,7 @@ def main(network: str, side: int, precision: str, cohort_folder: str) -> dict:
     from als_core.storage import results_folder
 
     runs = train_recipe(
-        recipe, cohort, split, range(5), lambda: material, weights="random", runs=results_folder() / "runs",
+        recipe, cohort, split, range(5), lambda: material, weights=weights, runs=results_folder() / "runs",
         features=results_folder() / "features",
     )  # fmt: skip
     done("frozen prefix, heads, runs")
@@ -52,5 +53,5 @@ def main(network: str, side: int, precision: str, cohort_folder: str) -> dict:
 
 
 if __name__ == "__main__":
-    network, side, precision, folder = sys.argv[1:]
-    print(json.dumps(main(network, int(side), precision, folder)))
+    network, side, precision, folder, weights = sys.argv[1:]
+    print(json.dumps(main(network, int(side), precision, folder, weights)))

@@ -99,6 +99,11 @@ def test_means_hand_on_the_gradient_of_the_maps():
     assert channel_means(maps.to(torch.bfloat16))[1].dtype == torch.float32
 
 
+def test_no_image_at_all_gives_an_answer_without_images():
+    ours = GatedTransition(a_gate().double(), FrozenTransition(folded(a_transition()).double()))
+    assert ours(maps_of(torch.float64, 6, 4)[:0]).shape == (0, 6, 3, 2)
+
+
 def test_a_transition_that_is_not_folded_stays():
     transition = a_transition()
     assert in_slabs(transition) is transition

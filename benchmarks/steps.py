@@ -30,8 +30,8 @@ from benchmarks.measuring import cost
 
 CPU = torch.device("cpu")
 HEADS = ("resnet18", "densenet121")
-# at 400 pixels less than the published batch where that would not fit into memory, or where it does not matter
-SMALLER_BATCH = {"basic_cnn": 32, "resnet18": 32, "densenet121": 16}
+# at 400 pixels less than the published batch where that would not fit into memory
+SMALLER_BATCH = {"basic_cnn": 32}
 SHOWN = 32  # images whose predictions are compared
 IMAGES_AT_128 = 512  # workers start once an epoch: few images would charge them to the ordinary script
 

@@ -6,15 +6,19 @@ import os
 import numpy as np
 import pytest
 import torch
+import torchvision
 from PIL import Image
 
 from als_core.figures.how_fast import gpu_table
-from als_core.models.weights import calibrate_batch_norm
+from als_core.models.tissue import build_tissue_network
+from als_core.models.weights import calibrate_batch_norm, load_weights
 from als_core.storage import repository
+from als_core.training.prefix import IMAGENET_SCALING, as_input
 from als_core.training.recipes import RECIPES
 from benchmarks import ordinary
 from benchmarks.measuring import cost, in_fresh_process, row
 from benchmarks.steps import same_start
+from benchmarks.weights import stand_in
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -37,6 +41,22 @@ def test_the_ordinary_occlusion_is_a_drop():
 
     drops = ordinary.occlude(model, volume, 0, patch=2)
     assert drops.shape == (2, 2, 1) and (drops == 8).all()
+
+
+def test_the_stand_in_for_imagenet_weights_is_read_as_such_a_file_is(tmp_path):
+    """torchvision takes all but the classifier from it, and so does our network."""
+    images = np.random.default_rng(0).integers(0, 256, (4, 40, 40, 3), dtype=np.uint8)
+    path = stand_in("resnet18", images, tmp_path)
+    left = torchvision.models.resnet18(weights=None).load_state_dict(torch.load(path), strict=False)
+    assert left == (["fc.weight", "fc.bias"], [])
+    network = build_tissue_network("resnet18", side=40, seed=7)
+    load_weights(network, str(path))
+    batch = as_input(torch.from_numpy(images), IMAGENET_SCALING)
+    with torch.no_grad():
+        features = network.train().stages[:-3](batch)
+        frozen = network.eval().stages[:-3](batch)
+    # its batch norm fits these images: evaluated or measured on them, features are the same
+    torch.testing.assert_close(frozen, features, rtol=0.05, atol=0.05)
 
 
 @pytest.mark.parametrize("name", ["resnet18_se", "resnet18"])

@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from als_core.models.stages import first_live_stage, set_trainable, train_mode
 from als_core.models.tissue import build_tissue_network
+from als_core.models.transitions import GatedTransition
 from als_core.training.course import epoch_generator
 from als_core.training.fit import class_scores, fit
 from als_core.training.prefix import IMAGENET_SCALING, as_input, frozen_inputs
@@ -36,6 +37,17 @@ def cached(network, precision="fp32"):
     return frozen_inputs(
         prefix, [IMAGES], IMAGENET_SCALING, storage=storage, device=CPU, folder=None, precision=precision
     )
+
+
+def test_a_gate_and_the_frozen_transition_after_it_run_as_one_stage():
+    network = built("miniset_densesenet")
+    part = network.stages[first_live_stage(network) :]
+    running = Running(part, RECIPES["miniset_densesenet"].trains, "fp32", CPU).stages
+    assert {name for name, stage in running.named_children() if type(stage) is GatedTransition} == {
+        "se1", "se2", "se3",
+    }  # fmt: skip
+    left_out = set(dict(part.named_children())) - set(dict(running.named_children()))
+    assert left_out == {"transition1", "transition2", "transition3"}
 
 
 @pytest.mark.slow

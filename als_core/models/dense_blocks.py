@@ -72,6 +72,8 @@ class _Layer(nn.Module):
         self.register_buffer("bias", bias)
         self.register_buffer("back", narrow.weight.detach().transpose(0, 1).contiguous(**lasting))
         self.register_buffer("wide", wide.weight.detach().contiguous(**lasting))
+        # the gradient of a 3 x 3 convolution is one with its weights turned, and as such a few per cent faster
+        self.register_buffer("turned", wide.weight.detach().flip(2, 3).transpose(0, 1).contiguous(**lasting))
 
     def through(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """All maps so far -> the 1 x 1 convolution's rectified output, and the new maps."""
@@ -88,10 +90,8 @@ class _Layer(nn.Module):
         The gradient times a mask of zeros and ones, added in the same pass, reads and writes a quarter less memory than
         PyTorch's own gradient of a rectifier and a sum.
         """
-        # stride, padding, dilation, transposed or not, its padding, groups
-        sides = ([1, 1], [1, 1], [1, 1], False, [0, 0], 1)
-        of_narrow, _, _ = torch.ops.aten.convolution_backward(of_new, narrow, self.wide, None, *sides, [True, False, False])  # fmt: skip
-        of_rectified = conv2d(torch.ops.aten.threshold_backward(of_narrow, narrow, 0), self.back)
+        of_narrow = torch.ops.aten.threshold_backward(conv2d(of_new, self.turned, padding=1), narrow, 0)
+        of_rectified = conv2d(of_narrow, self.back)
         if self.shifts_only:
             passes = torch.gt(maps, self.low, out=torch.empty_like(of_rectified))
         else:

@@ -14,7 +14,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import conv2d
 from torchvision.models.densenet import _DenseBlock
 
-from als_core.models.folding import ChannelAffine
+from als_core.models.folding import ChannelAffine, replaced
 
 
 def in_one_buffer(stage: nn.Module) -> nn.Module:
@@ -22,11 +22,7 @@ def in_one_buffer(stage: nn.Module) -> nn.Module:
 
     Whatever type the block is to compute in, it must have before.
     """
-    if isinstance(stage, _DenseBlock):
-        return FrozenDenseBlock(stage) if _is_folded(stage) else stage
-    for name, child in list(stage.named_children()):
-        setattr(stage, name, in_one_buffer(child))
-    return stage
+    return replaced(stage, _DenseBlock, lambda block: FrozenDenseBlock(block) if _is_folded(block) else block)
 
 
 def _is_folded(block: _DenseBlock) -> bool:

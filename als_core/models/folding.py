@@ -10,6 +10,7 @@ quarter of the places.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from itertools import pairwise
 
@@ -66,6 +67,15 @@ def pooled_first(stage: nn.Module) -> nn.Module:
                 if _commute(layer, following):
                     setattr(module, first, following)
                     setattr(module, second, layer)
+    return stage
+
+
+def replaced(stage: nn.Module, kind: type[nn.Module], form: Callable[[nn.Module], nn.Module]) -> nn.Module:
+    """The stage with `form(module)` in place of each module of a kind; changed in place unless it is one itself."""
+    if isinstance(stage, kind):
+        return form(stage)
+    for name, child in list(stage.named_children()):
+        setattr(stage, name, replaced(child, kind, form))
     return stage
 
 

@@ -16,7 +16,7 @@ from torch.nn.functional import avg_pool2d
 from torchvision.models.densenet import _Transition
 
 from als_core.models.attention import SqueezeExcitation
-from als_core.models.folding import ChannelAffine
+from als_core.models.folding import ChannelAffine, replaced
 
 SLAB = 2**19  # bytes of maps done at once: with two buffers of the same size they stay in 2 MiB of cache
 
@@ -26,11 +26,7 @@ def in_slabs(stage: nn.Module) -> nn.Module:
 
     Whatever type the transition is to compute in, it must have before.
     """
-    if isinstance(stage, _Transition):
-        return FrozenTransition(stage) if _is_folded(stage) else stage
-    for name, child in list(stage.named_children()):
-        setattr(stage, name, in_slabs(child))
-    return stage
+    return replaced(stage, _Transition, lambda each: FrozenTransition(each) if _is_folded(each) else each)
 
 
 def _is_folded(transition: _Transition) -> bool:

@@ -18,19 +18,15 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from als_core.models import channels_last, dense_blocks, folding, transitions
+from als_core.models import channels_last, cpu_forms, dense_blocks, folding, transitions
 from als_core.storage import content_key, file_digest, make_unless_there, written_whole
 
 STORAGE = {"fp16": np.float16, "fp32": np.float32, "fp64": np.float64}
 
 # With one thread and fewer than 16 images PyTorch runs 1 x 1 convolutions without oneDNN, 1.45x slower.
 EXTRACTION_BATCH = 32
-FORMS = (
-    channels_last,
-    dense_blocks,
-    folding,
-    transitions,
-)  # what a prefix computes in place of its own layers
+# what a prefix computes in place of its own layers
+FORMS = (channels_last, cpu_forms, dense_blocks, folding, transitions)
 
 
 @dataclass(frozen=True)
@@ -183,8 +179,7 @@ def _outputs(
     computing = torch.bfloat16 if precision == "bf16" else dtype
     prefix.to(computing)
     if device.type == "cpu":
-        prefix = dense_blocks.in_one_buffer(channels_last.in_channels_last(prefix))
-        prefix = transitions.in_slabs(prefix)
+        prefix = cpu_forms.for_cpu(prefix)
     steps = range(0, len(images), EXTRACTION_BATCH)
     for start in tqdm(steps, "frozen prefix", unit="batch", disable=None, leave=False):
         batch = torch.from_numpy(images[start : start + EXTRACTION_BATCH].copy()).to(device)

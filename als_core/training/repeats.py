@@ -50,6 +50,7 @@ CODE = (
     "als_core.images.augmented_set",
     "als_core.models.attention",
     "als_core.models.channels_last",
+    "als_core.models.cpu_forms",
     "als_core.models.dense_blocks",
     "als_core.models.folding",
     "als_core.models.stages",

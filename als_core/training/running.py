@@ -17,10 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from als_core.models.attention import CBAM, SqueezeExcitation
-from als_core.models.channels_last import in_channels_last
-from als_core.models.dense_blocks import in_one_buffer
+from als_core.models.cpu_forms import for_cpu
 from als_core.models.folding import folded, pooled_first
-from als_core.models.transitions import FrozenTransition, GatedTransition, channel_means, in_slabs
+from als_core.models.transitions import FrozenTransition, GatedTransition, channel_means
 
 
 class Running(nn.Module):
@@ -46,7 +45,7 @@ class Running(nn.Module):
         if self.reduced and not live:
             running.to(torch.bfloat16)
         if device.type == "cpu":
-            running = in_slabs(in_one_buffer(in_channels_last(running)))
+            running = for_cpu(running)
         if not live:
             return running
         if isinstance(stage, SqueezeExcitation):

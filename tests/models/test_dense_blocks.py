@@ -4,6 +4,7 @@ from copy import deepcopy
 
 import pytest
 import torch
+from batch_norms import filled
 from torch import nn
 from torchvision.models.densenet import _DenseBlock
 
@@ -14,17 +15,8 @@ from als_core.models.stages import seeded
 
 def a_block(negative: bool) -> nn.Module:
     """Four layers of growth 3 on 5 channels; scales of either sign and none at all where `negative`."""
-    generator = torch.Generator().manual_seed(0)
     with seeded(0):
-        block = _DenseBlock(4, 5, bn_size=2, growth_rate=3, drop_rate=0.0)
-    for norm in (each for each in block.modules() if isinstance(each, nn.BatchNorm2d)):
-        norm.running_mean.normal_(0, 0.5, generator=generator)
-        norm.running_var.uniform_(0.5, 2, generator=generator)
-        norm.weight.data.uniform_(0.5, 1.5, generator=generator)
-        norm.bias.data.normal_(0, 0.5, generator=generator)
-        if negative:
-            norm.weight.data[1:3] = torch.tensor([-1.0, 0.0])
-    return block.eval()
+        return filled(_DenseBlock(4, 5, bn_size=2, growth_rate=3, drop_rate=0.0), negative)
 
 
 def maps_of(dtype):

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from batch_norms import filled
 from torch import nn
 from torchvision.models.densenet import _Transition
 
@@ -14,17 +15,8 @@ from als_core.models.transitions import FrozenTransition, GatedTransition, chann
 
 def a_transition(negative: bool = False) -> nn.Module:
     """16 channels to 6, with scales of either sign and none at all where `negative`."""
-    generator = torch.Generator().manual_seed(0)
     with seeded(0):
-        transition = _Transition(16, 6)
-    norm = transition.norm
-    norm.running_mean.normal_(0, 0.5, generator=generator)
-    norm.running_var.uniform_(0.5, 2, generator=generator)
-    norm.weight.data.uniform_(0.5, 1.5, generator=generator)
-    norm.bias.data.normal_(0, 0.5, generator=generator)
-    if negative:
-        norm.weight.data[1:3] = torch.tensor([-1.0, 0.0])
-    return transition.eval()
+        return filled(_Transition(16, 6), negative)
 
 
 def a_gate() -> SqueezeExcitation:

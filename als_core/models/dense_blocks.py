@@ -80,8 +80,8 @@ class _Layer(nn.Module):
         narrow = conv2d(rectified, self.narrow, self.bias).clamp_min_(0)
         return narrow, conv2d(narrow, self.wide, padding=1)
 
-    def add_gradient(self, total: Tensor, of_new: Tensor, maps: Tensor, narrow: Tensor) -> None:
-        """Add to `total` the gradient of all maps so far, found from that of the new ones.
+    def with_gradient(self, total: Tensor, of_new: Tensor, maps: Tensor, narrow: Tensor) -> Tensor:
+        """`total` plus the gradient of all maps so far, found from that of the new ones; in memory of its own.
 
         The gradient times a mask of zeros and ones, added in the same pass, reads and writes a quarter less memory than
         PyTorch's own gradient of a rectifier and a sum.
@@ -92,7 +92,7 @@ class _Layer(nn.Module):
             passes = torch.gt(maps, self.low, out=torch.empty_like(of_rectified))
         else:
             passes = torch.addcmul(self.shift, maps, self.scale).gt_(0).mul_(self.scale)
-        total.addcmul_(of_rectified, passes)
+        return torch.addcmul(total, of_rectified, passes, out=passes)
 
 
 class _InOneBuffer(torch.autograd.Function):
@@ -117,9 +117,9 @@ class _InOneBuffer(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
         (buffer,) = ctx.saved_tensors
-        total, done = gradient.clone(memory_format=torch.channels_last), gradient.shape[1]
+        total, done = gradient, gradient.shape[1]
         for layer, narrow in zip(reversed(ctx.layers), reversed(ctx.narrow), strict=True):
             new = total[:, done - layer.growth : done].contiguous(memory_format=torch.channels_last)
             done -= layer.growth
-            layer.add_gradient(total[:, :done], new, buffer[:, :done], narrow)
-        return total[:, :done], None
+            total = layer.with_gradient(total[:, :done], new, buffer[:, :done], narrow)
+        return total, None

@@ -18,6 +18,9 @@ from torchvision.models.densenet import _Transition
 from als_core.models.attention import SqueezeExcitation
 from als_core.models.folding import ChannelAffine, replaced
 
+where_positive = torch.ops.aten.threshold_backward
+"""(values, maps, 0) -> the values where the maps are positive, else 0: PyTorch's gradient of a rectifier."""
+
 SLAB = 2**19  # bytes of maps done at once: with two buffers of the same size they stay in 2 MiB of cache
 
 
@@ -102,45 +105,58 @@ class _ChannelMeans(torch.autograd.Function):
 
 
 class _RectifyAndPool(torch.autograd.Function):
-    """(maps, factors (b, c), shift (c, 1, 1)) -> means over 2 x 2 places of relu(maps x factors + shift)."""
+    """(maps, factors (b, c), shift (c, 1, 1)) -> means over 2 x 2 places of relu(maps x factors + shift).
+
+    What the factors' gradient needs of the maps, their means over the places that the rectifier lets pass, is found on
+    the way forward and is a quarter as large as they are.
+    """
 
     @staticmethod
     def forward(ctx, maps: Tensor, factors: Tensor, shift: Tensor) -> Tensor:
-        ctx.save_for_backward(maps, factors, shift)
         images, channels, height, width = maps.shape
         shape = (images, channels, height // 2, width // 2)
         pooled = torch.empty(shape, dtype=maps.dtype, memory_format=torch.channels_last)
+        passing = torch.empty_like(pooled) if ctx.needs_input_grad[1] else None
         for some, rows, half in _slabs(maps):
-            weighted = torch.addcmul(shift, maps[some, :, rows], factors[some, :, None, None])
+            slab = maps[some, :, rows]
+            weighted = torch.addcmul(shift, slab, factors[some, :, None, None])
+            if passing is not None:
+                passing[some, :, half] = avg_pool2d(where_positive(slab, weighted, 0), 2)
             pooled[some, :, half] = avg_pool2d(weighted.clamp_min_(0), 2)
+        ctx.save_for_backward(maps if ctx.needs_input_grad[0] else None, factors, shift, passing)
         return pooled
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        maps, factors, shift = ctx.saved_tensors
-        even = [side // 2 * 2 for side in maps.shape[2:]]
-        of_maps = of_factors = None
-        if ctx.needs_input_grad[0]:
-            of_maps = torch.empty_like(maps)
-            # a pool of 2 x 2 leaves out the last of an odd number of rows or columns
-            of_maps[:, :, even[0] :] = 0
-            of_maps[:, :, :, even[1] :] = 0
-        if ctx.needs_input_grad[1]:
-            wide = torch.promote_types(factors.dtype, torch.float32)
-            of_factors = torch.zeros(factors.shape, dtype=wide)
-        quarter = gradient / 4
-        for some, rows, half in _slabs(maps):
-            slab = maps[some, :, rows, : even[1]]
-            factor = factors[some, :, None, None]
-            inside = torch.addcmul(shift, slab, factor).gt_(0)
-            squares = inside.unflatten(3, (-1, 2)).unflatten(2, (-1, 2))
-            squares.mul_(quarter[some, :, half, None, :, None])
-            if of_factors is not None:
-                of_factors[some] += (inside * slab).to(wide).sum((2, 3))
-            if of_maps is not None:
-                torch.mul(inside, factor, out=of_maps[some, :, rows, : even[1]])
-        return of_maps, None if of_factors is None else of_factors.to(factors.dtype), None
+        maps, factors, shift, passing = ctx.saved_tensors
+        of_maps = None if maps is None else _gradient_of_maps(maps, factors, shift, gradient)
+        if passing is None:
+            return of_maps, None, None
+        of_factors = torch.empty(factors.shape, dtype=torch.promote_types(factors.dtype, torch.float32))
+        for one, mean, its in zip(gradient, passing, of_factors, strict=True):
+            torch.sum((one * mean).to(its.dtype), (1, 2), out=its)
+        return of_maps, of_factors.to(factors.dtype), None
+
+
+def _gradient_of_maps(maps: Tensor, factors: Tensor, shift: Tensor, gradient: Tensor) -> Tensor:
+    even = [side // 2 * 2 for side in maps.shape[2:]]
+    answer = torch.empty_like(maps)
+    # a pool of 2 x 2 leaves out the last of an odd number of rows or columns
+    answer[:, :, even[0] :] = 0
+    answer[:, :, :, even[1] :] = 0
+    of_weighted = gradient * (factors / 4)[:, :, None, None]
+    for some, rows, half in _slabs(maps):
+        slab = some, slice(None), rows, slice(even[1])
+        weighted = _squares(torch.addcmul(shift, maps[slab], factors[some, :, None, None]))
+        step = of_weighted[some, :, half, None, :, None]
+        where_positive.grad_input(step, weighted, 0, grad_input=_squares(answer[slab]))
+    return answer
+
+
+def _squares(maps: Tensor) -> Tensor:
+    """(b, c, h, w) as (b, c, h / 2, 2, w / 2, 2)."""
+    return maps.unflatten(3, (-1, 2)).unflatten(2, (-1, 2))
 
 
 def _slabs(maps: Tensor) -> Iterator[tuple[slice, slice, slice]]:

@@ -21,7 +21,9 @@ from tqdm import tqdm
 from als_core.models import channels_last, cpu_forms, dense_blocks, folding, transitions
 from als_core.storage import content_key, file_digest, make_unless_there, written_whole
 
-STORAGE = {"fp16": np.float16, "fp32": np.float32, "fp64": np.float64}
+STORAGE = {"fp16": torch.float16, "fp32": torch.float32, "fp64": torch.float64}
+# NumPy and its files know no bfloat16: its bits are kept as integers
+BF16_BITS = torch.int16
 
 # With one thread and fewer than 16 images PyTorch runs 1 x 1 convolutions without oneDNN, 1.45x slower.
 EXTRACTION_BATCH = 32
@@ -67,7 +69,7 @@ class Inputs:
     """What the trained part of a network is fed: images, or the frozen prefix's output for them.
 
     blocks: tensors whose rows count on from one to the next, uint8 images (n, H, W, 3) or stored
-    maps (n, h, w, C) or vectors (n, C). dtype: what a batch comes out as.
+    maps (n, h, w, C) or vectors (n, C). dtype: what a batch comes out as, unless it is of maps kept in bf16.
     """
 
     blocks: tuple[Tensor, ...]
@@ -91,7 +93,8 @@ class Inputs:
             gathered = torch.where(mirrored.to(self.device)[:, None, None, None], gathered.flip(2), gathered)
         if gathered.dtype == torch.uint8:
             return as_input(gathered, self.scaling, self.dtype)
-        gathered = gathered.to(self.dtype)
+        if gathered.dtype != torch.bfloat16:
+            gathered = gathered.to(self.dtype)
         return gathered.permute(0, 3, 1, 2) if gathered.ndim == 4 else gathered
 
     def _gather(self, rows: Tensor) -> Tensor:
@@ -130,10 +133,11 @@ def frozen_inputs(
 
     prefix: frozen stages, put in eval mode; it computes, folded, in its own floating-point type (fp32), or with
     bf16 weights and maps where `precision` is `bf16`. blocks: uint8 (n, H, W, 3). storage: `fp32` (exact),
-    `fp16` (half the room; computed in fp32 and rounded) or `fp64`. folder: one `.npy` a block,
+    `fp16` (half the room; computed in fp32 and rounded) or `fp64`; maps computed in bf16 and stored exactly stay
+    bf16, which is half the room as well. folder: one `.npy` a block,
     memory-mapped, named by its content (images, scaling, weights, layers and their code, storage,
     precision, kind of device); None keeps them in memory.
-    Batches come out in the prefix's own floating-point type.
+    Batches come out in the prefix's own floating-point type, those of maps kept in bf16 as they are.
     """
     prefix.eval()
     digest = content_key(prefix_digest(prefix), [scaling.mean, scaling.sd], storage, precision, device.type)
@@ -147,7 +151,8 @@ def frozen_inputs(
             make_unless_there(path, partial(_save, batches, len(block), path))
             # copy-on-write, because torch wants memory it could write to
             features = np.lib.format.open_memmap(path, mode="c")
-        tensors.append(torch.from_numpy(features))
+        kept = torch.from_numpy(features)
+        tensors.append(kept.view(torch.bfloat16) if kept.dtype == BF16_BITS else kept)
     if device.type != "cpu":
         tensors = [tensor.to(device) for tensor in tensors]
     return Inputs(tuple(tensors), scaling, _floating_type(prefix), device)
@@ -185,9 +190,13 @@ def _outputs(
         batch = torch.from_numpy(images[start : start + EXTRACTION_BATCH].copy()).to(device)
         with torch.inference_mode():
             output = prefix(as_input(batch, scaling, dtype).to(computing))
-        output = output.permute(0, 2, 3, 1) if output.ndim == 4 else output
-        output = output.to(torch.promote_types(output.dtype, torch.float32))  # NumPy knows no bfloat16
-        yield np.ascontiguousarray(output.cpu().numpy().astype(STORAGE[storage]))
+        if output.ndim == 4:
+            output = output.permute(0, 2, 3, 1)
+        stays_bf16 = output.ndim == 4 and output.dtype == torch.bfloat16 and storage == "fp32"
+        output = (
+            output.contiguous().view(BF16_BITS) if stays_bf16 else output.to(STORAGE[storage]).contiguous()
+        )
+        yield output.cpu().numpy()
 
 
 def _save(batches: Iterator[np.ndarray], count: int, path: Path) -> None:

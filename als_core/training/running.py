@@ -23,7 +23,10 @@ from als_core.models.transitions import FrozenTransition, GatedTransition, chann
 
 
 class Running(nn.Module):
-    """Stages in the form they run in, (b, ...) of the network's floating type -> class scores of that type."""
+    """Stages in the form they run in, (b, ...) of the network's floating type -> class scores of that type.
+
+    Maps may come in bf16 as well where the stages run in it; scores are then fp32.
+    """
 
     def __init__(self, part: nn.Sequential, live: Collection[str], precision: str, device: torch.device):
         super().__init__()
@@ -63,7 +66,7 @@ class Running(nn.Module):
     def forward(self, batch: Tensor) -> Tensor:
         if batch.ndim == 4:
             batch = batch.contiguous(memory_format=torch.channels_last)
-        given = batch.dtype
+        given = torch.promote_types(batch.dtype, torch.float32)
         with torch.autocast(batch.device.type, torch.bfloat16, enabled=self.reduced):
             return self.stages(batch.to(torch.bfloat16) if self.reduced else batch).to(given)
 

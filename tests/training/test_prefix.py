@@ -6,17 +6,18 @@ import torch
 from torch.nn.functional import cross_entropy
 from toy_training import frozen, images_and_labels
 
-from als_core.models.stages import first_live_stage
+from als_core.models.stages import first_live_stage, live_stages
 from als_core.training import prefix
 from als_core.training.prefix import IMAGENET_SCALING, Scaling, as_input, frozen_inputs, image_inputs
+from als_core.training.running import Running
 
 CPU = torch.device("cpu")
 IMAGES, LABELS = images_and_labels()
 
 
-def features(network, blocks=(IMAGES,), folder=None, storage="fp32", scaling=IMAGENET_SCALING):
+def features(network, blocks=(IMAGES,), folder=None, storage="fp32", scaling=IMAGENET_SCALING, **more):
     stages = network.stages[: first_live_stage(network)]
-    return frozen_inputs(stages, list(blocks), scaling, storage=storage, device=CPU, folder=folder)
+    return frozen_inputs(stages, list(blocks), scaling, storage=storage, device=CPU, folder=folder, **more)
 
 
 def test_training_on_cached_features_is_the_plain_loop_to_1e_12():
@@ -72,6 +73,22 @@ def test_stored_features_are_memory_mapped_and_equal_those_in_memory(tmp_path):
     assert torch.equal(half.blocks[0], kept.blocks[0].half())
     assert half.batch(torch.arange(3)).dtype == torch.float32
     assert len(list(tmp_path.glob("*.npy"))) == 2
+
+
+def test_maps_computed_in_bf16_stay_in_it_and_lose_nothing(tmp_path):
+    network, rows = frozen(0), torch.arange(len(IMAGES))
+    wide = features(network, storage="fp64", precision="bf16").batch(rows)
+    for folder in (None, tmp_path):
+        narrow = features(network, folder=folder, precision="bf16").batch(rows)
+        assert narrow.dtype == torch.bfloat16
+        assert torch.equal(narrow.float(), wide)
+        assert narrow.is_contiguous(memory_format=torch.channels_last)
+    (file,) = tmp_path.glob("*.npy")
+    assert file.stat().st_size == 128 + 2 * wide.numel()  # an .npy's header and two bytes a value
+    running = Running(network.stages[first_live_stage(network) :], live_stages(network), "bf16", CPU)
+    scores = running(narrow)
+    assert scores.dtype == torch.float32
+    assert torch.equal(scores, running(wide))
 
 
 def test_what_is_there_is_not_computed_again(tmp_path, monkeypatch):

@@ -25,7 +25,7 @@ from als_core.cohorts.choose import SYNTHETIC, choose, open_cohort
 from als_core.cohorts.synthetic_tissue import TissueParameters
 from als_core.storage import written_whole
 from als_core.training.recipes import RECIPES
-from benchmarks.measuring import in_fresh_process, row
+from benchmarks.measuring import copying_speed, in_fresh_process, row
 from benchmarks.weights import stand_in
 
 RESULTS = Path(__file__).parent / "results" / "latest.json"
@@ -57,12 +57,14 @@ class Bench:
         self.cohort = open_cohort(chosen, TissueParameters())
         # one thread, and no GPU but where a GPU is what is measured
         self.environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "ALS_RESULTS": str(room / "results")}  # fmt: skip
+        self.memory: list[float] = []  # how fast it was copied before each process of the part
         self.found: dict[str, Any] = {"rows": [], "parts": {}}
         if RESULTS.exists():
             self.found = json.loads(RESULTS.read_text())
 
     def fresh(self, module: str, *arguments: Any, **environment: str) -> tuple[dict, dict[str, float]]:
         load = os.getloadavg()[0]
+        self.memory.append(copying_speed())
         told, spent = in_fresh_process(
             f"benchmarks.{module}", *arguments, environment=self.environment | environment
         )
@@ -72,6 +74,11 @@ class Bench:
         """Put a part's rows in place of those it gave before, and write the file."""
         stamp = {"part": part, "device": device(), "measured": datetime.now(UTC).isoformat(timespec="minutes"),
                  "cohort": self.cohort.name, "load": round(os.getloadavg()[0], 1)}  # fmt: skip
+        if self.memory:
+            stamp["memory_gb_per_second"] = [
+                round(edge(self.memory), 1) for edge in (min, statistics.median, max)
+            ]
+            self.memory.clear()
         self.found["rows"] = [each for each in self.found["rows"] if each["part"] != part] + [each | stamp for each in rows]  # fmt: skip
         self.found["parts"][part] = stamp | found
         gpu = any(name.startswith("gpu ") for name in self.found["parts"])

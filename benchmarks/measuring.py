@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 Cost = dict[str, float]  # processor and clock, seconds
 
 
@@ -29,6 +31,17 @@ def cost(work: Callable[[], Any]) -> Cost:
 def _processor() -> float:
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+def copying_speed() -> float:
+    """GB read and written in a second by one core that copies 256 MB: how slow memory is just now.
+
+    On a machine that others use it differs tenfold from hour to hour, and ways that pass over memory often feel it most.
+    """
+    source = np.ones(2**28, np.uint8)
+    target = np.ones_like(source)
+    seconds = [cost(lambda: np.copyto(target, source))["clock"] for _ in range(5)]
+    return 2 * source.nbytes / 1e9 / statistics.median(seconds)
 
 
 def alternated(ways: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[Cost]]:

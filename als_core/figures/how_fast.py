@@ -39,6 +39,7 @@ def speed_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
                 if each.get("memory_kept")
                 else "",
                 "By the clock": _times(each["clock_ratio_median"]),
+                "Memory copied, GB/s": _speeds(each.get("memory_gb_per_second")),
                 "Equal": each["equal_within"],
                 "How scaled": each["scaled"],
             }
@@ -144,6 +145,11 @@ def where_time_goes(shares: pd.DataFrame) -> Figure:
     figure.legend(loc="outside lower center", ncols=4)
     plt.close(figure)
     return figure
+
+
+def _speeds(told: Sequence[float] | None) -> str:
+    """The middle of lowest, median and highest, and the other two; nothing where it was not measured."""
+    return "" if told is None else f"{told[1]:.0f} ({told[0]:.0f} to {told[2]:.0f})"
 
 
 def _times(ratio: float) -> str:

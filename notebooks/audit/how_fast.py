@@ -90,6 +90,10 @@ gained = [
     if "training step" in each["name"] and each["mode"] == "fp32"
 ]
 page.text(
+    "*Memory copied* is how fast one core copied memory before each process of a row: median, lowest and highest. Others use the machine, so it changes from hour to hour, "
+    "and with it the ratio of two ways of which one passes over memory more often. Rows without it were measured before it was noted."
+)
+page.text(
     f"In these training steps, keeping its memory makes the ordinary script {min(gained):.2f} to {max(gained):.2f} times as fast; below 1 it is slower, "
     "because its loader workers are forked in each epoch and what is kept is then copied when it is written to. "
     "The targets of training steps were set on another machine, where keeping memory was worth 1.2 to 2.4 times."

@@ -100,3 +100,5 @@ def test_the_results_are_whole():
     for each in found["rows"]:
         assert wanted <= set(each)
         assert 0 < each["ratio_min"] <= each["ratio_median"] <= each["ratio_max"], each["name"]
+        memory = each.get("memory_gb_per_second", [1])
+        assert memory == sorted(memory) and memory[0] > 0, each["name"]

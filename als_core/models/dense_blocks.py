@@ -2,8 +2,9 @@
 
 Layer by layer PyTorch joins all earlier maps anew, shifts them, rectifies them and keeps the outcome for the
 backward pass. Here every layer writes its maps behind the others in one buffer, rectified maps are made again where the
-backward pass wants them, and the gradients of all maps are added up in one buffer as well (Pleiss et al. 2017,
-"Memory-efficient implementation of DenseNets", kept to what a frozen block needs: no gradient of its weights).
+backward pass wants them, and a layer's gradient is added to that of all maps so far in the memory of its own mask
+(after Pleiss et al. 2017, "Memory-efficient implementation of DenseNets", kept to what a frozen block needs: no
+gradient of its weights).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import conv2d
 from torchvision.models.densenet import _DenseBlock
 
-from als_core.models.folding import ChannelAffine, replaced
+from als_core.models.folding import ChannelAffine, replaced, where_positive
 
 
 def in_one_buffer(stage: nn.Module) -> nn.Module:
@@ -86,7 +87,7 @@ class _Layer(nn.Module):
         The gradient times a mask of zeros and ones, added in the same pass, reads and writes a quarter less memory than
         PyTorch's own gradient of a rectifier and a sum.
         """
-        of_narrow = torch.ops.aten.threshold_backward(conv2d(of_new, self.turned, padding=1), narrow, 0)
+        of_narrow = where_positive(conv2d(of_new, self.turned, padding=1), narrow, 0)
         of_rectified = conv2d(of_narrow, self.back)
         if self.shifts_only:
             passes = torch.gt(maps, self.low, out=torch.empty_like(of_rectified))

@@ -20,6 +20,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models.densenet import _DenseLayer
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
+where_positive = torch.ops.aten.threshold_backward
+"""(values, maps, 0) -> the values where the maps are positive, else 0: PyTorch's gradient of a rectifier."""
+
 IN_ORDER = (nn.Sequential, BasicBlock, Bottleneck, _DenseLayer)
 """Modules in which a batch norm registered right after a convolution takes that convolution's output alone."""
 

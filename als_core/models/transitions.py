@@ -16,10 +16,7 @@ from torch.nn.functional import avg_pool2d
 from torchvision.models.densenet import _Transition
 
 from als_core.models.attention import SqueezeExcitation
-from als_core.models.folding import ChannelAffine, replaced
-
-where_positive = torch.ops.aten.threshold_backward
-"""(values, maps, 0) -> the values where the maps are positive, else 0: PyTorch's gradient of a rectifier."""
+from als_core.models.folding import ChannelAffine, replaced, where_positive
 
 SLAB = 2**19  # bytes of maps done at once: with two buffers of the same size they stay in 2 MiB of cache
 
@@ -149,8 +146,8 @@ def _gradient_of_maps(maps: Tensor, factors: Tensor, shift: Tensor, gradient: Te
     for some, rows, half in _slabs(maps):
         slab = some, slice(None), rows, slice(even[1])
         weighted = _squares(torch.addcmul(shift, maps[slab], factors[some, :, None, None]))
-        step = of_weighted[some, :, half, None, :, None]
-        where_positive.grad_input(step, weighted, 0, grad_input=_squares(answer[slab]))
+        values = of_weighted[some, :, half, None, :, None]
+        where_positive.grad_input(values, weighted, 0, grad_input=_squares(answer[slab]))
     return answer
 
 

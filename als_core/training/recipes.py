@@ -58,7 +58,8 @@ class Recipe:
     plateau: a learning-rate schedule, or None. precision: `bf16` runs the network under autocast;
     weights, loss, Adam and a head trained alone stay fp32. compiled: have `torch.compile` write the code
     of a training step (`als_core.training.compiling`); a head trained alone has none to write.
-    feature_storage: type in which the frozen prefix's output is kept, whatever it was computed in.
+    feature_storage: type in which the frozen prefix's output is kept, whatever it was computed in; fp32 is exact,
+    and maps computed in bf16 then stay bf16.
     """
 
     name: str

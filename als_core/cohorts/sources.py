@@ -96,6 +96,9 @@ def fetch(name: str, source: Source, progress: bool = True) -> Path:
     folder = cache_folder() / name
     files = source.files()
     with _held(folder, name):
+        for within in {PurePosixPath(path).parent for path in files}:
+            # pooch looks whether a folder is there and then makes it: two threads at once would collide
+            (folder / within).mkdir(parents=True, exist_ok=True)
         retriever = pooch.create(
             path=folder,
             base_url="",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,18 @@ def test_everything_arrives_and_is_not_fetched_again(server):
     assert len(server.asked) == 3
     fetch("stand-in", server.source, progress=False)
     assert len(server.asked) == 3
+
+
+def test_files_of_one_folder_do_not_collide_on_making_it(server, monkeypatch):
+    make = os.makedirs
+
+    def slowly(*arguments, **settings):  # long enough for every thread to find the folder missing
+        time.sleep(0.2)
+        make(*arguments, **settings)
+
+    monkeypatch.setattr("pooch.core.os.makedirs", slowly)
+    folder = fetch("stand-in", server.source, progress=False)
+    assert len(list((folder / "images").iterdir())) == 3
 
 
 def test_a_damaged_and_a_missing_file_are_fetched_anew_and_no_other(server):

@@ -9,6 +9,8 @@ gradient of its weights).
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
@@ -44,8 +46,22 @@ class FrozenDenseBlock(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         if torch.compiler.is_compiling():
-            return self.block(maps)
+            return _in_pieces(self.block, maps)
         return _InOneBuffer.apply(maps, tuple(self.layers))
+
+
+def _in_pieces(block: _DenseBlock, maps: Tensor) -> Tensor:
+    """The folded block as `torch.compile` writes it best: every layer joins rectified pieces, one of each layer before.
+
+    Rectified after being joined, all earlier maps would be kept once for every layer that reads them. In pieces they
+    are kept once, and the sum of a piece's gradients, with their masks, is one pass.
+    """
+    pieces = [maps]
+    for layer in block.children():
+        firsts = accumulate((piece.shape[1] for piece in pieces), initial=0)
+        rectified = [layer.norm1(piece, first).relu() for piece, first in zip(pieces, firsts, strict=False)]
+        pieces.append(layer.conv2(layer.conv1(torch.cat(rectified, 1)).relu()))
+    return torch.cat(pieces, 1)
 
 
 class _Layer(nn.Module):

@@ -38,8 +38,12 @@ class ChannelAffine(nn.Module):
         self.register_buffer("shift", shift.detach()[:, None, None])
         self.shifts_only = False
 
-    def forward(self, maps: Tensor) -> Tensor:
-        return maps + self.shift if self.shifts_only else torch.addcmul(self.shift, maps, self.scale)
+    def forward(self, maps: Tensor, first: int = 0) -> Tensor:
+        """Of all channels, or of as many as the maps have from channel `first` on."""
+        own = slice(first, first + maps.shape[1])
+        if self.shifts_only:
+            return maps + self.shift[own]
+        return torch.addcmul(self.shift[own], maps, self.scale[own])
 
     def scale_through(self, convolution: nn.Conv2d) -> None:
         """Hand the size of each scale on to a convolution that a ReLU separates from this; signs and zeros stay."""

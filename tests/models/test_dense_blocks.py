@@ -30,13 +30,17 @@ def test_values_and_gradients_are_those_of_the_block(negative):
     ours = in_one_buffer(nn.Sequential(folded(plain)))
     assert type(ours[0]) is FrozenDenseBlock
     assert [layer.shifts_only for layer in ours[0].layers] == [not negative] * 4
+    traced = torch.compile(
+        ours, backend="aot_eager", fullgraph=True
+    )  # the form for compiling, without a compiler
     found = []
-    for network in (plain, ours):
+    for network in (plain, traced, ours):
         given = maps_of(torch.float64)
         answer = network(given)
         found.append((answer, *torch.autograd.grad(answer.pow(3).sum(), given)))
-    for own, got in zip(*found, strict=True):
-        torch.testing.assert_close(got, own, rtol=1e-11, atol=1e-12)
+    for own, *others in zip(*found, strict=True):
+        for got in others:
+            torch.testing.assert_close(got, own, rtol=1e-11, atol=1e-12)
     assert answer.is_contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
         torch.testing.assert_close(ours(maps_of(torch.float64).detach()), found[0][0].detach())

@@ -98,17 +98,18 @@ class Inputs:
         return gathered.permute(0, 3, 1, 2) if gathered.ndim == 4 else gathered
 
     def _gather(self, rows: Tensor) -> Tensor:
+        first = self.blocks[0]
         if len(self.blocks) == 1:
-            return self.blocks[0][rows.to(self.blocks[0].device)]
-        first, device = self.blocks[0], self.blocks[0].device
-        rows = rows.to(device)
-        gathered = torch.empty((len(rows), *first.shape[1:]), dtype=first.dtype, device=device)
-        start = 0
+            return first.index_select(0, rows.to(first.device))
+        # maps may be large: one pass over them, not one for each block
+        return torch.stack([self._row(row) for row in rows.tolist()]) if len(rows) else first[:0]
+
+    def _row(self, row: int) -> Tensor:
         for block in self.blocks:
-            inside = (rows >= start) & (rows < start + len(block))
-            gathered[inside] = block[rows[inside] - start]
-            start += len(block)
-        return gathered
+            if row < len(block):
+                return block[row]
+            row -= len(block)
+        raise IndexError(f"there are {len(self)} rows")
 
 
 def image_inputs(

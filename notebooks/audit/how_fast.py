@@ -45,7 +45,8 @@ rows, parts = found["rows"], found["parts"]
 #
 # Each line is the cost of the ordinary script divided by ours: processor seconds of all processes with PyTorch on one thread, which depend less than the clock on who else
 # uses the machine (the classifiers alone by the clock, as they are spread over cores). The ways take turns on one machine, each training step in a fresh process after
-# a step that is not measured, and ratios are of neighbours. An epoch of ours is a third of three, because a run folds its frozen stages once and not in each of up to 250 epochs.
+# a step that is not measured, and ratios are of neighbours. An epoch of ours is what each epoch after the first adds to a run,
+# because a run folds its frozen stages once and not in each of up to 250 epochs; rows that do not say how long the start of a run takes still hold a share of it.
 #
 # *Folded fp32* is what the book does. *Reduced precision* and *compiled* are choices a recipe can name (`precision`, `compiled`); they are then part of every run's key and title.
 # Compiled, the code of a training step is written by `torch.compile`, which takes a minute or two, once. Freed memory is kept by our process, in huge pages, and given back by the

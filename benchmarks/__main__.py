@@ -109,7 +109,10 @@ class Bench:
             costs, rows = told["costs"], []
             for mode, target in targets.items():
                 size = f"{told['images']} images in batches of {told['batch']}"
-                size += f"; without {told['ways'][mode]['start']['clock']:.1f} s at the start of a run, once"
+                start = max(
+                    0.0, told["ways"][mode]["start"]["clock"]
+                )  # a difference: where it is small, noise may exceed it
+                size += f"; without {start:.1f} s at the start of a run, once"
                 if mode in COMPILED:
                     size += f"; without {told['ways'][mode]['first step']['clock']:.0f} s of compiling, once"
                 apart = (told["compiled"] if mode in COMPILED else told)["difference in double"]

@@ -55,8 +55,6 @@ def occlusion(rounds: int, cohort: str) -> dict:
 
     from als_core.explain.occlusion import occlusion as ours
     from als_core.models.volume import panagiotaras_network
-    from als_core.training.memory import keep_freed_memory
-    from benchmarks.steps import give_memory_back
 
     class Opaque(nn.Module):  # hides that the network is a sequence: every position runs in full, in batches
         def __init__(self, network):
@@ -73,20 +71,16 @@ def occlusion(rounds: int, cohort: str) -> dict:
     volume = torch.randn(1, 1, *shape, generator=torch.Generator().manual_seed(0))
     found = {}
 
-    def way(name, memory, work):
-        memory()
+    def keep(name, work):
         found[name] = work()
 
+    # no way keeps freed memory: they take turns in one process
     ways = {
-        "ordinary": lambda: way(
-            "ordinary", give_memory_back, lambda: ordinary.occlude(network, volume, 0, patch)
-        ),
-        "batched": lambda: way("batched", keep_freed_memory, lambda: ours(opaque, volume, 0, patch=patch)),
-        "receptive field": lambda: way(
-            "receptive field", keep_freed_memory, lambda: ours(network, volume, 0, patch=patch)
-        ),
+        "ordinary": lambda: ordinary.occlude(network, volume, 0, patch),
+        "batched": lambda: ours(opaque, volume, 0, patch=patch),
+        "receptive field": lambda: ours(network, volume, 0, patch=patch),
     }
-    costs = alternated(ways, rounds)
+    costs = alternated({name: partial(keep, name, work) for name, work in ways.items()}, rounds)
     plain = torch.from_numpy(found["ordinary"]).float()
     for axis in range(3):
         plain = plain.repeat_interleave(patch, axis)

@@ -1,7 +1,9 @@
 """The ordinary scripts that ours is measured against compute the same, and the results file says what it must."""
 
+import ast
 import json
 import os
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -31,6 +33,20 @@ def test_the_ordinary_network_is_ours(name):
     trained = [sum(p.numel() for p in each.parameters() if p.requires_grad) for each in (ours, plain)]
     assert trained[0] == trained[1]
     torch.testing.assert_close(plain.eval()(images), ours.eval()(images), rtol=1e-10, atol=1e-12)
+
+
+def test_what_benchmarks_import_in_functions_is_there():
+    """A part may run but once in months, and an import in a function fails only then."""
+    wanted = [
+        (node.module, each.name)
+        for path in (repository() / "benchmarks").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] in ("als_core", "benchmarks")
+        for each in node.names
+    ]
+    assert ("benchmarks.steps", "HEADS") in wanted
+    missing = [f"{module}.{name}" for module, name in wanted if not hasattr(import_module(module), name)]
+    assert not missing
 
 
 def test_the_ordinary_occlusion_is_a_drop():

@@ -7,7 +7,9 @@ kept beside it.
 
 from __future__ import annotations
 
+import ctypes
 import json
+import platform
 import resource
 import statistics
 import subprocess
@@ -31,6 +33,17 @@ def cost(work: Callable[[], Any]) -> Cost:
 def _processor() -> float:
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+def give_memory_back() -> None:
+    """Undo `als_core.training.memory.keep_freed_memory`: glibc as it is once a first large tensor was freed."""
+    if platform.libc_ver()[0] != "glibc":
+        return
+    libc = ctypes.CDLL(None)
+    # malloc.h: trim threshold, mmap threshold (at its highest, 32 MiB), how many mappings
+    for option, value in ((-1, 64 << 20), (-3, 32 << 20), (-4, 65536)):
+        libc.mallopt(option, value)
+    libc.malloc_trim(0)
 
 
 def copying_speed() -> float:

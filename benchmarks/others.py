@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from benchmarks import ordinary
-from benchmarks.measuring import alternated, cost
+from benchmarks.measuring import alternated, cost, give_memory_back
 
 
 def augmentation(rounds: int, cohort: str) -> dict:
@@ -55,6 +55,7 @@ def occlusion(rounds: int, cohort: str) -> dict:
 
     from als_core.explain.occlusion import occlusion as ours
     from als_core.models.volume import panagiotaras_network
+    from als_core.training.memory import keep_freed_memory
 
     class Opaque(nn.Module):  # hides that the network is a sequence: every position runs in full, in batches
         def __init__(self, network):
@@ -71,16 +72,21 @@ def occlusion(rounds: int, cohort: str) -> dict:
     volume = torch.randn(1, 1, *shape, generator=torch.Generator().manual_seed(0))
     found = {}
 
-    def keep(name, work):
+    def way(name, memory, work):
+        memory()
         found[name] = work()
 
-    # no way keeps freed memory: they take turns in one process
+    def kept():
+        keep_freed_memory(huge_pages=False)  # those could not be given back for the next way
+
+    plainly = lambda: ordinary.occlude(network, volume, 0, patch)  # noqa: E731
     ways = {
-        "ordinary": lambda: ordinary.occlude(network, volume, 0, patch),
-        "batched": lambda: ours(opaque, volume, 0, patch=patch),
-        "receptive field": lambda: ours(network, volume, 0, patch=patch),
+        "ordinary": (give_memory_back, plainly),
+        "ordinary, memory kept": (kept, plainly),
+        "batched": (kept, lambda: ours(opaque, volume, 0, patch=patch)),
+        "receptive field": (kept, lambda: ours(network, volume, 0, patch=patch)),
     }
-    costs = alternated({name: partial(keep, name, work) for name, work in ways.items()}, rounds)
+    costs = alternated({name: partial(way, name, *what) for name, what in ways.items()}, rounds)
     plain = torch.from_numpy(found["ordinary"]).float()
     for axis in range(3):
         plain = plain.repeat_interleave(patch, axis)

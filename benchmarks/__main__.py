@@ -109,9 +109,8 @@ class Bench:
             costs, rows = told["costs"], []
             for mode, target in targets.items():
                 size = f"{told['images']} images in batches of {told['batch']}"
-                start = max(
-                    0.0, told["ways"][mode]["start"]["clock"]
-                )  # a difference: where it is small, noise may exceed it
+                # a difference: where it is small, noise may exceed it
+                start = max(0.0, told["ways"][mode]["start"]["clock"])
                 size += f"; without {start:.1f} s at the start of a run, once"
                 if mode in COMPILED:
                     size += f"; without {told['ways'][mode]['first step']['clock']:.0f} s of compiling, once"

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.data import ConcatDataset
 from tqdm import tqdm
 
 from als_core.models import channels_last, cpu_forms, dense_blocks, folding, transitions
@@ -102,14 +103,8 @@ class Inputs:
         if len(self.blocks) == 1:
             return first.index_select(0, rows.to(first.device))
         # maps may be large: one pass over them, not one for each block
-        return torch.stack([self._row(row) for row in rows.tolist()]) if len(rows) else first[:0]
-
-    def _row(self, row: int) -> Tensor:
-        for block in self.blocks:
-            if row < len(block):
-                return block[row]
-            row -= len(block)
-        raise IndexError(f"there are {len(self)} rows")
+        joined = ConcatDataset(self.blocks)
+        return torch.stack([joined[row] for row in rows.tolist()]) if len(rows) else first[:0]
 
 
 def image_inputs(

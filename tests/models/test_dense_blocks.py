@@ -30,9 +30,8 @@ def test_values_and_gradients_are_those_of_the_block(negative):
     ours = in_one_buffer(nn.Sequential(folded(plain)))
     assert type(ours[0]) is FrozenDenseBlock
     assert [layer.shifts_only for layer in ours[0].layers] == [not negative] * 4
-    traced = torch.compile(
-        ours, backend="aot_eager", fullgraph=True
-    )  # the form for compiling, without a compiler
+    # the form for compiling, without a compiler
+    traced = torch.compile(ours, backend="aot_eager", fullgraph=True)
     found = []
     for network in (plain, traced, ours):
         given = maps_of(torch.float64)

@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import nn
 
+from als_core.explain.interception import captured_output
 from als_core.images.volumes import brain_box, mni_map, read_volume, reorient
 from als_core.models.stages import live_stages, set_trainable, train_mode
 from als_core.models.volume import (
@@ -111,6 +112,21 @@ def test_the_contract_of_staged_networks(build):
     train_mode(network)
     assert not network.stages.block1.training and network.stages.head.training
     assert not any(getattr(module, "inplace", False) for module in network.modules())  # explainers hook them
+
+
+@pytest.mark.parametrize("build", [partial(panagiotaras_network, SMALL, "small"), turrisi_network])
+def test_without_gradients_maps_lie_channels_last_and_scores_stay(build):
+    network = build(seed=1).eval()
+    volumes = torch.randn(3, 1, *network.shape, generator=torch.Generator().manual_seed(0))
+    with captured_output(network.stages.block1) as maps:
+        learning = network(volumes)
+        with torch.no_grad():
+            judging = network(volumes)
+            alone = torch.cat([network(each) for each in volumes.split(1)])
+    lasting = [each.is_contiguous(memory_format=torch.channels_last_3d) for each in maps[:2]]
+    assert lasting == [False, True]
+    for scores in (judging, alone):
+        torch.testing.assert_close(scores, learning, rtol=1e-4, atol=1e-6)
 
 
 def test_volumes_of_another_kind_are_refused():

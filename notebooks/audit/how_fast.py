@@ -46,10 +46,10 @@ rows, parts = found["rows"], found["parts"]
 # Each line is the cost of the ordinary script divided by ours: processor seconds of all processes with PyTorch on one thread, which depend less than the clock on who else
 # uses the machine (the classifiers alone by the clock, as they are spread over cores). The ways take turns on one machine, each training step in a fresh process after
 # a step that is not measured, and ratios are of neighbours. An epoch of ours is what each epoch after the first adds to a run,
-# because a run folds its frozen stages once and not in each of up to 250 epochs; rows that do not say how long the start of a run takes still hold a share of it.
+# because a run folds its frozen stages once and not in each of up to 250 epochs; *How scaled* says how long that start takes.
 #
 # *Folded fp32* is what the book does. *Reduced precision* and *compiled* are choices a recipe can name (`precision`, `compiled`); they are then part of every run's key and title.
-# Compiled, the code of a training step is written by `torch.compile`, which takes a minute or two, once. Freed memory is kept by our process, in huge pages, and given back by the
+# Compiled, the code of a training step is written by `torch.compile`, which takes a minute or two, once. Freed memory is kept by our process, in huge pages (for occlusion in ordinary ones), and given back by the
 # ordinary one, as the C library does by itself. One call changes that in any script, so the ratio against a script that keeps its memory stands beside.
 
 # %%
@@ -92,7 +92,7 @@ gained = [
 ]
 page.text(
     "*Memory copied* is how fast one core copied memory before each process of a row: median, lowest and highest. Others use the machine, so it changes from hour to hour, "
-    "and with it the ratio of two ways of which one passes over memory more often. Rows without it were measured before it was noted."
+    "and with it the ratio of two ways of which one passes over memory more often. The rows of Table 1 are sums of the others and have none."
 )
 page.text(
     f"In these training steps, keeping its memory makes the ordinary script {min(gained):.2f} to {max(gained):.2f} times as fast; below 1 it is slower, "

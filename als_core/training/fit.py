@@ -114,12 +114,15 @@ def fit(
             schedule.step(validation_loss)
         course["history"].append([epoch, loss, accuracy, validation_loss, validation_accuracy, rate])
         if is_better(recipe, validation_accuracy, course["best"]):
-            course |= {"best": validation_accuracy, "chosen": epoch, "kept": deepcopy(part.state_dict())}
+            course |= {"best": validation_accuracy, "chosen": epoch}
+            if recipe.checkpoint != "last epoch":  # the network ends with those by itself
+                course["kept"] = deepcopy(part.state_dict())
         if state is not None and (epoch % save_every == 0 or epoch == recipe.epochs):
             now = {"part": part.state_dict(), "optimizer": optimizer.state_dict(), "course": course}
             with written_whole(state) as temporary:
                 torch.save(now | ({"schedule": schedule.state_dict()} if schedule else {}), temporary)
-    part.load_state_dict(course["kept"])
+    if recipe.checkpoint != "last epoch":
+        part.load_state_dict(course["kept"])
     network.eval()
     return Fitted(as_history(course["history"]), course["chosen"])
 

@@ -36,9 +36,10 @@ def run(recipe=TOY, seed=1, dropout=0.0, dtype=torch.float32, validation=VALIDAT
     return network, fit(recipe, network, inputs, LABELS, TRAIN, validation, seed, **more)
 
 
-def test_the_loop_is_the_plain_loop_in_double_precision():
+@pytest.mark.parametrize("checkpoint", ["best validation", "last epoch"])
+def test_the_loop_is_the_plain_loop_in_double_precision(checkpoint):
     """History, chosen epoch and weights against an Adam loop over whole images, batch norm frozen."""
-    network, fitted = run(dtype=torch.float64)
+    network, fitted = run(replace(TOY, checkpoint=checkpoint), dtype=torch.float64)
     plain = frozen(1, TOY, torch.float64).eval()
     scaled = as_input(torch.from_numpy(IMAGES), IMAGENET_SCALING, torch.float64)
     optimiser = torch.optim.Adam(
@@ -68,9 +69,11 @@ def test_the_loop_is_the_plain_loop_in_double_precision():
     assert tuple(fitted.history) == HISTORY
     np.testing.assert_allclose(fitted.history, rows_of_history, atol=1e-12)
     best = np.argmax([row[4] for row in rows_of_history])  # the first of equals
-    assert fitted.chosen_epoch == best + 1
+    assert best + 1 < TOY.epochs
+    chosen = best if checkpoint == "best validation" else TOY.epochs - 1
+    assert fitted.chosen_epoch == chosen + 1
     for name, tensor in network.state_dict().items():
-        assert (tensor - states[best][name]).abs().max() < 1e-12, name
+        assert (tensor - states[chosen][name]).abs().max() < 1e-12, name
 
 
 def test_earliest_of_equal_epochs_and_last_epoch_by_rule():
@@ -94,7 +97,9 @@ def test_frozen_statistics_move_only_where_the_recipe_says(recipe):
 
 
 @pytest.mark.parametrize(
-    ("recipe", "dropout"), [(TOY, 0.0), (RELEASED_LIKE, 0.5)], ids=["gate", "all at once"]
+    ("recipe", "dropout"),
+    [(TOY, 0.0), (RELEASED_LIKE, 0.5), (replace(TOY, checkpoint="last epoch"), 0.0)],
+    ids=["gate", "all at once", "last epoch"],
 )
 @pytest.mark.parametrize("stopped_in", [1, 3, 4])
 def test_an_interrupted_run_ends_with_the_same_bits(recipe, dropout, stopped_in, tmp_path, monkeypatch):
@@ -111,6 +116,9 @@ def test_an_interrupted_run_ends_with_the_same_bits(recipe, dropout, stopped_in,
     with pytest.raises(KeyboardInterrupt):
         run(recipe, dropout=dropout, state=state, save_every=2)
     assert state.exists() == (stopped_in > 1)
+    if state.exists():  # weights that come last anyway are held once
+        kept = torch.load(state, weights_only=True)["course"]["kept"]
+        assert (kept is None) == (recipe.checkpoint == "last epoch")
     monkeypatch.setattr(fit_module, "_train_epoch", train_epoch)
     torch.rand(5)  # whatever the process drew meanwhile
     resumed, again = run(recipe, dropout=dropout, state=state, save_every=2)

@@ -45,7 +45,7 @@ rows, parts = found["rows"], found["parts"]
 #
 # Each line is the cost of the ordinary script divided by ours: processor seconds of all processes with PyTorch on one thread, which depend less than the clock on who else
 # uses the machine (the classifiers alone by the clock, as they are spread over cores). The ways take turns on one machine, each training step in a fresh process after
-# a step that is not measured, and ratios are of neighbours. An epoch of ours is what each epoch after the first adds to a run,
+# steps that are not measured, and ratios are of neighbours. An epoch of ours is what each epoch after the first adds to a run,
 # because a run folds its frozen stages once and not in each of up to 250 epochs; *How scaled* says how long that start takes.
 #
 # *Folded fp32* is what the book does. *Reduced precision* and *compiled* are choices a recipe can name (`precision`, `compiled`); they are then part of every run's key and title.

@@ -54,6 +54,7 @@ class Bench:
 
     def __init__(self, chosen: str, rounds: int, room: Path, networks: Sequence[str]):
         self.chosen, self.rounds, self.room, self.networks = chosen, rounds, room, networks
+        self.fewer_rounds = max(1, rounds - 1)  # of what takes longest: a run shall end within an afternoon
         self.cohort = open_cohort(chosen, TissueParameters())
         # one thread, and no GPU but where a GPU is what is measured
         self.environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "ALS_RESULTS": str(room / "results")}  # fmt: skip
@@ -103,8 +104,7 @@ class Bench:
     def steps(self, sides: tuple[int, ...]) -> None:
         """The four networks that train inside: one training step, per image."""
         for side, name in ((side, name) for side in sides for name in self.networks if name not in HEADS):
-            # an image of 400 pixels takes ten times as long: one round less, or a run would not end in an afternoon
-            rounds = self.rounds if side == 128 else max(1, self.rounds - 1)
+            rounds = self.fewer_rounds if side > 128 else self.rounds
             targets = dict(zip(MODES, STEP_TARGETS[name, side], strict=True))
             targets |= dict(zip(COMPILED, COMPILED_TARGETS.get((name, side), ()), strict=False))
             told = self.in_turns(name, side, (*PLAIN, *targets), rounds)
@@ -131,7 +131,7 @@ class Bench:
         serial = self.found["parts"]["augmentation"]["costs"]["ordinary"]
         for side in sides:
             for name in (each for each in HEADS if each in self.networks):
-                told = self.in_turns(name, side, PLAIN, max(1, self.rounds - 1))
+                told = self.in_turns(name, side, PLAIN, self.fewer_rounds)
                 _, imports = self.fresh("imports")
                 recipe, rows = RECIPES[name], []
                 images = SEEDS * recipe.epochs * TRAINING_IMAGES
@@ -200,7 +200,7 @@ class Bench:
             self.keep(f"gpu {name}", told, [])
 
     def augmentation(self) -> None:
-        told, _ = self.fresh("others", "augmentation", max(1, self.rounds - 1), self.cohort.folder)
+        told, _ = self.fresh("others", "augmentation", self.fewer_rounds, self.cohort.folder)
         same = "every image equal, byte by byte (a sample compared)" if told["same"] else "NOT equal"
         names = {"first": ("first time", 1), "second": ("second time (kept)", 50)}
         self.keep("augmentation", told, [
@@ -221,7 +221,7 @@ class Bench:
         ])  # fmt: skip
 
     def classifiers(self) -> None:
-        told, _ = self.fresh("others", "classifiers", max(1, self.rounds - 1), self.cohort.folder)
+        told, _ = self.fresh("others", "classifiers", self.fewer_rounds, self.cohort.folder)
         equal = f"{told['other answers']} of {told['answers']} answers of the six classical methods differ"
         self.keep("classifiers", told, [
             row("24 nested configurations (8 methods, 3 tables)", told["costs"]["ordinary"], told["costs"]["ours"], target=1.5, by="clock",

@@ -136,9 +136,8 @@ def our_epoch(given: Given, way: str) -> dict[str, Any]:
         fit(replace(recipe, epochs=epochs), ours, found[0], targets, chosen, rows[:0], seed=0)
 
     told["first step"] = cost(lambda: run(1, rows[: recipe.batch_size]))
-    run(
-        EPOCHS, rows[: recipe.batch_size]
-    )  # until the memory that is kept no longer grows, as in all but a run's first steps
+    # kept memory grows in a run's first steps only: these are not an epoch's
+    run(EPOCHS, rows[: recipe.batch_size])
     one, more = (cost(lambda epochs=epochs: run(epochs, rows)) for epochs in (1, 1 + EPOCHS))
     epoch = {by: (more[by] - one[by]) / EPOCHS for by in one}
     start = {by: one[by] - epoch[by] for by in one}

@@ -12,11 +12,13 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn.functional import avg_pool2d
 from torchvision.models.densenet import _Transition
 
 from als_core.models.attention import SqueezeExcitation
 from als_core.models.folding import ChannelAffine, replaced, where_positive
+
+mean_pool = torch.ops.aten.avg_pool2d.out
+"""PyTorch's mean pool, written to where it belongs."""
 
 SLAB = 2**19  # bytes of maps done at once: with two buffers of the same size they stay in 2 MiB of cache
 
@@ -89,10 +91,11 @@ class _ChannelMeans(torch.autograd.Function):
     def forward(ctx, maps: Tensor) -> tuple[Tensor, Tensor]:
         ctx.places = maps.shape[2] * maps.shape[3]
         wide = torch.promote_types(maps.dtype, torch.float32)
+        share = torch.full((ctx.places,), 1 / ctx.places, dtype=wide)
         means = torch.empty(maps.shape[:2], dtype=wide)
-        # image by image: PyTorch's own sum over bf16 maps channels last takes four times as long
-        for image, its in zip(maps, means, strict=True):
-            torch.mean(image.to(wide), (1, 2), out=its)
+        # as a product with a vector: PyTorch's own mean of maps channels last takes twice as long, of bf16 more
+        for image, its in zip(maps.permute(0, 2, 3, 1).flatten(1, 2), means, strict=True):
+            torch.mv(image.to(wide).t(), share, out=its)
         return maps.view_as(maps), means
 
     @staticmethod
@@ -118,8 +121,8 @@ class _RectifyAndPool(torch.autograd.Function):
             slab = maps[some, :, rows]
             weighted = torch.addcmul(shift, slab, factors[some, :, None, None])
             if passing is not None:
-                passing[some, :, half] = avg_pool2d(where_positive(slab, weighted, 0), 2)
-            pooled[some, :, half] = avg_pool2d(weighted.clamp_min_(0), 2)
+                mean_pool(where_positive(slab, weighted, 0), [2, 2], out=passing[some, :, half])
+            mean_pool(weighted.clamp_min_(0), [2, 2], out=pooled[some, :, half])
         ctx.save_for_backward(maps if ctx.needs_input_grad[0] else None, factors, shift, passing)
         return pooled
 

@@ -15,10 +15,12 @@ from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from als_core.models.attention import CBAM, SqueezeExcitation
 from als_core.models.cpu_forms import for_cpu
 from als_core.models.folding import folded, pooled_first
+from als_core.models.gated_maps import gated
 from als_core.models.transitions import FrozenTransition, GatedTransition, channel_means
 
 
@@ -97,55 +99,50 @@ class Fp32Gate(Fp32Stage):
 
     def forward(self, maps: Tensor) -> Tensor:
         with torch.autocast(maps.device.type, enabled=False):
-            shared = self.stage.channel.shared
-            maps, *summary = mean_and_maximum(maps, (2, 3))
-            score = sum(shared(each.flatten(1)) for each in summary)
-            maps = maps * score.sigmoid()[:, :, None, None].to(maps.dtype)
-            maps, *summary = mean_and_maximum(maps, (1,))
-            return maps * self.stage.spatial.convolution(torch.cat(summary, 1)).sigmoid().to(maps.dtype)
+            maps, *summary = mean_and_maximum(maps)
+            score = sum(self.stage.channel.shared(each) for each in summary)
+            return gated(maps, score.sigmoid(), self.stage.spatial.convolution.weight)
 
 
-def mean_and_maximum(maps: Tensor, dimensions: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
-    """The maps (b, c, h, w), and their mean and maximum over (1,) or (2, 3), kept as 1, in at least fp32.
+def mean_and_maximum(maps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The maps (b, c, h, w), and their mean and maximum over places, (b, c), in at least fp32.
 
     Whoever goes on with the maps takes those that come out: their gradient then takes up that of mean and maximum in
     one pass in the maps' own layout; PyTorch needs ten, some of them across it. Equal maxima share theirs, as in `amax`.
     """
     if torch.compiler.is_compiling() or maps.device.type != "cpu":  # counting maxima makes a GPU wait
-        return _mean_and_maximum(maps, dimensions)
-    return _MeanAndMaximum.apply(maps, dimensions)
+        return maps, *_mean_and_maximum(maps)
+    return _MeanAndMaximum.apply(maps)
 
 
-def _mean_and_maximum(maps: Tensor, dimensions: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
+def _mean_and_maximum(maps: Tensor) -> tuple[Tensor, Tensor]:
     wide = torch.promote_types(maps.dtype, torch.float32)
-    mean = maps.mean(dimensions, keepdim=True, dtype=wide)
-    return maps, mean, maps.amax(dimensions, keepdim=True).to(wide)
+    return maps.mean((2, 3), dtype=wide), maps.amax((2, 3)).to(wide)
 
 
 class _MeanAndMaximum(torch.autograd.Function):
-    """`_mean_and_maximum` with the gradient that its caller promises."""
+    """`mean_and_maximum` with the gradient that its caller promises."""
 
     @staticmethod
-    def forward(ctx, maps: Tensor, dimensions: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
-        _, mean, top = _mean_and_maximum(maps, dimensions)
+    def forward(ctx, maps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        mean, top = _mean_and_maximum(maps)
         ctx.save_for_backward(maps, top)
-        ctx.dimensions = dimensions
         return maps.view_as(maps), mean, top
 
     @staticmethod
-    def backward(ctx, of_maps: Tensor, of_mean: Tensor, of_top: Tensor) -> tuple[Tensor, None]:
+    @once_differentiable
+    def backward(ctx, of_maps: Tensor, of_mean: Tensor, of_top: Tensor) -> Tensor:
         maps, top = ctx.saved_tensors
-        answer = of_maps + (of_mean * (top.numel() / maps.numel())).to(maps.dtype)
-        channels, places = maps.shape[1], maps[0, 0].numel()
+        places, channels = maps[0, 0].numel(), maps.shape[1]
+        answer = of_maps + (of_mean / places).to(maps.dtype)[:, :, None, None]
         # positions in memory of all maxima, and which maximum each of them is
-        hits = (maps == top.to(maps.dtype)).permute(0, 2, 3, 1).flatten().nonzero()[:, 0]
-        image = hits // (places * channels)
-        which = hits // channels if ctx.dimensions == (1,) else image * channels + hits % channels
+        hits = (maps == top.to(maps.dtype)[:, :, None, None]).permute(0, 2, 3, 1).flatten().nonzero()[:, 0]
+        which = hits // (places * channels) * channels + hits % channels
         share = of_top.flatten() / torch.bincount(which, minlength=top.numel())
         # it is contiguous; were it not, `view` would say so
         answer = answer.contiguous(memory_format=torch.channels_last)
         answer.permute(0, 2, 3, 1).view(-1).index_add_(0, hits, share.to(maps.dtype)[which])
-        return answer, None
+        return answer
 
 
 def sharing_copy(stage: nn.Module) -> nn.Module:

@@ -131,7 +131,7 @@ class Bench:
         serial = self.found["parts"]["augmentation"]["costs"]["ordinary"]
         for side in sides:
             for name in (each for each in HEADS if each in self.networks):
-                told = self.in_turns(name, side, PLAIN, self.fewer_rounds)
+                told = self.in_turns(name, side, PLAIN, self.rounds)
                 _, imports = self.fresh("imports")
                 recipe, rows = RECIPES[name], []
                 images = SEEDS * recipe.epochs * TRAINING_IMAGES

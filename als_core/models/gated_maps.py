@@ -62,8 +62,9 @@ class _Gated(torch.autograd.Function):
             gate = _gate(*wanted)
         narrow, given = weights.to(maps.dtype), _places(gradient)
         of_gate = torch.empty_like(gate)
+        of_gates = _places(of_gate)
         for image, some, its in _slabs(maps):
-            _places(of_gate)[image, some, 0] = (given[image, some] * its) @ narrow[image]
+            of_gates[image, some, 0] = (given[image, some] * its) @ narrow[image]
         of_summary, of_kernel = torch.autograd.grad(gate, wanted, of_gate)
 
         gates, tops, of_means, of_tops = (

@@ -8,12 +8,10 @@ from als_core.models.attention import CBAM
 from als_core.models.gated_maps import gated
 from als_core.models.stages import seeded
 
-GENERATOR_SEED = 0
-
 
 def given(dtype, high=3):
     """Maps with many equal maxima, weights of their channels, a kernel; all want a gradient."""
-    generator = torch.Generator().manual_seed(GENERATOR_SEED)
+    generator = torch.Generator().manual_seed(0)
     maps = torch.randint(0, high, (3, 5, 6, 4), generator=generator).to(dtype)
     weights = torch.rand(3, 5, dtype=torch.float64, generator=generator)
     kernel = torch.randn(1, 2, 7, 7, dtype=torch.float64, generator=generator)

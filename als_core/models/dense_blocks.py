@@ -94,7 +94,7 @@ class _Layer(nn.Module):
             rectified = torch.maximum(maps, self.low)
         else:
             rectified = torch.addcmul(self.shift, maps, self.scale).clamp_min_(0)
-        narrow = conv2d(rectified, self.narrow, self.bias).clamp_min_(0)
+        narrow = _rectified(rectified, self.narrow, self.bias)
         return narrow, conv2d(narrow, self.wide, padding=1)
 
     def with_gradient(self, total: Tensor, of_new: Tensor, maps: Tensor, narrow: Tensor) -> Tensor:
@@ -110,6 +110,20 @@ class _Layer(nn.Module):
         else:
             passes = torch.addcmul(self.shift, maps, self.scale).gt_(0).mul_(self.scale)
         return torch.addcmul(total, of_rectified, passes, out=passes)
+
+
+def _rectified(maps: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """relu of a 1 x 1 convolution.
+
+    oneDNN rectifies while it writes, which spares a pass over the output (3 per cent of DenseNet121's forward pass at
+    400 pixels). Only PyTorch's compiler calls it so; there is no public name for it.
+    """
+    if maps.dtype == torch.float32 and torch.backends.mkldnn.is_available():
+        once = [1, 1]
+        return torch.ops.mkldnn._convolution_pointwise(
+            maps, weight, bias, [0, 0], once, once, 1, "relu", [], ""
+        )
+    return conv2d(maps, weight, bias).clamp_min_(0)
 
 
 class _InOneBuffer(torch.autograd.Function):

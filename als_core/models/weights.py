@@ -78,11 +78,12 @@ class WeightsChoice:
 
 @dataclass(frozen=True)
 class LoadedWeights:
-    """What was put into a network: its name, one sentence for the page, and a digest of the tensors."""
+    """What was put into a network: its name, one sentence for the page, a digest of the tensors, their names."""
 
     name: str
     sentence: str
     digest: str
+    covered: frozenset[str]
 
 
 def available_weights(
@@ -131,7 +132,7 @@ def load_weights(
     if name == "random":
         if backbone is None:
             sentence = "No pretrained weights: all initial values are drawn from the seed of the run."
-            return LoadedWeights(name, sentence, _digest(network.state_dict()))
+            return LoadedWeights(name, sentence, _digest(network.state_dict()), frozenset())
         state = backbone.renamed(random_backbone(backbone, seed=seed, images=images))
         sentence = (
             f"{backbone.name} with random weights (seed {seed}), its batch-norm statistics measured on "
@@ -151,7 +152,7 @@ def load_weights(
         state = _fitting_state(Path(name), network)
         sentence = f"Weights from the file {Path(name).name}."
     network.load_state_dict({**network.state_dict(), **state})
-    return LoadedWeights(name, sentence, _digest(state))
+    return LoadedWeights(name, sentence, _digest(state), frozenset(state))
 
 
 def imagenet_file(backbone: Backbone) -> Path:

@@ -141,24 +141,20 @@ def train_recipe(
 
 
 def tissue_builder(recipe: Recipe, n_classes: int, weights: str, images: Tensor) -> Builder:
-    """Builder of the recipe's network from `models.tissue` with the named weights.
+    """Builder of the recipe's network from `models.tissue` with the named weights, which are read once.
 
-    images: scaled training images; random weights measure their batch-norm statistics on them, once.
+    images: scaled training images; random weights measure their batch-norm statistics on them.
     """
     build = partial(
         build_tissue_network, recipe.network, classes=n_classes, side=recipe.side, variant=recipe.variant
     )  # fmt: skip
     first = build(seed=0)
-    load_weights(first, weights, images=images)
-    pretrained = first.backbone.renamed(first.backbone.shapes()) if first.backbone else ()
-    state = first.state_dict()
+    covered = load_weights(first, weights, images=images).covered
+    loaded = {name: tensor for name, tensor in first.state_dict().items() if name in covered}
 
     def with_weights(seed: int) -> StagedNetwork:
         network = build(seed=seed)
-        if weights in ("imagenet", "random"):
-            network.load_state_dict({**network.state_dict(), **{name: state[name] for name in pretrained}})
-        else:
-            load_weights(network, weights)
+        network.load_state_dict({**network.state_dict(), **loaded})
         return network
 
     return with_weights

@@ -54,7 +54,8 @@ class Bench:
 
     def __init__(self, chosen: str, rounds: int, room: Path, networks: Sequence[str]):
         self.chosen, self.rounds, self.room, self.networks = chosen, rounds, room, networks
-        self.fewer_rounds = max(1, rounds - 1)  # of what takes longest: a run shall end within an afternoon
+        # of what takes longest, two at least where more than one is asked for: a run shall end within an afternoon
+        self.fewer_rounds = min(rounds, max(2, rounds - 1))
         self.cohort = open_cohort(chosen, TissueParameters())
         # one thread, and no GPU but where a GPU is what is measured
         self.environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "ALS_RESULTS": str(room / "results")}  # fmt: skip

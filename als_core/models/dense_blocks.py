@@ -19,6 +19,8 @@ from torchvision.models.densenet import _DenseBlock
 
 from als_core.models.folding import ChannelAffine, replaced, where_positive
 
+MANY_PLACES = 50 * 50  # of a map, from which on oneDNN's rectifying convolution is the faster one
+
 
 def in_one_buffer(stage: nn.Module) -> nn.Module:
     """The stage with each folded dense block in its form in one buffer; other modules stay, and share their tensors.
@@ -115,10 +117,15 @@ class _Layer(nn.Module):
 def _rectified(maps: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """relu of a 1 x 1 convolution.
 
-    oneDNN rectifies while it writes, which spares a pass over the output (3 per cent of DenseNet121's forward pass at
-    400 pixels). Only PyTorch's compiler calls it so; there is no public name for it.
+    oneDNN rectifies while it writes, which spares a pass over large maps (3 per cent of DenseNet121's forward pass at
+    400 pixels); for small ones what PyTorch takes by itself is faster. Only PyTorch's compiler calls it so; there is no
+    public name for it.
     """
-    if maps.dtype == torch.float32 and torch.backends.mkldnn.is_available():
+    if (
+        maps.dtype == torch.float32
+        and maps.shape[2:].numel() >= MANY_PLACES
+        and torch.backends.mkldnn.is_available()
+    ):
         once = [1, 1]
         return torch.ops.mkldnn._convolution_pointwise(
             maps, weight, bias, [0, 0], once, once, 1, "relu", [], ""

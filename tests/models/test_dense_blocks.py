@@ -8,6 +8,7 @@ from batch_norms import filled
 from torch import nn
 from torchvision.models.densenet import _DenseBlock
 
+from als_core.models import dense_blocks
 from als_core.models.dense_blocks import FrozenDenseBlock, in_one_buffer
 from als_core.models.folding import folded
 from als_core.models.stages import seeded
@@ -46,7 +47,9 @@ def test_values_and_gradients_are_those_of_the_block(negative):
 
 
 @pytest.mark.parametrize(("reduced", "bound"), [(torch.float32, 1e-6), (torch.bfloat16, 0.1)])
-def test_in_less_than_double_it_is_as_near_to_the_truth_as_the_block(reduced, bound):
+@pytest.mark.parametrize("many", [1, 10**9])
+def test_in_less_than_double_it_is_as_near_to_the_truth_as_the_block(reduced, bound, many, monkeypatch):
+    monkeypatch.setattr(dense_blocks, "MANY_PLACES", many)
     exact, errors = None, []
     for dtype, change in ((torch.float64, False), (reduced, False), (reduced, True)):
         network = folded(a_block(False)).to(dtype)

@@ -19,7 +19,7 @@ from torchvision.models.densenet import _DenseBlock
 
 from als_core.models.folding import ChannelAffine, replaced, where_positive
 
-MANY_PLACES = 50 * 50  # of a map, from which on oneDNN's rectifying convolution is the faster one
+MANY_PLACES = 50 * 50  # of a map, from which on oneDNN's rectifying convolution gains something
 
 
 def in_one_buffer(stage: nn.Module) -> nn.Module:
@@ -118,7 +118,7 @@ def _rectified(maps: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """relu of a 1 x 1 convolution.
 
     oneDNN rectifies while it writes, which spares a pass over large maps (3 per cent of DenseNet121's forward pass at
-    400 pixels); for small ones what PyTorch takes by itself is faster. Only PyTorch's compiler calls it so; there is no
+    400 pixels); for small ones nothing is gained. Only PyTorch's compiler calls it so; there is no
     public name for it.
     """
     if (

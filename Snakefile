@@ -5,8 +5,8 @@ import json
 import sys
 from pathlib import Path
 
-from als_core.pages.contents import book_pages
-from als_core.pages.freshness import amounts_read, inputs_of, modules_used, stamp
+from als_core.book.contents import book_pages
+from als_core.book.freshness import amounts_read, inputs_of, modules_used, stamp
 from als_core.storage import content_key, file_digest
 
 PROFILE = config["profile"]
@@ -35,7 +35,7 @@ RUNS = {f"xia2024/04_train/{network}": [network] for network in NETWORKS} | {
 TRAINING_KEY = content_key(
     COHORT["digest"],
     amounts_read(Path("notebooks/xia2024/04_train.py"), PROFILE),
-    {str(p): file_digest(p) for p in modules_used(Path("als_core/training/tissue_runs.py"))},
+    {str(p): file_digest(p) for p in modules_used(Path("als_core/studies/xia2024/train.py"))},
 )
 
 localrules: all, book

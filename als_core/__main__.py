@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from als_core.refusal import Problem, RefusedInput
-from als_core.storage import made_once, repository, results_folder, write_text_if_changed
+from als_core.storage import exclusive_lock, repository, results_folder, write_text_if_changed
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
@@ -42,14 +42,14 @@ def book(
     ] = None,
 ) -> None:
     """Make every page that is not up to date and build the book."""
-    from als_core.pages.turns import checkout_held
+    from als_core.book.checkout_lock import checkout_held
 
     with checkout_held(partial(typer.echo, err=True)) as held:
         _make_book(cohort, profile, _executor(cores, cluster), held)
 
 
 def _make_book(cohort: str, profile: str, executor: list[str], held: int) -> None:
-    from als_core.pages.build import SITE, BookFailed, build_book, write_book_state
+    from als_core.book.build import SITE, BookFailed, build_book, write_book_state
 
     state = _settle_cohort(cohort, profile)
     state_file = results_folder() / "cohorts" / f"{state['slug']}.json"
@@ -100,7 +100,7 @@ def changed(
     record: Annotated[Path, typer.Argument(help="results/figures.json of another book, or an older one")],
 ) -> None:
     """List the figures and tables that differ from a record, and why: data, code, profile or library."""
-    from als_core.pages.changes import changes, record_file
+    from als_core.book.changes import changes, record_file
 
     before, now = (json.loads(file.read_text(encoding="utf-8")) for file in (record, record_file()))
     typer.echo("\n".join(changes(before, now)) or "No figure and no table differs.")
@@ -122,7 +122,7 @@ def claims(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, one object a claim.")] = False,
 ) -> None:
     """Print every published claim with what was regenerated and its verdict."""
-    from als_core.pages.ledger import book_claims
+    from als_core.book.claims_page import book_claims
 
     rows = book_claims()
     if as_json:
@@ -139,7 +139,7 @@ def cite(
     ] = "",
 ) -> None:
     """Print how to cite the companion, or a paper, as BibTeX."""
-    from als_core.pages.citation import reference
+    from als_core.book.citation import reference
 
     typer.echo(reference(key).rstrip())
 
@@ -147,7 +147,7 @@ def cite(
 @app.command()
 def pdf() -> None:
     """Print the book that was made last as one PDF (needs an installed Chromium)."""
-    from als_core.pages.pdf import print_book
+    from als_core.book.pdf import print_book
 
     typer.echo(f"Open {print_book().relative_to(repository())}")
 
@@ -171,15 +171,15 @@ def page(
     profile: ProfileOption = "quick",
 ) -> None:
     """Make one page (called by the graph)."""
-    from als_core.pages.build import failure_file, pages_folder
-    from als_core.pages.execute import execute, stamp_of
-    from als_core.pages.failures import failure_kept
+    from als_core.book.build import failure_file, pages_folder
+    from als_core.book.execute import execute, stamp_of
+    from als_core.book.failures import failure_kept
 
     cohort = json.loads(state.read_text(encoding="utf-8"))
     folder = pages_folder(profile, cohort["slug"]) / name
     typer.echo(f"{name}: running")
     # a job whose book was killed may still be at it
-    with failure_kept(failure_file(profile, cohort["slug"], name)), made_once(folder):
+    with failure_kept(failure_file(profile, cohort["slug"], name)), exclusive_lock(folder):
         execute(name, folder, {"profile": profile, "cohort": cohort["cohort"]}, cohort["digest"])
     typer.echo(f"{name}: made in {stamp_of(folder / 'page.ipynb')['seconds']:.0f} s")
 
@@ -191,15 +191,15 @@ def train(
     profile: ProfileOption = "quick",
 ) -> None:
     """Train all runs of one network of the tissue study (called by the graph)."""
-    from als_core.cohorts.choose import open_cohort
-    from als_core.cohorts.synthetic_tissue import TissueParameters
-    from als_core.pages.build import failure_file
-    from als_core.pages.failures import failure_kept
-    from als_core.pages.profile import load_profile
-    from als_core.training.amounts import TissueAmounts
+    from als_core.book.build import failure_file
+    from als_core.book.failures import failure_kept
+    from als_core.book.profile import load_profile
+    from als_core.studies.xia2024.amounts import TissueAmounts
+    from als_core.studies.xia2024.cohort import open_cohort
+    from als_core.studies.xia2024.synthetic import TissueParameters
+    from als_core.studies.xia2024.train import tissue_runs
     from als_core.training.memory import keep_freed_memory
     from als_core.training.runs import score_runs
-    from als_core.training.tissue_runs import tissue_runs
 
     keep_freed_memory()
     settings = load_profile(profile)
@@ -216,8 +216,8 @@ def train(
 @app.command(hidden=True)
 def site(slug: Annotated[str, typer.Option()], profile: ProfileOption = "quick") -> None:
     """Build the site from finished pages (called by the graph)."""
-    from als_core.pages.build import build_book
-    from als_core.pages.changes import changes_since_last
+    from als_core.book.build import build_book
+    from als_core.book.changes import changes_since_last
 
     typer.echo("book: building")
     build_book(profile, slug)
@@ -227,9 +227,9 @@ def site(slug: Annotated[str, typer.Option()], profile: ProfileOption = "quick")
 
 def _settle_cohort(wanted: str, profile: str) -> dict[str, str]:
     """Choose, open and check the cohort, say which it is, and give its state."""
-    from als_core.cohorts.choose import choose, describe, open_cohort, state
-    from als_core.cohorts.synthetic_tissue import TissueParameters
-    from als_core.pages.profile import load_profile
+    from als_core.book.profile import load_profile
+    from als_core.studies.xia2024.cohort import choose, describe, open_cohort, state
+    from als_core.studies.xia2024.synthetic import TissueParameters
 
     choice = choose(wanted)
     cohort = open_cohort(choice.cohort, load_profile(profile).amounts("synthetic_tissue", TissueParameters))
@@ -260,7 +260,7 @@ def _snakemake(profile: str, state: Path, executor: list[str]) -> list[str]:
 
 def main() -> None:
     """Run the command line; a refusal is told in its own words, without a traceback."""
-    from als_core.pages.failures import told_plainly
+    from als_core.book.failures import told_plainly
 
     with told_plainly():
         app()

@@ -17,7 +17,7 @@ from filelock import FileLock
 
 
 @contextmanager
-def written_whole(path: Path | str) -> Iterator[Path]:
+def atomic_write(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is renamed to `path`, on failure removed.
 
     Works for a file or a folder that the caller creates. A reader never sees half of it, and a
@@ -35,7 +35,7 @@ def written_whole(path: Path | str) -> Iterator[Path]:
 
 
 @contextmanager
-def made_once(path: Path) -> Iterator[None]:
+def exclusive_lock(path: Path) -> Iterator[None]:
     """Hold the lock of what is made at `path`; wait where another process has it.
 
     Whoever gets it looks first whether the thing is there by now. A killed process holds no lock.
@@ -50,17 +50,17 @@ def made_once(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def make_unless_there(path: Path, make: Callable[[], object]) -> None:
+def build_if_missing(path: Path, make: Callable[[], object]) -> None:
     """Have `make` make what is at `path`, in one process at a time; do nothing, and lock nothing, where it is there."""
     if path.exists():
         return
-    with made_once(path):
+    with exclusive_lock(path):
         if not path.exists():
             make()
 
 
 def remove_orphans(path: Path) -> None:
-    """Remove what `written_whole` of this path left where it was killed. Call it with the lock held."""
+    """Remove what `atomic_write` of this path left where it was killed. Call it with the lock held."""
     for orphan in path.parent.glob(f".{path.name}.*"):
         shutil.rmtree(orphan)
 
@@ -73,7 +73,7 @@ def write_text_if_changed(path: Path | str, text: str) -> bool:
     path = Path(path)
     if path.exists() and path.read_text(encoding="utf-8") == text:
         return False
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return True
 

@@ -21,10 +21,10 @@ import cv2
 import numpy as np
 import torch
 
-from als_core.cohorts.choose import SYNTHETIC, choose, open_cohort
-from als_core.cohorts.synthetic_tissue import TissueParameters
-from als_core.storage import written_whole
-from als_core.training.recipes import RECIPES
+from als_core.storage import atomic_write
+from als_core.studies.xia2024.cohort import SYNTHETIC, choose, open_cohort
+from als_core.studies.xia2024.synthetic import TissueParameters
+from als_core.training.recipe import RECIPES
 from benchmarks.measuring import copying_speed, in_fresh_process, row
 from benchmarks.weights import stand_in
 
@@ -85,7 +85,7 @@ class Bench:
         self.found["parts"][part] = stamp | found
         gpu = any(name.startswith("gpu ") for name in self.found["parts"])
         self.found |= {"device": device(), "versions": versions(), "gpu": "measured" if gpu else "not measured"}  # fmt: skip
-        with written_whole(RESULTS) as temporary:
+        with atomic_write(RESULTS) as temporary:
             temporary.write_text(json.dumps(self.found, indent=1) + "\n")
 
     def in_turns(self, name: str, side: int, ways: Sequence[str], rounds: int) -> dict[str, Any]:

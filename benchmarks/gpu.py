@@ -20,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from als_core.training.fit import fit
 from als_core.training.heads import stacked, train_heads
-from als_core.training.recipes import RECIPES, Recipe
+from als_core.training.recipe import RECIPES, Recipe
 from benchmarks import ordinary
 from benchmarks.steps import EPOCHS, HEADS, Given, inputs_of, loader_of, optimiser, same_start
 

@@ -22,11 +22,11 @@ def main(network: str, side: int, precision: str, cohort_folder: str, weights: s
         parts[part] = time.process_time() - began - sum(parts.values())
 
     from als_core.cohorts.cohort import Cohort
-    from als_core.training.amounts import TissueAmounts
-    from als_core.training.material import material_of
+    from als_core.studies.xia2024.amounts import TissueAmounts
+    from als_core.studies.xia2024.splits import augmented_training_set, published_split
+    from als_core.training.images import prepare_images
     from als_core.training.memory import keep_freed_memory
-    from als_core.training.repeats import train_recipe
-    from als_core.training.tissue_data import augmented_training_set, published_split
+    from als_core.training.train import train_recipe
 
     keep_freed_memory()
     done("imports")
@@ -35,7 +35,7 @@ def main(network: str, side: int, precision: str, cohort_folder: str, weights: s
     done("cohort")
     recipe = replace(TissueAmounts(side=side).recipe(network), precision=precision)
     copies = augmented_training_set(cohort, split)
-    material = material_of(recipe, cohort, split, copies)
+    material = prepare_images(recipe, cohort, split, copies)
     done("augmentation")
     from als_core.storage import results_folder
 

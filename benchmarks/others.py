@@ -23,9 +23,9 @@ from benchmarks.measuring import alternated, cost, give_memory_back
 def augmentation(rounds: int, cohort: str) -> dict:
     """Nine augmentations of the training images: serially to PNG files, then ours the first and the second time."""
     from als_core.cohorts.cohort import Cohort
-    from als_core.images.augmentation import AUGMENTATIONS, FIGURE_5
-    from als_core.images.augmented_set import augmented_set
-    from als_core.training.tissue_data import published_split
+    from als_core.studies.xia2024.augmentation import AUGMENTATIONS, FIGURE_5
+    from als_core.studies.xia2024.augmented_set import augmented_set
+    from als_core.studies.xia2024.splits import published_split
 
     loaded = Cohort.load(Path(cohort))
     rows = published_split(loaded).rows("train")
@@ -54,7 +54,7 @@ def occlusion(rounds: int, cohort: str) -> dict:
     from torch import nn
 
     from als_core.explain.occlusion import occlusion as ours
-    from als_core.models.volume import panagiotaras_network
+    from als_core.studies.brains.networks import panagiotaras_network
     from als_core.training.memory import keep_freed_memory
 
     class Opaque(nn.Module):  # hides that the network is a sequence: every position runs in full, in batches
@@ -105,9 +105,9 @@ def classifiers(rounds: int, cohort: str) -> dict:
     from sklearn.model_selection import GridSearchCV, StratifiedKFold
     from sklearn.preprocessing import StandardScaler
 
-    from als_core.training.classifiers import METHODS, in_pipeline
-    from als_core.training.nested import study
-    from als_core.training.small_network import SmallNetwork
+    from als_core.studies.turrisi2024.classifiers import METHODS, in_pipeline
+    from als_core.studies.turrisi2024.nested_cv import study
+    from als_core.studies.turrisi2024.small_network import SmallNetwork
 
     torch.set_num_threads(1)
     generator, n = np.random.default_rng(0), 90
@@ -162,9 +162,9 @@ def classifiers(rounds: int, cohort: str) -> dict:
 
 def _small_run(images: np.ndarray, network: str, precision: str, epochs: int, nudge: float = 0.0):
     """Predictions of ResNet18+SE or another recipe on all images after some epochs on the first two thirds."""
+    from als_core.training.features import IMAGENET_SCALING, Inputs, as_input
     from als_core.training.fit import class_scores, fit
-    from als_core.training.prefix import IMAGENET_SCALING, Inputs, as_input
-    from als_core.training.recipes import RECIPES
+    from als_core.training.recipe import RECIPES
     from benchmarks.steps import inputs_of, same_start
 
     side, labels = images.shape[1], torch.arange(len(images)) % 3
@@ -190,8 +190,8 @@ def _small_run(images: np.ndarray, network: str, precision: str, epochs: int, nu
 def precision(rounds: int, cohort: str) -> dict:
     """What bf16 changes in predictions, beside what a change of 1e-6 in the inputs changes in fp32."""
     from als_core.cohorts.cohort import Cohort
-    from als_core.training.material import resized
-    from als_core.training.recipes import RECIPES
+    from als_core.training.images import resized
+    from als_core.training.recipe import RECIPES
     from benchmarks.steps import HEADS
 
     torch.set_num_threads(1)
@@ -215,7 +215,7 @@ def growth(rounds: int, cohort: str) -> dict:
     """Cost of ResNet18+SE at 64 pixels, prefix and one epoch, against the number of (random) images."""
     from als_core.training.fit import fit
     from als_core.training.memory import keep_freed_memory
-    from als_core.training.recipes import RECIPES
+    from als_core.training.recipe import RECIPES
     from benchmarks.steps import inputs_of, same_start
 
     torch.set_num_threads(1)
@@ -250,7 +250,7 @@ def profile(rounds: int, cohort: str) -> dict:
 
     from als_core.training.fit import fit
     from als_core.training.memory import keep_freed_memory
-    from als_core.training.recipes import RECIPES
+    from als_core.training.recipe import RECIPES
     from benchmarks.steps import HEADS, inputs_of, same_start
 
     torch.set_num_threads(1)

@@ -13,9 +13,9 @@ import sys
 import numpy as np
 from joblib.externals.loky import get_reusable_executor
 
-from als_core.cohorts.feature_table import synthetic_demographics, synthetic_feature_table
-from als_core.training.nested import study
-from als_core.training.turrisi import REPRESENTATIONS
+from als_core.studies.turrisi2024.feature_table import synthetic_demographics, synthetic_feature_table
+from als_core.studies.turrisi2024.nested_cv import study
+from als_core.studies.turrisi2024.study import REPRESENTATIONS
 from benchmarks.measuring import cost
 
 

@@ -11,12 +11,12 @@ import torch
 import torchvision
 from PIL import Image
 
-from als_core.figures.how_fast import gpu_table
-from als_core.models.tissue import build_tissue_network
 from als_core.models.weights import calibrate_batch_norm, load_weights
 from als_core.storage import repository
-from als_core.training.prefix import IMAGENET_SCALING, as_input
-from als_core.training.recipes import RECIPES
+from als_core.studies.cross_paper.figures_speed import gpu_table
+from als_core.studies.xia2024.networks import build_tissue_network
+from als_core.training.features import IMAGENET_SCALING, as_input
+from als_core.training.recipe import RECIPES
 from benchmarks import ordinary
 from benchmarks.measuring import cost, in_fresh_process, row
 from benchmarks.steps import same_start

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from als_core.pages.freshness import modules_used
+from als_core.book.freshness import modules_used
 from als_core.refusal import Problem, RefusedInput, refuse_if
 from als_core.storage import (
     content_key,
@@ -16,7 +16,7 @@ from als_core.storage import (
     file_digest,
     repository,
     write_text_if_changed,
-    written_whole,
+    atomic_write,
 )
 
 FLOORS = ("statistics", "images", "cohorts", "models", "training", "explain", "evidence", "figures", "pages")
@@ -48,12 +48,12 @@ def test_a_write_is_whole_or_not_at_all(tmp_path, kind):
     def content() -> str:
         return (target / "inner" if kind == "folder" else target).read_text()
 
-    with pytest.raises(RuntimeError), written_whole(target) as temporary:
+    with pytest.raises(RuntimeError), atomic_write(target) as temporary:
         write(temporary, "half")
         raise RuntimeError
     assert not target.exists() and list(tmp_path.iterdir()) == []
     for text in ("first", "second"):
-        with written_whole(target) as temporary:
+        with atomic_write(target) as temporary:
             write(temporary, text)
         assert content() == text and list(tmp_path.iterdir()) == [target]
 

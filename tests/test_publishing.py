@@ -13,7 +13,7 @@ import yaml
 from typer.testing import CliRunner
 
 from als_core.__main__ import app
-from als_core.pages.citation import reference
+from als_core.book.citation import reference
 from als_core.storage import repository
 
 ROOT = repository()

@@ -26,7 +26,7 @@ from als_core.cohorts import check
 from als_core.cohorts.cohort import Kind
 from als_core.cohorts.duplicates import ImagePair
 from als_core.cohorts.tables import other_than_it_looks
-from als_core.images.volumes import (
+from als_core.cohorts.volumes import (
     FindBrain,
     Preprocessing,
     examine_volume,
@@ -37,7 +37,7 @@ from als_core.images.volumes import (
     template_brain,
 )
 from als_core.refusal import Problem, refuse_if
-from als_core.storage import content_key, file_digest, results_folder, written_whole
+from als_core.storage import content_key, file_digest, results_folder, atomic_write
 
 READERS = 4  # volumes read at a time while checking: a 1 mm head is 35 MB as float32
 
@@ -198,9 +198,9 @@ class VolumeCohort:
         prepared = preprocess(image, self.settings, self.find_brain)
         path = self._prepared(number)
         # the record first: where the volume is, its record is
-        with written_whole(path.with_suffix(".json")) as temporary:
+        with atomic_write(path.with_suffix(".json")) as temporary:
             temporary.write_text(json.dumps(prepared.record, indent=1), encoding="utf-8")
-        with written_whole(path) as temporary:
+        with atomic_write(path) as temporary:
             np.save(temporary, np.asarray(prepared.image.dataobj, dtype=np.float32))
 
 

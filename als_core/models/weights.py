@@ -145,7 +145,7 @@ def load_weights(
             raise RefusedInput("weights of a network without a backbone", [problem])
         file = imagenet_file(backbone)
         state = _modern_keys(backbone.imagenet.get_state_dict(map_location="cpu", weights_only=True))
-        refuse_if(f"weights {file.name}", _misfits(state, backbone.shapes(), backbone.left_out))
+        refuse_if(f"weights {file.name}", _shape_errors(state, backbone.shapes(), backbone.left_out))
         state = backbone.renamed(state)
         sentence = f"{backbone.name} pretrained on ImageNet ({backbone.weights} of torchvision, {file.name})."
     else:
@@ -211,7 +211,7 @@ def random_backbone(backbone: Backbone, *, seed: int, images: Tensor | None) -> 
 def calibrate_batch_norm(network: nn.Module, images: Tensor) -> None:
     """Measure the statistics of every batch-norm layer on `images` in one pass, in place.
 
-    Running mean and variance become the plain average over batches of (nearly) equal size, at most
+    TrainableTail mean and variance become the plain average over batches of (nearly) equal size, at most
     16 images each, every layer seeing what the layers before it give in training mode.
     """
     batches = images.tensor_split(ceil(len(images) / CALIBRATION_BATCH))
@@ -251,14 +251,14 @@ def _fitting_state(path: Path, network: StagedNetwork) -> dict[str, Tensor]:
     backbone = network.backbone
     if backbone is not None and not any(key.startswith("stages.") for key in state):
         state = _modern_keys(state)
-        refuse_if(subject, _misfits(state, backbone.shapes(), backbone.left_out))
+        refuse_if(subject, _shape_errors(state, backbone.shapes(), backbone.left_out))
         return backbone.renamed(state)
     shapes = {key: value.shape for key, value in network.state_dict().items()}
-    refuse_if(subject, _misfits(state, shapes))
+    refuse_if(subject, _shape_errors(state, shapes))
     return dict(state)
 
 
-def _misfits(
+def _shape_errors(
     state: Mapping[str, Tensor], shapes: Mapping[str, torch.Size], left_out: str | None = None
 ) -> list[Problem]:
     """Every key that is missing, unknown or of another shape. Keys that start with `left_out` are free."""

@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from als_core.refusal import Problem, refuse_if
-from als_core.training.recipes import Recipe
-from als_core.training.running import Running
+from als_core.training.recipe import Recipe
+from als_core.training.tail import TrainableTail
 
 COMPILERS = ("g++", "clang++")
 
 
-def training_form(recipe: Recipe, running: Running) -> Callable[[Tensor], Tensor]:
+def maybe_compile(recipe: Recipe, running: TrainableTail) -> Callable[[Tensor], Tensor]:
     """What a training step of the recipe calls: `running` itself, or its compiled form.
 
     Batches of the recipe's size are compiled; the few images left over at the end of an epoch go through `running`,

@@ -21,22 +21,22 @@ from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
 from als_core.models.stages import first_live_stage, live_stages
-from als_core.storage import written_whole
-from als_core.training.compiling import training_form
-from als_core.training.course import (
+from als_core.storage import atomic_write
+from als_core.training.compiling import maybe_compile
+from als_core.training.epochs import (
     as_history,
-    drawing_from,
+    seeded_dropout,
     epoch_generator,
     epoch_seed,
     is_better,
-    refuse_divergence,
-    refuse_no_number,
-    refuse_no_validation,
-    right_and_loss,
+    raise_if_diverged,
+    raise_if_not_finite,
+    require_validation,
+    accuracy_and_loss,
 )
-from als_core.training.prefix import Inputs
-from als_core.training.recipes import Recipe
-from als_core.training.running import Running
+from als_core.training.features import Inputs
+from als_core.training.recipe import Recipe
+from als_core.training.tail import TrainableTail
 
 EVALUATION_BATCH = 64
 
@@ -71,13 +71,13 @@ def fit(
     Raises `Diverged`, ValueError where the recipe needs validation rows and there are none, and RefusedInput where
     it is to be compiled and there is no compiler.
     """
-    refuse_no_validation(recipe, len(validation))
+    require_validation(recipe, len(validation))
     device, labels = inputs.device, labels.to(inputs.device)
     n_classes = int(labels.max()) + 1
     part = network.stages[first_run_stage(recipe, network) :]
     part.to(memory_format=torch.channels_last)
-    running = running_part(recipe, network, device)
-    form = training_form(recipe, running)
+    running = build_tail(recipe, network, device)
+    form = maybe_compile(recipe, running)
     optimizer = torch.optim.Adam(
         [each for each in network.parameters() if each.requires_grad],
         lr=recipe.learning_rate,
@@ -106,10 +106,10 @@ def fit(
     ):
         rate = optimizer.param_groups[0]["lr"]
         loss, accuracy = _train_epoch(recipe, running, form, inputs, labels, train, optimizer, seed, epoch)
-        refuse_divergence(recipe, seed, epoch, loss, n_classes)
+        raise_if_diverged(recipe, seed, epoch, loss, n_classes)
         scores = _scores(running, inputs, validation)
-        refuse_no_number(recipe.title, seed, epoch, scores)
-        validation_accuracy, validation_loss = right_and_loss(scores, labels[validation.to(device)])
+        raise_if_not_finite(recipe.title, seed, epoch, scores)
+        validation_accuracy, validation_loss = accuracy_and_loss(scores, labels[validation.to(device)])
         if schedule:
             schedule.step(validation_loss)
         course["history"].append([epoch, loss, accuracy, validation_loss, validation_accuracy, rate])
@@ -119,7 +119,7 @@ def fit(
                 course["kept"] = deepcopy(part.state_dict())
         if state is not None and (epoch % save_every == 0 or epoch == recipe.epochs):
             now = {"part": part.state_dict(), "optimizer": optimizer.state_dict(), "course": course}
-            with written_whole(state) as temporary:
+            with atomic_write(state) as temporary:
                 torch.save(now | ({"schedule": schedule.state_dict()} if schedule else {}), temporary)
     if recipe.checkpoint != "last epoch":
         part.load_state_dict(course["kept"])
@@ -135,10 +135,10 @@ def first_run_stage(recipe: Recipe, network: nn.Module) -> int:
     return 0 if recipe.flip else first_live_stage(network)
 
 
-def running_part(recipe: Recipe, network: nn.Module, device: torch.device) -> Running:
+def build_tail(recipe: Recipe, network: nn.Module, device: torch.device) -> TrainableTail:
     """What each step runs of a network on `device`, sharing what trains with it."""
     part = network.stages[first_run_stage(recipe, network) :]
-    return Running(part, live_stages(network), recipe.precision, device)
+    return TrainableTail(part, live_stages(network), recipe.precision, device)
 
 
 def class_scores(recipe: Recipe, network: nn.Module, inputs: Inputs, rows: Tensor) -> Tensor:
@@ -146,11 +146,11 @@ def class_scores(recipe: Recipe, network: nn.Module, inputs: Inputs, rows: Tenso
 
     inputs: as in `fit`.
     """
-    return _scores(running_part(recipe, network, inputs.device), inputs, rows)
+    return _scores(build_tail(recipe, network, inputs.device), inputs, rows)
 
 
 @torch.no_grad()
-def _scores(running: Running, inputs: Inputs, rows: Tensor) -> Tensor:
+def _scores(running: TrainableTail, inputs: Inputs, rows: Tensor) -> Tensor:
     running.mode(training=False)
     scores = [running(inputs.batch(batch)) for batch in rows.split(EVALUATION_BATCH)]
     return torch.cat(scores) if scores else torch.empty(0, 1, dtype=inputs.dtype, device=inputs.device)
@@ -158,7 +158,7 @@ def _scores(running: Running, inputs: Inputs, rows: Tensor) -> Tensor:
 
 def _train_epoch(
     recipe: Recipe,
-    running: Running,
+    running: TrainableTail,
     form: Callable[[Tensor], Tensor],
     inputs: Inputs,
     labels: Tensor,
@@ -174,7 +174,7 @@ def _train_epoch(
     loss_sum = torch.zeros((), dtype=torch.float64, device=inputs.device)
     right = torch.zeros((), dtype=torch.int64, device=inputs.device)
     running.mode(training=True)
-    with drawing_from(epoch_seed(seed, epoch), inputs.device):
+    with seeded_dropout(epoch_seed(seed, epoch), inputs.device):
         for rows, flips in zip(
             order.split(recipe.batch_size), mirrored.split(recipe.batch_size), strict=True
         ):

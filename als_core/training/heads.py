@@ -17,15 +17,15 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from als_core.training.course import (
+from als_core.training.epochs import (
     as_history,
     epoch_generator,
     is_better,
-    refuse_divergence,
-    refuse_no_number,
-    refuse_no_validation,
+    raise_if_diverged,
+    raise_if_not_finite,
+    require_validation,
 )
-from als_core.training.recipes import Recipe
+from als_core.training.recipe import Recipe
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # the defaults of torch.optim.Adam, which Table 3 does not change
 
@@ -77,7 +77,7 @@ def train_heads(
     """
     if recipe.flip or recipe.plateau:
         raise ValueError(f"{recipe.title}: mirrored images or a plateau schedule need `fit.fit`")
-    refuse_no_validation(recipe, validation.numel())
+    require_validation(recipe, validation.numel())
     if len(seeds) == 1:
         # one matrix alone takes other routines than a stack, which round otherwise
         pair = train_heads(
@@ -120,7 +120,7 @@ def train_heads(
             weights.addcdiv_(mean, spread, value=-recipe.learning_rate / (1 - BETAS[0] ** steps))
         losses, accuracies = (loss_sum / order.shape[1]).tolist(), (right.double() / order.shape[1]).tolist()
         for seed, loss in zip(seeds, losses, strict=True):
-            refuse_divergence(recipe, seed, epoch, loss, classes)
+            raise_if_diverged(recipe, seed, epoch, loss, classes)
         validation_loss, validation_accuracy = _validate(inputs, one_hot, validation, weights)
         for k in range(count):
             rows[k].append([epoch, losses[k], accuracies[k], validation_loss[k], validation_accuracy[k],
@@ -128,7 +128,7 @@ def train_heads(
             if is_better(recipe, validation_accuracy[k], best[k]):
                 kept[k], best[k], chosen[k] = weights[k], validation_accuracy[k], epoch
     for seed, epoch, head in zip(seeds, chosen, kept, strict=True):
-        refuse_no_number(recipe.title, seed, int(epoch), head)
+        raise_if_not_finite(recipe.title, seed, int(epoch), head)
     return Heads(kept, tuple(as_history(each) for each in rows), chosen)
 
 

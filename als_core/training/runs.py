@@ -29,8 +29,8 @@ import pandas as pd
 from als_core.refusal import Problem, RefusedInput
 from als_core.statistics import metrics
 from als_core.statistics.intervals import clopper_pearson
-from als_core.storage import content_key, file_digest, written_whole
-from als_core.training.recipes import Recipe
+from als_core.storage import content_key, file_digest, atomic_write
+from als_core.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -143,7 +143,7 @@ def write_run(
     digest = content_key(*(part for name in left for part in (name, left[name].numpy())))
     shared = Path(folder) / FROZEN / f"{digest}.safetensors"
     if not shared.exists():
-        with written_whole(shared) as temporary:
+        with atomic_write(shared) as temporary:
             save_file(left, temporary)
     classes = [name.removeprefix(SCORE) for name in predictions.columns if name.startswith(SCORE)]
     everything = {
@@ -151,7 +151,7 @@ def write_run(
         "classes": classes, "frozen_weights": digest, **about,
     }  # fmt: skip
     path = Path(folder) / identity.key
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.mkdir()
         (temporary / "run.json").write_text(json.dumps(everything, indent=1) + "\n", encoding="utf-8")
         for name, table in (("history", history), ("predictions", predictions)):
@@ -193,7 +193,7 @@ def find_recorded(folder: Path, identity: RunIdentity) -> Run | None:
 def record_run(run: Run, folder: Path) -> Path:
     """Copy a run without its weights to `folder`/<key>, where `find_recorded` finds it; return that folder."""
     path = Path(folder) / run.folder.name
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         shutil.copytree(run.folder, temporary, ignore=shutil.ignore_patterns("*.safetensors"))
     return path
 

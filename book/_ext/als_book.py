@@ -15,10 +15,10 @@ from pathlib import Path
 
 from sphinx.util import logging
 
+from als_core.book.contents import book_pages
+from als_core.book.execute import stamp_of
+from als_core.book.freshness import changed_since
 from als_core.figures.style import to_dark
-from als_core.pages.contents import book_pages
-from als_core.pages.execute import stamp_of
-from als_core.pages.freshness import changed_since
 
 log = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,7 +9,7 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.util.docutils import SphinxDirective
 
-from als_core.pages.reference import FLOORS, Entry, Module, floor_modules, floors_below, read_module
+from als_core.book.reference import FLOORS, Entry, Module, floor_modules, floors_below, read_module
 
 
 class Floors(SphinxDirective):

@@ -1,7 +1,7 @@
 """Sphinx extension: rerunning. `{als-commands}` lists the command of each page; buttons lead to the tracked notebooks.
 
 Each page made from a notebook offers that notebook with the book's parameters to download. Launch and
-edit buttons appear where the repository's address is known (see `als_core.pages.rerun.repository_address`).
+edit buttons appear where the repository's address is known (see `als_core.book.rerun.repository_address`).
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from pathlib import Path
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
-from als_core.pages import rerun
-from als_core.pages.contents import book_pages, source_of
+from als_core.book import rerun
+from als_core.book.contents import book_pages, source_of
 from als_core.storage import repository
 
 NOTEBOOKS = "_notebooks"

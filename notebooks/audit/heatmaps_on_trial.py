@@ -29,11 +29,11 @@ seed = 0
 import numpy as np
 import pandas as pd
 
-from als_core.explain import leaderboard
-from als_core.explain.heatmap_subjects import HeatmapAmounts, brain_cohort, tissue_cohort
+from als_core.book.page import Page
 from als_core.explain.methods import METHODS
-from als_core.figures import heatmap_trial as figures
-from als_core.pages.page import Page
+from als_core.studies.cross_paper import figures_heatmaps as figures
+from als_core.studies.cross_paper import leaderboard
+from als_core.studies.cross_paper.evaluation_sets import HeatmapAmounts, brain_cohort, tissue_cohort
 
 page = Page("audit/heatmaps_on_trial", profile)
 amounts = page.profile.amounts("heatmaps", HeatmapAmounts)

@@ -31,10 +31,10 @@ import json
 
 import pandas as pd
 
-from als_core.figures import how_fast as figures
-from als_core.pages.page import Page
+from als_core.book.page import Page
 from als_core.storage import repository
-from als_core.training.recipes import RECIPES
+from als_core.studies.cross_paper import figures_speed as figures
+from als_core.training.recipe import RECIPES
 
 page = Page("audit/how_fast", profile)
 found = json.loads((repository() / "benchmarks/results/latest.json").read_text())

@@ -29,12 +29,12 @@ seed = 0
 import numpy as np
 import pandas as pd
 
-from als_core.cohorts.choose import open_cohort
-from als_core.cohorts.synthetic_tissue import TissueParameters
-from als_core.evidence import power
-from als_core.evidence.headlines import headlines
-from als_core.figures import audit as figures
-from als_core.pages.page import Page
+from als_core.book.page import Page
+from als_core.statistics import power
+from als_core.studies.cross_paper import figures_audit as figures
+from als_core.studies.cross_paper.headlines import headlines
+from als_core.studies.xia2024.cohort import open_cohort
+from als_core.studies.xia2024.synthetic import TissueParameters
 
 page = Page("audit/how_many_donors", profile)
 simulated = {"test": 300, "quick": 4000, "paper": 20000}[profile]  # cohorts a point
@@ -165,7 +165,7 @@ page.figure(
 # ## On your own numbers
 #
 # ```python
-# from als_core.evidence import power
+# from als_core.statistics import power
 #
 # power.accuracy_interval(0.9, donors=12, images_per_donor=20, correlation=0.4)
 # power.donors_needed(0.9, within=0.05, images_per_donor=20, correlation=0.4)

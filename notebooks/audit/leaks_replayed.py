@@ -31,13 +31,13 @@ seed = 0
 import numpy as np
 import pandas as pd
 
-from als_core.cohorts.choose import open_cohort
-from als_core.cohorts.synthetic_tissue import TissueParameters
-from als_core.figures import audit as figures
-from als_core.pages.page import Page
-from als_core.training import leak_switches as leaks
-from als_core.training.leak_amounts import EFFECTS, SIGNALS, LeakAmounts, banks
-from als_core.training.leak_material import cohort_samples, null_tissue_images
+from als_core.book.page import Page
+from als_core.studies.cross_paper import figures_audit as figures
+from als_core.studies.cross_paper import leak_switches as leaks
+from als_core.studies.cross_paper.leak_amounts import EFFECTS, SIGNALS, LeakAmounts, banks
+from als_core.studies.cross_paper.leak_pools import cohort_samples, null_tissue_images
+from als_core.studies.xia2024.cohort import open_cohort
+from als_core.studies.xia2024.synthetic import TissueParameters
 
 page = Page("audit/leaks_replayed", profile)
 amounts = page.profile.amounts("leaks", LeakAmounts)
@@ -90,7 +90,7 @@ page.text(
     f"{int(judged['holds'].sum())} of {len(judged)} directions hold on these cohorts (*up*: above two standard errors; *none*: within three; *mirrored*: exactly)."
 )
 page.table(
-    moved.round(3).assign(holds=moved["holds"].map({True: "yes", False: "no"})).rename(columns={"kind": "Material", "switches": "Switch", "declared": "Declared", "honest": "AUC without", "moved": "AUC with", "shift": "Shift", "error": "Standard error", "holds": "Holds"}),
+    moved.round(3).assign(holds=moved["holds"].map({True: "yes", False: "no"})).rename(columns={"kind": "TrainingImages", "switches": "Switch", "declared": "Declared", "honest": "AUC without", "moved": "AUC with", "shift": "Shift", "error": "Standard error", "holds": "Holds"}),
     "audit-leak-directions",
     "Declared and found directions on null cohorts, AUC reported. *Synthetic cohorts.*",
 )  # fmt: skip

@@ -28,15 +28,18 @@ cohort = "synthetic"
 # %%
 import pandas as pd
 
-from als_core.cohorts.choose import open_cohort
-from als_core.cohorts.synthetic_tissue import TissueParameters
-from als_core.evidence import audit, audit_miao2023, audit_turrisi2024, audit_xia2024
-from als_core.evidence.findings import CATEGORIES, SEVERITIES, findings
-from als_core.evidence.headlines import headlines, with_intervals
-from als_core.figures import audit as figures
-from als_core.figures.findings_table import findings_table
-from als_core.images.quality import AXIS_LABELS, quality_table
-from als_core.pages.page import Page
+from als_core.book.page import Page
+from als_core.claims.findings import CATEGORIES, SEVERITIES, findings
+from als_core.cohorts.quality import AXIS_LABELS, quality_table
+from als_core.studies.cross_paper import audit
+from als_core.studies.cross_paper import figures_audit as figures
+from als_core.studies.cross_paper.findings_table import findings_table
+from als_core.studies.cross_paper.headlines import headlines, with_intervals
+from als_core.studies.miao2023 import audit as audit_miao2023
+from als_core.studies.turrisi2024 import audit as audit_turrisi2024
+from als_core.studies.xia2024 import audit as audit_xia2024
+from als_core.studies.xia2024.cohort import open_cohort
+from als_core.studies.xia2024.synthetic import TissueParameters
 
 page = Page("audit/published_numbers", profile, "all printed numbers of the five papers")
 found = list(findings().values())

@@ -31,14 +31,14 @@ seed = 0
 import numpy as np
 import pandas as pd
 
-from als_core.cohorts.crop_cohort import grey_crops, is_case, open_crops, truth_and_masks
-from als_core.cohorts.synthetic_crops import CropParameters, plan
-from als_core.evidence.audit_miao2023 import m7
-from als_core.figures import crops as figures
-from als_core.images.filters import FILTERS, MOVES, low_resolution, moved, shares_of, trimmed
-from als_core.images.restoration import count_aggregates, psnr, sharpness
-from als_core.pages.page import Page
-from als_core.training.crop_amounts import CropAmounts
+from als_core.book.page import Page
+from als_core.studies.miao2023 import figures_crops as figures
+from als_core.studies.miao2023.amounts import CropAmounts
+from als_core.studies.miao2023.audit import m7
+from als_core.studies.miao2023.cohort import grey_crops, is_case, open_crops, truth_and_masks
+from als_core.studies.miao2023.filters import FILTERS, MOVES, low_resolution, moved, shares_of, trimmed
+from als_core.studies.miao2023.restoration import count_aggregates, psnr, sharpness
+from als_core.studies.miao2023.synthetic import CropParameters, plan
 
 page = Page("miao2023/01_crops_and_filters", profile, "Miao et al., Fig. 1 to 9")
 amounts = page.profile.amounts("miao2023", CropAmounts)

@@ -30,15 +30,15 @@ seed = 0
 # %%
 import numpy as np
 
-from als_core.cohorts.crop_cohort import grey_crops, is_case, open_crops, truth_and_masks
-from als_core.cohorts.synthetic_crops import CropParameters
-from als_core.figures import crops as figures
-from als_core.images.filters import trimmed
-from als_core.pages.page import Page
-from als_core.training import super_resolution as training
-from als_core.training.crop_amounts import CropAmounts
-from als_core.training.crop_trials import HONEST, draw_trials
-from als_core.training.crops import settle_weights
+from als_core.book.page import Page
+from als_core.studies.miao2023 import figures_crops as figures
+from als_core.studies.miao2023 import super_resolution as training
+from als_core.studies.miao2023.amounts import CropAmounts
+from als_core.studies.miao2023.cohort import grey_crops, is_case, open_crops, truth_and_masks
+from als_core.studies.miao2023.filters import trimmed
+from als_core.studies.miao2023.splits import HONEST, draw_trials
+from als_core.studies.miao2023.synthetic import CropParameters
+from als_core.studies.miao2023.train import settle_weights
 
 page = Page("miao2023/02_super_resolution", profile, "Miao et al., sections 2.2.3 and 2.2.4")
 amounts = page.profile.amounts("miao2023", CropAmounts)

@@ -31,18 +31,17 @@ model = "mobilenet_v3"  # or vgg16, resnet50
 import numpy as np
 import pandas as pd
 
-from als_core.cohorts.crop_cohort import is_case, open_crops
-from als_core.cohorts.synthetic_crops import CropParameters
-from als_core.evidence import audit_miao2023 as audit
-from als_core.figures import crop_training as figures
-from als_core.models.crops import CROP_NETWORKS
-from als_core.pages.page import Page
+from als_core.book.page import Page
 from als_core.storage import results_folder
-from als_core.training import crop_scores as scores
-from als_core.training import crops as training
-from als_core.training.crop_amounts import CropAmounts
-from als_core.training.crop_trials import FOLDED, HONEST, PUBLISHED, draw_trials, every_trial, make_pool
-from als_core.training.repeats import found_device
+from als_core.studies.miao2023 import audit, scores
+from als_core.studies.miao2023 import figures_training as figures
+from als_core.studies.miao2023 import train as training
+from als_core.studies.miao2023.amounts import CropAmounts
+from als_core.studies.miao2023.cohort import is_case, open_crops
+from als_core.studies.miao2023.networks import CROP_NETWORKS
+from als_core.studies.miao2023.splits import FOLDED, HONEST, PUBLISHED, draw_trials, every_trial, make_pool
+from als_core.studies.miao2023.synthetic import CropParameters
+from als_core.training.train import found_device
 
 name, printed_name = CROP_NETWORKS[model].display, {"mobilenet_v3": "mobile_net_v3"}.get(model, model)
 log_figure, grid_figure = {"vgg16": (10, 11), "resnet50": (12, 13), "mobilenet_v3": (16, 15)}[model]

@@ -30,21 +30,18 @@ seed = 0
 import numpy as np
 import pandas as pd
 
-from als_core.cohorts.crop_cohort import grey_crops, is_case, open_crops
-from als_core.cohorts.synthetic_crops import CropParameters
-from als_core.evidence import audit_miao2023 as audit
-from als_core.evidence.published import published_table
-from als_core.figures import crop_training as figures
-from als_core.models.crops import CROP_NETWORKS
-from als_core.pages.page import Page
+from als_core.book.page import Page
+from als_core.claims.published import published_table
 from als_core.statistics.bounds import auc_bounds_of_accuracy
 from als_core.storage import results_folder
-from als_core.training import crop_checks as checks
-from als_core.training import crop_scores as scores
-from als_core.training import crops as training
-from als_core.training.crop_amounts import CropAmounts
-from als_core.training.crop_cost import measure_cost
-from als_core.training.crop_trials import (
+from als_core.studies.miao2023 import audit, checks, scores
+from als_core.studies.miao2023 import figures_training as figures
+from als_core.studies.miao2023 import train as training
+from als_core.studies.miao2023.amounts import CropAmounts
+from als_core.studies.miao2023.cohort import grey_crops, is_case, open_crops
+from als_core.studies.miao2023.cost import measure_cost
+from als_core.studies.miao2023.networks import CROP_NETWORKS
+from als_core.studies.miao2023.splits import (
     FOLDED,
     HONEST,
     LEAKING,
@@ -53,7 +50,8 @@ from als_core.training.crop_trials import (
     every_trial,
     make_pool,
 )
-from als_core.training.repeats import found_device
+from als_core.studies.miao2023.synthetic import CropParameters
+from als_core.training.train import found_device
 
 titles = {name: entry.display for name, entry in CROP_NETWORKS.items()}
 page = Page(

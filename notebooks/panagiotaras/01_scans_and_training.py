@@ -30,15 +30,14 @@ seed = 0
 import numpy as np
 import pandas as pd
 
-from als_core.evidence.audit_panagiotaras import accuracy_of, p1, p2, p5, spread_of
-from als_core.evidence.published import published_table
-from als_core.figures import volumes as figures
+from als_core.book.page import Page
+from als_core.claims.published import published_table
 from als_core.models.cost import describe
-from als_core.models.volume import panagiotaras_network
-from als_core.pages.page import Page
 from als_core.refusal import RefusedInput
-from als_core.training import volumes as training
-from als_core.training.volumes import FIELDS, PanagiotarasAmounts
+from als_core.studies.brains import figures, training
+from als_core.studies.brains.networks import panagiotaras_network
+from als_core.studies.brains.training import FIELDS, PanagiotarasAmounts
+from als_core.studies.panagiotaras.audit import accuracy_of, p1, p2, p5, spread_of
 
 page = Page(
     "panagiotaras/01_scans_and_training",

@@ -30,18 +30,17 @@ seed = 0
 import numpy as np
 import pandas as pd
 
-from als_core.cohorts.atlas import available_atlas
-from als_core.cohorts.brain_cohorts import published_split
-from als_core.cohorts.synthetic_brain import effect_map, without_effects
-from als_core.explain import leaderboard
-from als_core.explain import volumes as explain
-from als_core.explain.heatmap_subjects import HeatmapAmounts
+from als_core.book.page import Page
+from als_core.cohorts.volumes import brain_box, mni_map, template_brain
 from als_core.explain.nulls import exceedance
-from als_core.figures import volumes as figures
-from als_core.images.volumes import brain_box, mni_map, template_brain
-from als_core.pages.page import Page
-from als_core.training import volumes as training
-from als_core.training.volumes import PanagiotarasAmounts
+from als_core.studies.brains import figures, training
+from als_core.studies.brains import heatmaps as explain
+from als_core.studies.brains.atlas import available_atlas
+from als_core.studies.brains.cohorts import published_split
+from als_core.studies.brains.synthetic import effect_map, without_effects
+from als_core.studies.brains.training import PanagiotarasAmounts
+from als_core.studies.cross_paper import leaderboard
+from als_core.studies.cross_paper.evaluation_sets import HeatmapAmounts
 
 page = Page("panagiotaras/02_heatmaps", profile, "Panagiotaras, Visualization Methods, Relevant Brain Areas")
 amounts = page.profile.amounts("panagiotaras", PanagiotarasAmounts)

@@ -33,17 +33,17 @@ import pandas as pd
 from scipy import stats
 from statsmodels.graphics.gofplots import ProbPlot
 
-from als_core.cohorts.feature_table import synthetic_demographics, synthetic_feature_table
-from als_core.cohorts.synthetic_brain import BrainParameters, plan
-from als_core.evidence.printed import agrees_as_printed
-from als_core.evidence.published import claim_named, published_table
-from als_core.figures import turrisi as figures
-from als_core.images.volumes import read_volume
-from als_core.pages.page import Page
+from als_core.book.page import Page
+from als_core.claims.printed import agrees_as_printed
+from als_core.claims.published import claim_named, published_table
+from als_core.cohorts.volumes import read_volume
 from als_core.statistics.groups import chi_square, kolmogorov_smirnov, ks_from_distance, percentages
-from als_core.training.classifiers import METHODS
-from als_core.training.nested import outer_folds
-from als_core.training.turrisi import STRUCTURE, TurrisiAmounts, open_patients
+from als_core.studies.brains.synthetic import BrainParameters, plan
+from als_core.studies.turrisi2024 import figures
+from als_core.studies.turrisi2024.classifiers import METHODS
+from als_core.studies.turrisi2024.feature_table import synthetic_demographics, synthetic_feature_table
+from als_core.studies.turrisi2024.nested_cv import outer_folds
+from als_core.studies.turrisi2024.study import STRUCTURE, TurrisiAmounts, open_patients
 
 page = Page("turrisi2024/01_cohort", profile, "Turrisi 2024, Fig. 2 and 3, Table 1 (patients), Table 2")
 amounts = page.profile.amounts("turrisi2024", TurrisiAmounts)

@@ -30,11 +30,11 @@ import numpy as np
 import pandas as pd
 from torch import nn
 
-from als_core.figures import turrisi as figures
-from als_core.images.radiomics import FAMILIES
+from als_core.book.page import Page
 from als_core.models.cost import describe
-from als_core.pages.page import Page
-from als_core.training.turrisi import (
+from als_core.studies.turrisi2024 import figures
+from als_core.studies.turrisi2024.radiomics import FAMILIES
+from als_core.studies.turrisi2024.study import (
     SETTINGS,
     TurrisiAmounts,
     extractor,

@@ -29,15 +29,15 @@ seed = 0
 import numpy as np
 import pandas as pd
 
-from als_core.cohorts.feature_table import demographic_features
-from als_core.evidence.audit_turrisi2024 import t3, t4
-from als_core.evidence.published import claim_named, published_table
-from als_core.figures import turrisi as figures
-from als_core.pages.page import Page
+from als_core.book.page import Page
+from als_core.claims.published import claim_named, published_table
 from als_core.statistics.curves import auprc_bounds
-from als_core.training.classifiers import DEMOGRAPHIC_BASELINE, METHODS
-from als_core.training.leaks import directions, replay
-from als_core.training.nested import (
+from als_core.studies.turrisi2024 import figures
+from als_core.studies.turrisi2024.audit import t3, t4
+from als_core.studies.turrisi2024.classifiers import DEMOGRAPHIC_BASELINE, METHODS
+from als_core.studies.turrisi2024.feature_table import demographic_features
+from als_core.studies.turrisi2024.leaks import directions, replay
+from als_core.studies.turrisi2024.nested_cv import (
     always_positive,
     confusion,
     fold_metrics,
@@ -45,7 +45,7 @@ from als_core.training.nested import (
     metric_intervals,
     study,
 )
-from als_core.training.turrisi import (
+from als_core.studies.turrisi2024.study import (
     NULL_METHOD,
     REPORTED,
     TurrisiAmounts,

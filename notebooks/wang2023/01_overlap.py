@@ -34,17 +34,17 @@ reference_space = "header"  # or "MNI152", for a map in that space whose header 
 import numpy as np
 import pandas as pd
 
-from als_core.explain import leaderboard
-from als_core.explain.heatmap_subjects import (
+from als_core.book.page import Page
+from als_core.explain.overlap import SCORES, dice_curve
+from als_core.studies.cross_paper import figures_heatmaps as figures
+from als_core.studies.cross_paper import leaderboard
+from als_core.studies.cross_paper.evaluation_sets import (
     HeatmapAmounts,
     brain_cohort,
     brain_folds,
     group_truth,
     own_reference,
 )
-from als_core.explain.overlap import SCORES, dice_curve
-from als_core.figures import heatmap_trial as figures
-from als_core.pages.page import Page
 
 page = Page("wang2023/01_overlap", profile, "Wang et al. 2023, abstract")
 amounts = page.profile.amounts("heatmaps", HeatmapAmounts)

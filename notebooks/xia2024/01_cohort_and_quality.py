@@ -29,12 +29,12 @@ seed = 0
 import numpy as np
 import pandas as pd
 
+from als_core.book.page import Page
+from als_core.cohorts.quality import quality_table
 from als_core.cohorts.splits import PARTS, groups_across
-from als_core.cohorts.synthetic_tissue import TissueParameters, synthetic_tissue_arrays
-from als_core.figures import tissue_data as figures
-from als_core.images.quality import quality_table
-from als_core.pages.page import Page
-from als_core.training.tissue_data import published_split
+from als_core.studies.xia2024 import figures_data as figures
+from als_core.studies.xia2024.splits import published_split
+from als_core.studies.xia2024.synthetic import TissueParameters, synthetic_tissue_arrays
 
 page = Page("xia2024/01_cohort_and_quality", profile, "Xia 2024, Fig. 1, Fig. 4, Table 2")
 data = page.tissue_cohort(cohort)

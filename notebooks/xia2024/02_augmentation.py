@@ -29,11 +29,11 @@ seed = 0
 import numpy as np
 import pandas as pd
 
-from als_core.figures import tissue_augmentation as figures
-from als_core.images.augmentation import AUGMENTATIONS, FIGURE_5
-from als_core.images.quality import AXIS_LABELS, quality_table
-from als_core.pages.page import Page
-from als_core.training.tissue_data import augmented_training_set, published_split
+from als_core.book.page import Page
+from als_core.cohorts.quality import AXIS_LABELS, quality_table
+from als_core.studies.xia2024 import figures_augmentation as figures
+from als_core.studies.xia2024.augmentation import AUGMENTATIONS, FIGURE_5
+from als_core.studies.xia2024.splits import augmented_training_set, published_split
 
 page = Page("xia2024/02_augmentation", profile, "Xia 2024, Fig. 5, Table 2")
 data = page.tissue_cohort(cohort)

@@ -31,17 +31,17 @@ from itertools import product
 import pandas as pd
 import torch
 
-from als_core.cohorts.choose import open_cohort
-from als_core.cohorts.synthetic_tissue import TissueParameters
-from als_core.evidence.printed import agrees_as_printed
-from als_core.evidence.published import claim_named
-from als_core.evidence.recovered import Gates, gates_that_fit, gates_tried, sides_that_fit
-from als_core.figures import tissue_models as figures
+from als_core.book.page import Page
+from als_core.claims.printed import agrees_as_printed
+from als_core.claims.published import claim_named
 from als_core.models.cost import cost, describe
-from als_core.models.tissue import TISSUE_NETWORKS, build_tissue_network
-from als_core.pages.page import Page
-from als_core.training.amounts import TissueAmounts
-from als_core.training.recipes import RECIPES, RELEASED
+from als_core.studies.xia2024 import figures_networks as figures
+from als_core.studies.xia2024.amounts import TissueAmounts
+from als_core.studies.xia2024.cohort import open_cohort
+from als_core.studies.xia2024.networks import TISSUE_NETWORKS, build_tissue_network
+from als_core.studies.xia2024.recovered import Gates, gates_that_fit, gates_tried, sides_that_fit
+from als_core.studies.xia2024.synthetic import TissueParameters
+from als_core.training.recipe import RECIPES, RELEASED
 
 page = Page("xia2024/03_models_and_cost", profile, "Xia 2024, Fig. 6, Table 1, Table 3")
 shape = (1, 3, 400, 400)

@@ -26,14 +26,14 @@ seed = 0
 model = "resnet18"
 
 # %%
-from als_core.figures import tissue_benchmark as figures
-from als_core.pages.page import Page
+from als_core.book.page import Page
 from als_core.statistics.baselines import majority_class
-from als_core.training.amounts import TissueAmounts
-from als_core.training.benchmark import histories
-from als_core.training.recipes import ADDED_RECIPES, RECIPES
-from als_core.training.tissue_data import published_split
-from als_core.training.tissue_runs import parameter_counts, tissue_runs, tissue_weights
+from als_core.studies.xia2024 import figures_benchmark as figures
+from als_core.studies.xia2024.amounts import TissueAmounts
+from als_core.studies.xia2024.benchmark import histories
+from als_core.studies.xia2024.splits import published_split
+from als_core.studies.xia2024.train import parameter_counts, tissue_runs, tissue_weights
+from als_core.training.recipe import ADDED_RECIPES, RECIPES
 
 page = Page("xia2024/04_train" + f"/{model}", profile, "Xia 2024, section 4.6, Table 3")
 page.title(f"Training: {(RECIPES | ADDED_RECIPES)[model].name}")

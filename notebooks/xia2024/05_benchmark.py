@@ -30,17 +30,17 @@ from dataclasses import replace
 
 import pandas as pd
 
-from als_core.evidence.published import claim_named
-from als_core.figures import tissue_benchmark as figures
-from als_core.pages.blocks import pipe_table
-from als_core.pages.page import Page
+from als_core.book.blocks import pipe_table
+from als_core.book.page import Page
+from als_core.claims.published import claim_named
 from als_core.statistics.baselines import majority_class
 from als_core.storage import repository
-from als_core.training import benchmark
-from als_core.training.amounts import TissueAmounts
-from als_core.training.recipes import RECIPES
-from als_core.training.tissue_data import published_split
-from als_core.training.tissue_runs import recipe_runs, tissue_runs
+from als_core.studies.xia2024 import benchmark
+from als_core.studies.xia2024 import figures_benchmark as figures
+from als_core.studies.xia2024.amounts import TissueAmounts
+from als_core.studies.xia2024.splits import published_split
+from als_core.studies.xia2024.train import recipe_runs, tissue_runs
+from als_core.training.recipe import RECIPES
 
 page = Page("xia2024/05_benchmark", profile, "Xia 2024, Table 1, Fig. 2, Fig. 7")
 data = page.tissue_cohort(cohort)

@@ -30,13 +30,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from als_core.explain import leaderboard
-from als_core.explain import tissue_heatmaps as heatmaps
-from als_core.explain.heatmap_subjects import HeatmapAmounts
-from als_core.figures import tissue_heatmaps as figures
-from als_core.pages.page import Page
-from als_core.training.amounts import TissueAmounts
-from als_core.training.tissue_runs import tissue_runs
+from als_core.book.page import Page
+from als_core.studies.cross_paper import leaderboard
+from als_core.studies.cross_paper.evaluation_sets import HeatmapAmounts
+from als_core.studies.xia2024 import figures_heatmaps as figures
+from als_core.studies.xia2024 import heatmaps
+from als_core.studies.xia2024.amounts import TissueAmounts
+from als_core.studies.xia2024.train import tissue_runs
 
 page = Page("xia2024/06_grad_cam", profile, "Xia 2024, Fig. 3")
 data = page.tissue_cohort(cohort)

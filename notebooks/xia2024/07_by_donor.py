@@ -30,15 +30,15 @@ from dataclasses import replace
 
 import pandas as pd
 
-from als_core.cohorts.synthetic_tissue import TissueParameters, synthetic_tissue_arrays
-from als_core.figures import tissue_by_donor as figures
-from als_core.pages.page import Page
+from als_core.book.page import Page
 from als_core.statistics.intervals import clopper_pearson
-from als_core.training import by_donor
-from als_core.training.amounts import TissueAmounts
-from als_core.training.benchmark import COLOUR, MAJORITY, baseline_features
-from als_core.training.recipes import RECIPES
-from als_core.training.tissue_runs import frozen_features, runs_by_donor, tissue_runs, tissue_weights
+from als_core.studies.xia2024 import by_donor
+from als_core.studies.xia2024 import figures_by_donor as figures
+from als_core.studies.xia2024.amounts import TissueAmounts
+from als_core.studies.xia2024.benchmark import COLOUR, MAJORITY, baseline_features
+from als_core.studies.xia2024.synthetic import TissueParameters, synthetic_tissue_arrays
+from als_core.studies.xia2024.train import frozen_features, runs_by_donor, tissue_runs, tissue_weights
+from als_core.training.recipe import RECIPES
 
 page = Page("xia2024/07_by_donor", profile)
 data = page.tissue_cohort(cohort)

@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 from als_core.cohorts import volume_cohort
-from als_core.cohorts.adni import adni_manifest, read_adni_table
 from als_core.cohorts.volume_cohort import VolumeCohort, check_atlas
-from als_core.images.volumes import Preprocessing, mni_map
+from als_core.cohorts.volumes import Preprocessing, mni_map
 from als_core.refusal import RefusedInput
+from als_core.studies.brains.adni import adni_manifest, read_adni_table
 
 IN_PLACE = Preprocessing(4, "already")
 

@@ -11,9 +11,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from als_core.models.attention import SqueezeExcitation
 from als_core.models.cost import Cost, cost, describe, kind
-from als_core.models.tissue import TISSUE_NETWORKS, build_tissue_network
 from als_core.refusal import RefusedInput
 from als_core.storage import repository
+from als_core.studies.xia2024.networks import TISSUE_NETWORKS, build_tissue_network
 
 TABLE_1 = repository() / "data" / "published" / "xia2024_table1_model_cost_accuracy.csv"
 PUBLISHED_SHAPE = (1, 3, 400, 400)

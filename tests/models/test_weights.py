@@ -11,7 +11,6 @@ import torchvision
 from safetensors.torch import save_file
 from torch import nn
 
-from als_core.models.tissue import DENSENET121, RESNET18, build_tissue_network
 from als_core.models.weights import (
     available_weights,
     calibrate_batch_norm,
@@ -21,6 +20,7 @@ from als_core.models.weights import (
 )
 from als_core.refusal import RefusedInput
 from als_core.storage import file_digest
+from als_core.studies.xia2024.networks import DENSENET121, RESNET18, build_tissue_network
 
 RESNET_STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
 BACKBONES = {"resnet18": RESNET18, "densenet121": DENSENET121}

@@ -9,8 +9,8 @@ from toy_training import TOY
 
 from als_core.refusal import RefusedInput
 from als_core.training import compiling
-from als_core.training.compiling import training_form
-from als_core.training.recipes import RECIPES
+from als_core.training.compiling import maybe_compile
+from als_core.training.recipe import RECIPES
 
 COMPILED = replace(TOY, compiled=True, epochs=3)
 LEFT_OVER = 29 % TOY.batch_size  # images of the toy's training part that make no whole batch
@@ -49,7 +49,7 @@ def test_without_a_compiler_it_is_refused_before_training(monkeypatch, tmp_path)
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(RefusedInput, match="no-such-compiler"):
         run(COMPILED)
-    assert training_form(TOY, running := torch.nn.Identity()) is running  # asked for nothing, needs nothing
+    assert maybe_compile(TOY, running := torch.nn.Identity()) is running  # asked for nothing, needs nothing
 
 
 def test_a_compiled_recipe_says_so_and_has_a_key_of_its_own():

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from toy_training import HEAD_ONLY
 
-from als_core.training.course import Diverged, epoch_generator
+from als_core.training.epochs import Diverged, epoch_generator
 from als_core.training.heads import stacked, train_heads, unstacked
 
 N, FEATURES, CLASSES, SEEDS = 70, 12, 3, (0, 5, 9)

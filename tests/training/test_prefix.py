@@ -7,9 +7,9 @@ from torch.nn.functional import cross_entropy
 from toy_training import frozen, images_and_labels
 
 from als_core.models.stages import first_live_stage, live_stages
-from als_core.training import prefix
-from als_core.training.prefix import IMAGENET_SCALING, Scaling, as_input, frozen_inputs, image_inputs
-from als_core.training.running import Running
+from als_core.training import features as prefix
+from als_core.training.features import IMAGENET_SCALING, Scaling, as_input, frozen_inputs, image_inputs
+from als_core.training.tail import TrainableTail
 
 CPU = torch.device("cpu")
 IMAGES, LABELS = images_and_labels()
@@ -85,7 +85,7 @@ def test_maps_computed_in_bf16_stay_in_it_and_lose_nothing(tmp_path):
         assert narrow.is_contiguous(memory_format=torch.channels_last)
     (file,) = tmp_path.glob("*.npy")
     assert file.stat().st_size == 128 + 2 * wide.numel()  # an .npy's header and two bytes a value
-    running = Running(network.stages[first_live_stage(network) :], live_stages(network), "bf16", CPU)
+    running = TrainableTail(network.stages[first_live_stage(network) :], live_stages(network), "bf16", CPU)
     scores = running(narrow)
     assert scores.dtype == torch.float32
     assert torch.equal(scores, running(wide))

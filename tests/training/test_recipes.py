@@ -8,10 +8,10 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from als_core.models.tissue import ADDED_NETWORKS, EVERY_NETWORK, TISSUE_NETWORKS
 from als_core.refusal import RefusedInput
 from als_core.storage import repository
-from als_core.training.recipes import ADDED_RECIPES, RECIPES, RELEASED, Recipe, reduced
+from als_core.studies.xia2024.networks import ADDED_NETWORKS, EVERY_NETWORK, TISSUE_NETWORKS
+from als_core.training.recipe import ADDED_RECIPES, RECIPES, RELEASED, Recipe, reduced
 
 
 def test_recipes_are_table_3():
@@ -66,5 +66,5 @@ def test_a_recipe_survives_json(recipe):
 
 
 def test_a_page_that_shows_results_need_not_import_torch():
-    code = "import sys, als_core.training.recipes, als_core.training.runs; sys.exit('torch' in sys.modules)"
+    code = "import sys, als_core.training.recipe, als_core.training.runs; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=repository()).returncode == 0

@@ -11,13 +11,13 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from als_core.models.stages import first_live_stage, set_trainable, train_mode
-from als_core.models.tissue import build_tissue_network
 from als_core.models.transitions import GatedTransition
-from als_core.training.course import epoch_generator
+from als_core.studies.xia2024.networks import build_tissue_network
+from als_core.training.epochs import epoch_generator
+from als_core.training.features import IMAGENET_SCALING, as_input, frozen_inputs
 from als_core.training.fit import class_scores, fit
-from als_core.training.prefix import IMAGENET_SCALING, as_input, frozen_inputs
-from als_core.training.recipes import RECIPES
-from als_core.training.running import Running, mean_and_maximum
+from als_core.training.recipe import RECIPES
+from als_core.training.tail import TrainableTail, mean_and_maximum
 
 CPU, SIDE, N = torch.device("cpu"), 48, 12
 FROZEN_PART = [name for name in RECIPES if name != "basic_cnn"]
@@ -42,7 +42,7 @@ def cached(network, precision="fp32"):
 def test_a_gate_and_the_frozen_transition_after_it_run_as_one_stage():
     network = built("miniset_densesenet")
     part = network.stages[first_live_stage(network) :]
-    running = Running(part, RECIPES["miniset_densesenet"].trains, "fp32", CPU).stages
+    running = TrainableTail(part, RECIPES["miniset_densesenet"].trains, "fp32", CPU).stages
     assert {name for name, stage in running.named_children() if type(stage) is GatedTransition} == {
         "se1", "se2", "se3",
     }  # fmt: skip
@@ -98,7 +98,7 @@ def test_reduced_precision_is_near_and_leaves_what_trains_in_fp32(name):
     batch = cached(network).batch(ROWS) if start else as_input(torch.from_numpy(IMAGES), IMAGENET_SCALING)
     scores, gradients = [], []
     for precision in ("fp32", "bf16"):
-        running = Running(network.stages[start:], live, precision, CPU).mode(training=True)
+        running = TrainableTail(network.stages[start:], live, precision, CPU).mode(training=True)
         scores.append(running(batch))
         network.zero_grad()
         cross_entropy(scores[-1], LABELS).backward()

@@ -18,9 +18,10 @@ import toy_training
 from toy_training import HEAD_ONLY, TOY, cohort_split_material, train
 
 from als_core.refusal import RefusedInput
-from als_core.storage import made_once, make_unless_there, repository
-from als_core.training import heads, repeats, runs
-from als_core.training.recipes import RECIPES, reduced
+from als_core.storage import exclusive_lock, build_if_missing, repository
+from als_core.training import heads, runs
+from als_core.training import train as repeats
+from als_core.training.recipe import RECIPES, reduced
 
 COHORT, SPLIT, MATERIAL = cohort_split_material()
 
@@ -204,7 +205,7 @@ def test_two_makers_take_turns(tmp_path):
     made, order = tmp_path / "thing", []
 
     def make(name: str) -> None:
-        with made_once(made):
+        with exclusive_lock(made):
             order.append(f"{name} begins")
             time.sleep(0.2)
             order.append(f"{name} ends")
@@ -225,13 +226,13 @@ def test_what_several_want_at_once_is_made_once_and_then_without_a_lock(tmp_path
         time.sleep(0.2)
         made.append(wanted.mkdir())
 
-    makers = [threading.Thread(target=make_unless_there, args=(wanted, make)) for _ in range(3)]
+    makers = [threading.Thread(target=build_if_missing, args=(wanted, make)) for _ in range(3)]
     for maker in makers:
         maker.start()
     for maker in makers:
         maker.join()
-    with made_once(wanted):  # whoever found it there did not wait for this
-        reader = threading.Thread(target=make_unless_there, args=(wanted, make))
+    with exclusive_lock(wanted):  # whoever found it there did not wait for this
+        reader = threading.Thread(target=build_if_missing, args=(wanted, make))
         reader.start()
         reader.join(5)
     assert len(made) == 1 and not reader.is_alive()

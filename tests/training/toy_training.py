@@ -13,10 +13,10 @@ from als_core.cohorts.cohort import Cohort
 from als_core.cohorts.splits import Split
 from als_core.models.attention import SqueezeExcitation
 from als_core.models.stages import seeded, set_trainable
-from als_core.training.material import Material
-from als_core.training.recipes import Recipe
-from als_core.training.repeats import train_recipe
+from als_core.training.images import TrainingImages
+from als_core.training.recipe import Recipe
 from als_core.training.runs import Run
+from als_core.training.train import train_recipe
 
 SIDE, CLASSES = 8, 3
 
@@ -89,11 +89,11 @@ def train(folder: Path, recipe=TOY, seeds=(0, 1), material=None, **more) -> list
     )  # fmt: skip
 
 
-def cohort_split_material(n: int = 45) -> tuple[Cohort, Split, Material]:
+def cohort_split_material(n: int = 45) -> tuple[Cohort, Split, TrainingImages]:
     """A cohort of the toy images, two of each five samples held out, and its material."""
     images, labels = images_and_labels(n)
     names = np.array(["control", "concordant", "discordant"])
     samples = pd.DataFrame({"path": [f"images/{i}.png" for i in range(n)], "label": names[labels]})
     cohort = Cohort("toy", Path("toy"), "synthetic", samples, (SIDE, SIDE))
     parts = np.array(["train", "train", "train", "validation", "test"])[np.arange(n) // 3 % 5]
-    return cohort, Split("by image", "image", parts), Material(images)
+    return cohort, Split("by image", "image", parts), TrainingImages(images)

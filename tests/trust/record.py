@@ -44,7 +44,7 @@ SHOWN = (
     ("Checkpoints damaged at random, two formats: read or refused (60 drawn each)",
      "trust/test_hostile_properties.py", "test_damaged_checkpoints_are_read_or_refused"),
     ("A changed input makes a page again, an unrelated one does not",
-     "pages/test_execute.py", "test_a_stamp_follows_contents_and_only_what_the_page_uses"),
+     "book/test_execute.py", "test_a_stamp_follows_contents_and_only_what_the_page_uses"),
     ("From a checkout to a site: only what changed is made again, and a failed page says so",
      "book/test_book.py", "test_the_way_from_a_checkout_to_a_site_and_what_is_made_again"),
     ("A changed figure is listed with its cause: data, code, profile or library",

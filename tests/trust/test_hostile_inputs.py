@@ -28,15 +28,15 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
-from als_core.cohorts.adni import read_adni_table
 from als_core.cohorts.cohort import Cohort
-from als_core.cohorts.crop_cohort import prepare_own_crops
-from als_core.cohorts.feature_table import load_feature_table
 from als_core.cohorts.volume_cohort import VolumeCohort
-from als_core.images.volumes import Preprocessing, read_volume
+from als_core.cohorts.volumes import Preprocessing, read_volume
 from als_core.models.stages import StagedNetwork
 from als_core.models.weights import load_weights
 from als_core.refusal import RefusedInput
+from als_core.studies.brains.adni import read_adni_table
+from als_core.studies.miao2023.cohort import prepare_own_crops
+from als_core.studies.turrisi2024.feature_table import load_feature_table
 
 READ = None
 """In place of the words of a refusal: this input is right, and is read."""

@@ -20,13 +20,13 @@ from hypothesis import strategies as st
 from PIL import Image
 from test_hostile_inputs import _load_checkpoint, _network
 
-from als_core.cohorts.adni import read_adni_table
 from als_core.cohorts.check import About, _check_image, check_cells, check_labels, placement
-from als_core.cohorts.feature_table import load_feature_table
 from als_core.cohorts.tables import read_table
-from als_core.images.crop_files import read_channel
-from als_core.images.volumes import examine_volume
+from als_core.cohorts.volumes import examine_volume
 from als_core.refusal import RefusedInput
+from als_core.studies.brains.adni import read_adni_table
+from als_core.studies.miao2023.crop_files import read_channel
+from als_core.studies.turrisi2024.feature_table import load_feature_table
 
 few = settings(
     max_examples=60,

@@ -20,14 +20,14 @@ import pytest
 import yaml
 from checkouts import copy_checkout
 
-from als_core.cohorts.brain_cohorts import open_synthetic_brains
-from als_core.cohorts.choose import choose, open_cohort, state
-from als_core.cohorts.crop_cohort import open_crops
-from als_core.cohorts.synthetic_brain import BrainParameters
-from als_core.cohorts.synthetic_crops import CropParameters
-from als_core.cohorts.synthetic_tissue import TissueParameters
-from als_core.pages.profile import load_profile
+from als_core.book.profile import load_profile
 from als_core.storage import repository
+from als_core.studies.brains.cohorts import open_synthetic_brains
+from als_core.studies.brains.synthetic import BrainParameters
+from als_core.studies.miao2023.cohort import open_crops
+from als_core.studies.miao2023.synthetic import CropParameters
+from als_core.studies.xia2024.cohort import choose, open_cohort, state
+from als_core.studies.xia2024.synthetic import TissueParameters
 
 RECORDS = repository() / "data" / "trust"
 

@@ -13,13 +13,15 @@ import pytest
 
 from als_core.cohorts.check import check_folder
 from als_core.cohorts.splits import split_by_group
-from als_core.images.volumes import brain_box, mni_map
+from als_core.cohorts.volumes import brain_box, mni_map
 from als_core.refusal import RefusedInput
 from als_core.statistics import metrics
-from als_core.training import by_donor, leak_models, volumes
-from als_core.training.course import Diverged
+from als_core.studies.brains import training as volumes
+from als_core.studies.cross_paper import leak_models
+from als_core.studies.turrisi2024.small_network import SmallNetwork
+from als_core.studies.xia2024 import by_donor
+from als_core.training.epochs import Diverged
 from als_core.training.runs import score_classes, score_runs
-from als_core.training.small_network import SmallNetwork
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
 import toy_training as toy

@@ -14,16 +14,16 @@ import pytest
 from typer.testing import CliRunner
 
 from als_core import __main__ as command_line
+from als_core.book import build
+from als_core.book.checkout_lock import checkout_held
+from als_core.book.failures import failure_kept, told_plainly
 from als_core.cohorts.sources import fetch
-from als_core.pages import build
-from als_core.pages.failures import failure_kept, told_plainly
-from als_core.pages.turns import checkout_held
 from als_core.refusal import RefusedInput
-from als_core.storage import written_whole
+from als_core.storage import atomic_write
 
 HOLDER = """
 import subprocess, sys, time
-from als_core.pages.turns import checkout_held
+from als_core.book.checkout_lock import checkout_held
 with checkout_held(print) as held:
     if sys.argv[1] == "with work":
         work = subprocess.Popen([sys.executable, "-c", "import time; print('at work', flush=True); time.sleep(60)"], pass_fds=[held])
@@ -135,7 +135,7 @@ def small_disk(tmp_path):
 
 def test_a_full_disk_is_told_and_the_old_file_stays(small_disk, capsys):
     (small_disk / "book").write_text("old")
-    with pytest.raises(SystemExit) as ended, told_plainly(), written_whole(small_disk / "book") as temporary:
+    with pytest.raises(SystemExit) as ended, told_plainly(), atomic_write(small_disk / "book") as temporary:
         temporary.write_bytes(b"x" * 2_000_000)
     assert "the disk is full" in str(ended.value)
     assert [path.name for path in small_disk.iterdir()] == ["book"]

@@ -1,0 +1,230 @@
+"""What a page is made of: figures, tables, verdicts and notes, each as MyST text with its files.
+
+A block is data. In a live notebook it shows a preview; in the executed notebook it travels as one
+output, from which `render` makes a Markdown cell and the files it refers to.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from als_core.figures.style import WIDTH, to_png, to_svg
+
+MIME = "application/vnd.als.block+json"
+FILES = "%FILES%"  # stands for the page's folder of files until the page is rendered
+NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+SHORTEST_ALT = 30  # characters; less cannot say what a figure shows
+LONGEST_VERDICTS, LONGEST_TABLE = 12, 20  # rows; a longer one is closed until it is asked for
+SVG_WIDTH = re.compile(r'<svg[^>]*? width="([\d.]+)pt"')
+
+
+@dataclass(frozen=True)
+class Block:
+    """MyST text, the files it refers to (name to bytes), claim rows it records, and a live preview.
+
+    headline: what the landing page says of the page, where this block is it. title: the page's own, in place of
+    that of a notebook which makes several.
+    """
+
+    myst: str
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    claims: Sequence[Mapping[str, Any]] = ()
+    preview: Mapping[str, Any] = field(default_factory=dict)
+    headline: str = ""
+    title: str = ""
+
+    def bundle(self) -> dict[str, Any]:
+        """The block as a notebook output, by MIME type."""
+        files = {name: base64.b64encode(content).decode() for name, content in self.files.items()}
+        says = {"headline": self.headline, "title": self.title}
+        content = {"myst": self.myst, "files": files, "claims": list(self.claims), **says}
+        return {**self.preview, MIME: content}
+
+
+def figure_block(figure: Figure, name: str, caption: str, alt: str, data: pd.DataFrame) -> Block:
+    """A numbered figure with caption, alternative text, and SVG, PNG and CSV to download.
+
+    name: lower-case words joined by hyphens, unique in the book; other pages refer to it by this name.
+    Raises ValueError for a name, caption or alternative text that would not serve.
+    """
+    _check_name(name)
+    if len(alt) < SHORTEST_ALT or not caption.strip():
+        raise ValueError(
+            f"{name}: a caption, and at least {SHORTEST_ALT} characters of alternative text, are needed"
+        )
+    svg = to_svg(figure, name)
+    files = {f"{name}.svg": svg.encode(), f"{name}.png": to_png(figure), f"{name}.csv": _csv(data)}
+    myst = "\n".join(
+        [
+            f"```{{figure}} {FILES}/{name}.svg",
+            f":name: {name}",
+            f":alt: {json.dumps(' '.join(alt.split()), ensure_ascii=False)}",
+            f":width: {_share_of_column(svg)}%",
+            ":figclass: als-figure",
+            "",
+            caption.strip(),
+            "```",
+            _downloads({"SVG": f"{name}.svg", "PNG": f"{name}.png", "data (CSV)": f"{name}.csv"}),
+        ]
+    )
+    return Block(myst, files, preview={"image/svg+xml": svg, "text/plain": alt})
+
+
+def table_block(table: pd.DataFrame, name: str, caption: str) -> Block:
+    """A numbered table with caption and CSV to download. The index is not shown; a long table is folded."""
+    _check_name(name)
+    files = {f"{name}.csv": _csv(table)}
+    # tildes: a fence of backticks could not have a caption with code in it
+    lines = [f"~~~{{table}} {caption.strip()}", f":name: {name}", "", pipe_table(table), "~~~"]
+    if len(table) > LONGEST_TABLE:
+        first = re.sub(r"[*`]|\{\w+\}", "", caption.strip().partition(". ")[0].rstrip("."))
+        opening = f'<details class="als-fold"><summary>{html.escape(first)} ({len(table)} rows)</summary>'
+        lines = [_raw_html(opening), *lines, _raw_html("</details>")]
+    myst = "\n".join([*lines, _downloads({"table (CSV)": f"{name}.csv"})])
+    return Block(
+        myst, files, preview={"text/html": table.to_html(index=False), "text/plain": table.to_string()}
+    )
+
+
+def note_block(title: str, text: str, kind: str = "note") -> Block:
+    """An admonition. kind: note, warning, important, ..."""
+    myst = f"```{{admonition}} {title}\n:class: {kind}\n\n{text.strip()}\n```"
+    return Block(myst, preview={"text/markdown": f"**{title}.** {text}"})
+
+
+def text_block(text: str) -> Block:
+    """A paragraph of MyST with numbers in it that were computed."""
+    return Block(text, preview={"text/markdown": text})
+
+
+def title_block(text: str) -> Block:
+    """The page's title, in place of the notebook's: for a notebook that makes several pages."""
+    return Block("", preview={"text/markdown": f"# {text}"}, title=text)
+
+
+def headline_block(text: str) -> Block:
+    """The one thing to know, in a sentence or two of plain text: on top of its page, and on the landing page."""
+    myst = f"```{{container}} als-headline\n{text.strip()}\n```"
+    return Block(myst, preview={"text/markdown": f"**{text}**"}, headline=text.strip())
+
+
+def html_block(text: str, files: Mapping[str, bytes] | None = None) -> Block:
+    """HTML of our own making, for what MyST cannot say. The caller has escaped what came from data."""
+    return Block(_raw_html(text), files or {}, preview={"text/html": text})
+
+
+VERDICT_SIGNS = {
+    "reproduced": "✓",
+    "differs": "≠",
+    "stand-in": "◌",
+    "cannot hold": "✕",
+    "conflicts": "⇄",
+    "not a target": "·",
+    "not yet run": "…",
+}
+
+
+def verdict_block(rows: Sequence[Mapping[str, Any]], heading: str = "Published beside regenerated") -> Block:
+    """Published, regenerated and verdict of the claims a figure bears on, as a compact table.
+
+    rows: as `als_core.claims.claims.record` makes them. A long table is folded under the count of its verdicts.
+    """
+    body = "".join(
+        f'<tr title="{html.escape(row["id"])}"><th scope="row">{html.escape(row["location"])}</th>'
+        f'<td class="als-number">{html.escape(row["published"])}</td>'
+        f'<td class="als-number">{html.escape(row["shown"]) or "–"}</td>'
+        f"<td>{_verdict(row['verdict'])}"
+        f'<span class="als-reason">{html.escape(_reason(row))}</span></td></tr>'
+        for row in rows
+    )
+    columns = ("In the paper", "Published", "Regenerated", "Verdict")
+    head = "".join(f'<th scope="col">{name}</th>' for name in columns)
+    head_and_body = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    name = html.escape(heading)
+    table = f"<table><caption>{name}</caption>{head_and_body}</table>"
+    if len(rows) > LONGEST_VERDICTS:
+        counts = Counter(row["verdict"] for row in rows)
+        tally = ", ".join(_verdict(kind, f"{counts[kind]} ") for kind in VERDICT_SIGNS if counts[kind])
+        table = (
+            f'<details class="als-fold"><summary>{name}: {len(rows)} numbers ({tally})</summary>'
+            f'<table aria-label="{name}">{head_and_body}</table></details>'
+        )
+    table = f'<div class="als-verdicts">{table}</div>'
+    return Block(_raw_html(table), claims=rows, preview={"text/html": table})
+
+
+def _verdict(kind: str, before: str = "") -> str:
+    sign = f'<span aria-hidden="true">{VERDICT_SIGNS[kind]}</span>'
+    return f'<span class="als-verdict als-verdict-{kind.replace(" ", "-")}">{before}{sign} {kind}</span>'
+
+
+def _reason(row: Mapping[str, Any]) -> str:
+    """Why, unless it only says again what stands in the columns beside it."""
+    says_no_more = row["reason"] == f"{row['shown']} against the printed {row['published']}"
+    return "" if says_no_more else row["reason"]
+
+
+def details_block(title: str, rows: Mapping[str, str]) -> Block:
+    """A closed box of names and values that opens on a click."""
+    body = "".join(
+        f'<tr><th scope="row">{html.escape(name)}</th><td>{html.escape(value)}</td></tr>'
+        for name, value in rows.items()
+    )
+    box = f'<details class="als-details"><summary>{html.escape(title)}</summary><table><tbody>{body}</tbody></table></details>'
+    return Block(_raw_html(box), preview={"text/html": box})
+
+
+def pipe_table(table: pd.DataFrame) -> str:
+    """A Markdown table; numbers to the right, small ones of a column to one number of decimals, cells escaped."""
+    sides = ["--:" if pd.api.types.is_numeric_dtype(table[column]) else ":--" for column in table]
+    cells = [_column_cells(table.iloc[:, place]) for place in range(table.shape[1])]
+    lines = [[cell_text(column) for column in table], sides, *map(list, zip(*cells, strict=True))]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _column_cells(column: pd.Series) -> list[str]:
+    cells = [cell_text(value) for value in column]
+    if not pd.api.types.is_float_dtype(column) or not column.abs().max() < 10 or "e" in "".join(cells):
+        return cells
+    decimals = max(len(cell.partition(".")[2]) for cell in cells)
+    return ["" if pd.isna(value) else f"{value:.{decimals}f}" for value in column]
+
+
+def cell_text(value: Any) -> str:
+    """A value as text that Markdown leaves alone."""
+    if isinstance(value, float):
+        value = "" if pd.isna(value) else f"{value:.4g}"
+    return re.sub(r"([\\`*_{}\[\]<>|#~$])", r"\\\1", " ".join(str(value).split()))
+
+
+def _share_of_column(svg: str) -> int:
+    """Percent of the text column that shows a figure at its own size, so that 8 points are 8 points."""
+    return min(100, round(100 * float(SVG_WIDTH.search(svg)[1]) / (72 * WIDTH)))
+
+
+def _check_name(name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise ValueError(f"{name!r}: a name is lower-case words joined by hyphens")
+
+
+def _csv(table: pd.DataFrame) -> bytes:
+    return table.to_csv(index=False, lineterminator="\n", float_format="%.10g").encode()
+
+
+def _downloads(files: Mapping[str, str]) -> str:
+    links = " · ".join(f"{{download}}`{label} <{FILES}/{name}>`" for label, name in files.items())
+    return f"```{{container}} als-downloads\n{links}\n```"
+
+
+def _raw_html(text: str) -> str:
+    return f"```{{raw}} html\n{text}\n```"

@@ -1,0 +1,145 @@
+"""What pages record about published claims, and the table of every claim with its verdict.
+
+A page records each number it regenerates as a row; the rows of all pages, completed by the claims that none
+of them computed, are the book's account of the five papers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import pandas as pd
+
+from als_core.claims.printed import value_at_printed_precision
+from als_core.claims.published import PAPERS, Claim, claim_named, claims, unknown_claim
+from als_core.claims.verdicts import VERDICTS, Circumstances, Verdict, as_number, judge
+from als_core.refusal import Problem, refuse_if
+
+COLUMNS = (
+    "id",
+    "paper",
+    "location",
+    "quantity",
+    "published",
+    "regenerated",
+    "shown",
+    "verdict",
+    "reason",
+    "page",
+    "cohort",
+    "profile",
+)
+
+
+def record(
+    claim_id: str,
+    regenerated: float | None,
+    circumstances: Circumstances,
+    *,
+    page: str,
+    cohort: str = "",
+    profile: str = "",
+) -> dict:
+    """One row of `COLUMNS` for a value that `page` regenerated, as JSON can say it.
+
+    `regenerated` is the number, in the claim's unit, and `shown` the same in the form the paper prints.
+    cohort: the cohort's name; one of the kind `published` is the paper's own data where it has its key.
+    Raises RefusedInput, with the three nearest ids, for an id that is no claim's; else as `judge` does.
+    """
+    claim = claim_named(claim_id)
+    verdict = judge(claim, regenerated, replace(circumstances, data_of=circumstances.data_of or cohort))
+    return _row(claim, verdict, as_number(regenerated), page, cohort, profile)
+
+
+def every_claim(recorded: Iterable[Mapping], profile: str = "") -> list[dict]:
+    """Rows recorded by any number of pages, completed to one row per claim in the order of the papers.
+
+    A claim that no page recorded keeps its settled verdict, or is `not yet run` in `profile`. A page's
+    `not yet run` gives way to another page's verdict; of equal verdicts the first page by name is kept.
+    Raises RefusedInput naming every row that is no claim's or was recorded when the claim said something
+    else, and every two pages that disagree on a verdict.
+    """
+    kept: dict[str, Mapping] = {}
+    problems = []
+    for row in sorted(recorded, key=lambda row: (row["id"], row["page"])):
+        if problem := _unusable(row):
+            problems.append(problem)
+            continue
+        first = kept.setdefault(row["id"], row)
+        if first["verdict"] == "not yet run":
+            kept[row["id"]] = row
+        elif row["verdict"] not in ("not yet run", first["verdict"]):
+            found = f"{first['verdict']!r} by {first['page']} and {row['verdict']!r} by {row['page']}"
+            remedy = "Record it on one page only, or under the same circumstances."
+            problems.append(Problem(row["id"], found, "one verdict", remedy))
+    refuse_if("recorded claims", problems)
+    return [
+        dict(kept[claim.id]) if claim.id in kept else _unrecorded(claim, profile)
+        for claim in claims().values()
+    ]
+
+
+def anchor_of(claim_id: str) -> str:
+    """A claim's place on the page of all claims: its id without dots, which the theme's script cannot follow."""
+    return claim_id.replace(".", "-")
+
+
+def claims_table(rows: Iterable[Mapping]) -> pd.DataFrame:
+    """Rows as a table with the columns `COLUMNS`; `regenerated` keeps integers integers (dtype object)."""
+    return pd.DataFrame(list(rows), columns=list(COLUMNS), dtype=object)
+
+
+def count_verdicts(rows: Iterable[Mapping]) -> pd.DataFrame:
+    """Claims by paper (rows, and `all`) and verdict (columns); `total` leaves out *not a target*."""
+    counts = pd.DataFrame(0, index=[*PAPERS, "all"], columns=[*VERDICTS, "total"])
+    for row in rows:
+        for paper in (row["paper"], "all"):
+            counts.loc[paper, row["verdict"]] += 1
+    counts["total"] = counts.drop(columns=["not a target", "total"]).sum(axis=1)
+    return counts
+
+
+def _row(
+    claim: Claim,
+    verdict: Verdict,
+    regenerated: int | float | None = None,
+    page: str = "",
+    cohort: str = "",
+    profile: str = "",
+) -> dict:
+    return {
+        "id": claim.id,
+        "paper": claim.paper,
+        "location": claim.location,
+        "quantity": claim.quantity,
+        "published": claim.printed.text,
+        "regenerated": regenerated,
+        "shown": "" if regenerated is None else value_at_printed_precision(regenerated, claim.printed),
+        "verdict": verdict.kind,
+        "reason": verdict.reason,
+        "page": page,
+        "cohort": cohort,
+        "profile": profile,
+    }
+
+
+def _unrecorded(claim: Claim, profile: str) -> dict:
+    unrecorded = Verdict("not yet run", "no page has recorded it")
+    settled = judge(claim, None, Circumstances()) if claim.settled else unrecorded
+    return _row(claim, settled, profile=profile)
+
+
+def _unusable(row: Mapping) -> Problem | None:
+    """What is wrong with a recorded row by itself."""
+    claim = claims().get(row["id"])
+    again = f"Run {row['page']} again."
+    if claim is None:
+        return unknown_claim(row["id"])
+    if set(row) != set(COLUMNS) or row["verdict"] not in VERDICTS:
+        return Problem(
+            row["id"], f"verdict {row.get('verdict')!r}, columns {sorted(row)}", "a recorded row", again
+        )
+    if row["published"] != claim.printed.text:
+        return Problem(row["id"], f"printed {row['published']}", f"printed {claim.printed.text}", again)
+    return None

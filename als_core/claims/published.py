@@ -1,0 +1,325 @@
+"""The published claims: the numbers of the five papers, each with an id that does not change.
+
+A claim is derived, never typed: `data/published/claim_columns.csv` says of each column of each transcription
+whether its cells are claims, names or left out, and `claim_marks.csv` says which claims the audit settles
+beforehand. `claims()` reads them; `cells()` accounts for every cell.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+
+import pandas as pd
+
+from als_core.claims.printed import Printed, agrees_as_printed, parse_printed
+from als_core.refusal import Problem, RefusedInput
+from als_core.storage import repository
+
+NEEDS = ("nothing", "printed", "composition", "cohort", "training")
+RULES = ("", "equal", "binomial", "spread")
+
+# What may never count as a target, whatever a page computes.
+NOT_A_TARGET = (
+    "acquisition setting",
+    "architecture as given",
+    "display setting",
+    "hyper-parameter",
+    "literature value",
+    "significance threshold",
+    "software version",
+    "wall time",
+)
+
+_ID = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+){2,}")
+
+
+@dataclass(frozen=True)
+class Paper:
+    """version: which printing the numbers are from. public_data: whether anyone can have its images."""
+
+    version: str
+    public_data: bool
+
+
+PAPERS: Mapping[str, Paper] = MappingProxyType(
+    {
+        "xia2024": Paper("medRxiv 2024.09.22.24313406, 7 November 2024", public_data=True),
+        "miao2023": Paper("manuscript, date not printed", public_data=False),
+        "turrisi2024": Paper("preprint, date not printed", public_data=False),
+        "panagiotaras": Paper("slides, date not printed", public_data=False),
+        "wang2023": Paper("abstract page of the journal version, NeuroImage, April 2023", public_data=False),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One published number.
+
+    location: where the paper prints it, in words. printed: the number and its precision. unit: that of a
+    regenerated value too (`percent` is 0 to 100). source: file, line and column of the transcription.
+    needs: what a regenerated value is made from: `nothing` (code alone), `printed` (other printed numbers),
+    `composition` (how the cohort is made up, from which synthetic cohorts are built), `cohort` (measured on
+    its samples), `training` (models trained on it).
+    rule: how an empirical value is judged, fixed before any run: `equal` at printed precision; `binomial`,
+    inside the exact 95% interval of the printed share of `amount` trials; `spread`, within two printed
+    standard deviations, `amount` each; empty where nothing was fixed.
+    settled: verdict that holds whatever is computed (`not a target`, `cannot hold`, `conflicts`), with
+    `why`, the claims it conflicts with, and `findings`, the ids of the audit's findings about it.
+    """
+
+    id: str
+    paper: str
+    location: str
+    printed: Printed
+    unit: str
+    needs: str
+    source: str
+    rule: str = ""
+    amount: float | None = None
+    settled: str = ""
+    why: str = ""
+    conflicts_with: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
+
+    @property
+    def value(self) -> float:
+        return self.printed.value
+
+    @property
+    def quantity(self) -> str:
+        """What is measured: the last part of the id."""
+        return self.id.rpartition(".")[2]
+
+    @property
+    def version(self) -> str:
+        return PAPERS[self.paper].version
+
+    @property
+    def kind(self) -> str:
+        """`deterministic` where no private data are needed, else `empirical`."""
+        counted = self.needs in ("composition", "cohort") and PAPERS[self.paper].public_data
+        return "deterministic" if counted or self.needs in ("nothing", "printed") else "empirical"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One non-empty cell of a transcription: the claims made of it, or why there are none."""
+
+    file: str
+    line: int
+    column: str
+    text: str
+    claims: tuple[str, ...] = ()
+    reason: str = ""
+
+
+def published_folder() -> Path:
+    """The folder of transcriptions, `data/published` of this checkout."""
+    return repository() / "data" / "published"
+
+
+def published_table(name: str, as_printed: bool = False) -> pd.DataFrame:
+    """One transcription by file name, with or without `.csv`.
+
+    `as_printed` keeps every cell as the text it is, so that `0.6510` stays `0.6510`; without it pandas
+    reads numbers as numbers. Raises FileNotFoundError for a name that is not there.
+    """
+    path = published_folder() / f"{name.removesuffix('.csv')}.csv"
+    if as_printed:
+        return pd.read_csv(path, dtype=str, keep_default_na=False)
+    return pd.read_csv(path)
+
+
+def claims() -> Mapping[str, Claim]:
+    """Every claim by id, in the order of the transcriptions. Raises ValueError where these are broken."""
+    return _read()[0]
+
+
+def cells() -> tuple[Cell, ...]:
+    """Every non-empty cell of every transcription, accounted for."""
+    return _read()[1]
+
+
+def claim_named(claim_id: str) -> Claim:
+    """The claim of this id. Raises RefusedInput with the three nearest ids where there is none."""
+    if claim_id not in claims():
+        raise RefusedInput("claims", [unknown_claim(claim_id)])
+    return claims()[claim_id]
+
+
+def unknown_claim(claim_id: str) -> Problem:
+    """What to say of an id that is no claim's."""
+    near = difflib.get_close_matches(claim_id, claims(), n=3, cutoff=0.0)
+    return Problem("claim", claim_id, "the id of a published claim", f"Nearest ids: {', '.join(near)}.")
+
+
+def snapshot() -> str:
+    """Every claim as one line of id, printed text, unit, needs and location: `data/published/claim_ids.txt`.
+
+    The committed file pins ids and their meaning; a test compares it with this.
+    """
+    lines = ("\t".join((c.id, c.printed.text, c.unit, c.needs, c.location)) for c in claims().values())
+    return "\n".join(lines) + "\n"
+
+
+@cache
+def _read() -> tuple[Mapping[str, Claim], tuple[Cell, ...]]:
+    found: dict[str, Claim] = {}
+    accounted: list[Cell] = []
+    for file, columns in _columns_by_file().items():
+        rows = _rows(file)
+        if unlisted := set(rows[0]) ^ set(columns):
+            raise ValueError(f"{file} and claim_columns.csv disagree on columns {sorted(unlisted)}")
+        for line, row in enumerate(rows, 2):
+            for column, text in row.items():
+                if not text:
+                    continue
+                cell = Cell(file, line, column, text)
+                made, reason = _claims_of(cell, row, columns[column])
+                if columns[column]["once"] and line > 2:
+                    if text != rows[0][column]:
+                        raise ValueError(f"{file}, line {line}: {column} should repeat {rows[0][column]}")
+                elif doubled := [c.id for c in made if c.id in found]:
+                    raise ValueError(f"{file}, line {line}: {', '.join(doubled)} is claimed twice")
+                else:
+                    found |= {claim.id: claim for claim in made}
+                accounted.append(replace(cell, claims=tuple(c.id for c in made), reason=reason))
+    for mark in _rows("claim_marks.csv"):
+        found |= {claim.id: claim for claim in _marked(mark, found)}
+    return MappingProxyType(found), tuple(accounted)
+
+
+def _columns_by_file() -> dict[str, dict[str, dict[str, str]]]:
+    by_file: dict[str, dict[str, dict[str, str]]] = {}
+    for column in _rows("claim_columns.csv"):
+        by_file.setdefault(column["file"], {})[column["column"]] = column
+    return by_file
+
+
+def _rows(file: str) -> list[dict[str, str]]:
+    with (published_folder() / file).open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def _claims_of(cell: Cell, row: Mapping[str, str], column: Mapping[str, str]) -> tuple[list[Claim], str]:
+    """The claims made of a cell, or why there are none; ValueError for a number that is neither."""
+    if column["role"] == "name":
+        return [], "names or describes its row"
+    if column["role"] == "bookkeeping":
+        return [], "says where a number stands and how it is judged"
+    if column["role"] == "left out":
+        return [], column["why_left_out"]
+    if row.get("excluded"):
+        return [], row["excluded"]
+    relation = f"{row['relation']} " if row.get("relation") else ""
+    numbers = parse_printed(relation + (column["form"] or "{cell}").format(cell=cell.text))
+    if not numbers:
+        if any(map(str.isdigit, cell.text)):
+            raise ValueError(f"{cell.file}, line {cell.line}: {cell.text!r} has digits and no claim")
+        return [], "no number"
+    if len(numbers) == 1:
+        return [_claim(cell, row, column, numbers[0])], ""
+    parts = [part.strip() for part in row.get("quantity", "").split(";")]
+    if len(parts) != len(numbers):
+        raise ValueError(f"{cell.file}, line {cell.line}: {len(numbers)} numbers, quantities {parts}")
+    pairs = zip(parts, numbers, strict=True)
+    return [_claim(cell, {**row, "quantity": part}, column, number, part) for part, number in pairs], ""
+
+
+def _claim(
+    cell: Cell, row: Mapping[str, str], column: Mapping[str, str], printed: Printed, part: str = ""
+) -> Claim:
+    place = row.get("section") or row.get("figure") or ""
+    words = dict(row) | {"where": _where(place)}
+    ready = {name: row[name] for name in ("row", "quantity") if name in row}
+    slugs = {name: _slug(text) for name, text in row.items()} | {"place": _slug(_where(place.split(";")[0]))}
+    claim_id = column["id"].format_map(slugs | ready)
+    rule, _, amount = column["rule"].format_map(words).partition(" ")
+    if rule in ("binomial", "spread") and not amount:
+        rule = ""
+    not_a_target = column["not_a_target"].format_map(words)
+    claim = Claim(
+        id=claim_id,
+        paper=claim_id.partition(".")[0],
+        location=column["location"].format_map(words) + (f", {part}" if part else ""),
+        printed=printed,
+        unit=column["unit"].format_map(words),
+        needs=column["needs"].format_map(words),
+        source=f"{cell.file}, line {cell.line}, {cell.column}",
+        rule=rule,
+        amount=float(amount) if amount else None,
+        settled="not a target" if not_a_target else "",
+        why=not_a_target,
+    )
+    if problem := _wrong(claim):
+        raise ValueError(f"{claim.source}: {claim_id}: {problem}")
+    return claim
+
+
+def _wrong(claim: Claim) -> str:
+    if not _ID.fullmatch(claim.id) or claim.paper not in PAPERS:
+        return "not an id"
+    if claim.needs not in NEEDS or claim.rule not in RULES:
+        return f"unknown needs {claim.needs!r} or rule {claim.rule!r}"
+    if claim.settled and claim.why not in NOT_A_TARGET:
+        return f"unknown reason {claim.why!r}"
+    if claim.rule == "binomial" and not agrees_as_printed(
+        share_of(claim, printed_count(claim)), claim.printed
+    ):
+        return f"no count of {claim.amount:.0f} gives {claim.printed.text}"
+    return ""
+
+
+def printed_count(claim: Claim) -> int:
+    """Of how many of its `amount` trials a claim with a binomial rule speaks: 34 for 89.47% of 38."""
+    return round(claim.value / share_of(claim, 1))
+
+
+def share_of(claim: Claim, count: float) -> float:
+    """`count` of the claim's trials as a share in its unit, a fraction or a percentage."""
+    return count / claim.amount * (100.0 if claim.unit == "percent" else 1.0)
+
+
+def _marked(mark: Mapping[str, str], found: Mapping[str, Claim]) -> Iterator[Claim]:
+    """The claims a mark of the audit speaks of, with its finding and, where it settles them, its verdict."""
+    matched = [claim for claim_id, claim in found.items() if fnmatchcase(claim_id, mark["claims"])]
+    against = tuple(mark["conflicts_with"].split())
+    if not matched or (mark["verdict"] == "conflicts") != bool(against) or set(against) - set(found):
+        raise ValueError(
+            f"claim_marks.csv: {mark['claims']} ({mark['finding']}) names claims that are not there"
+        )
+    for claim in matched:
+        claim = replace(claim, findings=tuple(dict.fromkeys((*claim.findings, mark["finding"]))))
+        if mark["verdict"]:
+            claim = replace(
+                claim,
+                settled=mark["verdict"],
+                why=f"{mark['why']} (audit finding {mark['finding']})",
+                conflicts_with=against,
+            )
+        yield claim
+
+
+def _where(section: str) -> str:
+    """A place of the paper in words: `4.2.1` is Section 4.2.1, `Abstract; 1` is Abstract and Section 1."""
+    places = (place.strip() for place in section.split(";"))
+    return ", ".join(f"Section {place}" if place[:1].isdigit() else place for place in places)
+
+
+def _slug(text: str) -> str:
+    """Text for an id: lower case, one underscore for anything else than letters and digits.
+
+    Section 4.2.1 is `section4_2_1` and Fig. 16 `fig16`; `<60` is `under_60` and `>75` is `over_75`.
+    """
+    text = re.sub(r"^(section|fig)(?:ure|\.)? (?=\d)", r"\1", text.lower())
+    text = text.replace("<", "under ").replace(">", "over ")
+    return re.sub(r"[^a-z0-9]+", "_", text).strip("_")

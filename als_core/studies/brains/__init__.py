@@ -1,0 +1,1 @@
+"""Synthetic and real brain volumes, anatomy, atlas, 3-D networks: shared by three studies."""

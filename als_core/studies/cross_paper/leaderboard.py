@@ -1,0 +1,306 @@
+"""The leaderboard of heatmap methods: what each scores above its nulls, and which sanity checks it passes.
+
+A mark is "pass", "fail" or "-" (does not apply). "Above" a null means that the lower end of a 95 % bootstrap
+interval over subjects of the paired difference is above zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from als_core.explain.methods import METHODS
+from als_core.explain.sanity import Explainer
+from als_core.statistics.intervals import draw_groups
+from als_core.storage import content_key, file_digest, exclusive_lock, results_folder, atomic_write
+from als_core.studies.cross_paper.evaluation_sets import (
+    BrainFold,
+    HeatmapAmounts,
+    Subjects,
+    brain_folds,
+    edges,
+    fixed,
+    random_map,
+    tissue_subjects,
+)
+from als_core.studies.cross_paper.heatmap_scores import check_methods, overlaps, try_methods
+
+SCORE = "dice_area"  # what the ranking is made with; the others stand beside it
+NULLS = ("same smoothness", "atlas only", "untrained")
+CHECKS = ("depends on parameters", "faithful", "speaks", "repeatable")
+TABLES = ("overlap", "checks")
+CONTROLS = {"edges": "Edges of the image", "random": "Random map"}
+WANG = {
+    "integrated_gradients": "Integrated gradients",
+    "lrp_epsilon": "LRP, epsilon",
+    "lrp_zplus": "LRP, z+",
+    "lrp_alpha2beta1": "LRP, alpha 2 beta 1",
+    "guided_grad_cam": "Guided Grad-CAM",
+    "svm_pattern": "SVM pattern",
+    "svm_weights": "SVM weights",
+}
+"""Methods of the comparison of Wang et al. 2023, by title. The abstract page does not say which LRP rule."""
+
+
+def titles() -> dict[str, str]:
+    """Title of every method and control."""
+    return {name: method.title for name, method in METHODS.items()} | CONTROLS | WANG
+
+
+def wang_explainers(fold: BrainFold) -> dict[str, Explainer]:
+    """The methods of WANG for one fold; the two SVM maps are the same for every subject of it."""
+    own = {name: METHODS[name].importance(**fold.subjects.settings) for name in WANG if name in METHODS}
+    return own | {"svm_pattern": fixed(fold.svm.pattern), "svm_weights": fixed(fold.svm.weights)}
+
+
+def wang_overlaps(fold: BrainFold, number: int, draws: int, seed: int) -> pd.DataFrame:
+    """`try_methods` of one fold with the SVM: columns fold, subject, method, map, score, value.
+
+    For the SVM, "untrained" is the map of an SVM that learnt exchanged labels.
+    """
+    subjects = fold.subjects
+    table = try_methods(
+        wang_explainers(fold), subjects.network, subjects.images, subjects.targets, subjects.truths,
+        generator=torch.Generator().manual_seed(seed + number), areas=subjects.settings["areas"],
+        within=subjects.within, draws=draws,
+    )  # fmt: skip
+    linear = table["method"].isin(["svm_pattern", "svm_weights"]) & (table["map"] == "untrained")
+    noise = {"svm_pattern": fold.svm_of_noise.pattern, "svm_weights": fold.svm_of_noise.weights}
+    shape = subjects.truths.shape
+    instead = [
+        overlaps(np.broadcast_to(np.abs(one), shape), subjects.truths, within=subjects.within).assign(
+            method=name, map="untrained"
+        )
+        for name, one in noise.items()
+    ]
+    table = pd.concat([table[~linear], *instead], ignore_index=True)
+    return table.assign(fold=number, subject=subjects.groups[table["image"]]).drop(columns="image")
+
+
+def average_maps(fold: BrainFold) -> dict[str, np.ndarray]:
+    """Sum over a fold's subjects of each method's positive heat, each map at mass 1: (*spatial), by method."""
+    subjects, sums = fold.subjects, {}
+    for name, explain in wang_explainers(fold).items():
+        heat = explain(subjects.network, subjects.images, subjects.targets).double().cpu().numpy()
+        heat = np.where(subjects.within, np.maximum(heat, 0), 0.0)
+        mass = heat.sum(axis=tuple(range(1, heat.ndim)), keepdims=True)
+        sums[name] = np.divide(heat, mass, out=np.zeros_like(heat), where=mass > 0).sum(0)
+    return sums
+
+
+def standings(table: pd.DataFrame, generator: np.random.Generator, resamples: int) -> pd.DataFrame:
+    """Mean score of each method with its interval, its nulls, and its lead over each null with an interval.
+
+    table: columns subject, method, map, score, value; one row for each score and method, columns score, method,
+    subjects, mean, low, high, and for each null found <null>, <null> low (the lower end of the lead over it)
+    and above <null>. Subjects are resampled whole, the same ones for every method and map.
+    """
+    drawn = _resamples(table, generator, resamples)
+    rows = []
+    for (score, method), own in table.groupby(["score", "method"], sort=False):
+        by_map = own.groupby(["subject", "map"])["value"].mean().unstack()
+        values = by_map["method"].to_numpy()
+        low, high = _ends(values, drawn)
+        row = {"score": score, "method": method, "subjects": len(values), "mean": by_map["method"].mean(), "low": low, "high": high}  # fmt: skip
+        for null in NULLS:
+            if null in by_map:
+                lead = _ends(values - by_map[null].to_numpy(), drawn)[0]
+                row |= {null: by_map[null].mean(), f"{null} low": lead, f"above {null}": bool(lead > 0)}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def rank_shares(
+    table: pd.DataFrame, methods: Sequence[str], generator: np.random.Generator, resamples: int
+) -> pd.DataFrame:
+    """Share of bootstrap resamples of the subjects in which a method has each rank by its mean SCORE, 1 the best.
+
+    Methods by row in the order given, ranks 1 to their number by column; rows sum to 1. Ties share the better rank.
+    """
+    means = _resampled_means(table, methods, generator, resamples)
+    ranks = (means[:, :, None] < means[:, None, :]).sum(2) + 1
+    counts = [
+        [(ranks[:, place] == rank).mean() for rank in range(1, len(methods) + 1)]
+        for place in range(len(methods))
+    ]
+    return pd.DataFrame(counts, index=list(methods), columns=range(1, len(methods) + 1))
+
+
+def lead(
+    table: pd.DataFrame, method: str, other: str, generator: np.random.Generator, resamples: int
+) -> tuple[float, float, float]:
+    """Mean difference in SCORE between two methods over the same subjects, and its 95 % bootstrap interval."""
+    own = _values(table)
+    difference = (own[method] - own[other]).to_numpy()
+    low, high = _ends(difference, _resamples(table, generator, resamples))
+    return float(difference.mean()), low, high
+
+
+def trial(
+    subjects: Subjects, seed: int, *, draws: int, nulls: int, checked: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Every method and the two controls on one modality: overlaps (as `try_methods`, with subject) and checks.
+
+    checked: how many images go through the sanity checks.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    explainers = subjects.explainers() | {"edges": edges, "random": random_map(generator)}
+    few = subjects.some(checked)
+    table = try_methods(
+        explainers, subjects.network, subjects.images, subjects.targets, subjects.truths,
+        generator=generator, areas=subjects.settings.get("areas"), within=subjects.within, draws=draws,
+    )  # fmt: skip
+    checks = check_methods(
+        explainers, few.network, few.images, few.targets, generator=generator, within=few.within,
+        fill=few.settings["fill"], draws=1, nulls=nulls,
+    )  # fmt: skip
+    return table.assign(subject=subjects.groups[table["image"]]), checks
+
+
+def tried(modality: str, amounts: HeatmapAmounts, seed: int) -> Subjects:
+    """Who is on the leaderboard of a modality, "Brains" (the first fold's patients) or "Tissue"."""
+    if modality == "Brains":
+        return next(iter(brain_folds(amounts, seed))).subjects.some(amounts.tried)
+    return tissue_subjects(amounts, seed)
+
+
+def book_trial(
+    modality: str, amounts: HeatmapAmounts, seed: int, subjects: Subjects | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """`trial` of a modality, kept in the results folder: all pages that show the leaderboard show the same one.
+
+    subjects: what `tried` gives, where it is at hand. Made by one process at a time, and anew when the amounts
+    or any code below change.
+    """
+    folder = results_folder() / "leaderboards" / content_key(modality, asdict(amounts), seed, _code())
+    with exclusive_lock(folder):
+        if not folder.is_dir():
+            tables = trial(
+                subjects or tried(modality, amounts, seed), seed,
+                draws=amounts.draws, nulls=amounts.nulls, checked=amounts.checked,
+            )  # fmt: skip
+            with atomic_write(folder) as room:
+                room.mkdir()
+                for name, table in zip(TABLES, tables, strict=True):
+                    table.to_csv(room / f"{name}.csv", index=False)
+        overlap, checks = (pd.read_csv(folder / f"{name}.csv", dtype={"subject": str}) for name in TABLES)
+    return overlap, checks
+
+
+def _code() -> str:
+    """Digest of all code that a trial can depend on: this package and those below it."""
+    package = Path(__file__).parents[1]
+    floors = ("statistics", "images", "cohorts", "models", "training", "explain")
+    return content_key(
+        [file_digest(file) for floor in floors for file in sorted((package / floor).glob("*.py"))]
+    )
+
+
+def lines(modality: str, standing: pd.DataFrame, checks: pd.DataFrame) -> pd.DataFrame:
+    """The leaderboard as a reader sees it, best overlap first: one row a method, cells in words.
+
+    standing: from `standings`. Columns On, Method, Overlap (with its interval), one for each null, AUC, what two
+    sanity checks measured, and Fails: the nulls and checks that the method does not pass.
+    """
+    own = standing[standing["score"] == SCORE].sort_values("mean", ascending=False).set_index("method")
+    auc = standing[standing["score"] == "voxel_auc"].set_index("method")["mean"]
+    measured = checks.pivot(index="method", columns="check", values="value")
+    failed = marks(standing, checks) == "fail"
+    rows = []
+    for method, row in own.iterrows():
+        nulls = {f"Null: {null}": f"{row[null]:.2f}" if pd.notna(row.get(null)) else "–" for null in NULLS}
+        rows.append(
+            {"On": modality, "Method": titles()[method]}
+            | {"Overlap": f"{row['mean']:.2f} ({row['low']:.2f} to {row['high']:.2f})"}
+            | nulls
+            | {
+                "AUC": f"{auc[method]:.2f}",
+                "Likeness to untrained": f"{measured.loc[method, 'depends on parameters']:z.2f}",
+                "Random maps as faithful": f"{measured.loc[method, 'faithful']:z.2f}",
+                "Fails": ", ".join(failed.columns[failed.loc[method]]) or "nothing",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def lines_of(methods: Sequence[str], modality: str, amounts: HeatmapAmounts, seed: int) -> pd.DataFrame:
+    """The lines of some methods, names in METHODS, on the leaderboard of the book."""
+    overlap, checks = book_trial(modality, amounts, seed)
+    standing = standings(overlap, np.random.default_rng(seed), amounts.resamples)
+    table = lines(modality, standing, checks)
+    return table[table["Method"].isin([METHODS[name].title for name in methods])]
+
+
+def marks(standing: pd.DataFrame, checks: pd.DataFrame) -> pd.DataFrame:
+    """What each method passes: one row a method, columns NULLS then CHECKS, cells "pass", "fail" or "-"."""
+    own = standing[standing["score"] == SCORE].set_index("method")
+    passed = checks.pivot(index="method", columns="check", values="passed").reindex(own.index)
+    columns = {
+        null: own[f"above {null}"] if f"above {null}" in own else pd.Series(np.nan, own.index)
+        for null in NULLS
+    } | {check: passed[check] for check in CHECKS}
+    return pd.DataFrame(columns).apply(lambda column: column.map(_mark))
+
+
+def first_maps(subjects: Subjects, explainers: Mapping[str, Explainer]) -> dict[str, np.ndarray]:
+    """The heat of each explainer on the first image, positive, zero outside `within`: (*spatial) by name."""
+    one = subjects.some(1)
+    found = {}
+    for name, explain in explainers.items():
+        heat = explain(one.network, one.images, one.targets)[0].double().cpu().numpy()
+        found[name] = np.maximum(heat if one.within is None else np.where(one.within, heat, 0.0), 0.0)
+    return found
+
+
+def _mark(passed: object) -> str:
+    return "-" if pd.isna(passed) else "pass" if passed else "fail"
+
+
+def _values(table: pd.DataFrame) -> pd.DataFrame:
+    """SCORE of the methods' own maps, subjects by row, methods by column."""
+    own = table[(table["map"] == "method") & (table["score"] == SCORE)]
+    return own.groupby(["subject", "method"])["value"].mean().unstack()
+
+
+def _resamples(table: pd.DataFrame, generator: np.random.Generator, resamples: int) -> np.ndarray:
+    """How often each subject, sorted by name, was drawn: (resamples, subjects)."""
+    return draw_groups(np.unique(table["subject"]), resamples, generator)[1]
+
+
+def _resampled_means(
+    table: pd.DataFrame, methods: Sequence[str], generator: np.random.Generator, resamples: int
+) -> np.ndarray:
+    drawn = _resamples(table, generator, resamples)
+    return drawn @ _values(table)[list(methods)].to_numpy() / drawn.sum(1, keepdims=True)
+
+
+def _ends(values: np.ndarray, drawn: np.ndarray) -> tuple[float, float]:
+    """Central 95 % of the mean over resamples of subjects; a subject without a value counts in none."""
+    there = ~np.isnan(values)
+    if not there.any():
+        return np.nan, np.nan
+    times = drawn[:, there]
+    times = times[times.sum(1) > 0]
+    low, high = np.quantile(times @ values[there] / times.sum(1), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def in_words(
+    name: str, standing: pd.DataFrame, marks: pd.DataFrame, sound: Sequence[str], titles: Mapping[str, str]
+) -> str:
+    """A paragraph on one modality: the best overlap, the edge filter's, who is at a null, who passes everything."""
+    own = standing[standing["score"] == SCORE].set_index("method")["mean"]
+    leader = own.drop(list(CONTROLS)).idxmax()
+    at_null = [titles[m] for m in METHODS if m in own and any(marks.loc[m, null] == "fail" for null in NULLS)]
+    nulls = (
+        f"At one of their nulls: {', '.join(at_null)}." if at_null else "Every method beats all its nulls."
+    )
+    return (
+        f"**{name}.** The best overlap of a method is {own[leader]:.2f} ({titles[leader]}); an edge filter has "
+        f"{own['edges']:.2f}. {nulls} Passing everything: {', '.join(titles[m] for m in sound) or 'none'}."
+    )

@@ -1,0 +1,1 @@
+"""Panagiotaras: a 3-D network for Alzheimer MRI and four heatmap methods."""

@@ -1,0 +1,257 @@
+"""Answers of networks and baselines on the same samples, and the tables that compare them (Xia 2024, Table 1, Fig. 2 and 7).
+
+Imports no torch: everything here comes from predictions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from als_core.cohorts.splits import Split
+from als_core.statistics import metrics
+from als_core.statistics.intervals import bootstrap_over_groups, clopper_pearson
+from als_core.statistics.paired import mcnemar_exact, paired_permutation_over_groups
+from als_core.studies.xia2024.by_donor import linear_answers
+from als_core.studies.xia2024.features import colour_statistics, stained_area
+from als_core.training.recipe import RECIPES
+from als_core.training.runs import Run, load_run
+
+MAJORITY, AREA, COLOUR = "Majority class", "Stained area", "Colour statistics"
+BASELINES = (MAJORITY, AREA, COLOUR)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What one network or baseline answered, and the truth.
+
+    name: as on the pages. truth: class numbers (n,). given: class numbers (runs, n), one row a run; a
+    baseline has one. groups: (n,) or None. learns: whether it is a network.
+    """
+
+    name: str
+    truth: np.ndarray
+    given: np.ndarray
+    groups: np.ndarray | None
+    n_classes: int
+    learns: bool = True
+
+    @property
+    def confusions(self) -> np.ndarray:
+        """Counts of (true, answered) class of each run, int64 (runs, C, C)."""
+        return np.stack([metrics.confusion_matrix(self.truth, run, self.n_classes) for run in self.given])
+
+    @property
+    def right(self) -> np.ndarray:
+        """Whether each answer is right, bool (runs, n)."""
+        return self.given == self.truth
+
+
+def histories(runs: Sequence[Run]) -> pd.DataFrame:
+    """The histories of all seeds of one network, one under the other, with its name and the place of the run."""
+    name = runs[0].about["recipe"]["name"]
+    return pd.concat(
+        [run.history.assign(name=name, run=place) for place, run in enumerate(runs)], ignore_index=True
+    )
+
+
+def answers_of_runs(runs: Sequence[Run], groups: np.ndarray | None, part: str = "test") -> Answers:
+    """Answers of all seeds of one network on a part of their split. groups: of every sample of the cohort."""
+    tables = [run.predictions for run in runs]
+    numbers = {name: number for number, name in enumerate(runs[0].classes)}
+    rows = np.flatnonzero(tables[0]["part"] == part)
+    truth, *given = (
+        column.iloc[rows].map(numbers).to_numpy(np.int64)
+        for column in (tables[0]["label"], *(table["predicted"] for table in tables))
+    )
+    name = runs[0].about["recipe"]["name"]
+    return Answers(name, truth, np.stack(given), None if groups is None else groups[rows], len(numbers))
+
+
+def baseline_features(images: np.ndarray) -> dict[str, np.ndarray]:
+    """Features of the three baselines by name, of uint8 images (n, H, W, 3); those of the majority have no column."""
+    nothing = np.empty((len(images), 0))
+    return {MAJORITY: nothing, AREA: stained_area(images), COLOUR: colour_statistics(images)}
+
+
+def baseline_answers(
+    features: dict[str, np.ndarray], labels: np.ndarray, split: Split, groups: np.ndarray | None
+) -> list[Answers]:
+    """The baselines, learnt from the training part and asked about the test part, as the networks are."""
+    train, test = split.rows("train"), split.rows("test")
+    return [
+        Answers(
+            name,
+            labels[test],
+            linear_answers(each, labels, train, test)[None],
+            None if groups is None else groups[test],
+            int(labels.max()) + 1,
+            learns=False,
+        )
+        for name, each in features.items()
+    ]
+
+
+def run_table(answers: Iterable[Answers]) -> pd.DataFrame:
+    """One row a run: name, run, correct, n, accuracy, matthews (NaN where undefined), classes named."""
+    rows = []
+    for each in answers:
+        confusions = each.confusions
+        columns = {
+            "correct": metrics.accuracy_counts(confusions)[0],
+            "n": confusions.sum((1, 2)),
+            "accuracy": metrics.accuracy(confusions),
+            "matthews": metrics.matthews(confusions),
+            "classes_named": (confusions.sum(1) > 0).sum(1),
+        }
+        rows.append(pd.DataFrame({"name": each.name, "run": range(len(each.given))} | columns))
+    return pd.concat(rows, ignore_index=True)
+
+
+def class_table(answers: Iterable[Answers], classes: Sequence[str]) -> pd.DataFrame:
+    """One row a run, class and measure (sensitivity, specificity): name, run, class, measure, k, n, value."""
+    rows = []
+    counts = {"sensitivity": metrics.sensitivity_counts, "specificity": metrics.specificity_counts}
+    for each in answers:
+        for measure, count in counts.items():
+            for run, (ks, ns) in enumerate(zip(*count(each.confusions), strict=True)):
+                for name, k, n in zip(classes, ks.tolist(), ns.tolist(), strict=True):
+                    value = k / n if n else math.nan
+                    rows.append((each.name, run, name, measure, k, n, value))
+    return pd.DataFrame(rows, columns=["name", "run", "class", "measure", "k", "n", "value"])
+
+
+def accuracy_table(answers: Iterable[Answers], seed: int = 0) -> pd.DataFrame:
+    """One row a network or baseline over its runs.
+
+    Columns: name, runs, n, correct (of each run), mean, median, sd (NaN for one run), least, greatest, all
+    shares; the median is that of a run, the lower one of two. low, high: Clopper-Pearson 95 % of the median
+    run, samples taken as independent. group_low, group_high: of the mean over runs, whole groups drawn anew;
+    NaN without groups, or where the part has only one.
+    """
+    rows = []
+    for each in answers:
+        shares = each.right.mean(1)
+        correct = each.right.sum(1)
+        middle = int(np.sort(correct)[(len(correct) - 1) // 2])
+        exact = clopper_pearson(middle, len(each.truth))
+        row = {
+            "name": each.name,
+            "runs": len(shares),
+            "n": len(each.truth),
+            "correct": correct.tolist(),
+            "mean": shares.mean(),
+            "median": middle / len(each.truth),
+            "sd": shares.std(ddof=1) if len(shares) > 1 else math.nan,
+            "least": shares.min(),
+            "greatest": shares.max(),
+            "low": exact.low,
+            "high": exact.high,
+            "group_low": math.nan,
+            "group_high": math.nan,
+        }
+        if each.groups is not None and len(set(each.groups)) > 1:
+            sums = np.stack([each.right.mean(0), np.ones(len(each.truth))], axis=1)
+            drawn = bootstrap_over_groups(
+                sums, each.groups, lambda s: s[:, 0] / s[:, 1], np.random.default_rng(seed)
+            )
+            row |= {"group_low": drawn.low, "group_high": drawn.high}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def paired_table(pairs: Iterable[tuple[Answers, Answers]], seed: int = 0) -> pd.DataFrame:
+    """One row a pair of answers on the same samples: first against second.
+
+    Columns: first, second, difference of the mean accuracies; mcnemar_least and mcnemar_greatest, exact p of
+    each run of the first with the run of the second of the same place (the only one of a baseline); p of the
+    mean over runs, exchanged by whole groups (by image without groups). All p two-sided and uncorrected.
+    """
+    rows = []
+    for first, second in pairs:
+        count = max(len(first.given), len(second.given))
+        runs = [
+            (first.right[i % len(first.right)], second.right[i % len(second.right)]) for i in range(count)
+        ]
+        each_run = [mcnemar_exact(*pair).p_value for pair in runs]
+        units = np.arange(len(first.truth)) if first.groups is None else first.groups
+        means = (each.right.mean(0) for each in (first, second))
+        over_groups = paired_permutation_over_groups(*means, units, np.random.default_rng(seed))
+        rows.append(
+            {
+                "first": first.name,
+                "second": second.name,
+                "difference": over_groups.difference,
+                "mcnemar_least": min(each_run),
+                "mcnemar_greatest": max(each_run),
+                "p": over_groups.p_value,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def compared(answers: Sequence[Answers], best: str, plain: str) -> list[tuple[Answers, Answers]]:
+    """The pairs that the paper ranks: `best` against every other one, and the other networks against `plain`."""
+    by_name = {each.name: each for each in answers}
+    pairs = [(by_name[best], each) for each in answers if each.name != best]
+    others = [each for each in answers if each.learns and each.name not in (best, plain)]
+    return pairs + [(each, by_name[plain]) for each in others]
+
+
+def as_printed(answers: Iterable[Answers], classes: Sequence[str]) -> dict[str, float]:
+    """What the paper prints about its test set, from these answers, by claim id and in the claim's unit.
+
+    Averages are means over runs. Where the text leaves open what a number is, one reading was fixed:
+    section 2.2, three ResNets: the mean over their runs. ResNet18 and Miniset-DenseSENet in four of five
+    runs: the lower of their medians. Abstract: the control class in the best run. Classes are only
+    looked at where the cohort has the paper's.
+    """
+    by_name = {each.name: each for each in answers}
+    best = by_name[RECIPES["miniset_densesenet"].name]
+    shares, correlations = 100 * best.right.mean(1), metrics.matthews(best.confusions)
+    found = {
+        f"xia2024.table1.{network}.accuracy": 100 * by_name[recipe.name].right.mean()
+        for network, recipe in RECIPES.items()
+    } | {
+        "xia2024.abstract.headline.accuracy": shares.max(),
+        "xia2024.section2_2.every_run.accuracy": shares.min(),
+        "xia2024.section2_2.best_run.accuracy": shares.max(),
+        "xia2024.section5.mean.mcc": correlations.mean(),
+        "xia2024.section5.best_run.mcc": correlations.max(),
+    }
+    if set(classes) == {"control", "concordant", "discordant"}:
+        control = list(classes).index("control")
+        sensitivity = {name: metrics.sensitivity(each.confusions) for name, each in by_name.items()}
+        specificity = {name: metrics.specificity(each.confusions) for name, each in by_name.items()}
+        ours, theirs = sensitivity[best.name], specificity[best.name]
+        resnets = [RECIPES[network].name for network in ("resnet18", "resnet18_se", "resnet18_cbam")]
+        medians = [np.median(sensitivity[name][:, control]) for name in (resnets[0], best.name)]
+        top = int(shares.argmax())
+        found |= {
+            "xia2024.section2_2.three_resnets.control.specificity": np.mean(
+                [specificity[name][:, control].mean() for name in resnets]
+            ),
+            "xia2024.section2_2.resnet18_and_miniset.control.sensitivity": min(medians),
+            "xia2024.section2_2.als_classes.sensitivity": 100 * np.delete(ours, control, 1).mean(),
+            "xia2024.section2_2.als_classes.specificity": 100 * np.delete(theirs, control, 1).mean(),
+            "xia2024.section5.control_best.sensitivity": ours[:, control].max(),
+            "xia2024.section5.control_worst.specificity": theirs[:, control].min(),
+            "xia2024.abstract.headline.sensitivity": ours[top, control],
+            "xia2024.abstract.headline.specificity": theirs[top, control],
+        }
+    return found
+
+
+def recorded_runs(folder: Path) -> list[list[Run]]:
+    """The runs kept with the project, runs that differ in their seed alone together, by title."""
+    companies: dict[tuple, list[Run]] = {}
+    for path in sorted(Path(folder).rglob("run.json")):
+        run = load_run(path.parent, recorded=True)
+        key = (run.title, run.about["cohort"], run.about["split"], run.about["weights"])
+        companies.setdefault(key, []).append(run)
+    return [sorted(each, key=lambda run: run.about["seed"]) for _, each in sorted(companies.items())]

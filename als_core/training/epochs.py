@@ -1,0 +1,94 @@
+"""The course of training that every way of training shares: order of images, history, divergence, checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from math import log
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from als_core.training.recipe import Recipe
+
+DIVERGED_AT = 100.0
+"""Training has diverged when its loss is this many times the loss of guessing, ln(number of classes)."""
+
+HISTORY = ("epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "learning_rate")
+"""Columns of a history: training figures are means over the epoch's batches, each taken before its step,
+in training mode; validation figures are taken after the epoch, in eval mode. Epochs count from 1."""
+
+
+class Diverged(RuntimeError):
+    """Training was stopped: its loss is no number, or far above that of guessing."""
+
+    def __init__(self, recipe: str, seed: int, epoch: int, loss: float):
+        self.recipe, self.seed, self.epoch, self.loss = recipe, seed, epoch, loss
+        super().__init__(
+            f"{recipe}, seed {seed}: training loss {loss:g} in epoch {epoch}; the run was stopped"
+        )
+
+    def __reduce__(self):
+        return type(self), (self.recipe, self.seed, self.epoch, self.loss)
+
+
+def raise_if_diverged(recipe: Recipe, seed: int, epoch: int, loss: float, n_classes: int) -> None:
+    """Raise `Diverged` unless the epoch's training loss is a number below `DIVERGED_AT` times ln(n_classes)."""
+    if not loss < DIVERGED_AT * log(n_classes):
+        raise Diverged(recipe.title, seed, epoch, loss)
+
+
+def raise_if_not_finite(title: str, seed: int, epoch: int, values: Tensor) -> None:
+    """Raise `Diverged` where scores or weights are no finite numbers.
+
+    title: of what was trained. The loss of an epoch does not show its last step, which comes after it.
+    """
+    if not values.isfinite().all():
+        raise Diverged(title, seed, epoch, float("nan"))
+
+
+def require_validation(recipe: Recipe, samples: int) -> None:
+    """Raise ValueError where checkpoint rule or plateau need validation samples and there are none."""
+    if not samples and (recipe.checkpoint == "best validation" or recipe.plateau):
+        raise ValueError(f"{recipe.title}: it is steered by validation samples, and there are none")
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """Seed of everything random in one epoch of a run; an interrupted run therefore resumes as it would have gone on."""
+    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def epoch_generator(seed: int, epoch: int) -> torch.Generator:
+    """Generator of one epoch's order of images (first) and of its mirrorings (after), on the CPU."""
+    return torch.Generator().manual_seed(epoch_seed(seed, epoch))
+
+
+@contextmanager
+def seeded_dropout(seed: int, device: torch.device) -> Iterator[None]:
+    """Within, dropout draws from `seed` on CPU and `device`; the global generators are left as they were."""
+    on_gpu = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=on_gpu):
+        torch.default_generator.manual_seed(seed)
+        if on_gpu:
+            torch.cuda.manual_seed(seed)
+        yield
+
+
+def is_better(recipe: Recipe, validation_accuracy: float, best: float) -> bool:
+    """Whether an epoch's weights replace those kept so far, by the recipe's checkpoint rule."""
+    return recipe.checkpoint == "last epoch" or validation_accuracy > best
+
+
+def as_history(rows: Sequence[Sequence[float]]) -> pd.DataFrame:
+    """One row an epoch, columns `HISTORY`."""
+    return pd.DataFrame(list(rows), columns=list(HISTORY)).astype({"epoch": int})
+
+
+def accuracy_and_loss(scores: Tensor, labels: Tensor) -> tuple[float, float]:
+    """Share of right answers and mean cross-entropy of scores (n, C); NaN of no samples."""
+    if not len(labels):
+        return float("nan"), float("nan")
+    loss = torch.nn.functional.cross_entropy(scores, labels)
+    return (scores.argmax(1) == labels).double().mean().item(), loss.item()

@@ -1,0 +1,214 @@
+"""The frozen prefix of a network: computed once per image, kept on disk, and fed to what trains.
+
+What is frozen, in eval mode, gives the same output for an image whatever batch it is in. So the
+stages before the first one that trains are run once over all images, and each step of training starts
+from their output.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import ConcatDataset
+from tqdm import tqdm
+
+from als_core.models import channels_last, cpu_forms, dense_blocks, folding, transitions
+from als_core.storage import content_key, file_digest, build_if_missing, atomic_write
+
+STORAGE = {"fp16": torch.float16, "fp32": torch.float32, "fp64": torch.float64}
+# NumPy and its files know no bfloat16: its bits are kept as integers
+BF16_BITS = torch.int16
+
+# With one thread and fewer than 16 images PyTorch runs 1 x 1 convolutions without oneDNN, 1.45x slower.
+EXTRACTION_BATCH = 32
+# what a prefix computes in place of its own layers
+FORMS = (channels_last, cpu_forms, dense_blocks, folding, transitions)
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Mean and sd of each colour, of values 0 .. 1: a network gets (value - mean) / sd."""
+
+    mean: tuple[float, float, float]
+    sd: tuple[float, float, float]
+
+
+IMAGENET_SCALING = Scaling((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""What torchvision's weights were trained with (https://docs.pytorch.org/vision/stable/models.html)."""
+
+
+def cohort_scaling(images: np.ndarray) -> Scaling:
+    """Mean and sd of each colour over all pixels of uint8 images (n, H, W, 3)."""
+    counts = [np.bincount(images[..., colour].ravel(), minlength=256) for colour in range(3)]
+    values, size = np.arange(256) / 255, images[..., 0].size
+    mean = [float(count @ values / size) for count in counts]
+    sd = [float(np.sqrt(count @ (values - m) ** 2 / size)) for count, m in zip(counts, mean, strict=True)]
+    if min(sd) == 0:
+        raise ValueError(
+            "a colour has one value in every pixel of every image: its sd is 0, nothing to scale by"
+        )
+    return Scaling(tuple(mean), tuple(sd))
+
+
+def as_input(images: Tensor, scaling: Scaling, dtype: torch.dtype = torch.float32) -> Tensor:
+    """uint8 images (n, H, W, 3) as a network takes them: (n, 3, H, W), scaled, channels last in memory."""
+    mean, sd = (
+        torch.tensor(each, dtype=dtype, device=images.device).mul(255) for each in (scaling.mean, scaling.sd)
+    )
+    return images.to(dtype).sub_(mean).div_(sd).permute(0, 3, 1, 2)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the trained part of a network is fed: images, or the frozen prefix's output for them.
+
+    blocks: tensors whose rows count on from one to the next, uint8 images (n, H, W, 3) or stored
+    maps (n, h, w, C) or vectors (n, C). dtype: what a batch comes out as, unless it is of maps kept in bf16.
+    """
+
+    blocks: tuple[Tensor, ...]
+    scaling: Scaling
+    dtype: torch.dtype
+    device: torch.device
+
+    def __len__(self) -> int:
+        return sum(len(block) for block in self.blocks)
+
+    def batch(self, rows: Tensor, mirrored: Tensor | None = None) -> Tensor:
+        """Rows (k,) as (k, channels, H, W), channels last, or (k, C).
+
+        mirrored: bool (k,), images to mirror left to right. Raises ValueError where there are stored
+        maps in place of images: a mirrored image has other ones.
+        """
+        gathered = self._gather(rows).to(self.device, non_blocking=True)
+        if mirrored is not None:
+            if gathered.dtype != torch.uint8:
+                raise ValueError("mirroring needs images, and these are a frozen prefix's output")
+            gathered = torch.where(mirrored.to(self.device)[:, None, None, None], gathered.flip(2), gathered)
+        if gathered.dtype == torch.uint8:
+            return as_input(gathered, self.scaling, self.dtype)
+        if gathered.dtype != torch.bfloat16:
+            gathered = gathered.to(self.dtype)
+        return gathered.permute(0, 3, 1, 2) if gathered.ndim == 4 else gathered
+
+    def _gather(self, rows: Tensor) -> Tensor:
+        first = self.blocks[0]
+        if len(self.blocks) == 1:
+            return first.index_select(0, rows.to(first.device))
+        # maps may be large: one pass over them, not one for each block
+        joined = ConcatDataset(self.blocks)
+        return torch.stack([joined[row] for row in rows.tolist()]) if len(rows) else first[:0]
+
+
+def image_inputs(
+    blocks: Sequence[np.ndarray], scaling: Scaling, dtype: torch.dtype, device: torch.device
+) -> Inputs:
+    """Images themselves, uint8 (n, H, W, 3) a block, kept on `device`: for a network without a frozen prefix."""
+    tensors = (torch.from_numpy(np.require(block, requirements=["C", "W"])).to(device) for block in blocks)
+    return Inputs(tuple(tensors), scaling, dtype, device)
+
+
+def frozen_inputs(
+    prefix: nn.Sequential,
+    blocks: Sequence[np.ndarray],
+    scaling: Scaling,
+    *,
+    storage: str,
+    device: torch.device,
+    folder: Path | None,
+    precision: str = "fp32",
+) -> Inputs:
+    """The prefix's output for every image of every block, computed unless `folder` has it already.
+
+    prefix: frozen stages, put in eval mode; it computes, folded, in its own floating-point type (fp32), or with
+    bf16 weights and maps where `precision` is `bf16`. blocks: uint8 (n, H, W, 3). storage: `fp32` (exact),
+    `fp16` (half the room; computed in fp32 and rounded) or `fp64`; maps computed in bf16 and stored exactly stay
+    bf16, which is half the room as well. folder: one `.npy` a block,
+    memory-mapped, named by its content (images, scaling, weights, layers and their code, storage,
+    precision, kind of device); None keeps them in memory.
+    Batches come out in the prefix's own floating-point type, those of maps kept in bf16 as they are.
+    """
+    prefix.eval()
+    digest = content_key(prefix_digest(prefix), [scaling.mean, scaling.sd], storage, precision, device.type)
+    tensors = []
+    for block in blocks:
+        batches = _outputs(prefix, block, scaling, storage, device, precision)
+        if folder is None:
+            features = np.concatenate(list(batches))
+        else:
+            path = Path(folder) / f"{content_key(digest, block)}.npy"
+            build_if_missing(path, partial(_save, batches, len(block), path))
+            # copy-on-write, because torch wants memory it could write to
+            features = np.lib.format.open_memmap(path, mode="c")
+        kept = torch.from_numpy(features)
+        tensors.append(kept.view(torch.bfloat16) if kept.dtype == BF16_BITS else kept)
+    if device.type != "cpu":
+        tensors = [tensor.to(device) for tensor in tensors]
+    return Inputs(tuple(tensors), scaling, _floating_type(prefix), device)
+
+
+def prefix_digest(prefix: nn.Sequential) -> str:
+    """Key of what the prefix computes: its layers as they print, their source files, how they are folded and lie in memory, torch, every tensor."""
+    sources = sorted({sys.modules[type(layer).__module__].__file__ for layer in prefix.modules()})
+    code = [file_digest(source) for source in (*sources, *(module.__file__ for module in FORMS))]
+    return content_key(repr(prefix), torch.__version__, code, state_dict_digest(prefix.state_dict()))
+
+
+def state_dict_digest(state: Mapping[str, Tensor]) -> str:
+    """Key of named tensors."""
+    return content_key(*(part for name in state for part in (name, state[name].detach().cpu().numpy())))
+
+
+def _outputs(
+    prefix: nn.Sequential,
+    images: np.ndarray,
+    scaling: Scaling,
+    storage: str,
+    device: torch.device,
+    precision: str,
+) -> Iterator[np.ndarray]:
+    """The prefix's output batch by batch, maps as (b, h, w, C)."""
+    dtype = _floating_type(prefix)
+    prefix = folding.folded(prefix).to(device, memory_format=torch.channels_last)
+    computing = torch.bfloat16 if precision == "bf16" else dtype
+    prefix.to(computing)
+    if device.type == "cpu":
+        prefix = cpu_forms.for_cpu(prefix)
+    steps = range(0, len(images), EXTRACTION_BATCH)
+    for start in tqdm(steps, "frozen prefix", unit="batch", disable=None, leave=False):
+        batch = torch.from_numpy(images[start : start + EXTRACTION_BATCH].copy()).to(device)
+        with torch.inference_mode():
+            output = prefix(as_input(batch, scaling, dtype).to(computing))
+        if output.ndim == 4:
+            output = output.permute(0, 2, 3, 1)
+        stays_bf16 = output.ndim == 4 and output.dtype == torch.bfloat16 and storage == "fp32"
+        output = (
+            output.contiguous().view(BF16_BITS) if stays_bf16 else output.to(STORAGE[storage]).contiguous()
+        )
+        yield output.cpu().numpy()
+
+
+def _save(batches: Iterator[np.ndarray], count: int, path: Path) -> None:
+    """Write batches one after the other as one `.npy` of `count` rows.
+
+    By ordinary writes: a full disk under a writable memory map ends the process without a word.
+    """
+    with atomic_write(path) as temporary, temporary.open("wb") as stream:
+        for number, batch in enumerate(batches):
+            if number == 0:
+                header = np.lib.format.header_data_from_array_1_0(batch) | {
+                    "shape": (count, *batch.shape[1:])
+                }
+                np.lib.format.write_array_header_1_0(stream, header)
+            stream.write(batch.data)
+
+
+def _floating_type(network: nn.Module) -> torch.dtype:
+    return next((each.dtype for each in network.parameters()), torch.float32)

@@ -1,0 +1,97 @@
+"""The images a recipe trains on and is judged on, at its size: one a sample, and augmented copies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from als_core.cohorts.cohort import Cohort
+from als_core.cohorts.splits import Split
+from als_core.refusal import Problem, refuse_if
+from als_core.studies.xia2024.augmented_set import AugmentedSet
+from als_core.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class TrainingImages:
+    """Images of a cohort as a recipe sees them.
+
+    images: uint8 (n, side, side, 3), one a sample, in the cohort's order. copies: augmented images
+    uint8 (m, side, side, 3), or None. copies_of: int (m,), the sample each was made from. Copies of
+    samples outside the training part are never looked at, so a set of copies can serve many splits.
+    """
+
+    images: np.ndarray
+    copies: np.ndarray | None = None
+    copies_of: np.ndarray | None = None
+
+    @property
+    def blocks(self) -> list[np.ndarray]:
+        """The images, and the copies where there are any."""
+        return [self.images] if self.copies is None else [self.images, self.copies]
+
+    @property
+    def samples(self) -> np.ndarray:
+        """The sample of each row of the blocks, one after the other."""
+        originals = np.arange(len(self.images))
+        return originals if self.copies is None else np.concatenate([originals, self.copies_of])
+
+    def training_rows(self, split: Split) -> np.ndarray:
+        """Rows of the blocks, one after the other, that show a training sample."""
+        return np.flatnonzero(np.isin(self.samples, split.rows("train")))
+
+
+def prepare_images(
+    recipe: Recipe, cohort: Cohort, split: Split, augmented: AugmentedSet | None = None
+) -> TrainingImages:
+    """A cohort's images at the recipe's side, with the copies in `augmented` where it trains on copies.
+
+    augmented: made of `cohort.images(split.rows("train"))`, originals first. Raises RefusedInput where
+    it does not fit the recipe's number of copies.
+    """
+    images = resized(cohort.images(), recipe.side)
+    if augmented is None:
+        material = TrainingImages(images)
+    else:
+        train = split.rows("train")
+        sources = augmented.index["source"].to_numpy()[len(train) :]
+        material = TrainingImages(images, resized(augmented.images[len(train) :], recipe.side), train[sources])
+    refuse_if(f"Training {recipe.title}", shape_errors(material, recipe, cohort, split))
+    return material
+
+
+def resized(images: np.ndarray, side: int) -> np.ndarray:
+    """The central square of uint8 images (n, H, W, 3), as (n, side, side, 3): area means to shrink, bilinear to enlarge.
+
+    Images that are not square lose what lies outside the square, and are not distorted.
+    """
+    height, width = images.shape[1:3]
+    square = min(height, width)
+    top, left = (height - square) // 2, (width - square) // 2
+    images = images[:, top : top + square, left : left + square]
+    if side == square:
+        return images
+    method = cv2.INTER_AREA if side < square else cv2.INTER_LINEAR
+    return np.stack([cv2.resize(image, (side, side), interpolation=method) for image in images])
+
+
+def shape_errors(material: TrainingImages, recipe: Recipe, cohort: Cohort, split: Split) -> Iterator[Problem]:
+    """Everything about the material that does not fit recipe, cohort or split."""
+    n = len(cohort.labels)
+    if len(split.parts) != n:
+        yield Problem("split", f"{len(split.parts)} samples", str(n), "Split this cohort.")
+        return
+    if material.images.dtype != np.uint8 or material.images.shape != (n, recipe.side, recipe.side, 3):
+        found, expected = (
+            f"{material.images.dtype} {material.images.shape}",
+            f"uint8 {(n, *(recipe.side,) * 2, 3)}",
+        )
+        yield Problem("images", found, expected, "Give every sample, resized to the recipe's side.")
+        return
+    wanted, given = recipe.copies * len(split.rows("train")), len(material.training_rows(split))
+    if wanted != given:
+        remedy = "Give the copies the recipe names, or reduce the recipe to what there is."
+        yield Problem("training images", str(given), f"{wanted} ({recipe.copies} a sample)", remedy)

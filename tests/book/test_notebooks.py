@@ -1,0 +1,80 @@
+"""Notebooks and their twins say the same, are shaped alike, and stand in the table of contents."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+
+import jupytext
+import pytest
+import yaml
+from jupytext.compare import compare_notebooks
+
+from als_core.book.contents import book_pages, source_of
+from als_core.book.execute import parameters_of
+from als_core.storage import repository
+
+MOST_CELLS, MOST_LINES = 40, 5
+NOTEBOOKS = sorted((repository() / "notebooks").rglob("*.py"))
+
+
+def page_name(path: Path) -> str:
+    return path.relative_to(repository() / "notebooks").with_suffix("").as_posix()
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=[page_name(path) for path in NOTEBOOKS])
+def source(request) -> Path:
+    return request.param
+
+
+def test_the_twin_has_the_same_contents(source):
+    twin = source.with_suffix(".ipynb")
+    assert twin.is_file(), "run `make pairs`"
+    compare_notebooks(jupytext.read(twin), jupytext.read(source), fmt="py:percent", compare_outputs=False)
+
+
+def test_the_twin_has_no_outputs(source):
+    cells = json.loads(source.with_suffix(".ipynb").read_text())["cells"]
+    assert not [cell for cell in cells if cell.get("outputs") or cell.get("execution_count")]
+
+
+def test_defaults_are_the_test_profile(source):
+    defaults = parameters_of(jupytext.read(source))
+    assert defaults["profile"] == "test" and defaults["cohort"] == "synthetic"
+
+
+def test_it_names_itself_and_ends_with_provenance(source):
+    notebook = jupytext.read(source)
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    assert f'"{page_name(source)}' in "\n".join(code)
+    assert "page.provenance(" in code[-1].rstrip().splitlines()[-1]
+    assert notebook.cells[0].cell_type == "markdown" and "# " in notebook.cells[0].source
+
+
+def test_logic_lives_in_the_library(source):
+    tree = ast.parse(source.read_text())
+    long = [
+        node.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and node.end_lineno - node.lineno > MOST_LINES
+    ]
+    assert long == [] and len(jupytext.read(source).cells) <= MOST_CELLS
+
+
+def test_no_notebook_is_without_its_text():
+    assert [
+        path
+        for path in (repository() / "notebooks").rglob("*.ipynb")
+        if path.with_suffix(".py") not in NOTEBOOKS
+    ] == []
+
+
+def test_every_notebook_and_every_prose_page_is_in_the_contents():
+    assert {source_of(page)[0] for page in book_pages()} == set(NOTEBOOKS)
+    contents = (repository() / "_toc.yml").read_text()
+    listed = {line.split("file: ")[1] for line in contents.splitlines() if "file: " in line} | {
+        yaml.safe_load(contents)["root"]
+    }
+    prose = {f"book/{path.stem}" for path in (repository() / "book").glob("*.md")}
+    assert prose <= listed and listed - prose <= {f"book/{page}" for page in book_pages()} | {"book/claims"}

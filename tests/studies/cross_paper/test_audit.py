@@ -1,0 +1,242 @@
+"""Every number of every finding computed anew; the words fair; some computations by a second, plain route."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shutil
+from collections import Counter
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn import metrics as sk
+
+from als_core.claims import findings as findings_module
+from als_core.claims.findings import CATEGORIES, SEVERITIES, findings
+from als_core.claims.published import claims, published_table
+from als_core.refusal import RefusedInput
+from als_core.storage import repository
+from als_core.studies.cross_paper.audit import checked, claims_of, computation_of, count_findings
+from als_core.studies.cross_paper.headlines import headlines, with_intervals
+from als_core.studies.miao2023.audit import m7
+from als_core.studies.panagiotaras.audit import p5
+from als_core.studies.turrisi2024.audit import folds, t1, t3, t6
+from als_core.studies.xia2024.audit import CLASS_SIZES, public_manifest, x5, x8, x14
+
+AUDIT = repository() / "data" / "audit"
+
+
+BUILD_NETWORKS = {"X9", "X13", "X18", "M11"}
+
+
+@pytest.mark.parametrize(
+    "finding_id",
+    [pytest.param(each, marks=pytest.mark.slow if each in BUILD_NETWORKS else ()) for each in findings()],
+)
+def test_a_finding_says_what_its_computation_gives(finding_id):
+    numbers = checked(finding_id)
+    off = numbers[~numbers["agrees"]]
+    assert len(numbers) and off.empty, off[["name", "stated", "computed"]].to_string()
+
+
+def test_a_number_that_is_off_by_one_digit_does_not_agree(a_copy):
+    path = a_copy / "numbers.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace("X7,miniset_densesenet_low,75.2%", "X7,miniset_densesenet_low,75.3%"), encoding="utf-8")  # fmt: skip
+    numbers = checked("X7").set_index("name")["agrees"]
+    assert not numbers["miniset_densesenet_low"] and numbers.drop("miniset_densesenet_low").all()
+
+
+def test_every_paper_and_kind_of_finding_is_counted_once():
+    counts = count_findings()
+    assert counts.to_numpy().sum() == len(findings()) == 49
+    for paper, row in counts.iterrows():
+        by_category = Counter(f.category for f in findings().values() if f.paper == paper)
+        by_severity = Counter(f.severity for f in findings().values() if f.paper == paper)
+        assert row.groupby("category").sum().to_dict() == {name: by_category[name] for name in CATEGORIES}
+        assert row.groupby("severity").sum().to_dict() == {name: by_severity[name] for name in SEVERITIES}
+
+
+def test_findings_and_claims_name_each_other():
+    named = {finding for claim in claims().values() for finding in claim.findings}
+    assert named <= set(findings())
+    for finding_id in named:
+        papers = {claim_id.split(".")[0] for claim_id in claims_of(finding_id)}
+        assert papers == {findings()[finding_id].paper}
+
+
+BLAME = re.compile(
+    r"\b(intent\w*|intend\w*|deliberate\w*|fraud\w*|dishonest\w*|mislead\w*|careless\w*|sloppy|neglig\w*|manipulat\w*|"
+    r"fabricat\w*|fake\w*|conceal\w*|cheat\w*|suspicious\w*|cherry\w*|hide|hid|hidden|ignor\w*|overclaim\w*|"
+    r"fail(?:ed|s)?|wrong\w*|claims? to|pretend\w*|obviously|clearly|simply)\b",
+    re.IGNORECASE,
+)
+
+
+def test_no_finding_speaks_of_anybody_s_intent_or_blames():
+    for finding in findings().values():
+        for words in (finding.title, finding.computed, finding.follows, finding.instead):
+            assert not BLAME.search(words), (finding.id, BLAME.search(words))
+
+
+def test_words_are_whole_sentences_without_places_left_open():
+    for finding in findings().values():
+        for words in (finding.computed, finding.follows, finding.instead):
+            assert words.endswith(".") and "{" not in words, finding.id
+        assert not finding.title.endswith("."), finding.id
+
+
+# --- the same numbers by a second route
+
+
+def test_t1_and_t3_by_scikit_learn():
+    assert folds() == [(183, 35), (183, 35), (182, 36)]
+    f1, worst = [], []
+    for als, mimics in folds():
+        truth = np.repeat([1, 0], [als, mimics])
+        f1.append(100 * sk.f1_score(truth, np.ones_like(truth)))
+        worst.append(sk.average_precision_score(truth, np.arange(len(truth))))  # every mimic first
+    assert t3()["baseline"] == pytest.approx(np.mean(f1))
+    assert t1()["least"] == pytest.approx(min(worst))
+
+
+def test_t6_error_of_f1_by_bootstrap():
+    hits, wrong, n = 520, 96, 654  # of a table of counts that agrees with Table 4
+    drawn = np.random.default_rng(0).multinomial(n, [hits / n, wrong / n, (n - hits - wrong) / n], 20_000)
+    f1 = 200 * drawn[:, 0] / (2 * drawn[:, 0] + drawn[:, 1])
+    assert t6()["f1_error"] == pytest.approx(f1.std(), rel=0.03)
+
+
+def test_m7_by_drawing_splits():
+    listed = published_table("miao2023_fig6_samples")["case_id_sd_plus_second_field"].to_numpy()
+    rng, torn, seen = np.random.default_rng(0), [], []
+    for _ in range(2000):
+        order = rng.permutation(len(listed))
+        test, train = listed[order[:12]], listed[order[12:]]
+        torn.append(len(set(test) & set(train)))
+        seen.append(np.isin(test, train).mean())
+    assert m7()["torn"] == pytest.approx(np.mean(torn), abs=0.1)
+    assert m7()["seen_percent"] == pytest.approx(100 * np.mean(seen), abs=1.5)
+
+
+def test_x5_correlations_by_scikit_learn():
+    rng, seen = np.random.default_rng(0), []
+    for _ in range(300):
+        truth = np.repeat([0, 1, 2], CLASS_SIZES)
+        answer = truth.copy()
+        rows = rng.choice(len(truth), 4, replace=False)
+        answer[rows] = (truth[rows] + rng.integers(1, 3, 4)) % 3
+        seen.append(sk.matthews_corrcoef(truth, answer))
+    least, most = x5()["mcc_least"], x5()["mcc_most"]
+    assert least - 1e-9 <= min(seen) < least + 0.005 and most - 0.005 < max(seen) <= most + 1e-9
+
+
+def test_x8_counts_the_public_list():
+    images = public_manifest()
+    assert (
+        x8()["donors"] == len(set(images["group"])) == 15
+        and x8()["slides"] == len(set(images["slide"])) == 19
+    )
+    assert sorted(images.groupby("label")["group"].nunique()) == [5, 5, 5]
+
+
+def test_x14_by_enumeration():
+    from itertools import permutations
+
+    table = published_table("xia2024_table1_model_cost_accuracy")
+    flops, accuracy = table["flops_count"].to_numpy(), table["avg_accuracy_percent"].to_numpy()
+    observed = stats.spearmanr(flops, accuracy).statistic
+    null = [stats.spearmanr(flops[list(order)], accuracy).statistic for order in permutations(range(6))]
+    assert x14()["p"] == pytest.approx(np.mean(np.array(null) >= observed - 1e-9))
+
+
+@pytest.mark.slow
+def test_p5_parameters_and_inputs_by_building_the_printed_layers():
+    import torch
+    from torch import nn
+
+    layers, values = [], 1
+    for maps, pool in zip((8, 16, 32, 64), (2, 3, 2, 3), strict=True):
+        layers += [nn.Conv3d(values, maps, 3), nn.BatchNorm3d(maps), nn.ReLU(), nn.MaxPool3d(pool)]
+        values = maps
+    network = nn.Sequential(*layers, nn.Flatten(), nn.Linear(5120, 128), nn.Linear(128, 64), nn.Linear(64, 2)).to("meta")  # fmt: skip
+    assert network(torch.empty(1, 1, 193, 229, 193, device="meta")).shape == (1, 2)
+    assert sum(each.numel() for each in network.parameters()) == p5()["parameters"]
+
+
+def test_headlines_have_intervals_that_widen_from_images_to_donors():
+    table = with_intervals(headlines())
+    assert set(table["paper"]) == {"xia2024", "miao2023", "turrisi2024", "panagiotaras"}
+    assert (table["donor_low"] <= table["low"] + 1e-9).all() and (
+        table["high"] <= table["donor_high"] + 1e-9
+    ).all()
+    assert ((table["low"] <= table["value"]) & (table["value"] <= table["high"])).all()
+    assert (table["donors"] <= table["images"]).all()
+
+
+# --- what is broken in the files is refused, all of it
+
+
+@pytest.fixture
+def a_copy(tmp_path, monkeypatch):
+    folder = tmp_path / "data" / "audit"
+    shutil.copytree(AUDIT, folder)
+    monkeypatch.setattr(findings_module, "repository", lambda: tmp_path)
+    findings_module._read.cache_clear()
+    yield folder
+    findings_module._read.cache_clear()
+
+
+@pytest.mark.parametrize(("file", "old", "new", "complaint"), [
+    ("findings.csv", ",arithmetically impossible,", ",impossible,", "category 'impossible'"),
+    ("findings.csv", ",critical,", ",grave,", "severity 'grave'"),
+    ("findings.csv", "X1,xia2024", "X1,xia", "paper 'xia'"),
+    ("numbers.csv", "X1,least,35", "X1,fewest,35", "names fewest, least"),
+    ("numbers.csv", "X1,least,35", "X99,least,35", "numbers of X99"),
+    ("numbers.csv", "X1,best,37", "X1,least,37", "stated twice"),
+])  # fmt: skip
+def test_a_broken_file_is_refused_with_its_line(a_copy, file, old, new, complaint):
+    path = a_copy / file
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(RefusedInput, match=complaint):
+        findings()
+
+
+def test_an_unknown_finding_is_refused():
+    with pytest.raises(RefusedInput, match="X99"):
+        computation_of("X99")
+
+
+# --- where every figure and table of the papers is regenerated
+
+
+def figure_pages() -> list[dict[str, str]]:
+    with (AUDIT / "figure_pages.csv").open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_each_of_the_59_figures_and_tables_has_one_row():
+    listed = published_table("figures", as_printed=True)
+    wanted = Counter(zip(listed["paper"], listed["label"], strict=True))
+    assert Counter((row["paper"], row["label"]) for row in figure_pages()) == wanted
+    assert len(figure_pages()) == 59 and set(wanted.values()) == {1}
+
+
+PLANNED = {
+    "xia2024": "01_cohort_and_quality 02_augmentation 03_models_and_cost 04_train 05_benchmark 06_grad_cam 07_by_donor",
+    "panagiotaras": "01_scans_and_training 02_heatmaps",
+    "turrisi2024": "01_cohort 02_features 03_classifiers",
+    "wang2023": "01_overlap",
+    "miao2023": "01_crops_and_filters 02_super_resolution 03_train 04_roc_and_cost",
+}
+
+
+def test_each_row_names_pages_of_the_book_or_says_why_there_is_none():
+    for row in figure_pages():
+        pages = row["page"].split()
+        assert pages or row["reason"], row
+        for page in pages:
+            study, _, name = page.partition("/")
+            assert study == row["paper"] and name in PLANNED[study].split(), row

@@ -1,0 +1,198 @@
+"""Synthetic crops: the listed structure, determinism, exact zeros of each effect, truth, mask; a reader's own."""
+
+import json
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import ndimage
+
+from als_core.cohorts.cohort import Cohort
+from als_core.refusal import RefusedInput
+from als_core.studies.miao2023.cohort import grey_crops, is_case, open_crops, truth_and_masks
+from als_core.studies.miao2023.restoration import sharpness
+from als_core.studies.miao2023.synthetic import (
+    CropParameters,
+    cohort_key,
+    make_synthetic_crops,
+    plan,
+    render_crop,
+    synthetic_crops_arrays,
+)
+
+SMALL = CropParameters(side=64)
+
+
+@pytest.fixture(scope="module")
+def small():
+    return synthetic_crops_arrays(SMALL, 0)
+
+
+def test_the_plan_has_the_published_structure():
+    table = plan()
+    assert table["label"].value_counts().to_dict() == {"ALS": 28, "NO-ALS": 11}
+    assert table["group"].nunique() == 26
+    assert (table["group"].value_counts() == 2).sum() == 13
+    assert table.groupby("label")["group"].nunique().to_dict() == {"ALS": 17, "NO-ALS": 9}
+    assert (table.groupby("group")["label"].nunique() == 1).all()
+    assert all(table[column].is_unique for column in ("path", "truth", "mask"))
+    assert not table["path"].str.contains("ALS").any()
+
+
+def test_a_crop_is_the_same_alone_in_any_order(small):
+    images, truths, masks, table = small
+    for row in list(table.itertuples())[::-9]:
+        crop = render_crop(SMALL, row, 0)
+        np.testing.assert_array_equal(crop.image, images[row.Index])
+        np.testing.assert_array_equal(crop.truth, truths[row.Index])
+        np.testing.assert_array_equal(crop.mask, masks[row.Index])
+        assert crop.aggregates == table["aggregates"][row.Index]
+    assert (render_crop(SMALL, table.loc[0], 1).image != images[0]).any()
+    assert len(np.unique(images.reshape(len(images), -1), axis=0)) == len(images)
+
+
+def test_without_disease_effect_no_pixel_depends_on_the_label(small):
+    parameters = replace(SMALL, disease_effect=0)
+    for row in plan().iloc[::8].itertuples():
+        crop = render_crop(parameters, row, 0)
+        other = render_crop(parameters, row._replace(label="NO-ALS" if row.label == "ALS" else "ALS"), 0)
+        np.testing.assert_array_equal(crop.image, other.image)
+        assert not crop.mask.any() and crop.aggregates == 0
+        assert (render_crop(parameters, row._replace(label="ALS"), 1).image != crop.image).any()
+
+
+def test_case_effect_is_what_crops_of_a_case_share():
+    """With it, brightness varies far more between cases than within; without, hardly."""
+
+    def ratio(effect):
+        images, _, _, table = synthetic_crops_arrays(replace(SMALL, disease_effect=0, case_effect=effect), 3)
+        brightness = pd.Series(np.log(images[..., 0].mean(axis=(1, 2)) - 10))
+        two = table["group"].duplicated(keep=False)
+        by_case = brightness[two].groupby(table["group"][two])
+        return 2 * by_case.mean().var() / by_case.var().mean()
+
+    assert ratio(0) < 3.2  # F(12, 13) exceeds 3.2 with probability 0.025
+    assert ratio(3) > 6
+
+
+def test_the_sign_is_aggregates_in_the_mask_and_a_darker_nucleus(small):
+    _, truths, masks, table = small
+    without = synthetic_crops_arrays(replace(SMALL, disease_effect=0), 0)[1]
+    control = (table["label"] != "ALS").to_numpy()
+    np.testing.assert_array_equal(truths[control], without[control])
+    assert not masks[control].any()
+    change = truths[~control].astype(int) - without[~control]
+    assert (change[masks[~control]] > 20).mean() > 0.95
+    assert change.min() < -20 and not (change[masks[~control]] < 0).any()
+    counts = [ndimage.label(mask, np.ones((3, 3)))[1] for mask in masks]
+    assert table["aggregates"].tolist() == counts and max(counts) > 3
+
+
+def test_a_crop_is_its_truth_blurred_with_poisson_noise():
+    row = plan().iloc[3]
+    crop = render_crop(CropParameters(side=256), row, 0)
+    image, truth = crop.image[..., 0].astype(float), crop.truth.astype(float)
+    assert (crop.image == crop.image[..., :1]).all()
+    assert abs(image.mean() - truth.mean()) < 0.5
+    smooth = cv2.GaussianBlur(truth, (0, 0), 0.35 * 256 / 32)
+    noise = (image - smooth)[truth < 230]
+    signal = (smooth - 0.04 * 255)[truth < 230]
+    bright, dark = signal > np.quantile(signal, 0.9), signal < np.quantile(signal, 0.3)
+    # variance in proportion to the signal above the camera's offset
+    ratio = (noise[bright].var() / signal[bright].mean()) / (noise[dark].var() / signal[dark].mean())
+    assert 0.8 < ratio < 1.25
+    assert sharpness(crop.truth) > sharpness(np.rint(smooth).astype(np.uint8))
+
+
+def test_a_small_crop_shows_the_same_field_as_a_large_one():
+    row = plan().iloc[5]
+    large = render_crop(CropParameters(side=256), row, 0).truth
+    small = render_crop(CropParameters(side=64), row, 0).truth
+    reduced = cv2.resize(large, (64, 64), interpolation=cv2.INTER_AREA)
+    assert np.corrcoef(small.ravel(), reduced.ravel())[0, 1] > 0.99
+
+
+def test_a_folder_holds_what_the_arrays_hold_and_loads_as_a_cohort(tmp_path, small):
+    images, truths, masks, table = small
+    make_synthetic_crops(tmp_path / "crops", SMALL, 0, progress=False)
+    cohort = Cohort.load(tmp_path / "crops", kind="synthetic")
+    np.testing.assert_array_equal(cohort.images(), images)
+    for found, expected in zip(truth_and_masks(cohort), (truths, masks), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(grey_crops(cohort), images[..., 0])
+    assert cohort.samples["aggregates"].astype(int).tolist() == table["aggregates"].tolist()
+    assert is_case(cohort).sum() == 28 and not cohort.twins
+    assert json.loads((tmp_path / "crops" / "parameters.json").read_text()) == {
+        "seed": 0,
+        "disease_effect": 1.0,
+        "case_effect": 1.0,
+        "side": 64,
+    }
+
+
+def test_the_key_follows_every_argument():
+    keys = {cohort_key(SMALL, 0), cohort_key(SMALL, 1), cohort_key(replace(SMALL, case_effect=2), 0)}
+    assert len(keys) == 3
+
+
+def test_bad_parameters_are_refused_all_at_once():
+    with pytest.raises(RefusedInput) as refusal:
+        CropParameters(disease_effect=-1, case_effect=float("nan"), side=8)
+    assert [p.where for p in refusal.value.problems] == ["disease_effect", "case_effect", "side"]
+
+
+def own_folder(folder, crops, labels=None):
+    """A reader's folder: PNG crops as given, every crop a case of its own."""
+    folder.mkdir(exist_ok=True)
+    for name, crop in crops.items():
+        assert cv2.imwrite(str(folder / name), crop)
+    labels = labels or ["ALS", "control"] * (len(crops) // 2)
+    pd.DataFrame({"path": list(crops), "label": labels, "group": list(crops)}).to_csv(
+        folder / "manifest.csv", index=False
+    )
+    return str(folder)
+
+
+def test_own_crops_of_odd_size_and_12_bits_become_8_bit_squares(tmp_path, monkeypatch):
+    monkeypatch.setenv("ALS_RESULTS", str(tmp_path / "results"))
+    generator = np.random.default_rng(0)
+    crops = {f"{n}.png": generator.integers(0, 4096, (67 + n, 65), dtype=np.uint16) for n in range(6)}
+    cohort = open_crops(own_folder(tmp_path / "mine", crops), SMALL)
+    assert cohort.kind == "own" and cohort.name == "mine"
+    assert cohort.images().shape == (6, 64, 64, 3)
+    assert 110 < cohort.images().mean() < 140
+    assert is_case(cohort).tolist() == [True, False] * 3
+    assert truth_and_masks(cohort) == (None, None)
+
+
+def test_own_crops_that_cannot_be_used_are_refused_with_their_reasons(tmp_path, monkeypatch):
+    monkeypatch.setenv("ALS_RESULTS", str(tmp_path / "results"))
+    noise = np.random.default_rng(0).integers(1, 255, (64, 64, 3), dtype=np.uint8)
+    bad = {
+        "black.png": np.zeros((64, 64), np.uint8),
+        "colours.png": noise,
+        "long.png": noise[:, :33, 0],
+        "good.png": noise[..., 0],
+    }
+    folder = own_folder(tmp_path / "mine", bad)
+    with pytest.raises(RefusedInput) as refusal:
+        open_crops(folder, SMALL)
+    assert [p.row for p in refusal.value.problems] == [2, 3, 4]
+    for reason in ("0 in every pixel", "3 channels that differ", "too far from a square"):
+        assert reason in str(refusal.value)
+    with pytest.raises(RefusedInput, match=r"no manifest.csv"):
+        open_crops(str(tmp_path / "nowhere"), SMALL)
+    (tmp_path / "mine" / "manifest.csv").write_text("path,label\ngood.png,ALS\nlong.png,control\n")
+    with pytest.raises(RefusedInput, match="no column `group`"):
+        open_crops(folder, SMALL)
+
+
+def test_where_the_book_is_about_other_images_the_synthetic_crops_stand(tmp_path, monkeypatch):
+    monkeypatch.setenv("ALS_RESULTS", str(tmp_path / "results"))
+    tissue = {f"{n}.png": np.zeros((64, 64), np.uint8) for n in range(4)}
+    folder = own_folder(tmp_path / "tissue", tissue, ["control", "concordant", "discordant", "control"])
+    for cohort in (folder, "xia2024", "synthetic"):
+        opened = open_crops(cohort, SMALL)
+        assert opened.kind == "synthetic" and len(opened) == 39

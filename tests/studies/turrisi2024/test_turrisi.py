@@ -1,0 +1,184 @@
+"""The T1w study's features and null cohorts: whose brain, what is kept, what a null can and cannot show."""
+
+from __future__ import annotations
+
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+
+from als_core.book.profile import load_profile
+from als_core.refusal import Problem, RefusedInput
+from als_core.studies.turrisi2024 import study as turrisi
+from als_core.studies.turrisi2024.classifiers import METHODS
+from als_core.studies.turrisi2024.feature_table import synthetic_demographics, synthetic_feature_table
+from als_core.studies.turrisi2024.nested_cv import fold_metrics, study
+
+AMOUNTS = turrisi.TurrisiAmounts(
+    fraction=0.01, at_most=1, resolution=4, null_fraction=0.01, without_weights="random"
+)
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    monkeypatch.setenv("ALS_RESULTS", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """A patient of each label, once for this module."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ALS_RESULTS", str(tmp_path_factory.mktemp("results")))
+        yield turrisi.open_patients("synthetic", AMOUNTS, seed=0)
+
+
+def test_cohort_is_cut_by_label_and_keeps_its_rows(drawn):
+    assert drawn.samples["label"].value_counts().to_dict() == {"ALS": 1, "mimicking": 1}
+    assert turrisi.is_positive(drawn).sum() == 1
+    assert drawn.samples["group"].nunique() == 2
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ("path,label\na.nii.gz,ALS\nb.nii,CSM\n", True),
+        ("path,label\na.png,ALS\nb.png,CSM\n", False),
+        ("path,label\na.nii,AD\nb.nii,CN\n", False),
+    ],
+)
+def test_only_volumes_of_als_and_one_other_are_a_readers_patients(tmp_path, table, expected):
+    (tmp_path / "manifest.csv").write_text(table)
+    assert turrisi._has_patients(str(tmp_path)) == expected
+    assert not turrisi._has_patients("xia2024")
+
+
+def test_brain_is_the_patients_own(drawn):
+    masks = [turrisi.brain_of(drawn, number) for number in range(len(drawn))]
+    template = drawn.find_brain(drawn.grid)
+    for number, mask in enumerate(masks):
+        assert 0.8 * template.sum() < (mask & template).sum() < template.sum()
+        raw_zero = drawn.volume(number) <= drawn.volume(number).min() + 1e-6
+        assert raw_zero[mask].mean() < 0.01  # closed holes only
+    assert (masks[0] != masks[1]).any()
+
+
+def test_intensities_are_those_of_the_scan_with_background_at_zero(drawn):
+    """The extractor was trained on volumes whose background is darker than any brain, not at the brain's mean."""
+    scan = np.asarray(nibabel.load(drawn.folder / drawn.samples["path"].iloc[0]).dataobj)
+    inside = drawn.find_brain(drawn.grid)
+    found = turrisi.intensities(drawn, 0)
+    np.testing.assert_allclose(found, np.where(inside, scan, 0), atol=1e-3 * scan.max())
+    assert (found[~inside] == 0).all() and np.asarray(drawn.volume(0))[~inside].max() == 0
+
+
+def test_features_are_measured_once_and_agree_with_the_cache(drawn, monkeypatch):
+    network, _ = turrisi.extractor("random")
+    first = turrisi.measure_features(drawn, network)
+    assert {name: table.shape for name, table in first.items()} == {
+        "Radiomics": (2, 107),
+        "DL7": (2, 256),
+        "DL8": (2, 256),
+    }
+    assert np.isfinite(pd.concat(first.values(), axis=1).to_numpy()).all()
+    monkeypatch.setattr(network, "stages", None)  # whoever measured again would fail
+    monkeypatch.setattr("als_core.studies.turrisi2024.radiomics.radiomic_features", None)
+    monkeypatch.setattr(network, "state_dict", turrisi.extractor("random")[0].state_dict)
+    for name, table in turrisi.measure_features(drawn, network).items():
+        pd.testing.assert_frame_equal(table, first[name])
+
+
+def test_without_weights_is_said_or_refused(results, monkeypatch):
+    def none(network, file=None):
+        raise RefusedInput("weights", [Problem("network", "no answer", "weights", "Go online.")])
+
+    monkeypatch.setattr("als_core.studies.brains.networks.load_turrisi_weights", none)
+    assert turrisi.extractor("random")[1].startswith("random weights")
+    with pytest.raises(RefusedInput):
+        turrisi.extractor(None)
+
+
+def test_varying_leaves_out_only_what_is_constant():
+    table = pd.DataFrame({"same": [1.0, 1.0, 1.0], "one": [0.0, 0.0, 1e-9], "other": [1.0, 2.0, 3.0]})
+    assert list(turrisi.varying(table)) == ["one", "other"]
+
+
+def test_group_differences_are_cohens_d():
+    positive = np.array([True, True, True, False, False])
+    values = pd.DataFrame({"shape_A": [1.0, 2.0, 3.0, 0.0, 2.0]})
+    found = turrisi.group_differences({"Radiomics": values}, positive)
+    pooled = np.sqrt((2 * 1.0 + 1 * 2.0) / 3)  # variances 1 and 2, with 2 and 1 degrees of freedom
+    assert found["d"].tolist() == pytest.approx([(2.0 - 1.0) / pooled])
+    assert found["family"].tolist() == ["shape"]
+
+
+def test_null_labels_have_the_published_share_or_what_smote_needs():
+    many = turrisi.null_labels(654, 3, neighbours=5, seed=0)
+    assert [int((~labels).sum()) for labels in many] == [106] * 3
+    assert (many[0] != many[1]).any()
+    few = turrisi.null_labels(32, 1, neighbours=5, seed=0)[0]
+    assert (~few).sum() == 14
+
+
+def test_null_areas_see_a_leak_and_no_more_than_that():
+    """Fifty null cohorts agree with their permuted labels; a representation that knows the labels does not."""
+    generator = np.random.default_rng(0)
+    features = pd.DataFrame(generator.standard_normal((30, 6)))
+    labels = turrisi.null_labels(30, 50, neighbours=3, seed=1)
+    areas = turrisi.null_areas({"noise": features}, labels, turrisi.NULL_METHOD, 0, 3)
+    assert turrisi.null_summary(areas)["holds"].all()
+    knowing = areas.assign(nested=areas["permuted"] + 0.1 + 0.01 * generator.standard_normal(50))
+    assert not turrisi.null_summary(knowing)["holds"].any()
+
+
+def test_best_methods_go_by_balanced_accuracy():
+    metrics = pd.DataFrame(
+        {
+            "representation": ["a"] * 4 + ["b"] * 2,
+            "method": ["x", "x", "y", "y", "x", "y"],
+            "balanced_accuracy": [0.5, 0.7, 0.65, 0.65, 0.4, 0.5],
+            "f1": [1.0, 1.0, 0.1, 0.1, 1.0, 0.0],
+        }
+    )
+    assert turrisi.best_methods(metrics) == {"a": "y", "b": "y"}
+
+
+def test_an_effect_beats_always_als_in_balanced_accuracy():
+    demographics = synthetic_demographics(np.random.default_rng(0), 90)
+    table = synthetic_feature_table(np.random.default_rng(1), demographics, columns=30, effect=4.0)
+    methods = [METHODS["SVM (L)"]]
+    metrics = fold_metrics(study({"Radiomics": table.features}, table.positive, methods).predictions)
+    best = turrisi.best_methods(metrics)["Radiomics"]
+    assert metrics.loc[metrics["method"] == best, "balanced_accuracy"].mean() > 0.6
+
+
+@pytest.mark.slow
+def test_fifty_null_cohorts_of_brains_are_at_chance(results):
+    """Features measured on brains without any effect, on every representation."""
+    amounts = turrisi.TurrisiAmounts(resolution=4, null_fraction=0.05, without_weights="random")
+    brains = turrisi.open_null_patients(amounts, seed=0)
+    network, _ = turrisi.extractor("random")
+    features = {
+        name: turrisi.varying(table) for name, table in turrisi.measure_features(brains, network).items()
+    }
+    labels = turrisi.null_labels(len(brains), 50, amounts.neighbours, 0)
+    areas = turrisi.null_areas(features, labels, turrisi.NULL_METHOD, 0, amounts.neighbours)
+    summary = turrisi.null_summary(areas)
+    assert set(summary["representation"]) == set(turrisi.REPRESENTATIONS)
+    assert summary["holds"].all()
+
+
+@pytest.mark.slow
+def test_with_the_effect_of_quick_every_representation_beats_always_als(results, real_data):
+    """Measured on brains, by the public weights, at the amounts of the quick profile; one method of the eight."""
+    amounts = load_profile("quick").amounts("turrisi2024", turrisi.TurrisiAmounts)
+    data = turrisi.open_patients("synthetic", amounts, seed=0)
+    network, weights = turrisi.extractor(None)
+    assert weights.startswith("public")
+    measured = turrisi.measure_features(data, network)
+    features = {name: turrisi.varying(table) for name, table in measured.items()}
+    outcome = study(features, turrisi.is_positive(data), [METHODS["SVM (L)"]], seed=0)
+    metrics = fold_metrics(outcome.predictions)
+    reached = metrics.groupby("representation")["balanced_accuracy"].mean()
+    assert set(reached.index) == set(turrisi.REPRESENTATIONS)
+    assert (reached > 0.65).all(), reached

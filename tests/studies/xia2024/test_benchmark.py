@@ -1,0 +1,137 @@
+"""Tables of the benchmark against hand-made answers and trusted libraries."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn.metrics
+from scipy.stats import binomtest
+from toy_training import HEAD_ONLY, cohort_split_material, train
+
+from als_core.cohorts.splits import Split
+from als_core.studies.xia2024 import benchmark
+from als_core.studies.xia2024.benchmark import Answers
+from als_core.training.recipe import RECIPES
+from als_core.training.runs import record_run, score_runs
+
+CLASSES = ("concordant", "control", "discordant")
+TRUTH = np.repeat([0, 1, 2], [12, 14, 12])
+GROUPS = np.array([f"d{label}{place % 5}" for label in range(3) for place in range((12, 14, 12)[label])])
+
+
+def answers(name: str, right: list[int], seed: int = 0, groups=GROUPS, learns: bool = True) -> Answers:
+    """Runs with these numbers of right answers among the 38, at random places."""
+    generator = np.random.default_rng(seed)
+    given = np.tile((TRUTH + 1) % 3, (len(right), 1))
+    for run, count in zip(given, right, strict=True):
+        places = generator.permutation(38)[:count]
+        run[places] = TRUTH[places]
+    return Answers(name, TRUTH, given, groups, 3, learns)
+
+
+SIX = [
+    answers(recipe.name, [20 + place, 30, 34, 25, 28], place) for place, recipe in enumerate(RECIPES.values())
+]
+
+
+def test_accuracies_over_runs():
+    (row,) = benchmark.accuracy_table([answers("x", [34, 30, 37, 31])]).to_dict("records")
+    assert (row["runs"], row["n"], row["correct"]) == (4, 38, [34, 30, 37, 31])
+    assert row["mean"] == pytest.approx(132 / 152) and row["median"] == 31 / 38  # the lower of the middle two
+    assert row["sd"] == pytest.approx(np.std([34, 30, 37, 31], ddof=1) / 38)
+    assert (row["least"], row["greatest"]) == (30 / 38, 37 / 38)
+    exact = binomtest(31, 38).proportion_ci(0.95)
+    assert (row["low"], row["high"]) == (exact.low, exact.high)
+    assert row["group_low"] < row["mean"] < row["group_high"]
+    (alone,) = benchmark.accuracy_table([answers("x", [34], groups=None)]).to_dict("records")
+    assert np.isnan([alone["sd"], alone["group_low"], alone["group_high"]]).all()
+
+
+def test_runs_and_classes_equal_scikit_learn():
+    entry = answers("x", [34, 20])
+    table = benchmark.run_table([entry])
+    by_class = benchmark.class_table([entry], CLASSES).set_index(["measure", "run", "class"])["value"]
+    for run, given in enumerate(entry.given):
+        assert table["accuracy"][run] == sklearn.metrics.accuracy_score(TRUTH, given)
+        assert table["matthews"][run] == pytest.approx(sklearn.metrics.matthews_corrcoef(TRUTH, given))
+        recall = sklearn.metrics.recall_score(TRUTH, given, average=None)
+        np.testing.assert_allclose(by_class["sensitivity", run], recall)
+        spared = [sklearn.metrics.recall_score(k != TRUTH, given != k) for k in range(3)]
+        np.testing.assert_allclose(by_class["specificity", run], spared)
+
+
+def test_pairs_are_those_the_paper_ranks_and_equal_answers_do_not_differ():
+    baselines = [answers(name, [14], learns=False) for name in benchmark.BASELINES]
+    pairs = benchmark.compared([*SIX, *baselines], "Miniset-DenseSENet", "Basic CNN")
+    names = [(first.name, second.name) for first, second in pairs]
+    assert len(names) == len(set(names)) == 5 + 3 + 4
+    assert all(a == "Miniset-DenseSENet" or (b == "Basic CNN" and a != b) for a, b in names)
+    table = benchmark.paired_table([(SIX[0], SIX[0]), (answers("x", [38, 38]), answers("y", [10], 1))])
+    same, other = table.itertuples()
+    assert (same.difference, same.p, same.mcnemar_least, same.mcnemar_greatest) == (0, 1, 1, 1)
+    assert other.difference == pytest.approx(28 / 38)
+    assert other.mcnemar_least == other.mcnemar_greatest == binomtest(28, 28).pvalue
+    assert other.p < 0.001
+
+
+def test_printed_quantities_by_hand():
+    told = benchmark.as_printed(SIX, CLASSES)
+    best = SIX[-1]
+    assert told["xia2024.table1.basic_cnn.accuracy"] == pytest.approx(100 * (20 + 30 + 34 + 25 + 28) / 190)
+    assert told["xia2024.abstract.headline.accuracy"] == pytest.approx(100 * 34 / 38)
+    assert told["xia2024.section2_2.every_run.accuracy"] == pytest.approx(100 * 25 / 38)
+    control = [np.mean(run[TRUTH == 1] == 1) for run in best.given]
+    assert told["xia2024.section5.control_best.sensitivity"] == pytest.approx(max(control))
+    assert told["xia2024.abstract.headline.sensitivity"] == pytest.approx(control[2])
+    spared = [np.mean(run[TRUTH != 1] != 1) for run in best.given]
+    assert told["xia2024.section5.control_worst.specificity"] == pytest.approx(min(spared))
+    found = [np.mean(run[k == TRUTH] == k) for run in best.given for k in (0, 2)]
+    assert told["xia2024.section2_2.als_classes.sensitivity"] == pytest.approx(100 * np.mean(found))
+    elsewhere = benchmark.as_printed(SIX, ("a", "b", "c"))
+    assert set(elsewhere) < set(told) and not any("control" in claim for claim in elsewhere)
+
+
+def test_every_printed_quantity_is_a_claim():
+    from als_core.claims.published import claims
+
+    assert set(benchmark.as_printed(SIX, CLASSES)) <= set(claims())
+
+
+def test_answers_of_runs_are_those_of_the_store(tmp_path):
+    cohort, split, _ = cohort_split_material()
+    runs = train(tmp_path)
+    found = benchmark.answers_of_runs(runs, np.arange(45).astype(str))
+    np.testing.assert_array_equal(found.right.sum(1), score_runs(runs)["correct"])
+    np.testing.assert_array_equal(found.truth, cohort.labels[split.rows("test")])
+    np.testing.assert_array_equal(found.groups.astype(int), split.rows("test"))
+    curves = benchmark.histories(runs)
+    assert curves["run"].value_counts().tolist() == [20, 20] and set(curves["name"]) == {"Toy"}
+
+
+def test_baselines_see_colour_and_not_the_test_labels():
+    cohort, split, material = cohort_split_material()
+    features = benchmark.baseline_features(material.images)
+    assert list(features) == list(benchmark.BASELINES)
+    majority, area, colour = benchmark.baseline_answers(features, cohort.labels, split, None)
+    assert colour.right.all()  # each class has a colour of its own
+    assert len(set(majority.given[0])) == 1 and area.given.shape == (1, 9)
+    flipped = cohort.labels.copy()
+    flipped[split.rows("test")] = (flipped[split.rows("test")] + 1) % 3
+    again = benchmark.baseline_answers(features, flipped, split, None)[2]
+    np.testing.assert_array_equal(again.given, colour.given)
+
+
+def test_recorded_runs_are_grouped_by_recipe(tmp_path):
+    for run in train(tmp_path, seeds=(1, 0)) + train(tmp_path, HEAD_ONLY):
+        record_run(run, tmp_path / "recorded" / "somewhere")
+    found = benchmark.recorded_runs(tmp_path / "recorded")
+    assert [[run.about["seed"] for run in runs] for runs in found] == [[0, 1], [0, 1]]
+    assert all(run.recorded for runs in found for run in runs)
+    assert benchmark.recorded_runs(tmp_path / "nothing") == []
+
+
+def test_a_split_without_groups_has_no_interval_over_them():
+    split = Split("by image", "image", np.array(["train", "test"] * 19))
+    features = {"x": np.random.default_rng(0).normal(size=(38, 2))}
+    (entry,) = benchmark.baseline_answers(features, TRUTH, split, None)
+    table = benchmark.accuracy_table([entry])
+    assert isinstance(table, pd.DataFrame) and table["group_low"].isna().all() and table["low"].notna().all()

@@ -1,0 +1,114 @@
+"""The tissue study's runs at reduced amounts: what is reduced is said, features and splits are right, effects are found."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import binomtest
+
+from als_core.cohorts.cohort import Cohort
+from als_core.models.weights import WeightsChoice
+from als_core.refusal import RefusedInput
+from als_core.studies.xia2024 import train as tissue_runs
+from als_core.studies.xia2024.amounts import TissueAmounts
+from als_core.studies.xia2024.by_donor import accuracy_of_calls, calls_of_runs, splits_by_donor
+from als_core.studies.xia2024.networks import build_tissue_network
+from als_core.studies.xia2024.synthetic import TissueParameters, make_synthetic_tissue
+from als_core.training.features import IMAGENET_SCALING, as_input
+from als_core.training.recipe import RECIPES, reduced
+from als_core.training.runs import score_runs
+
+SIDE = 64
+STRONG = TissueAmounts(
+    side=SIDE,
+    copies=1,
+    epochs={"basic_cnn": 6, "resnet18": 100, "densenet121": 100, "resnet18_se": 12, "resnet18_cbam": 8, "miniset_densesenet": 6},
+    batch_size={"basic_cnn": 8, "resnet18": 4, "densenet121": 4, "resnet18_se": 8, "resnet18_cbam": 8, "miniset_densesenet": 4},
+    runs=1,
+    without_imagenet="random",
+)  # fmt: skip
+QUICK = replace(STRONG, epochs=dict.fromkeys(RECIPES, 1), runs=2)
+
+
+def tissue(folder, **parameters) -> Cohort:
+    parameters = TissueParameters(side=SIDE, donors_with_both_regions=0, **parameters)
+    make_synthetic_tissue(folder, parameters, seed=0, progress=False)
+    return Cohort.load(folder, kind="synthetic")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> Cohort:
+    return tissue(tmp_path_factory.mktemp("small") / "cohort", donors_per_class=3, fields_per_slide=4)
+
+
+@pytest.fixture(scope="module")
+def strong(tmp_path_factory) -> Cohort:
+    return tissue(tmp_path_factory.mktemp("strong") / "cohort", disease_effect=4, fields_per_slide=12)
+
+
+@pytest.fixture(autouse=True)
+def random_weights(monkeypatch):
+    """The same weights with and without a network."""
+    monkeypatch.setattr(
+        tissue_runs, "available_weights", lambda *given, **more: WeightsChoice("random", "a test")
+    )
+
+
+def test_a_recipe_says_what_was_reduced_and_a_smaller_batch_keeps_the_steps():
+    published = RECIPES["resnet18_se"]
+    recipe = TissueAmounts(copies=1, batch_size={"resnet18_se": 16}).recipe("resnet18_se")
+    assert recipe.title == "ResNet18+SE (published; batch size 16 for 128, copies 1 for 10)"
+    assert -(-114 // recipe.batch_size) == 8 and -(-1140 // published.batch_size) == 9
+    assert TissueAmounts().recipe("resnet18_se") == published
+    with pytest.raises(RefusedInput, match="batch_size: found 129; expected 1 to 128"):
+        reduced(published, batch_size=129)
+
+
+def test_without_gates_is_densenet_at_the_hyper_parameters_of_the_gated_network():
+    plain, gated = STRONG.without_gates(), STRONG.recipe("miniset_densesenet")
+    assert plain.network == "densenet121" and plain.trains == RECIPES["densenet121"].trains
+    own = {"name", "network", "trains"}
+    assert {name for name in vars(plain) if getattr(plain, name) != getattr(gated, name)} == own
+
+
+@pytest.mark.parametrize("network, trains", [("resnet18", 512 * 3 + 3), ("densenet121", 1024 * 3 + 3)])
+def test_parameters_that_train_are_counted(network, trains):
+    counted, every = tissue_runs.parameter_counts(RECIPES[network], classes=3)
+    built = build_tissue_network(network, seed=0)
+    assert counted == trains and every == sum(each.numel() for each in built.parameters())
+
+
+def test_frozen_features_are_what_the_head_is_given(small):
+    features = tissue_runs.frozen_features("resnet18", small, QUICK)
+    network = build_tissue_network("resnet18", side=SIDE, seed=0).eval()
+    scaled = as_input(torch.from_numpy(small.images()), IMAGENET_SCALING)
+    tissue_runs.load_weights(network, "random", images=scaled)
+    with torch.no_grad():
+        expected = network.eval().stages[:-1](scaled).numpy()
+    assert features.shape == (36, 512)
+    np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_array_equal(tissue_runs.frozen_features("resnet18", small, QUICK), features)
+
+
+def test_runs_are_found_again_and_runs_by_donor_test_each_donor_once(small):
+    runs = tissue_runs.tissue_runs("resnet18", small, QUICK)
+    assert [run.about["seed"] for run in runs] == [0, 1]
+    again = tissue_runs.tissue_runs("resnet18", small, QUICK)
+    assert [run.folder.stat().st_mtime_ns for run in again] == [run.folder.stat().st_mtime_ns for run in runs]
+    by_donor = tissue_runs.runs_by_donor("resnet18", small, QUICK)
+    assert len(by_donor) == 3 and {run.about["seed"] for run in by_donor} == {0}
+    for run in by_donor:
+        parts = run.predictions.groupby(small.groups)["part"].nunique()
+        assert (parts == 1).all()
+    counts = calls_of_runs(by_donor)
+    assert (counts.sum(1) == 1).all() and 0 <= accuracy_of_calls(counts, small.labels) <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", RECIPES)
+def test_a_strong_effect_is_found_in_new_donors(network, strong):
+    split = splits_by_donor(strong.labels, strong.groups, np.random.default_rng(0))[0]
+    (run,) = tissue_runs.tissue_runs(network, strong, STRONG, split=split)
+    (row,) = score_runs([run]).itertuples()
+    assert binomtest(row.correct, row.n, 1 / 3, alternative="greater").pvalue < 0.001

@@ -21,11 +21,12 @@ def main(network: str, side: int, precision: str, cohort_folder: str, weights: s
     def done(part: str) -> None:
         parts[part] = time.process_time() - began - sum(parts.values())
 
+    from als_core.training.memory import keep_freed_memory
+
     from als_core.cohorts.cohort import Cohort
     from als_core.studies.xia2024.amounts import TissueAmounts
     from als_core.studies.xia2024.splits import augmented_training_set, published_split
     from als_core.training.images import prepare_images
-    from als_core.training.memory import keep_freed_memory
     from als_core.training.train import train_recipe
 
     keep_freed_memory()

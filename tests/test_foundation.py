@@ -11,15 +11,15 @@ import pytest
 from als_core.book.freshness import modules_used
 from als_core.refusal import Problem, RefusedInput, refuse_if
 from als_core.storage import (
+    atomic_write,
     content_key,
     data_folder,
     file_digest,
     repository,
     write_text_if_changed,
-    atomic_write,
 )
 
-FLOORS = ("statistics", "images", "cohorts", "models", "training", "explain", "evidence", "figures", "pages")
+FLOORS = ("statistics", "cohorts", "models", "training", "explain", "claims", "figures", "book")
 MODULES = sorted((repository() / "als_core").rglob("*.py"))
 
 

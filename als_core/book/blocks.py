@@ -33,7 +33,7 @@ class Block:
     """MyST text, the files it refers to (name to bytes), claim rows it records, and a live preview.
 
     headline: what the landing page says of the page, where this block is it. title: the page's own, in place of
-    that of a notebook which makes several.
+    that of a notebook which makes several. on_top: shown right below the page's title, wherever it was computed.
     """
 
     myst: str
@@ -42,11 +42,12 @@ class Block:
     preview: Mapping[str, Any] = field(default_factory=dict)
     headline: str = ""
     title: str = ""
+    on_top: bool = False
 
     def bundle(self) -> dict[str, Any]:
         """The block as a notebook output, by MIME type."""
         files = {name: base64.b64encode(content).decode() for name, content in self.files.items()}
-        says = {"headline": self.headline, "title": self.title}
+        says = {"headline": self.headline, "title": self.title, "on_top": self.on_top}
         content = {"myst": self.myst, "files": files, "claims": list(self.claims), **says}
         return {**self.preview, MIME: content}
 
@@ -116,6 +117,33 @@ def headline_block(text: str) -> Block:
     """The one thing to know, in a sentence or two of plain text: on top of its page, and on the landing page."""
     myst = f"```{{container}} als-headline\n{text.strip()}\n```"
     return Block(myst, preview={"text/markdown": f"**{text}**"}, headline=text.strip())
+
+
+def answer_block(question: str, found: str, how_sure: str, not_shown: str) -> Block:
+    """The box that opens a page: its question, the answer, how sure one can be, and what was not shown.
+
+    Texts are MyST, one or two sentences each. `found` is also what the landing page says of the page.
+    Raises ValueError for an empty text.
+    """
+    parts = {"Question": question, "Found": found, "How sure": how_sure, "Not shown": not_shown}
+    for name, text in parts.items():
+        if not text.strip():
+            raise ValueError(f"the answer box lacks its text for {name!r}")
+    lines = "\n\n".join(f"**{name}.** {text.strip()}" for name, text in parts.items())
+    myst = f"````{{container}} als-answer\n{lines}\n````"
+    return Block(myst, preview={"text/markdown": lines}, headline=found.strip(), on_top=True)
+
+
+def substitutions_block(rows: Mapping[str, tuple[str, str]], forbids: str) -> Block:
+    """What this page used in place of what the paper used, and which conclusions that rules out.
+
+    rows: name of a setting -> (here, in the paper). forbids: one sentence.
+    """
+    table = pd.DataFrame(
+        [{"Setting": name, "Here": here, "In the paper": paper} for name, (here, paper) in rows.items()]
+    )
+    myst = f"````{{container}} als-substitutions\n{pipe_table(table)}\n\n{forbids.strip()}\n````"
+    return Block(myst, preview={"text/html": table.to_html(index=False)}, on_top=True)
 
 
 def html_block(text: str, files: Mapping[str, bytes] | None = None) -> Block:

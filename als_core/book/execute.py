@@ -24,7 +24,7 @@ from als_core.book.contents import source_of
 from als_core.book.freshness import stamp
 from als_core.book.render import render
 from als_core.refusal import Problem, refuse_if
-from als_core.storage import repository, atomic_write
+from als_core.storage import atomic_write, repository
 
 PAGE = "page.ipynb"
 FILES = "files"

@@ -17,9 +17,8 @@ from als_core.book.profile import load_profile
 from als_core.claims.claims import record
 from als_core.claims.verdicts import Circumstances
 from als_core.cohorts.cohort import Cohort
+from als_core.figures.drawn import Drawn
 from als_core.storage import repository
-from als_core.studies.xia2024.cohort import open_cohort
-from als_core.studies.xia2024.synthetic import TissueParameters
 
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "opencv-python-headless", "matplotlib")
 
@@ -39,14 +38,6 @@ class Page:
         self._made_of: dict[str, str] = {}
         if self.profile.sentence:
             self._show(blocks.note_block("Amounts", self.profile.sentence, "note als-profile"))
-
-    def tissue_cohort(self, cohort: str) -> Cohort:
-        """Open the tissue cohort of this page, and say at its top what it is."""
-        opened = open_cohort(
-            cohort, self.profile.amounts("synthetic_tissue", TissueParameters), progress=False
-        )
-        self.about_cohort(opened)
-        return opened
 
     def about_cohort(self, cohort: Cohort) -> None:
         """Name the cohort this page is about: verdicts, captions and provenance follow from it."""
@@ -91,6 +82,31 @@ class Page:
     def headline(self, text: str) -> None:
         """The one thing to know from this page, in plain text; the landing page shows it too."""
         self._show(blocks.headline_block(text))
+
+    def answer(self, *, question: str, found: str, how_sure: str, not_shown: str) -> None:
+        """The box below the page's title. Call it where the numbers are known; it is shown on top.
+
+        Each text is one or two sentences of MyST in which every number is computed. `found` is what the
+        landing page says of this page.
+        """
+        self._show(blocks.answer_block(question, found, how_sure, not_shown))
+
+    def substitutions(self, rows: Mapping[str, tuple[str, str]], forbids: str) -> None:
+        """Show, below the box, what this page used in place of what the paper used.
+
+        rows: setting -> (here, in the paper); rows in which both agree are left out, and nothing is shown where
+        all agree. forbids: the conclusions that these substitutions rule out, in one sentence.
+        """
+        differing = {name: pair for name, pair in rows.items() if pair[0] != pair[1]}
+        if differing:
+            self._show(blocks.substitutions_block(differing, forbids))
+
+    def show(self, drawn: Drawn, name: str, *, of_cohort: bool = True) -> None:
+        """A numbered figure with the caption, alternative text and data that its plot function made.
+
+        name: lower-case words joined by hyphens, unique in the book. of_cohort: as in `figure`.
+        """
+        self.figure(drawn.figure, name, drawn.caption, drawn.alt, drawn.data, of_cohort=of_cohort)
 
     def html(self, text: str) -> None:
         """HTML of our own making (a table that can be filtered, say); what came from data is escaped already."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from als_core.book.build import BookFailed
 from als_core.refusal import Problem, refuse_if
-from als_core.storage import repository, results_folder, atomic_write
+from als_core.storage import atomic_write, repository, results_folder
 
 PDF = "_build/book.pdf"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

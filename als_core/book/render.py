@@ -34,6 +34,7 @@ def render(executed: nbformat.NotebookNode, folder: str) -> RenderedPage:
     claims: list[dict[str, Any]] = []
     headlines: list[str] = []
     titles: list[str] = []
+    on_top: list[nbformat.NotebookNode] = []
     cells = []
     for cell in executed.cells:
         cell = _tidy(cell)
@@ -52,14 +53,16 @@ def render(executed: nbformat.NotebookNode, folder: str) -> RenderedPage:
                     raise ValueError(f"two blocks of {folder} bring different files named {name}")
             if block["myst"]:
                 text = block["myst"].replace(FILES, folder)
-                cells.append(new_markdown_cell(text, id=f"{cell.id[:50]}-{place}"))
+                shown = new_markdown_cell(text, id=f"{cell.id[:50]}-{place}")
+                (on_top if block["on_top"] else cells).append(shown)
     for title in titles:
         opening = next(cell for cell in cells if cell.cell_type == "markdown")
         opening.source = re.sub(
             r"^# .*$", lambda _, title=title: f"# {title}", opening.source, count=1, flags=re.M
         )
+    below_title = next((n for n, cell in enumerate(cells, 1) if cell.cell_type == "markdown"), 0)
     notebook = executed.copy()
-    notebook.cells = cells
+    notebook.cells = [*cells[:below_title], *on_top, *cells[below_title:]]
     notebook.metadata = {
         k: executed.metadata[k] for k in ("kernelspec", "language_info") if k in executed.metadata
     }

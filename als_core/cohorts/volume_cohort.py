@@ -37,7 +37,7 @@ from als_core.cohorts.volumes import (
     template_brain,
 )
 from als_core.refusal import Problem, refuse_if
-from als_core.storage import content_key, file_digest, results_folder, atomic_write
+from als_core.storage import atomic_write, content_key, file_digest, results_folder
 
 READERS = 4  # volumes read at a time while checking: a 1 mm head is 35 MB as float32
 

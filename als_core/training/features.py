@@ -20,7 +20,7 @@ from torch.utils.data import ConcatDataset
 from tqdm import tqdm
 
 from als_core.models import channels_last, cpu_forms, dense_blocks, folding, transitions
-from als_core.storage import content_key, file_digest, build_if_missing, atomic_write
+from als_core.storage import atomic_write, build_if_missing, content_key, file_digest
 
 STORAGE = {"fp16": torch.float16, "fp32": torch.float32, "fp64": torch.float64}
 # NumPy and its files know no bfloat16: its bits are kept as integers

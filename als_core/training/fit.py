@@ -24,15 +24,15 @@ from als_core.models.stages import first_live_stage, live_stages
 from als_core.storage import atomic_write
 from als_core.training.compiling import maybe_compile
 from als_core.training.epochs import (
+    accuracy_and_loss,
     as_history,
-    seeded_dropout,
     epoch_generator,
     epoch_seed,
     is_better,
     raise_if_diverged,
     raise_if_not_finite,
     require_validation,
-    accuracy_and_loss,
+    seeded_dropout,
 )
 from als_core.training.features import Inputs
 from als_core.training.recipe import Recipe

@@ -58,7 +58,9 @@ def prepare_images(
     else:
         train = split.rows("train")
         sources = augmented.index["source"].to_numpy()[len(train) :]
-        material = TrainingImages(images, resized(augmented.images[len(train) :], recipe.side), train[sources])
+        material = TrainingImages(
+            images, resized(augmented.images[len(train) :], recipe.side), train[sources]
+        )
     refuse_if(f"Training {recipe.title}", shape_errors(material, recipe, cohort, split))
     return material
 

@@ -29,7 +29,7 @@ import pandas as pd
 from als_core.refusal import Problem, RefusedInput
 from als_core.statistics import metrics
 from als_core.statistics.intervals import clopper_pearson
-from als_core.storage import content_key, file_digest, atomic_write
+from als_core.storage import atomic_write, content_key, file_digest
 from als_core.training.recipe import Recipe
 
 if TYPE_CHECKING:

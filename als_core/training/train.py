@@ -28,7 +28,7 @@ from als_core.models.weights import calibrate_batch_norm, load_weights
 from als_core.refusal import refuse_if
 from als_core.storage import content_key, exclusive_lock, remove_orphans
 from als_core.studies.xia2024.networks import build_tissue_network
-from als_core.training.epochs import seeded_dropout, raise_if_not_finite
+from als_core.training.epochs import raise_if_not_finite, seeded_dropout
 from als_core.training.features import (
     IMAGENET_SCALING,
     Inputs,

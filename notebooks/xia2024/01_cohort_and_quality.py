@@ -33,11 +33,12 @@ from als_core.book.page import Page
 from als_core.cohorts.quality import quality_table
 from als_core.cohorts.splits import PARTS, groups_across
 from als_core.studies.xia2024 import figures_data as figures
+from als_core.studies.xia2024.cohort import open_for_page
 from als_core.studies.xia2024.splits import published_split
 from als_core.studies.xia2024.synthetic import TissueParameters, synthetic_tissue_arrays
 
 page = Page("xia2024/01_cohort_and_quality", profile, "Xia 2024, Fig. 1, Fig. 4, Table 2")
-data = page.tissue_cohort(cohort)
+data = open_for_page(page, cohort)
 samples = data.samples
 
 # %% [markdown]

@@ -33,10 +33,11 @@ from als_core.book.page import Page
 from als_core.cohorts.quality import AXIS_LABELS, quality_table
 from als_core.studies.xia2024 import figures_augmentation as figures
 from als_core.studies.xia2024.augmentation import AUGMENTATIONS, FIGURE_5
+from als_core.studies.xia2024.cohort import open_for_page
 from als_core.studies.xia2024.splits import augmented_training_set, published_split
 
 page = Page("xia2024/02_augmentation", profile, "Xia 2024, Fig. 5, Table 2")
-data = page.tissue_cohort(cohort)
+data = open_for_page(page, cohort)
 split = published_split(data, seed)
 
 # %% [markdown]

@@ -38,12 +38,13 @@ from als_core.storage import repository
 from als_core.studies.xia2024 import benchmark
 from als_core.studies.xia2024 import figures_benchmark as figures
 from als_core.studies.xia2024.amounts import TissueAmounts
+from als_core.studies.xia2024.cohort import open_for_page
 from als_core.studies.xia2024.splits import published_split
 from als_core.studies.xia2024.train import recipe_runs, tissue_runs
 from als_core.training.recipe import RECIPES
 
 page = Page("xia2024/05_benchmark", profile, "Xia 2024, Table 1, Fig. 2, Fig. 7")
-data = page.tissue_cohort(cohort)
+data = open_for_page(page, cohort)
 amounts = page.profile.amounts("tissue_training", TissueAmounts)
 split = published_split(data, seed)
 runs = {network: tissue_runs(network, data, amounts, split=split, seed=seed) for network in RECIPES}

@@ -36,10 +36,11 @@ from als_core.studies.cross_paper.evaluation_sets import HeatmapAmounts
 from als_core.studies.xia2024 import figures_heatmaps as figures
 from als_core.studies.xia2024 import heatmaps
 from als_core.studies.xia2024.amounts import TissueAmounts
+from als_core.studies.xia2024.cohort import open_for_page
 from als_core.studies.xia2024.train import tissue_runs
 
 page = Page("xia2024/06_grad_cam", profile, "Xia 2024, Fig. 3")
-data = page.tissue_cohort(cohort)
+data = open_for_page(page, cohort)
 amounts = page.profile.amounts("tissue_training", TissueAmounts)
 runs = tissue_runs("miniset_densesenet", data, amounts, seed=seed)
 

@@ -18,7 +18,7 @@ import toy_training
 from toy_training import HEAD_ONLY, TOY, cohort_split_material, train
 
 from als_core.refusal import RefusedInput
-from als_core.storage import exclusive_lock, build_if_missing, repository
+from als_core.storage import build_if_missing, exclusive_lock, repository
 from als_core.training import heads, runs
 from als_core.training import train as repeats
 from als_core.training.recipe import RECIPES, reduced

@@ -11,7 +11,7 @@ from als_core.cohorts.splits import Split
 from als_core.cohorts.volume_cohort import VolumeCohort
 from als_core.cohorts.volumes import Preprocessing
 from als_core.refusal import Problem, RefusedInput
-from als_core.storage import content_key, file_digest, build_if_missing, results_folder
+from als_core.storage import build_if_missing, content_key, file_digest, results_folder
 from als_core.studies.brains import anatomy as brain_anatomy
 from als_core.studies.brains import structures as brain_structures
 from als_core.studies.brains import synthetic as synthetic_brain

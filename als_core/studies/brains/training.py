@@ -34,11 +34,11 @@ from als_core.studies.brains.cohorts import open_synthetic_brains
 from als_core.studies.brains.networks import VolumeNetwork, panagiotaras_network
 from als_core.studies.brains.synthetic import BrainParameters, without_effects
 from als_core.training.epochs import (
-    seeded_dropout,
+    accuracy_and_loss,
     epoch_generator,
     epoch_seed,
     raise_if_not_finite,
-    accuracy_and_loss,
+    seeded_dropout,
 )
 
 LEARNING_RATE, BATCH = 1e-4, 5

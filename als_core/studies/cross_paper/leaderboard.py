@@ -17,7 +17,7 @@ import torch
 from als_core.explain.methods import METHODS
 from als_core.explain.sanity import Explainer
 from als_core.statistics.intervals import draw_groups
-from als_core.storage import content_key, file_digest, exclusive_lock, results_folder, atomic_write
+from als_core.storage import atomic_write, content_key, exclusive_lock, file_digest, results_folder
 from als_core.studies.cross_paper.evaluation_sets import (
     BrainFold,
     HeatmapAmounts,

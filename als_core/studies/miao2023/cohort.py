@@ -17,7 +17,7 @@ from als_core.cohorts.cohort import Cohort
 from als_core.cohorts.sources import sources
 from als_core.cohorts.tables import read_table
 from als_core.refusal import Problem, RefusedInput, refuse_if
-from als_core.storage import content_key, file_digest, build_if_missing, results_folder, atomic_write
+from als_core.storage import atomic_write, build_if_missing, content_key, file_digest, results_folder
 from als_core.studies.miao2023 import crop_files
 from als_core.studies.miao2023.crop_files import bit_depth, centre_square, read_channel, to_8_bits
 from als_core.studies.miao2023.filters import as_grey

@@ -29,7 +29,7 @@ from scipy import ndimage
 from tqdm import tqdm
 
 from als_core.refusal import Problem, refuse_if
-from als_core.storage import content_key, file_digest, repository, atomic_write
+from als_core.storage import atomic_write, content_key, file_digest, repository
 
 LISTING = repository() / "data" / "published" / "miao2023_fig6_samples.csv"
 CASE = "ALS"

@@ -25,7 +25,7 @@ from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from als_core.refusal import Problem, refuse_if
-from als_core.storage import content_key, file_digest, atomic_write
+from als_core.storage import atomic_write, content_key, file_digest
 
 # PyRadiomics' name -> MIRP's abbreviation, without the suffixes that MIRP adds for its settings
 GLCM = {

@@ -26,7 +26,7 @@ from als_core.cohorts.check import MANIFEST
 from als_core.cohorts.volume_cohort import VolumeCohort
 from als_core.cohorts.volumes import SUFFIXES, Preprocessing
 from als_core.refusal import RefusedInput
-from als_core.storage import content_key, results_folder, atomic_write
+from als_core.storage import atomic_write, content_key, results_folder
 from als_core.studies.brains.cohorts import open_synthetic_brains
 from als_core.studies.brains.synthetic import BrainParameters, without_effects
 from als_core.studies.turrisi2024.classifiers import METHODS, Method

@@ -20,7 +20,7 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from als_core.refusal import Problem, refuse_if
-from als_core.storage import content_key, file_digest, atomic_write
+from als_core.storage import atomic_write, content_key, file_digest
 from als_core.studies.xia2024 import augmentation
 from als_core.studies.xia2024.augmentation import AUGMENTATIONS, MINIMUM_SIDE
 

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from als_core.book.page import Page
 from als_core.cohorts.check import About
 from als_core.cohorts.cohort import Cohort
 from als_core.cohorts.sources import fetch, local_folder, reachable, sources
@@ -76,6 +77,16 @@ def open_cohort(cohort: str, synthetic: TissueParameters, seed: int = 0, progres
         )
         raise RefusedInput("The cohort", [problem])
     return Cohort.load(folder)
+
+
+def open_for_page(page: Page, cohort: str) -> Cohort:
+    """Open the tissue cohort of a page at its profile's sizes, and have the page say at its top what it is.
+
+    Raises RefusedInput with all problems of the input.
+    """
+    opened = open_cohort(cohort, page.profile.amounts("synthetic_tissue", TissueParameters), progress=False)
+    page.about_cohort(opened)
+    return opened
 
 
 def slug(cohort: Cohort) -> str:

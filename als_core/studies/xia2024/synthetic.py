@@ -28,7 +28,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from als_core.refusal import Problem, refuse_if
-from als_core.storage import content_key, file_digest, atomic_write
+from als_core.storage import atomic_write, content_key, file_digest
 from als_core.studies.xia2024 import anatomy as tissue_anatomy
 from als_core.studies.xia2024 import staining
 from als_core.studies.xia2024.anatomy import (

@@ -49,10 +49,6 @@ class SqueezeExcitation(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         return maps * self.gate(maps)[:, :, None, None]
 
-    def of_means(self, means: Tensor) -> Tensor:
-        """The gate (N, C) of channel means (N, C) that are already there."""
-        return self.gate[2:](means)
-
 
 class ChannelGate(nn.Module):
     """Gate in (0, 1) per channel: sigmoid of one shared two-layer map of the means plus that of the maxima.

@@ -10,7 +10,6 @@ quarter of the places.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from copy import deepcopy
 from itertools import pairwise
 
@@ -19,9 +18,6 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models.densenet import _DenseLayer
 from torchvision.models.resnet import BasicBlock, Bottleneck
-
-where_positive = torch.ops.aten.threshold_backward
-"""(values, maps, 0) -> the values where the maps are positive, else 0: PyTorch's gradient of a rectifier."""
 
 IN_ORDER = (nn.Sequential, BasicBlock, Bottleneck, _DenseLayer)
 """Modules in which a batch norm registered right after a convolution takes that convolution's output alone."""
@@ -38,12 +34,8 @@ class ChannelAffine(nn.Module):
         self.register_buffer("shift", shift.detach()[:, None, None])
         self.shifts_only = False
 
-    def forward(self, maps: Tensor, first: int = 0) -> Tensor:
-        """Of all channels, or of as many as the maps have from channel `first` on."""
-        own = slice(first, first + maps.shape[1])
-        if self.shifts_only:
-            return maps + self.shift[own]
-        return torch.addcmul(self.shift[own], maps, self.scale[own])
+    def forward(self, maps: Tensor) -> Tensor:
+        return maps + self.shift if self.shifts_only else torch.addcmul(self.shift, maps, self.scale)
 
     def scale_through(self, convolution: nn.Conv2d) -> None:
         """Hand the size of each scale on to a convolution that a ReLU separates from this; signs and zeros stay."""
@@ -74,15 +66,6 @@ def pooled_first(stage: nn.Module) -> nn.Module:
                 if _commute(layer, following):
                     setattr(module, first, following)
                     setattr(module, second, layer)
-    return stage
-
-
-def replaced(stage: nn.Module, kind: type[nn.Module], form: Callable[[nn.Module], nn.Module]) -> nn.Module:
-    """The stage with `form(module)` in place of each module of a kind; changed in place unless it is one itself."""
-    if isinstance(stage, kind):
-        return form(stage)
-    for name, child in list(stage.named_children()):
-        setattr(stage, name, replaced(child, kind, form))
     return stage
 
 

@@ -12,17 +12,75 @@ stored statistics and never move them, and its output for an image does not depe
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import torch
+import torchvision
 from torch import Tensor, nn
+from torchvision.models import WeightsEnum
 
 from als_core.refusal import Problem, refuse_if
 
-if TYPE_CHECKING:
-    from als_core.models.weights import Backbone
+
+@dataclass(frozen=True)
+class Scaling:
+    """Mean and standard deviation of each colour, of values 0 to 1: a network gets (value - mean) / sd."""
+
+    mean: tuple[float, float, float]
+    sd: tuple[float, float, float]
+
+
+IMAGENET_SCALING = Scaling((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""What torchvision's weights were trained with (https://docs.pytorch.org/vision/stable/models.html)."""
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A pretrained classifier whose weights, its last layer left out, fill stages of a `StagedNetwork`.
+
+    name : str
+        As torchvision's model registry spells it, or as `data/weights.yml` does for other networks.
+    renames : tuple of (str, str)
+        Prefix of a key of its state dict, and the prefix of the same key here.
+    left_out : str
+        Prefix of the keys of its own classifier.
+    weights : str
+        Entry of torchvision's weights enumeration that `imagenet` means; empty where torchvision has none.
+    scaling : Scaling
+        How pixels are scaled for its weights.
+    """
+
+    name: str
+    renames: tuple[tuple[str, str], ...]
+    left_out: str
+    weights: str = "IMAGENET1K_V1"
+    scaling: Scaling = IMAGENET_SCALING
+
+    @property
+    def imagenet(self) -> WeightsEnum:
+        """torchvision's description of the weights: address, file name, preprocessing."""
+        return torchvision.models.get_model_weights(self.name)[self.weights]
+
+    def plain(self) -> nn.Module:
+        """Build the whole network with its own names and initial values (torchvision's)."""
+        return torchvision.models.get_model(self.name, weights=None)
+
+    def shapes(self) -> dict[str, torch.Size]:
+        """Return the shape of every tensor of its state dict, the classifier left out."""
+        with torch.device("meta"):
+            state = self.plain().state_dict()
+        return {key: value.shape for key, value in state.items() if not key.startswith(self.left_out)}
+
+    def renamed(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the same tensors under the stages' names; tensors of the classifier are left out."""
+        renamed = {}
+        for key, value in state.items():
+            for old, new in self.renames:
+                if key.startswith(old):
+                    renamed[new + key.removeprefix(old)] = value
+        return renamed
 
 
 class StagedNetwork(nn.Module):

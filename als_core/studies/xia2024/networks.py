@@ -13,32 +13,26 @@ places for the SE gates give the same counts.
                          block4, norm, pool, head
     Miniset-DenseSENet   ... block1, se1, transition1, ...    SE after dense blocks 1-3, before each transition
 
-Two variants of each, with what trains as data:
-
-published   section 4.6. "The last two modules" of ResNet18+CBAM are taken as layer3 and layer4, and
-            the Basic CNN, which the section does not list, trains whole. No dropout is mentioned.
-released    what the released code does (GitHub repository YQ-XiaMLTech/ALS-classification, read, not
-            run). ResNet18, DenseNet121 and Miniset-DenseSENet train whole. ResNet18+SE and +CBAM train
-            gates and head, while the batch norm of their frozen backbone follows the batches. The Basic
-            CNN's head is built after the optimiser and keeps its initial values. All have dropout, and
-            Miniset-DenseSENet has no ReLU between its last batch norm and the pooling.
+What trains, and how, is in `recipes`. As released, all six have dropout, and Miniset-DenseSENet has no ReLU between
+its last batch norm and the pooling.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
 
 import torchvision
 from torch import Tensor, nn
 from torch.nn import functional
 
 from als_core.models.attention import CBAM, SqueezeExcitation
-from als_core.models.stages import StagedNetwork, seeded, set_trainable
-from als_core.models.weights import Backbone
-from als_core.refusal import Problem, refuse_if
+from als_core.models.stages import Backbone, StagedNetwork
+from als_core.refusal import Problem, RefusedInput, refuse_if
+from als_core.studies.xia2024.recipes import BASIC, PRINTED, RECIPES, RELEASED, RELEASED_VARIANT
+from als_core.training.train import build_network
 
 RESNET18 = Backbone(
     name="resnet18",
@@ -74,7 +68,12 @@ def _linear_head(features: int, classes: int, dropout: float) -> nn.Module:
     return nn.Sequential(OrderedDict(dropout=nn.Dropout(dropout), linear=linear)) if dropout else linear
 
 
-def _basic_cnn(classes: int, side: int, dropout: float = 0.0) -> StagedNetwork:
+def basic_cnn(classes: int, side: int, dropout: float = 0.0) -> StagedNetwork:
+    """Build the Basic CNN. dropout: rate after each block and hidden layer."""
+    smallest = 8  # three pools of two leave one place
+    if side < smallest:
+        problem = Problem("side", f"{side} pixels", f"{smallest} or more", "Use larger images.")
+        raise RefusedInput("building a network", [problem])
     stages: OrderedDict[str, nn.Module] = OrderedDict()
     for number, (inputs, outputs, kernel) in enumerate([(3, 32, 5), (32, 64, 3), (64, 128, 3)], 1):
         layers = OrderedDict(
@@ -98,7 +97,8 @@ def _basic_cnn(classes: int, side: int, dropout: float = 0.0) -> StagedNetwork:
     return StagedNetwork(stages, side=side, smallest_side=None)
 
 
-def _resnet18(classes: int, side: int, gate: str | None = None, dropout: float = 0.0) -> StagedNetwork:
+def resnet18(classes: int, side: int, gate: str | None = None, dropout: float = 0.0) -> StagedNetwork:
+    """Build ResNet18. gate: `se` or `cbam` after each of the four layers. dropout: rate before the head."""
     backbone = torchvision.models.resnet18(weights=None)
     stages: OrderedDict[str, nn.Module] = OrderedDict(
         stem=nn.Sequential(
@@ -114,9 +114,10 @@ def _resnet18(classes: int, side: int, gate: str | None = None, dropout: float =
     return StagedNetwork(stages, side=side, smallest_side=32, backbone=RESNET18)
 
 
-def _densenet121(
+def densenet121(
     classes: int, side: int, gate: str | None = None, dropout: float = 0.0, last_relu: bool = True
 ) -> StagedNetwork:
+    """Build DenseNet121. gate: `se` after dense blocks 1 to 3. dropout: rate before the head."""
     features = torchvision.models.densenet121(weights=None).features
     stages: OrderedDict[str, nn.Module] = OrderedDict(
         stem=nn.Sequential(
@@ -136,129 +137,37 @@ def _densenet121(
     return StagedNetwork(stages, side=side, smallest_side=32, backbone=DENSENET121)
 
 
-@dataclass(frozen=True)
-class Variant:
-    """One way of building a network and the stages that train in it.
-
-    build(classes=..., side=...) gives the network. trains: stages whose parameters train.
-    active: stages that run in training mode although they are frozen (see `set_trainable`).
-    """
-
-    build: Callable[..., StagedNetwork]
-    trains: tuple[str, ...]
-    active: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class TissueNetwork:
-    """One row of Table 1: its name as printed, its variants, and what its printed counts cover.
-
-    counted: the stages that the printed FLOPs and parameters cover, or None for all.
-    """
-
-    display: str
-    variants: Mapping[str, Variant]
-    counted: tuple[str, ...] | None = None
-
-
-_BLOCKS = ("block1", "block2", "block3")
-_RESNET = ("stem", "layer1", "layer2", "layer3", "layer4")
-_DENSENET = (
-    "stem",
-    "block1",
-    "transition1",
-    "block2",
-    "transition2",
-    "block3",
-    "transition3",
-    "block4",
-    "norm",
-)
-_SE = ("se1", "se2", "se3", "se4")
-_CBAM = ("cbam1", "cbam2", "cbam3", "cbam4")
-_END = ("pool", "head")
-
-TISSUE_NETWORKS: Mapping[str, TissueNetwork] = {
-    "basic_cnn": TissueNetwork(
-        "Basic CNN",
-        {
-            "published": Variant(_basic_cnn, trains=(*_BLOCKS, "head")),
-            "released": Variant(partial(_basic_cnn, dropout=0.3), trains=_BLOCKS, active=("head",)),
-        },
-        counted=_BLOCKS,
-    ),
-    "resnet18": TissueNetwork(
-        "ResNet18",
-        {
-            "published": Variant(_resnet18, trains=_END),
-            "released": Variant(partial(_resnet18, dropout=0.8), trains=(*_RESNET, *_END)),
-        },
-    ),
-    "densenet121": TissueNetwork(
-        "DenseNet121",
-        {
-            "published": Variant(_densenet121, trains=_END),
-            "released": Variant(partial(_densenet121, dropout=0.9), trains=(*_DENSENET, *_END)),
-        },
-    ),
-    "resnet18_se": TissueNetwork(
-        "ResNet18+SE",
-        {
-            "published": Variant(partial(_resnet18, gate="se"), trains=(*_SE, *_END)),
-            "released": Variant(
-                partial(_resnet18, gate="se", dropout=0.85), trains=(*_SE, *_END), active=_RESNET
-            ),
-        },
-    ),
-    "resnet18_cbam": TissueNetwork(
-        "ResNet18+CBAM",
-        {
-            "published": Variant(partial(_resnet18, gate="cbam"), trains=("layer3", "layer4", *_CBAM, *_END)),
-            "released": Variant(
-                partial(_resnet18, gate="cbam", dropout=0.85), trains=(*_CBAM, *_END), active=_RESNET
-            ),
-        },
-    ),
-    "miniset_densesenet": TissueNetwork(
-        "Miniset-DenseSENet",
-        {
-            "published": Variant(partial(_densenet121, gate="se"), trains=(*_SE[:3], *_END)),
-            "released": Variant(
-                partial(_densenet121, gate="se", dropout=0.9, last_relu=False),
-                trains=(*_DENSENET, *_SE[:3], *_END),
-            ),
-        },
-    ),
-}
-
-ADDED_NETWORKS: Mapping[str, TissueNetwork] = {}
-"""Networks that are no row of Table 1: a reader's own. The book's page "Add a model" says how."""
-
-EVERY_NETWORK: Mapping[str, TissueNetwork] = {**TISSUE_NETWORKS, **ADDED_NETWORKS}
+COUNTED: Mapping[str, tuple[str, ...]] = MappingProxyType({"basic_cnn": BASIC})
+"""Stages that the FLOPs and parameters printed in Table 1 cover, where these are not all stages."""
 
 
 def build_tissue_network(
-    name: str, *, classes: int = 3, side: int = 400, variant: str = "published", seed: int
+    name: str, *, classes: int = 3, side: int = 400, variant: str = PRINTED, seed: int
 ) -> StagedNetwork:
-    """Build one of `EVERY_NETWORK` with initial values drawn from `seed`, its variant's stages trainable.
+    """Build a network of the registry with initial values drawn from `seed`; its recipe's stages train.
 
-    classes: number of scores. side: image side in pixels; the Basic CNN then takes no other, the rest
-    take any from 32. Pretrained values are put in afterwards (`als_core.models.weights.load_weights`).
-    The global random state is left as it was. Raises RefusedInput with all problems at once.
+    Parameters
+    ----------
+    name : str
+        Key of `recipes.RECIPES`.
+    classes, side : int
+        Number of scores; side of the images in pixels.
+    variant : str
+        `recipes.PRINTED` or `recipes.RELEASED_VARIANT`.
+    seed : int
+        Pretrained values are put in afterwards (`als_core.models.weights.load_weights`).
+
+    Raises
+    ------
+    RefusedInput
+        With all problems at once.
     """
+    registry = RELEASED if variant == RELEASED_VARIANT else RECIPES
     problems = []
-    if name not in EVERY_NETWORK:
-        problems.append(Problem("network", name, f"one of {', '.join(EVERY_NETWORK)}", "Correct the name."))
-    if variant not in ("published", "released"):
-        problems.append(Problem("variant", variant, "published or released", "Correct the name."))
-    if classes < 2:
-        problems.append(Problem("classes", str(classes), "2 or more", "Give the number of labels."))
-    smallest = 8 if name == "basic_cnn" else 32
-    if side < smallest:
-        problems.append(Problem("side", f"{side} pixels", f"{smallest} or more", "Use larger images."))
+    if name not in registry:
+        problems.append(Problem("network", name, f"one of {', '.join(registry)}", "Correct the name."))
+    if variant not in (PRINTED, RELEASED_VARIANT):
+        expected = f"{PRINTED} or {RELEASED_VARIANT}"
+        problems.append(Problem("variant", variant, expected, "Correct the name."))
     refuse_if("building a network", problems)
-    chosen = EVERY_NETWORK[name].variants[variant]
-    with seeded(seed):
-        network = chosen.build(classes=classes, side=side)
-    set_trainable(network, chosen.trains, chosen.active)
-    return network
+    return build_network(replace(registry[name], side=side), classes, seed)

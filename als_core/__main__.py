@@ -198,10 +198,8 @@ def train(
     from als_core.studies.xia2024.cohort import open_cohort
     from als_core.studies.xia2024.synthetic import TissueParameters
     from als_core.studies.xia2024.train import tissue_runs
-    from als_core.training.memory import keep_freed_memory
     from als_core.training.runs import score_runs
 
-    keep_freed_memory()
     settings = load_profile(profile)
     about = json.loads(state.read_text(encoding="utf-8"))
     with failure_kept(failure_file(profile, about["slug"], f"train/{network}")):

@@ -23,8 +23,8 @@ import torch
 
 from als_core.storage import atomic_write
 from als_core.studies.xia2024.cohort import SYNTHETIC, choose, open_cohort
+from als_core.studies.xia2024.recipes import RECIPES
 from als_core.studies.xia2024.synthetic import TissueParameters
-from als_core.training.recipe import RECIPES
 from benchmarks.measuring import copying_speed, in_fresh_process, row
 from benchmarks.weights import stand_in
 

@@ -18,9 +18,10 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from als_core.studies.xia2024.recipes import RECIPES
 from als_core.training.fit import fit
 from als_core.training.heads import stacked, train_heads
-from als_core.training.recipe import RECIPES, Recipe
+from als_core.training.recipe import Recipe
 from benchmarks import ordinary
 from benchmarks.steps import EPOCHS, HEADS, Given, inputs_of, loader_of, optimiser, same_start
 

@@ -51,11 +51,11 @@ def augmentation(rounds: int, cohort: str) -> dict:
 
 def occlusion(rounds: int, cohort: str) -> dict:
     """One map of the slides' network at 4 mm: one pass a position, batched, and by receptive field."""
+    from als_core.training.memory import keep_freed_memory
     from torch import nn
 
     from als_core.explain.occlusion import occlusion as ours
     from als_core.studies.brains.networks import panagiotaras_network
-    from als_core.training.memory import keep_freed_memory
 
     class Opaque(nn.Module):  # hides that the network is a sequence: every position runs in full, in batches
         def __init__(self, network):
@@ -162,9 +162,9 @@ def classifiers(rounds: int, cohort: str) -> dict:
 
 def _small_run(images: np.ndarray, network: str, precision: str, epochs: int, nudge: float = 0.0):
     """Predictions of ResNet18+SE or another recipe on all images after some epochs on the first two thirds."""
-    from als_core.training.features import IMAGENET_SCALING, Inputs, as_input
+    from als_core.studies.xia2024.recipes import RECIPES
+    from als_core.training.features import Inputs, as_input
     from als_core.training.fit import class_scores, fit
-    from als_core.training.recipe import RECIPES
     from benchmarks.steps import inputs_of, same_start
 
     side, labels = images.shape[1], torch.arange(len(images)) % 3
@@ -190,8 +190,8 @@ def _small_run(images: np.ndarray, network: str, precision: str, epochs: int, nu
 def precision(rounds: int, cohort: str) -> dict:
     """What bf16 changes in predictions, beside what a change of 1e-6 in the inputs changes in fp32."""
     from als_core.cohorts.cohort import Cohort
+    from als_core.studies.xia2024.recipes import RECIPES
     from als_core.training.images import resized
-    from als_core.training.recipe import RECIPES
     from benchmarks.steps import HEADS
 
     torch.set_num_threads(1)
@@ -213,9 +213,10 @@ def precision(rounds: int, cohort: str) -> dict:
 
 def growth(rounds: int, cohort: str) -> dict:
     """Cost of ResNet18+SE at 64 pixels, prefix and one epoch, against the number of (random) images."""
-    from als_core.training.fit import fit
     from als_core.training.memory import keep_freed_memory
-    from als_core.training.recipe import RECIPES
+
+    from als_core.studies.xia2024.recipes import RECIPES
+    from als_core.training.fit import fit
     from benchmarks.steps import inputs_of, same_start
 
     torch.set_num_threads(1)
@@ -245,12 +246,12 @@ KINDS = {
 
 def profile(rounds: int, cohort: str) -> dict:
     """Where a training step of ours spends its processor time at 128 pixels, by kind of operation, as shares."""
+    from als_core.training.memory import keep_freed_memory
     from torch.profiler import ProfilerActivity
     from torch.profiler import profile as profiled
 
+    from als_core.studies.xia2024.recipes import RECIPES
     from als_core.training.fit import fit
-    from als_core.training.memory import keep_freed_memory
-    from als_core.training.recipe import RECIPES
     from benchmarks.steps import HEADS, inputs_of, same_start
 
     torch.set_num_threads(1)

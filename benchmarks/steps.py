@@ -15,15 +15,16 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from als_core.training.memory import keep_freed_memory
 from torch.utils.data import DataLoader
 
-from als_core.models.stages import first_live_stage, set_trainable
+from als_core.models.stages import IMAGENET_SCALING, first_live_stage, set_trainable
 from als_core.models.weights import calibrate_batch_norm
 from als_core.studies.xia2024.networks import build_tissue_network
-from als_core.training.features import IMAGENET_SCALING, frozen_inputs, image_inputs
+from als_core.studies.xia2024.recipes import RECIPES
+from als_core.training.features import frozen_inputs, image_inputs
 from als_core.training.fit import class_scores, first_run_stage, fit
-from als_core.training.memory import keep_freed_memory
-from als_core.training.recipe import RECIPES, Recipe
+from als_core.training.recipe import Recipe
 from benchmarks import ordinary
 from benchmarks.measuring import cost
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from als_core.models.stages import IMAGENET_SCALING
 from als_core.models.weights import calibrate_batch_norm
 from als_core.studies.xia2024.networks import build_tissue_network
-from als_core.training.features import IMAGENET_SCALING, as_input
+from als_core.training.features import as_input
 
 
 def stand_in(network: str, images: np.ndarray, folder: Path) -> Path:

@@ -11,12 +11,13 @@ import torch
 import torchvision
 from PIL import Image
 
+from als_core.models.stages import IMAGENET_SCALING
 from als_core.models.weights import calibrate_batch_norm, load_weights
 from als_core.storage import repository
 from als_core.studies.cross_paper.figures_speed import gpu_table
 from als_core.studies.xia2024.networks import build_tissue_network
-from als_core.training.features import IMAGENET_SCALING, as_input
-from als_core.training.recipe import RECIPES
+from als_core.studies.xia2024.recipes import RECIPES
+from als_core.training.features import as_input
 from benchmarks import ordinary
 from benchmarks.measuring import cost, in_fresh_process, row
 from benchmarks.steps import same_start

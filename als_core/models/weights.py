@@ -1,76 +1,96 @@
-"""Pretrained weights as a named input: `imagenet`, `random`, or the path of a state dict.
+"""Pretrained weights as a named input: `imagenet`, a name of `data/weights.yml`, `random`, or the path of a state dict.
 
-imagenet   torchvision's own weights, from its cache or downloaded into it, checked against the SHA-256
-           prefix that their file name carries. Never replaced silently: a caller that may do without
-           them says so with `available_weights(..., fallback="random")` and is told which was taken.
-random     initial values of the same torchvision network drawn from a seed of their own, then its
-           batch-norm statistics measured on given images. Like ImageNet weights, they are the same for
-           every run of a recipe, whatever the run's seed.
-a path     `.pt`, `.pth` or `.safetensors`: a whole network of ours, or a torchvision backbone.
+imagenet   ImageNet weights of the network, by the first of these that can be had: torchvision's own, from its cache
+           or downloaded into it; a file of `data/weights.yml` in the folder named by ALS_WEIGHTS; a file that a
+           Python package holds. `available_weights` says which, and why. Never replaced silently.
+random     initial values of the same network drawn from a seed of their own, then its batch-norm statistics
+           measured on given images. Like ImageNet weights, they are the same for every run of a recipe.
+a path     `.pt`, `.pth` or `.safetensors`: a whole staged network, or a backbone with its own keys.
+
+Every file is checked: torchvision's against the SHA-256 prefix in its name, the others against `data/weights.yml`.
 """
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from math import ceil
 from pathlib import Path
 
 import torch
-import torchvision
+import yaml
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
-from torchvision.models import WeightsEnum
 
-from als_core.models.stages import StagedNetwork, seeded
+from als_core.models.stages import Backbone, StagedNetwork, seeded
 from als_core.refusal import Problem, RefusedInput, refuse_if
-from als_core.storage import content_key, file_digest
+from als_core.storage import content_key, file_digest, repository
 
 CALIBRATION_BATCH = 16
 DOWNLOAD_TIMEOUT_S = 20.0
+TORCHVISION, RANDOM = "imagenet", "random"
 
 
 @dataclass(frozen=True)
-class Backbone:
-    """A torchvision classifier whose weights, its last layer left out, fill stages of a `StagedNetwork`.
+class NamedWeights:
+    """An entry of `data/weights.yml`, or of a `weights.yml` in the folder named by ALS_WEIGHTS.
 
-    name: as torchvision's model registry spells it. renames: prefix of a key of its state dict, and
-    the prefix of the same key in ours. left_out: prefix of the keys of its own classifier.
-    weights: the entry of torchvision's weights enumeration that `imagenet` means.
+    name : str
+    backbone : str
+        `Backbone.name` of the networks it fits.
+    file : str
+        In the folder named by ALS_WEIGHTS or, where `package` is given, in that Python package.
+    sha256, training, architecture, source, licence : str
+        What the file is; pages show it.
+    left_out : tuple of str
+        Prefixes of keys that the backbone does not have.
     """
 
     name: str
-    renames: tuple[tuple[str, str], ...]
-    left_out: str
-    weights: str = "IMAGENET1K_V1"
+    backbone: str
+    file: str
+    sha256: str
+    training: str
+    architecture: str
+    source: str
+    licence: str
+    package: str = ""
+    left_out: tuple[str, ...] = ()
 
     @property
-    def imagenet(self) -> WeightsEnum:
-        """torchvision's description of the weights: address, file name, preprocessing."""
-        return torchvision.models.get_model_weights(self.name)[self.weights]
+    def sentence(self) -> str:
+        """One sentence for the page: architecture, training, source."""
+        return f"{self.architecture}, {self.training} ({self.source}; {self.licence})."
 
-    def shapes(self) -> dict[str, torch.Size]:
-        """Shape of every tensor of the torchvision network's state dict, its classifier left out."""
-        with torch.device("meta"):
-            state = torchvision.models.get_model(self.name, weights=None).state_dict()
-        return {key: value.shape for key, value in state.items() if not key.startswith(self.left_out)}
+    def path(self) -> Path | None:
+        """Where the file is on this machine, checked against its SHA-256; None where it is not here.
 
-    def renamed(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The same tensors under our names; what belongs to the classifier is left out."""
-        ours = {}
-        for key, value in state.items():
-            for old, new in self.renames:
-                if key.startswith(old):
-                    ours[new + key.removeprefix(old)] = value
-        return ours
+        Raises
+        ------
+        RefusedInput
+            For a file of another SHA-256.
+        """
+        folder = _package_folder(self.package) if self.package else weights_folder()
+        file = folder / self.file if folder else None
+        if file is None or not file.is_file():
+            return None
+        if (digest := _digest_of_file(file)) != self.sha256:
+            found = f"a file whose SHA-256 starts with {digest[:8]}"
+            remedy = f"Replace it by the file from {self.source}."
+            problem = Problem(str(file), found, f"SHA-256 {self.sha256[:8]}...", remedy)
+            raise RefusedInput(f"weights {self.name}", [problem])
+        return file
 
 
 @dataclass(frozen=True)
 class WeightsChoice:
-    """Which weights will be used, by name (`imagenet`, `random` or a path), and one sentence saying why."""
+    """Which weights will be used (`imagenet`, a name, `random` or a path), and one sentence saying why."""
 
     name: str
     reason: str
@@ -78,7 +98,7 @@ class WeightsChoice:
 
 @dataclass(frozen=True)
 class LoadedWeights:
-    """What was put into a network: its name, one sentence for the page, a digest of the tensors, their names."""
+    """Weights in a network: their name, one sentence for the page, a digest and the names of their tensors."""
 
     name: str
     sentence: str
@@ -86,73 +106,153 @@ class LoadedWeights:
     covered: frozenset[str]
 
 
+def weights_folder() -> Path | None:
+    """Return the folder named by ALS_WEIGHTS, or None. Raises FileNotFoundError where it does not exist."""
+    named = os.environ.get("ALS_WEIGHTS")
+    if not named:
+        return None
+    folder = Path(named).expanduser().resolve()
+    if not folder.is_dir():
+        raise FileNotFoundError(f"ALS_WEIGHTS={named}: no such folder; unset it or point it at the weights")
+    return folder
+
+
+def named_weights() -> dict[str, NamedWeights]:
+    """Return every entry of `data/weights.yml`, then those of the user's own `weights.yml`, by name.
+
+    Raises
+    ------
+    RefusedInput
+        For entries of the user's file that lack a field, with all of them at once.
+    """
+    files = [repository() / "data" / "weights.yml"]
+    if folder := weights_folder():
+        files.append(folder / "weights.yml")
+    entries, problems = {}, []
+    for file in filter(Path.is_file, files):
+        for name, fields in (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).items():
+            fields = {**fields, "left_out": tuple(fields.get("left_out", ()))}
+            try:
+                entries[name] = NamedWeights(name, **fields)
+            except TypeError as error:
+                expected = "backbone, file, sha256, training, architecture, source, licence"
+                problems.append(Problem(f"{file.name}, {name}", str(error), expected, "Complete the entry."))
+    refuse_if("weights.yml", problems)
+    return entries
+
+
+def imagenet_names(backbone: Backbone | None) -> tuple[str, ...]:
+    """Return the names of every ImageNet training a backbone could start from, the preferred one first."""
+    if backbone is None:
+        return ()
+    named = (name for name, entry in named_weights().items() if entry.backbone == backbone.name)
+    return (*([TORCHVISION] if backbone.weights else []), *named)
+
+
 def available_weights(
     preferred: str, backbone: Backbone | None, fallback: str | None = None
 ) -> WeightsChoice:
-    """Decide which weights a network can have here, and say why; nothing is loaded.
+    """Decide which weights a network can have here, and say why. Loads nothing.
 
-    preferred: `imagenet`, `random` or a path. backbone: the network's; None means that no pretrained
-    weights exist for it, so that `imagenet` comes out as `random` with that reason.
-    fallback: None, or "random" to do without ImageNet weights that cannot be had.
-    A path that is not there is always refused. Downloads the ImageNet weights if need be.
-    Raises RefusedInput.
+    Parameters
+    ----------
+    preferred : str
+        `imagenet`, a name of `data/weights.yml`, `random` or a path.
+    backbone : Backbone or None
+        None means that no pretrained weights exist for the network: `imagenet` then comes out as `random`.
+    fallback : None or "random"
+        "random" does without ImageNet weights that cannot be had.
+
+    Raises
+    ------
+    RefusedInput
+        For weights that cannot be had. A path or a name that does not lead to a file is always refused.
     """
-    if fallback not in (None, "random"):
+    if fallback not in (None, RANDOM):
         raise ValueError(f"fallback={fallback!r}: expected None or 'random'")
-    if preferred == "random":
-        return WeightsChoice("random", "Random weights were asked for.")
-    if preferred != "imagenet":
+    if preferred == RANDOM:
+        return WeightsChoice(RANDOM, "Random weights were asked for.")
+    if preferred in (entries := named_weights()):
+        refuse_if(f"weights {preferred}", _absent(entries[preferred]))
+        return WeightsChoice(preferred, entries[preferred].sentence)
+    if preferred != TORCHVISION:
         refuse_if(f"weights {preferred}", _file_problems(Path(preferred)))
         return WeightsChoice(preferred, "This file was asked for.")
     if backbone is None:
         reason = "No pretrained weights exist for this network; it starts from the seed of the run."
-        return WeightsChoice("random", reason)
-    try:
-        file = imagenet_file(backbone)
-    except RefusedInput as refusal:
-        if fallback is None:
-            raise
+        return WeightsChoice(RANDOM, reason)
+    refusal: RefusedInput | None = None
+    for name in imagenet_names(backbone):
+        if name == TORCHVISION:
+            try:
+                file = imagenet_file(backbone)
+            except RefusedInput as failure:
+                refusal = failure
+                continue
+            reason = f"The ImageNet weights of {backbone.name} from torchvision ({file.name}) are available."
+            return WeightsChoice(TORCHVISION, reason)
+        if entries[name].path():
+            return WeightsChoice(name, entries[name].sentence)
+    if fallback is None:
+        raise refusal or RefusedInput(f"ImageNet weights of {backbone.name}", _absent_backbone(backbone))
+    if refusal:
         found = "; ".join(problem.found.partition(" (")[0] for problem in refusal.problems)
-        return WeightsChoice("random", f"No ImageNet weights of {backbone.name} here: {found}.")
-    return WeightsChoice("imagenet", f"The ImageNet weights of {backbone.name} ({file.name}) are available.")
+    else:
+        found = "no file of data/weights.yml for it is here"
+    return WeightsChoice(RANDOM, f"No ImageNet weights of {backbone.name} here: {found}.")
 
 
 def load_weights(
     network: StagedNetwork, name: str, *, seed: int = 0, images: Tensor | None = None
 ) -> LoadedWeights:
-    """Put weights into `network` in place; what they do not cover (gates, head) keeps its values.
+    """Put weights into `network` in place. Tensors they do not cover (gates, head) keep their values.
 
-    name: `imagenet`, `random` or a path. seed and images are read by `random` only: the seed of the
-    backbone's initial values, the same for all runs of a recipe, and the training images
-    (N, 3, H, W), floating point, normalised as the network gets them, on which batch-norm statistics
-    are measured. A network without a backbone takes `random`, which leaves it as it was built, or a path.
-    Raises RefusedInput with every problem at once, and then leaves the network unchanged.
+    Parameters
+    ----------
+    network : StagedNetwork
+        One without a backbone takes `random`, which leaves it as it was built, or a path.
+    name : str
+        `imagenet` (torchvision's), a name of `data/weights.yml`, `random` or a path.
+    seed : int
+        Of `random`: the backbone's initial values, the same for all runs of a recipe.
+    images : Tensor, floating point (N, 3, H, W)
+        Of `random`: training images, normalised, on which batch-norm statistics are measured.
+
+    Raises
+    ------
+    RefusedInput
+        With every problem at once; the network is then unchanged.
     """
     backbone = network.backbone
-    if name == "random":
+    if name == RANDOM:
         if backbone is None:
             sentence = "No pretrained weights: all initial values are drawn from the seed of the run."
-            return LoadedWeights(name, sentence, _digest(network.state_dict()), frozenset())
+            return LoadedWeights(name, sentence, state_dict_digest(network.state_dict()), frozenset())
         state = backbone.renamed(random_backbone(backbone, seed=seed, images=images))
         sentence = (
             f"{backbone.name} with random weights (seed {seed}), its batch-norm statistics measured on "
             f"{len(images)} training images; not pretrained on anything."
         )
-    elif name == "imagenet":
-        if backbone is None:
-            remedy = "Ask for random weights, or for what available_weights gives."
-            problem = Problem("weights", "imagenet", "weights that exist for this network", remedy)
-            raise RefusedInput("weights of a network without a backbone", [problem])
+    elif name == TORCHVISION:
+        if backbone is None or not backbone.weights:
+            remedy = "Ask for random weights, or for the name that available_weights gives."
+            problem = Problem("weights", "imagenet", "weights that torchvision has for this network", remedy)
+            raise RefusedInput("weights of a network without torchvision's", [problem])
         file = imagenet_file(backbone)
         state = _modern_keys(backbone.imagenet.get_state_dict(map_location="cpu", weights_only=True))
-        refuse_if(f"weights {file.name}", _shape_errors(state, backbone.shapes(), backbone.left_out))
+        refuse_if(f"weights {file.name}", _shape_errors(state, backbone.shapes(), (backbone.left_out,)))
         state = backbone.renamed(state)
         sentence = f"{backbone.name} pretrained on ImageNet ({backbone.weights} of torchvision, {file.name})."
+    elif name in (entries := named_weights()):
+        entry = entries[name]
+        refuse_if(f"weights {name}", _absent(entry))
+        state = _fitting_state(entry.path(), network, entry.left_out)
+        sentence = entry.sentence
     else:
         state = _fitting_state(Path(name), network)
         sentence = f"Weights from the file {Path(name).name}."
     network.load_state_dict({**network.state_dict(), **state})
-    return LoadedWeights(name, sentence, _digest(state), frozenset(state))
+    return LoadedWeights(name, sentence, state_dict_digest(state), frozenset(state))
 
 
 def imagenet_file(backbone: Backbone) -> Path:
@@ -203,7 +303,7 @@ def random_backbone(backbone: Backbone, *, seed: int, images: Tensor | None) -> 
         problems.append(Problem("images", found, "two or more, (N, 3, H, W)", remedy))
     refuse_if(f"random weights of {backbone.name}", problems)
     with seeded(seed):
-        network = torchvision.models.get_model(backbone.name, weights=None).to(images.device)
+        network = backbone.plain().to(images.device)
         calibrate_batch_norm(network, images)
     return {key: value.cpu() for key, value in network.state_dict().items()}
 
@@ -211,7 +311,7 @@ def random_backbone(backbone: Backbone, *, seed: int, images: Tensor | None) -> 
 def calibrate_batch_norm(network: nn.Module, images: Tensor) -> None:
     """Measure the statistics of every batch-norm layer on `images` in one pass, in place.
 
-    TrainableTail mean and variance become the plain average over batches of (nearly) equal size, at most
+    Running mean and variance become the plain average over batches of (nearly) equal size, at most
     16 images each, every layer seeing what the layers before it give in training mode.
     """
     batches = images.tensor_split(ceil(len(images) / CALIBRATION_BATCH))
@@ -228,8 +328,8 @@ def _file_problems(path: Path) -> list[Problem]:
     return []
 
 
-def _fitting_state(path: Path, network: StagedNetwork) -> dict[str, Tensor]:
-    """The tensors of a file under our names, once all of them are known to fit."""
+def _fitting_state(path: Path, network: StagedNetwork, left_out: tuple[str, ...] = ()) -> dict[str, Tensor]:
+    """The tensors of a file under the stages' names, once all of them are known to fit; `left_out` is not read."""
     subject = f"weights {path}"
     refuse_if(subject, _file_problems(path))
     try:
@@ -250,8 +350,8 @@ def _fitting_state(path: Path, network: StagedNetwork) -> dict[str, Tensor]:
     refuse_if(subject, _no_numbers(state))
     backbone = network.backbone
     if backbone is not None and not any(key.startswith("stages.") for key in state):
-        state = _modern_keys(state)
-        refuse_if(subject, _shape_errors(state, backbone.shapes(), backbone.left_out))
+        state = {key: value for key, value in _modern_keys(state).items() if not key.startswith(left_out)}
+        refuse_if(subject, _shape_errors(state, backbone.shapes(), (backbone.left_out,)))
         return backbone.renamed(state)
     shapes = {key: value.shape for key, value in network.state_dict().items()}
     refuse_if(subject, _shape_errors(state, shapes))
@@ -259,9 +359,9 @@ def _fitting_state(path: Path, network: StagedNetwork) -> dict[str, Tensor]:
 
 
 def _shape_errors(
-    state: Mapping[str, Tensor], shapes: Mapping[str, torch.Size], left_out: str | None = None
+    state: Mapping[str, Tensor], shapes: Mapping[str, torch.Size], left_out: tuple[str, ...] = ()
 ) -> list[Problem]:
-    """Every key that is missing, unknown or of another shape. Keys that start with `left_out` are free."""
+    """Every key that is missing, unknown or of another shape. Keys that start with one of `left_out` are free."""
     remedy = "Use the weights of this network, of the same variant, number of classes and image side."
     problems = []
     for key, shape in shapes.items():
@@ -273,7 +373,7 @@ def _shape_errors(
             found = f"shape {tuple(state[key].shape)}"
             problems.append(Problem(key, found, f"shape {tuple(shape)}", remedy))
     for key, value in state.items():
-        if key not in shapes and not (left_out and key.startswith(left_out)):
+        if key not in shapes and not key.startswith(left_out):
             problems.append(Problem(key, f"a tensor of shape {tuple(value.shape)}", "no such key", remedy))
     return problems
 
@@ -301,6 +401,35 @@ def _modern_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def _digest(state: Mapping[str, Tensor]) -> str:
+def state_dict_digest(state: Mapping[str, Tensor]) -> str:
+    """Digest of named tensors, whatever their order."""
     parts = [part for key in sorted(state) for part in (key, state[key].detach().cpu().numpy())]
     return content_key(*parts)
+
+
+@cache
+def _digest_of_file(file: Path) -> str:
+    """SHA-256 of a file of weights, which does not change while a process runs."""
+    return file_digest(file)
+
+
+def _package_folder(package: str) -> Path | None:
+    found = importlib.util.find_spec(package)
+    return Path(found.origin).parent if found else None
+
+
+def _absent(entry: NamedWeights) -> list[Problem]:
+    if entry.path():
+        return []
+    place = f"package {entry.package}" if entry.package else "the folder named by ALS_WEIGHTS"
+    remedy = f"Get it from {entry.source}, or ask for other weights."
+    return [Problem(entry.file, f"no such file in {place}", "the file", remedy)]
+
+
+def _absent_backbone(backbone: Backbone) -> list[Problem]:
+    return [
+        problem
+        for entry in named_weights().values()
+        if entry.backbone == backbone.name
+        for problem in _absent(entry)
+    ]

@@ -1,4 +1,4 @@
-"""The course of training that every way of training shares: order of images, history, divergence, checkpoint."""
+"""What every way of training shares in an epoch: order of images, history, divergence, checkpoint."""
 
 from __future__ import annotations
 
@@ -22,37 +22,39 @@ in training mode; validation figures are taken after the epoch, in eval mode. Ep
 
 
 class Diverged(RuntimeError):
-    """Training was stopped: its loss is no number, or far above that of guessing."""
+    """Training was stopped: a value is not finite, or the loss is far above that of guessing."""
 
-    def __init__(self, recipe: str, seed: int, epoch: int, loss: float):
-        self.recipe, self.seed, self.epoch, self.loss = recipe, seed, epoch, loss
-        super().__init__(
-            f"{recipe}, seed {seed}: training loss {loss:g} in epoch {epoch}; the run was stopped"
-        )
+    def __init__(self, recipe: str, seed: int, epoch: int, cause: str):
+        self.recipe, self.seed, self.epoch, self.cause = recipe, seed, epoch, cause
+        super().__init__(f"{recipe}, seed {seed}: {cause} in epoch {epoch}; the run was stopped")
 
     def __reduce__(self):
-        return type(self), (self.recipe, self.seed, self.epoch, self.loss)
+        return type(self), (self.recipe, self.seed, self.epoch, self.cause)
 
 
 def raise_if_diverged(recipe: Recipe, seed: int, epoch: int, loss: float, n_classes: int) -> None:
-    """Raise `Diverged` unless the epoch's training loss is a number below `DIVERGED_AT` times ln(n_classes)."""
+    """Raise `Diverged` unless the epoch's training loss is below `DIVERGED_AT` times ln(n_classes)."""
     if not loss < DIVERGED_AT * log(n_classes):
-        raise Diverged(recipe.title, seed, epoch, loss)
+        raise Diverged(recipe.title, seed, epoch, f"training loss {loss:g}")
 
 
-def raise_if_not_finite(title: str, seed: int, epoch: int, values: Tensor) -> None:
-    """Raise `Diverged` where scores or weights are no finite numbers.
+def raise_if_not_finite(title: str, seed: int, epoch: int, values: Tensor, what: str = "value") -> None:
+    """Raise `Diverged` where `values` are not all finite.
 
-    title: of what was trained. The loss of an epoch does not show its last step, which comes after it.
+    title: of the recipe. what: name of a value for the message ("weight"). The loss of an epoch does not show the
+    effect of its last step, so weights or scores are checked after it.
     """
-    if not values.isfinite().all():
-        raise Diverged(title, seed, epoch, float("nan"))
+    bad = int((~values.isfinite()).sum())
+    if bad:
+        raise Diverged(title, seed, epoch, f"{bad} of {values.numel()} {what}s not finite")
 
 
 def require_validation(recipe: Recipe, samples: int) -> None:
     """Raise ValueError where checkpoint rule or plateau need validation samples and there are none."""
     if not samples and (recipe.checkpoint == "best validation" or recipe.plateau):
-        raise ValueError(f"{recipe.title}: it is steered by validation samples, and there are none")
+        raise ValueError(
+            f"{recipe.title}: its checkpoint rule or schedule needs validation samples, and there are none"
+        )
 
 
 def epoch_seed(seed: int, epoch: int) -> int:

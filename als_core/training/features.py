@@ -8,7 +8,7 @@ from their output.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,29 +19,16 @@ from torch import Tensor, nn
 from torch.utils.data import ConcatDataset
 from tqdm import tqdm
 
-from als_core.models import channels_last, cpu_forms, dense_blocks, folding, transitions
-from als_core.storage import atomic_write, build_if_missing, content_key, file_digest
+from als_core.models.folding import folded
+from als_core.models.stages import Scaling
+from als_core.models.weights import state_dict_digest
+from als_core.storage import atomic_write, build_if_missing, code_digest, content_key, file_digest
 
-STORAGE = {"fp16": torch.float16, "fp32": torch.float32, "fp64": torch.float64}
 # NumPy and its files know no bfloat16: its bits are kept as integers
 BF16_BITS = torch.int16
 
 # With one thread and fewer than 16 images PyTorch runs 1 x 1 convolutions without oneDNN, 1.45x slower.
 EXTRACTION_BATCH = 32
-# what a prefix computes in place of its own layers
-FORMS = (channels_last, cpu_forms, dense_blocks, folding, transitions)
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """Mean and sd of each colour, of values 0 .. 1: a network gets (value - mean) / sd."""
-
-    mean: tuple[float, float, float]
-    sd: tuple[float, float, float]
-
-
-IMAGENET_SCALING = Scaling((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-"""What torchvision's weights were trained with (https://docs.pytorch.org/vision/stable/models.html)."""
 
 
 def cohort_scaling(images: np.ndarray) -> Scaling:
@@ -120,26 +107,31 @@ def frozen_inputs(
     blocks: Sequence[np.ndarray],
     scaling: Scaling,
     *,
-    storage: str,
     device: torch.device,
     folder: Path | None,
     precision: str = "fp32",
 ) -> Inputs:
-    """The prefix's output for every image of every block, computed unless `folder` has it already.
+    """Compute the prefix's output for every image of every block, unless `folder` has it already.
 
-    prefix: frozen stages, put in eval mode; it computes, folded, in its own floating-point type (fp32), or with
-    bf16 weights and maps where `precision` is `bf16`. blocks: uint8 (n, H, W, 3). storage: `fp32` (exact),
-    `fp16` (half the room; computed in fp32 and rounded) or `fp64`; maps computed in bf16 and stored exactly stay
-    bf16, which is half the room as well. folder: one `.npy` a block,
-    memory-mapped, named by its content (images, scaling, weights, layers and their code, storage,
-    precision, kind of device); None keeps them in memory.
-    Batches come out in the prefix's own floating-point type, those of maps kept in bf16 as they are.
+    Parameters
+    ----------
+    prefix : nn.Sequential
+        Frozen stages; put in eval mode. It computes, folded, in its own floating-point type, or with bf16 weights
+        and maps where `precision` is "bf16".
+    blocks : sequence of uint8 (n, H, W, 3)
+    scaling : Scaling
+    device : torch.device
+    folder : Path or None
+        One `.npy` a block, memory-mapped, named by its content: images, scaling, weights, layers and their code,
+        precision, kind of device. None keeps the output in memory.
+    precision : "fp32" or "bf16"
+        Maps computed in bf16 are kept and given out in bf16.
     """
     prefix.eval()
-    digest = content_key(prefix_digest(prefix), [scaling.mean, scaling.sd], storage, precision, device.type)
+    digest = content_key(prefix_digest(prefix), [scaling.mean, scaling.sd], precision, device.type)
     tensors = []
     for block in blocks:
-        batches = _outputs(prefix, block, scaling, storage, device, precision)
+        batches = _outputs(prefix, block, scaling, device, precision)
         if folder is None:
             features = np.concatenate(list(batches))
         else:
@@ -155,32 +147,21 @@ def frozen_inputs(
 
 
 def prefix_digest(prefix: nn.Sequential) -> str:
-    """Key of what the prefix computes: its layers as they print, their source files, how they are folded and lie in memory, torch, every tensor."""
-    sources = sorted({sys.modules[type(layer).__module__].__file__ for layer in prefix.modules()})
-    code = [file_digest(source) for source in (*sources, *(module.__file__ for module in FORMS))]
+    """Digest of what the prefix computes: its layers as they print, the code behind them, torch, every tensor."""
+    modules = sorted({type(layer).__module__ for layer in prefix.modules()})
+    own = [name for name in modules if name.startswith("als_core.")]
+    others = [file_digest(sys.modules[name].__file__) for name in modules if name not in own]
+    code = [code_digest(__name__, *own), others]
     return content_key(repr(prefix), torch.__version__, code, state_dict_digest(prefix.state_dict()))
 
 
-def state_dict_digest(state: Mapping[str, Tensor]) -> str:
-    """Key of named tensors."""
-    return content_key(*(part for name in state for part in (name, state[name].detach().cpu().numpy())))
-
-
 def _outputs(
-    prefix: nn.Sequential,
-    images: np.ndarray,
-    scaling: Scaling,
-    storage: str,
-    device: torch.device,
-    precision: str,
+    prefix: nn.Sequential, images: np.ndarray, scaling: Scaling, device: torch.device, precision: str
 ) -> Iterator[np.ndarray]:
     """The prefix's output batch by batch, maps as (b, h, w, C)."""
     dtype = _floating_type(prefix)
-    prefix = folding.folded(prefix).to(device, memory_format=torch.channels_last)
     computing = torch.bfloat16 if precision == "bf16" else dtype
-    prefix.to(computing)
-    if device.type == "cpu":
-        prefix = cpu_forms.for_cpu(prefix)
+    prefix = folded(prefix).to(device, computing, memory_format=torch.channels_last)
     steps = range(0, len(images), EXTRACTION_BATCH)
     for start in tqdm(steps, "frozen prefix", unit="batch", disable=None, leave=False):
         batch = torch.from_numpy(images[start : start + EXTRACTION_BATCH].copy()).to(device)
@@ -188,10 +169,10 @@ def _outputs(
             output = prefix(as_input(batch, scaling, dtype).to(computing))
         if output.ndim == 4:
             output = output.permute(0, 2, 3, 1)
-        stays_bf16 = output.ndim == 4 and output.dtype == torch.bfloat16 and storage == "fp32"
-        output = (
-            output.contiguous().view(BF16_BITS) if stays_bf16 else output.to(STORAGE[storage]).contiguous()
-        )
+        if output.ndim == 4 and output.dtype == torch.bfloat16:
+            output = output.contiguous().view(BF16_BITS)
+        else:
+            output = output.to(dtype).contiguous()
         yield output.cpu().numpy()
 
 

@@ -128,7 +128,7 @@ def train_heads(
             if is_better(recipe, validation_accuracy[k], best[k]):
                 kept[k], best[k], chosen[k] = weights[k], validation_accuracy[k], epoch
     for seed, epoch, head in zip(seeds, chosen, kept, strict=True):
-        raise_if_not_finite(recipe.title, seed, int(epoch), head)
+        raise_if_not_finite(recipe.title, seed, int(epoch), head, "weight")
     return Heads(kept, tuple(as_history(each) for each in rows), chosen)
 
 

@@ -10,18 +10,21 @@ import numpy as np
 
 from als_core.cohorts.cohort import Cohort
 from als_core.cohorts.splits import Split
-from als_core.refusal import Problem, refuse_if
-from als_core.studies.xia2024.augmented_set import AugmentedSet
+from als_core.refusal import Problem
 from als_core.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
 class TrainingImages:
-    """Images of a cohort as a recipe sees them.
+    """Images of a cohort at a recipe's size.
 
-    images: uint8 (n, side, side, 3), one a sample, in the cohort's order. copies: augmented images
-    uint8 (m, side, side, 3), or None. copies_of: int (m,), the sample each was made from. Copies of
-    samples outside the training part are never looked at, so a set of copies can serve many splits.
+    images : uint8 (n, side, side, 3)
+        One a sample, in the cohort's order.
+    copies : uint8 (m, side, side, 3) or None
+        Augmented images.
+    copies_of : int (m,) or None
+        The sample each copy was made from. Copies of samples outside the training part are never used, so a set of
+        copies can serve many splits.
     """
 
     images: np.ndarray
@@ -44,31 +47,11 @@ class TrainingImages:
         return np.flatnonzero(np.isin(self.samples, split.rows("train")))
 
 
-def prepare_images(
-    recipe: Recipe, cohort: Cohort, split: Split, augmented: AugmentedSet | None = None
-) -> TrainingImages:
-    """A cohort's images at the recipe's side, with the copies in `augmented` where it trains on copies.
-
-    augmented: made of `cohort.images(split.rows("train"))`, originals first. Raises RefusedInput where
-    it does not fit the recipe's number of copies.
-    """
-    images = resized(cohort.images(), recipe.side)
-    if augmented is None:
-        material = TrainingImages(images)
-    else:
-        train = split.rows("train")
-        sources = augmented.index["source"].to_numpy()[len(train) :]
-        material = TrainingImages(
-            images, resized(augmented.images[len(train) :], recipe.side), train[sources]
-        )
-    refuse_if(f"Training {recipe.title}", shape_errors(material, recipe, cohort, split))
-    return material
-
-
 def resized(images: np.ndarray, side: int) -> np.ndarray:
-    """The central square of uint8 images (n, H, W, 3), as (n, side, side, 3): area means to shrink, bilinear to enlarge.
+    """Return the central square of uint8 images (n, H, W, 3), as (n, side, side, 3).
 
-    Images that are not square lose what lies outside the square, and are not distorted.
+    Area means to shrink, bilinear to enlarge. Images that are not square lose what lies outside the square, and are
+    not distorted.
     """
     height, width = images.shape[1:3]
     square = min(height, width)
@@ -80,20 +63,19 @@ def resized(images: np.ndarray, side: int) -> np.ndarray:
     return np.stack([cv2.resize(image, (side, side), interpolation=method) for image in images])
 
 
-def shape_errors(material: TrainingImages, recipe: Recipe, cohort: Cohort, split: Split) -> Iterator[Problem]:
-    """Everything about the material that does not fit recipe, cohort or split."""
+def shape_errors(images: TrainingImages, recipe: Recipe, cohort: Cohort, split: Split) -> Iterator[Problem]:
+    """Yield everything about the images that does not fit recipe, cohort or split."""
     n = len(cohort.labels)
     if len(split.parts) != n:
         yield Problem("split", f"{len(split.parts)} samples", str(n), "Split this cohort.")
         return
-    if material.images.dtype != np.uint8 or material.images.shape != (n, recipe.side, recipe.side, 3):
-        found, expected = (
-            f"{material.images.dtype} {material.images.shape}",
-            f"uint8 {(n, *(recipe.side,) * 2, 3)}",
-        )
-        yield Problem("images", found, expected, "Give every sample, resized to the recipe's side.")
+    expected = (n, recipe.side, recipe.side, 3)
+    if images.images.dtype != np.uint8 or images.images.shape != expected:
+        found = f"{images.images.dtype} {images.images.shape}"
+        remedy = "Give every sample, resized to the recipe's side."
+        yield Problem("images", found, f"uint8 {expected}", remedy)
         return
-    wanted, given = recipe.copies * len(split.rows("train")), len(material.training_rows(split))
+    wanted, given = recipe.copies * len(split.rows("train")), len(images.training_rows(split))
     if wanted != given:
         remedy = "Give the copies the recipe names, or reduce the recipe to what there is."
         yield Problem("training images", str(given), f"{wanted} ({recipe.copies} a sample)", remedy)

@@ -111,7 +111,10 @@ class Recipe:
         """Return the recipe that `as_data` wrote; a field that is not named has its default."""
         plateau = data.get("plateau")
         built = {"trains": tuple(data["trains"]), "plateau": Plateau(**plateau) if plateau else None}
-        built |= {name: tuple((key, value) for key, value in data.get(name, ())) for name in ("options", "reduced_from")}
+        built |= {
+            name: tuple((key, value) for key, value in data.get(name, ()))
+            for name in ("options", "reduced_from")
+        }
         return cls(**{**data, **built})
 
     @property
@@ -149,7 +152,9 @@ def reduced(recipe: Recipe, **sizes: int | None) -> Recipe:
     """
     unknown = sizes.keys() - {"epochs", "side", "copies", "batch_size"}
     if unknown:
-        raise TypeError(f"reduced() changes epochs, side, copies and batch_size, not {', '.join(sorted(unknown))}")
+        raise TypeError(
+            f"reduced() changes epochs, side, copies and batch_size, not {', '.join(sorted(unknown))}"
+        )
     changes = {name: size for name, size in sizes.items() if size not in (None, getattr(recipe, name))}
     refuse_if(
         f"Reducing {recipe.name}",

@@ -7,6 +7,7 @@ A run is one recipe, one split, one seed, and everything it left behind, in a fo
     predictions.csv      one row a sample: path, part, label, then `score <class>`, softmax, 0 .. 1
     weights.safetensors  every tensor that training changed; `frozen/<digest>.safetensors` beside the
                          runs holds the others, once for all runs that share them
+    heatmaps.npz         of a recorded run: heatmaps of test images, which the run did not train on
 
 The folder is whole or absent. A recorded run is the same folder without weights, kept with the
 project. Every number about a run is computed from its predictions.
@@ -14,11 +15,10 @@ project. Every number about a run is computed from its predictions.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,10 +26,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from als_core.cohorts.splits import Split
 from als_core.refusal import Problem, RefusedInput
 from als_core.statistics import metrics
 from als_core.statistics.intervals import clopper_pearson
-from als_core.storage import atomic_write, content_key, file_digest
+from als_core.storage import atomic_write, content_key
 from als_core.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class RunIdentity:
     """What makes a run the run it is.
 
     split: name and digest of its parts. cohort: name and digest. weights: name of what it started
-    from. code: digest of the source of the modules used (`code_version`).
+    from. code: digest of the code behind it (`storage.code_digest`).
     """
 
     recipe: Recipe
@@ -116,12 +117,6 @@ class Run:
         return metrics.confusion_matrix(truth, predicted, len(self.classes))
 
 
-def code_version(modules: Iterable[str]) -> str:
-    """Digest of the source files of named modules (`als_core.training.fit`), whatever their order."""
-    names = sorted(set(modules))
-    return content_key({name: file_digest(importlib.util.find_spec(name).origin) for name in names})
-
-
 def write_run(
     folder: Path,
     identity: RunIdentity,
@@ -172,29 +167,50 @@ def find_run(folder: Path, identity: RunIdentity) -> Run | None:
     return load_run(path) if path.is_dir() else None
 
 
-def find_recorded(folder: Path, identity: RunIdentity) -> Run | None:
-    """The recorded run with this recipe, split, seed, cohort and weights, whatever code made it.
+def find_recorded(folder: Path, recipe: Recipe, cohort_digest: str, split: Split, weights: str) -> list[Run]:
+    """Return the recorded runs of a recipe on a cohort and split from named weights, by seed, whatever code made them.
 
-    folder: searched at any depth for run.json. Raises RefusedInput where several match.
+    Precision and compiling may differ from the recipe's: they change rounding, and `run.json` says them. Of two runs
+    of one seed the one in fp32 counts. folder: searched at any depth for run.json.
     """
-    wanted = _without_code(identity.as_data())
-    found = [
-        run
-        for path in sorted(Path(folder).rglob("run.json"))
-        if _without_code((run := load_run(path.parent, recorded=True)).about) == wanted
-    ]
-    if len(found) > 1:
-        places = ", ".join(str(run.folder) for run in found)
-        problem = Problem(places, f"{len(found)} recorded runs of one identity", "one", "Keep one of them.")
-        raise RefusedInput(f"Recorded runs of {identity.recipe.title}, seed {identity.seed}", [problem])
-    return found[0] if found else None
+    parts = content_key(split.parts.tolist())
+    by_seed: dict[int, Run] = {}
+    for about, path in _recorded(Path(folder)):
+        same = (about["cohort_digest"], about["split_digest"], about["weights"]) == (
+            cohort_digest,
+            parts,
+            weights,
+        )
+        made = Recipe.from_data(about["recipe"])
+        same = same and _without_rounding(made) == _without_rounding(recipe)
+        if same and (about["seed"] not in by_seed or made.precision == "fp32"):
+            by_seed[about["seed"]] = Run(path, about, recorded=True)
+    return [by_seed[seed] for seed in sorted(by_seed)]
 
 
-def record_run(run: Run, folder: Path) -> Path:
-    """Copy a run without its weights to `folder`/<key>, where `find_recorded` finds it; return that folder."""
+def _recorded(folder: Path) -> list[tuple[dict[str, Any], Path]]:
+    files = sorted(folder.rglob("run.json"))
+    return [(json.loads(file.read_text(encoding="utf-8")), file.parent) for file in files]
+
+
+def _without_rounding(recipe: Recipe) -> Recipe:
+    return replace(recipe, precision="fp32", compiled=False)
+
+
+def record_run(run: Run, folder: Path, heatmaps: Mapping[str, np.ndarray] | None = None) -> Path:
+    """Copy a run without its weights to `folder`/<key>, where `find_recorded` finds it; return that folder.
+
+    heatmaps: arrays to keep with it, by name, as float16 where they are floating point.
+    """
     path = Path(folder) / run.folder.name
     with atomic_write(path) as temporary:
         shutil.copytree(run.folder, temporary, ignore=shutil.ignore_patterns("*.safetensors"))
+        if heatmaps:
+            kept = {
+                name: array.astype(np.float16) if array.dtype.kind == "f" else array
+                for name, array in heatmaps.items()
+            }
+            np.savez_compressed(temporary / "heatmaps.npz", **kept)
     return path
 
 
@@ -255,8 +271,3 @@ def _names(run: Run) -> dict[str, Any]:
         "recorded": run.recorded,
         "key": run.about["key"],
     }
-
-
-def _without_code(about: Mapping[str, Any]) -> dict[str, Any]:
-    fields = ("split", "split_digest", "seed", "cohort_digest", "weights")
-    return {"recipe": Recipe.from_data(about["recipe"])} | {field: about[field] for field in fields}

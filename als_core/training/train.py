@@ -1,18 +1,19 @@
-"""All seeds of a recipe, from a cohort to finished runs: the one way runs come about.
+"""Train a recipe for several seeds and store the runs. All training of staged networks goes through here.
 
-What is there already is not trained again, a recorded run stands in for one, an interrupted run goes on
-where it was, and two processes never train the same run. Where all but a linear head is frozen, all
-seeds are trained at once; otherwise one after the other over a shared frozen prefix.
+Runs that exist are not trained again, an interrupted run goes on where it was, and two processes never train the same
+run. Where all but a linear head is frozen, all seeds are trained at once; otherwise one after the other over a shared
+frozen prefix.
 """
 
 from __future__ import annotations
 
+import importlib
 import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,59 +24,51 @@ from torch import Tensor, nn
 
 from als_core.cohorts.cohort import Cohort
 from als_core.cohorts.splits import Split
-from als_core.models.stages import StagedNetwork, set_trainable
-from als_core.models.weights import calibrate_batch_norm, load_weights
+from als_core.models.stages import IMAGENET_SCALING, Scaling, StagedNetwork, seeded, set_trainable
+from als_core.models.weights import LoadedWeights, calibrate_batch_norm, load_weights, state_dict_digest
 from als_core.refusal import refuse_if
-from als_core.storage import content_key, exclusive_lock, remove_orphans
-from als_core.studies.xia2024.networks import build_tissue_network
+from als_core.storage import code_digest, content_key, exclusive_lock, remove_orphans
 from als_core.training.epochs import raise_if_not_finite, seeded_dropout
-from als_core.training.features import (
-    IMAGENET_SCALING,
-    Inputs,
-    Scaling,
-    as_input,
-    cohort_scaling,
-    frozen_inputs,
-    image_inputs,
-    state_dict_digest,
-)
+from als_core.training.features import Inputs, as_input, cohort_scaling, frozen_inputs, image_inputs
 from als_core.training.fit import class_scores, first_run_stage, fit
 from als_core.training.heads import stacked, train_heads, unstacked
 from als_core.training.images import TrainingImages, shape_errors
 from als_core.training.recipe import CHECKPOINT_RULES, Recipe
-from als_core.training.runs import SCORE, Run, RunIdentity, code_version, find_recorded, find_run, write_run
+from als_core.training.runs import SCORE, Run, RunIdentity, find_run, write_run
 
-CODE = (
-    "als_core.studies.xia2024.augmentation",
-    "als_core.studies.xia2024.augmented_set",
-    "als_core.models.attention",
-    "als_core.models.channels_last",
-    "als_core.models.cpu_forms",
-    "als_core.models.dense_blocks",
-    "als_core.models.folding",
-    "als_core.models.stages",
-    "als_core.studies.xia2024.networks",
-    "als_core.models.transitions",
-    "als_core.models.weights",
-    *(
-        f"als_core.training.{name}"
-        for name in (
-            "compiling",
-            "course",
-            "fit",
-            "heads",
-            "material",
-            "prefix",
-            "recipes",
-            "repeats",
-            "running",
-        )
-    ),
-)
-"""Modules whose source is a run's code version."""
+Builder = Callable[[Recipe, int, int], nn.Module]
+"""(recipe, number of classes, seed) -> staged network on the CPU with initial values drawn from the seed."""
 
-Builder = Callable[[int], nn.Module]
-"""Seed -> network of stages on the CPU with its starting weights; what trains is set by the recipe."""
+
+def build_network(recipe: Recipe, classes: int, seed: int) -> StagedNetwork:
+    """Build a recipe's network with initial values drawn from `seed`; the recipe's stages train.
+
+    The global random state is left as it was. Raises RefusedInput for sizes the network cannot take.
+    """
+    module, _, function = recipe.builder.partition(":")
+    build = getattr(importlib.import_module(module), function)
+    with seeded(seed):
+        network = build(classes=classes, side=recipe.side, **dict(recipe.options))
+    return freeze(recipe, network)
+
+
+def freeze(recipe: Recipe, network: nn.Module) -> nn.Module:
+    """Set which stages train, and whether the batch norm of the others follows the batches; return the network."""
+    frozen = [name for name, _ in network.stages.named_children() if name not in recipe.trains]
+    set_trainable(network, recipe.trains, frozen if recipe.batch_norm == "train" else ())
+    return network
+
+
+def identify_runs(
+    recipe: Recipe, cohort: Cohort, split: Split, seeds: Sequence[int], weights: str
+) -> list[RunIdentity]:
+    """Return the identities of a recipe's runs on one split, one a seed. weights: name as in `models.weights`."""
+    modules = [recipe.builder.partition(":")[0]] if recipe.builder else []
+    code, parts = code_digest(__name__, *modules), content_key(split.parts.tolist())
+    return [
+        RunIdentity(recipe, split.name, parts, seed, cohort.name, cohort.digest, weights, code)
+        for seed in seeds
+    ]
 
 
 def train_recipe(
@@ -83,98 +76,71 @@ def train_recipe(
     cohort: Cohort,
     split: Split,
     seeds: Sequence[int],
-    material: Callable[[], TrainingImages],
+    images: TrainingImages,
     *,
     weights: str,
     runs: Path,
     features: Path | None,
     device: torch.device | None = None,
-    recorded: Path | None = None,
-    builder: Callable[[Recipe, int, str, Tensor], Builder] | None = None,
-    code: Sequence[str] = CODE,
+    builder: Builder = build_network,
     save_every: int = 10,
 ) -> list[Run]:
-    """Runs of a recipe on one split, one a seed in the order of `seeds`; those not there yet are trained.
+    """Train a recipe on one split and return its runs, one a seed in the order of `seeds`.
 
-    material: gives the images; called only where something has to be trained. weights: `imagenet`,
-    `random` or a path, as resolved by `models.weights.available_weights`. runs: folder of the store.
-    features: folder of frozen prefixes' outputs, None to keep them in memory. device: the one
-    found by default. recorded: folder of recorded runs, looked into first. builder: (recipe, number of classes, weights, scaled training
-    images (n, 3, H, W)) -> `Builder`; by default the networks of `models.tissue`. code: modules whose
-    source belongs to the runs' identity. save_every: epochs between two saved states of a run.
-    Raises `course.Diverged`, and RefusedInput for material that does not fit recipe and cohort.
+    Parameters
+    ----------
+    recipe, cohort, split, seeds
+    images : TrainingImages
+    weights : str
+        Starting weights as `models.weights.load_weights` takes them.
+    runs : Path
+        Folder of the store. Runs that are there are not trained again.
+    features : Path or None
+        Folder of frozen prefixes' outputs; None keeps them in memory.
+    device : torch.device, optional
+        By default the GPU where there is one.
+    builder : Builder
+    save_every : int
+        Epochs between two saved states of a run.
+
+    Raises
+    ------
+    epochs.Diverged
+    RefusedInput
+        For images that do not fit recipe, cohort or split.
     """
-    version = code_version(code)
-    identities = [
-        RunIdentity(recipe, split.name, content_key(split.parts.tolist()), seed, cohort.name, cohort.digest,
-                    weights, version)
-        for seed in seeds
-    ]  # fmt: skip
-
-    def there() -> list[Run | None]:
-        kept = [find_recorded(recorded, identity) if recorded else None for identity in identities]
-        return [run or find_run(runs, identity) for run, identity in zip(kept, identities, strict=True)]
-
-    if all(found := there()):
+    identities = identify_runs(recipe, cohort, split, seeds, weights)
+    if all(found := [find_run(runs, identity) for identity in identities]):
         return found
-    images = material()
     refuse_if(f"Training {recipe.title}", shape_errors(images, recipe, cohort, split))
-    scaling = cohort_scaling(images.images) if recipe.scaling == "cohort" else IMAGENET_SCALING
-    build = (builder or tissue_builder)(
-        recipe, len(cohort.classes), weights, _scaled(images, split.rows("train"), scaling)
-    )
     work = _Work(
-        recipe, cohort, split, images, build, scaling, Path(runs), features, device or found_device()
+        recipe, cohort, split, images, weights, builder, Path(runs), features, device or found_device()
     )
     if work.head_only:
-        # all seeds in one batch, also those that are there: a batch of other size may round otherwise
+        # all seeds in one batch, also those that exist: a batch of another size may round otherwise
         with exclusive_lock(work.runs / content_key([identity.key for identity in identities])):
-            if not all(there()):
+            if not all(find_run(runs, identity) for identity in identities):
                 work.run_heads(identities)
     else:
-        for identity, run in zip(identities, found, strict=True):
-            if run is None:
-                with exclusive_lock(work.runs / identity.key):
-                    if find_run(runs, identity) is None:
-                        work.run_one(identity, save_every)
-    return there()
-
-
-def tissue_builder(recipe: Recipe, n_classes: int, weights: str, images: Tensor) -> Builder:
-    """Builder of the recipe's network from `models.tissue` with the named weights, which are read once.
-
-    images: scaled training images; random weights measure their batch-norm statistics on them.
-    """
-    build = partial(
-        build_tissue_network, recipe.network, classes=n_classes, side=recipe.side, variant=recipe.variant
-    )  # fmt: skip
-    first = build(seed=0)
-    covered = load_weights(first, weights, images=images).covered
-    loaded = {name: tensor for name, tensor in first.state_dict().items() if name in covered}
-
-    def with_weights(seed: int) -> StagedNetwork:
-        network = build(seed=seed)
-        network.load_state_dict({**network.state_dict(), **loaded})
-        return network
-
-    return with_weights
+        for identity in identities:
+            with exclusive_lock(work.runs / identity.key):
+                if find_run(runs, identity) is None:
+                    work.run_one(identity, save_every)
+    return [find_run(runs, identity) for identity in identities]
 
 
 def trained_network(run: Run) -> StagedNetwork:
-    """The network of `models.tissue` that a run trained, with the weights it kept, in eval mode on the CPU.
+    """Return the network that a run trained, with the weights it kept, in eval mode on the CPU.
 
     Raises RefusedInput for a recorded run, which has no weights.
     """
-    recipe = Recipe.from_data(run.about["recipe"])
-    network = build_tissue_network(
-        recipe.network, classes=len(run.classes), side=recipe.side, variant=recipe.variant, seed=0
-    )
+    network = build_network(Recipe.from_data(run.about["recipe"]), len(run.classes), seed=0)
     network.load_state_dict(run.weights())
     return network.eval()
 
 
 def found_device() -> torch.device:
-    """The GPU where there is one, else the CPU."""
+    """Return the GPU where there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -185,9 +151,9 @@ class _Work:
     recipe: Recipe
     cohort: Cohort
     split: Split
-    material: TrainingImages
-    build: Builder
-    scaling: Scaling
+    images: TrainingImages
+    weights: str
+    builder: Builder
     runs: Path
     features: Path | None
     device: torch.device
@@ -196,41 +162,58 @@ class _Work:
 
     @cached_property
     def labels(self) -> Tensor:
-        """Class number of each row of the material."""
-        return torch.from_numpy(self.cohort.labels[self.material.samples])
+        """Class number of each row of the images."""
+        return torch.from_numpy(self.cohort.labels[self.images.samples])
 
     @cached_property
     def train(self) -> Tensor:
         """Rows that are trained on."""
-        return torch.from_numpy(self.material.training_rows(self.split))
+        return torch.from_numpy(self.images.training_rows(self.split))
 
     @cached_property
     def validation(self) -> Tensor:
         """Rows that the checkpoint is chosen on."""
         return torch.from_numpy(self.split.rows("validation"))
 
+    def plain(self, seed: int) -> nn.Module:
+        """A seed's network before pretrained weights are put in."""
+        return freeze(self.recipe, self.builder(self.recipe, len(self.cohort.classes), seed))
+
+    @cached_property
+    def scaling(self) -> Scaling:
+        """How pixels are scaled: as the pretrained weights expect, or by the cohort."""
+        if self.recipe.scaling == "cohort":
+            return cohort_scaling(self.images.images)
+        return scaling_of(self.plain(0))
+
+    @cached_property
+    def pretrained(self) -> tuple[LoadedWeights, dict[str, Tensor]]:
+        """The starting weights, read once, and their tensors."""
+        network = self.plain(0)
+        loaded = load_weights(network, self.weights, images=self.scaled_training_images())
+        state = {name: tensor for name, tensor in network.state_dict().items() if name in loaded.covered}
+        return loaded, state
+
+    def scaled_training_images(self) -> Tensor:
+        """Training images without copies, (n, 3, H, W)."""
+        return as_input(torch.from_numpy(self.images.images[self.split.rows("train")]), self.scaling)
+
     @cached_property
     def head_only(self) -> bool:
         """Whether everything but a linear head is frozen and nothing asks for the general loop."""
-        network = self.freeze(self.build(0))
+        network = self.plain(0)
         alone = first_run_stage(self.recipe, network) == len(network.stages) - 1
         return alone and isinstance(network.stages[-1], nn.Linear) and self.recipe.plateau is None
 
-    def freeze(self, network: nn.Module) -> nn.Module:
-        """Set what trains, and whether the batch norm of the rest follows the batches."""
-        frozen = [name for name, _ in network.stages.named_children() if name not in self.recipe.trains]
-        set_trainable(network, self.recipe.trains, frozen if self.recipe.batch_norm == "train" else ())
-        return network
-
     def network(self, seed: int) -> tuple[nn.Module, dict[str, Tensor]]:
-        """A seed's network on the device, ready to train, and a copy of the state it was built with."""
-        network = self.build(seed)
+        """A seed's network on the device, ready to train, and a copy of the state it started from."""
+        network = self.plain(seed)
+        network.load_state_dict({**network.state_dict(), **self.pretrained[1]})
         start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-        self.freeze(network).to(self.device)
+        network.to(self.device)
         if self.recipe.batch_norm == "adapt":
-            images = _scaled(self.material, self.split.rows("train"), self.scaling)
             with seeded_dropout(seed, self.device):
-                calibrate_batch_norm(network, images.to(self.device))
+                calibrate_batch_norm(network, self.scaled_training_images().to(self.device))
         return network, start
 
     def inputs(self, network: nn.Module) -> Inputs:
@@ -241,31 +224,29 @@ class _Work:
             self.shared.clear()  # one at a time: they can be gigabytes
             if len(prefix):
                 self.shared[key] = frozen_inputs(
-                    prefix, self.material.blocks, self.scaling, storage=self.recipe.feature_storage,
+                    prefix, self.images.blocks, self.scaling,
                     device=self.device, folder=self.features, precision=self.recipe.precision,
                 )  # fmt: skip
             else:
-                self.shared[key] = image_inputs(
-                    self.material.blocks, self.scaling, torch.float32, self.device
-                )
+                self.shared[key] = image_inputs(self.images.blocks, self.scaling, torch.float32, self.device)
         return self.shared[key]
 
     def run_heads(self, identities: Sequence[RunIdentity]) -> None:
-        """Train the heads of all seeds of equal prefix together and write every run that is not there."""
-        companies: dict[str, list] = {}
+        """Train the heads of all seeds of equal prefix together and write every run that does not exist."""
+        by_prefix: dict[str, list] = {}
         for identity in identities:
             network, start = self.network(identity.seed)
             prefix = state_dict_digest(network.stages[:-1].state_dict())
-            companies.setdefault(prefix, []).append((identity, network, start))
-        for company in companies.values():
-            networks = [network for _, network, _ in company]
+            by_prefix.setdefault(prefix, []).append((identity, network, start))
+        for group in by_prefix.values():
+            networks = [network for _, network, _ in group]
             inputs = self.inputs(networks[0])
             heads = train_heads(
                 self.recipe, inputs.batch(torch.arange(len(inputs))), self.labels.to(self.device), self.train,
                 self.validation, stacked([network.stages[-1] for network in networks]),
-                [identity.seed for identity, _, _ in company],
+                [identity.seed for identity, _, _ in group],
             )  # fmt: skip
-            for place, (identity, network, start) in enumerate(company):
+            for place, (identity, network, start) in enumerate(group):
                 if find_run(self.runs, identity) is None:
                     network.stages[-1].load_state_dict(unstacked(heads.weights[place]))
                     chosen = int(heads.chosen_epochs[place])
@@ -292,21 +273,24 @@ class _Work:
         chosen_epoch: int,
     ) -> None:
         """Score every sample and write the run's folder."""
-        samples = torch.arange(len(self.cohort.labels))
-        # a head trained alone was trained in fp32, so it answers in fp32
+        # a head trained alone was trained in fp32, so its scores are fp32
         recipe = replace(self.recipe, precision="fp32") if self.head_only else self.recipe
+        samples = torch.arange(len(self.cohort.labels))
         scores = class_scores(recipe, network.eval(), self.inputs(network), samples)
-        raise_if_not_finite(identity.recipe.title, identity.seed, chosen_epoch, scores)
+        raise_if_not_finite(identity.recipe.title, identity.seed, chosen_epoch, scores, "score")
         shares = scores.double().softmax(1).cpu().numpy()
-        told = {
+        columns = {
             "path": self.cohort.samples["path"], "part": self.split.parts, "label": self.cohort.samples["label"],
         }  # fmt: skip
-        told |= {SCORE + name: shares[:, number] for number, name in enumerate(self.cohort.classes)}
+        columns |= {SCORE + name: shares[:, number] for number, name in enumerate(self.cohort.classes)}
         parts, counts = np.unique(self.split.parts, return_counts=True)
         cut = first_run_stage(self.recipe, network)
+        weights = self.pretrained[0]
         about = {
             "chosen_epoch": chosen_epoch,
             "checkpoint_rule": CHECKPOINT_RULES[self.recipe.checkpoint],
+            "weights_sentence": weights.sentence,
+            "weights_digest": weights.digest,
             "cached_prefix": [name for name, _ in network.stages.named_children()][:cut],
             "scaling": [list(self.scaling.mean), list(self.scaling.sd)],
             "training_images": len(self.train),
@@ -315,11 +299,13 @@ class _Work:
         }
         state = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
         frozen = [name for name, tensor in state.items() if torch.equal(tensor, start[name])]
-        write_run(self.runs, identity, about, history, pd.DataFrame(told), state, frozen)
+        write_run(self.runs, identity, about, history, pd.DataFrame(columns), state, frozen)
 
 
-def _scaled(material: TrainingImages, rows: np.ndarray, scaling: Scaling) -> Tensor:
-    return as_input(torch.from_numpy(material.images[rows]), scaling)
+def scaling_of(network: nn.Module) -> Scaling:
+    """Return how pixels are scaled for a network: as its backbone's weights expect, or as ImageNet's."""
+    backbone = getattr(network, "backbone", None)
+    return IMAGENET_SCALING if backbone is None else backbone.scaling
 
 
 def _circumstances(device: torch.device, began: float) -> dict[str, Any]:

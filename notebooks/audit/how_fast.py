@@ -34,7 +34,7 @@ import pandas as pd
 from als_core.book.page import Page
 from als_core.storage import repository
 from als_core.studies.cross_paper import figures_speed as figures
-from als_core.training.recipe import RECIPES
+from als_core.studies.xia2024.recipes import RECIPES
 
 page = Page("audit/how_fast", profile)
 found = json.loads((repository() / "benchmarks/results/latest.json").read_text())

@@ -39,9 +39,9 @@ from als_core.studies.xia2024 import figures_networks as figures
 from als_core.studies.xia2024.amounts import TissueAmounts
 from als_core.studies.xia2024.cohort import open_cohort
 from als_core.studies.xia2024.networks import TISSUE_NETWORKS, build_tissue_network
+from als_core.studies.xia2024.recipes import RECIPES, RELEASED
 from als_core.studies.xia2024.recovered import Gates, gates_that_fit, gates_tried, sides_that_fit
 from als_core.studies.xia2024.synthetic import TissueParameters
-from als_core.training.recipe import RECIPES, RELEASED
 
 page = Page("xia2024/03_models_and_cost", profile, "Xia 2024, Fig. 6, Table 1, Table 3")
 shape = (1, 3, 400, 400)

@@ -32,12 +32,12 @@ from als_core.studies.xia2024 import figures_benchmark as figures
 from als_core.studies.xia2024.amounts import TissueAmounts
 from als_core.studies.xia2024.benchmark import histories
 from als_core.studies.xia2024.cohort import open_for_page
+from als_core.studies.xia2024.recipes import RECIPES
 from als_core.studies.xia2024.splits import published_split
 from als_core.studies.xia2024.train import parameter_counts, tissue_runs, tissue_weights
-from als_core.training.recipe import ADDED_RECIPES, RECIPES
 
 page = Page("xia2024/04_train" + f"/{model}", profile, "Xia 2024, section 4.6, Table 3")
-page.title(f"Training: {(RECIPES | ADDED_RECIPES)[model].name}")
+page.title(f"Training: {RECIPES[model].name}")
 data = open_for_page(page, cohort)
 amounts = page.profile.amounts("tissue_training", TissueAmounts)
 recipe, weights = amounts.recipe(model), tissue_weights(model, amounts)

@@ -39,9 +39,9 @@ from als_core.studies.xia2024 import benchmark
 from als_core.studies.xia2024 import figures_benchmark as figures
 from als_core.studies.xia2024.amounts import TissueAmounts
 from als_core.studies.xia2024.cohort import open_for_page
+from als_core.studies.xia2024.recipes import RECIPES
 from als_core.studies.xia2024.splits import published_split
 from als_core.studies.xia2024.train import recipe_runs, tissue_runs
-from als_core.training.recipe import RECIPES
 
 page = Page("xia2024/05_benchmark", profile, "Xia 2024, Table 1, Fig. 2, Fig. 7")
 data = open_for_page(page, cohort)

@@ -37,9 +37,9 @@ from als_core.studies.xia2024 import figures_by_donor as figures
 from als_core.studies.xia2024.amounts import TissueAmounts
 from als_core.studies.xia2024.benchmark import COLOUR, MAJORITY, baseline_features
 from als_core.studies.xia2024.cohort import open_for_page
+from als_core.studies.xia2024.recipes import RECIPES
 from als_core.studies.xia2024.synthetic import TissueParameters, synthetic_tissue_arrays
 from als_core.studies.xia2024.train import frozen_features, runs_by_donor, tissue_runs, tissue_weights
-from als_core.training.recipe import RECIPES
 
 page = Page("xia2024/07_by_donor", profile)
 data = open_for_page(page, cohort)

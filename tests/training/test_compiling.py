@@ -9,8 +9,8 @@ from test_fit import run
 from toy_training import TOY
 
 from als_core.refusal import RefusedInput
+from als_core.studies.xia2024.recipes import RECIPES
 from als_core.training import compiling
-from als_core.training.recipe import RECIPES
 
 COMPILED = replace(TOY, compiled=True, epochs=3)
 LEFT_OVER = 29 % TOY.batch_size  # images of the toy's training part that make no whole batch

@@ -8,9 +8,10 @@ import torch
 from torch.nn.functional import cross_entropy
 from toy_training import TOY, frozen, images_and_labels
 
+from als_core.models.stages import IMAGENET_SCALING
 from als_core.training import fit as fit_module
 from als_core.training.epochs import HISTORY, Diverged, epoch_generator
-from als_core.training.features import IMAGENET_SCALING, as_input, frozen_inputs, image_inputs
+from als_core.training.features import as_input, frozen_inputs, image_inputs
 from als_core.training.fit import class_scores, first_run_stage, fit
 from als_core.training.recipe import Plateau
 

@@ -6,9 +6,9 @@ import torch
 from torch.nn.functional import cross_entropy
 from toy_training import frozen, images_and_labels
 
-from als_core.models.stages import first_live_stage, live_stages
+from als_core.models.stages import IMAGENET_SCALING, first_live_stage, live_stages
 from als_core.training import features as prefix
-from als_core.training.features import IMAGENET_SCALING, Scaling, as_input, frozen_inputs, image_inputs
+from als_core.training.features import Scaling, as_input, frozen_inputs, image_inputs
 from als_core.training.tail import TrainableTail
 
 CPU = torch.device("cpu")

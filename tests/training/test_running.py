@@ -11,12 +11,12 @@ import torch
 from als_core.models.transitions import GatedTransition
 from torch.nn.functional import cross_entropy
 
-from als_core.models.stages import first_live_stage, set_trainable, train_mode
+from als_core.models.stages import IMAGENET_SCALING, first_live_stage, set_trainable, train_mode
 from als_core.studies.xia2024.networks import build_tissue_network
+from als_core.studies.xia2024.recipes import RECIPES
 from als_core.training.epochs import epoch_generator
-from als_core.training.features import IMAGENET_SCALING, as_input, frozen_inputs
+from als_core.training.features import as_input, frozen_inputs
 from als_core.training.fit import class_scores, fit
-from als_core.training.recipe import RECIPES
 from als_core.training.tail import TrainableTail, mean_and_maximum
 
 CPU, SIDE, N = torch.device("cpu"), 48, 12

@@ -19,9 +19,10 @@ from toy_training import HEAD_ONLY, TOY, cohort_split_material, train
 
 from als_core.refusal import RefusedInput
 from als_core.storage import build_if_missing, exclusive_lock, repository
+from als_core.studies.xia2024.recipes import RECIPES
 from als_core.training import heads, runs
 from als_core.training import train as repeats
-from als_core.training.recipe import RECIPES, reduced
+from als_core.training.recipe import reduced
 
 COHORT, SPLIT, MATERIAL = cohort_split_material()
 

@@ -24,8 +24,8 @@ from scipy.ndimage import zoom
 from torch import Tensor, nn
 
 from als_core.cohorts.sources import cache_folder
-from als_core.models.stages import seeded
-from als_core.models.weights import Backbone, LoadedWeights, load_weights
+from als_core.models.stages import Backbone, seeded
+from als_core.models.weights import LoadedWeights, load_weights
 from als_core.refusal import Problem, RefusedInput, refuse_if
 from als_core.storage import data_folder, file_digest
 

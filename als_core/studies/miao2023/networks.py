@@ -22,8 +22,7 @@ import torch
 import torchvision
 from torch import nn
 
-from als_core.models.stages import StagedNetwork, seeded, set_trainable
-from als_core.models.weights import Backbone
+from als_core.models.stages import Backbone, StagedNetwork, seeded, set_trainable
 from als_core.refusal import Problem, refuse_if
 
 # index of the first and the last module of each stage in `features`, as torchvision numbers them

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
+from als_core.models.stages import IMAGENET_SCALING
 from als_core.models.weights import load_weights
 from als_core.refusal import Problem, refuse_if
 from als_core.statistics.intervals import bootstrap_over_groups
@@ -28,7 +29,6 @@ from als_core.studies.miao2023.filters import enlarged, low_resolution, require_
 from als_core.studies.miao2023.generator import Generator, as_images, build_discriminator, build_generator
 from als_core.studies.miao2023.networks import build_crop_network
 from als_core.studies.miao2023.restoration import Counted, count_aggregates, psnr, sharpness, ssim
-from als_core.training.features import IMAGENET_SCALING
 
 MEASURES = ("psnr", "ssim", "sharpness", "found", "missed", "invented")
 REFERENCE = "bicubic"

@@ -20,14 +20,12 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from als_core.models.stages import StagedNetwork, first_live_stage, seeded
+from als_core.models.stages import IMAGENET_SCALING, Scaling, StagedNetwork, first_live_stage, seeded
 from als_core.models.weights import WeightsChoice, available_weights, load_weights
 from als_core.studies.miao2023.networks import CROP_NETWORKS, build_crop_network
 from als_core.studies.miao2023.splits import Pool, Trial
 from als_core.training.features import (
-    IMAGENET_SCALING,
     Inputs,
-    Scaling,
     as_input,
     cohort_scaling,
     frozen_inputs,
@@ -99,7 +97,7 @@ def crop_base(name: str, weights: str, images: np.ndarray, side: int, variant: s
 def base_inputs(base: Base, pool: Pool, stages: int, folder: Path | None, device: torch.device) -> Inputs:
     """What the first `stages` stages give for every image of the pool; kept in `folder` where one is named."""
     prefix = base.network.stages[:stages]
-    return frozen_inputs(prefix, [pool.images], base.scaling, storage="fp32", device=device, folder=folder)
+    return frozen_inputs(prefix, [pool.images], base.scaling, device=device, folder=folder)
 
 
 def base_features(base: Base, pool: Pool, folder: Path | None, device: torch.device) -> Tensor:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
-from als_core.training.recipe import ADDED_RECIPES, RECIPES, Recipe, reduced
+from als_core.studies.xia2024.recipes import RECIPES, without_gates
+from als_core.training.recipe import Recipe, reduced
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class TissueAmounts:
     side: images are this many pixels square, None for the published 400. copies: training images per
     sample, None for the published ten. epochs, batch_size: by network; the published number where it is
     not named. With a tenth of the images, an eighth of the batch keeps about the steps of an epoch.
-    runs: number of seeds, counted from 0. without_imagenet: what stands in for ImageNet weights that
+    runs: number of seeds, counted from 0. recorded: show recorded runs of published size where there are any. without_imagenet: what stands in for ImageNet weights that
     cannot be had; None refuses to go on without them.
     """
 
@@ -24,20 +25,17 @@ class TissueAmounts:
     epochs: dict[str, int] = field(default_factory=dict)
     batch_size: dict[str, int] = field(default_factory=dict)
     runs: int = 5
+    recorded: bool = True
     without_imagenet: Literal["random"] | None = None
 
     def recipe(self, network: str) -> Recipe:
         """The recipe of a network with this profile's amounts; its title names what differs."""
         by_network = {name: getattr(self, name).get(network) for name in ("epochs", "batch_size")}
         changes = {"side": self.side, "copies": self.copies} | by_network
-        own = {**RECIPES, **ADDED_RECIPES}[network]
-        return reduced(own, **{name: value for name, value in changes.items() if value is not None})
+        return reduced(RECIPES[network], **changes)
 
     def without_gates(self) -> Recipe:
-        """DenseNet121 under the hyper-parameters of Miniset-DenseSENet, which then differ in the gates alone.
-
-        In Table 3 the two differ in learning rate, epochs and weight decay as well.
-        """
+        """Return `recipes.without_gates` at this profile's sizes."""
         gated = self.recipe("miniset_densesenet")
-        shared = ("learning_rate", "batch_size", "epochs", "weight_decay")
-        return replace(self.recipe("densenet121"), **{name: getattr(gated, name) for name in shared})
+        names = ("epochs", "side", "copies", "batch_size")
+        return reduced(without_gates(), **{name: getattr(gated, name) for name in names})

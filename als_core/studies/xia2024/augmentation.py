@@ -189,6 +189,12 @@ class Augmentation:
         return self.method(image, generator, **self.constants)
 
 
+def contrast(image: np.ndarray, factor: float) -> np.ndarray:
+    """Multiply the distance of each value from the image's mean by `factor` (section 4.5.2 prints no constant)."""
+    mean = float(image.mean())
+    return cv2.convertScaleAbs(image, alpha=factor, beta=mean * (1 - factor))
+
+
 _BETWEEN_EDGES = {
     "diameter": 15,
     "sigma_levels": 30,
@@ -221,6 +227,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
             _ENHANCING,
             45,
         ),
+        Augmentation("contrast", "Contrast", None, contrast, {"factor": 1.25}, added=True),
         Augmentation(
             "gray_nonlocal",
             "Gray, non-local means",
@@ -244,6 +251,9 @@ AUGMENTATIONS: dict[str, Augmentation] = {
 
 FIGURE_5 = tuple(name for name, each in AUGMENTATIONS.items() if each.status == "in Fig. 5")
 """The nine of Fig. 5, panels (a) to (i); the training set of Table 2 is the originals and these."""
+
+SECOND_PROTOCOL = ("rotate", "flip", "contrast")
+"""Those that section 4.5.2 names for its own training protocol."""
 
 _VARIANTS = {each.variant_of: name for name, each in AUGMENTATIONS.items()}
 FIGURE_5_NONLOCAL = tuple(_VARIANTS.get(name, name) for name in FIGURE_5)

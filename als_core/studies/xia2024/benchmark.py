@@ -19,7 +19,7 @@ from als_core.statistics.intervals import bootstrap_over_groups, clopper_pearson
 from als_core.statistics.paired import mcnemar_exact, paired_permutation_over_groups
 from als_core.studies.xia2024.by_donor import linear_answers
 from als_core.studies.xia2024.features import colour_statistics, stained_area
-from als_core.training.recipe import RECIPES
+from als_core.studies.xia2024.recipes import RECIPES
 from als_core.training.runs import Run, load_run
 
 MAJORITY, AREA, COLOUR = "Majority class", "Stained area", "Colour statistics"

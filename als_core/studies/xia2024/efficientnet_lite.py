@@ -8,10 +8,9 @@ a scale of 0 to 255.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import replace
 
 from efficientnet_lite_pytorch import EfficientNet
-from torch import Tensor, nn
+from torch import nn
 
 from als_core.models.stages import Backbone, Scaling, StagedNetwork
 
@@ -20,13 +19,11 @@ GROUPS = {"group1": (0, 0), "group2": (1, 2), "group3": (3, 4), "group4": (5, 10
 """First and last block of each stage: one group a resolution of the maps."""
 
 
-def _plain(side: int = 224) -> EfficientNet:
-    return EfficientNet.from_name("efficientnet-lite0", override_params={"image_size": side, "dropout_rate": 0.0})
-
-
 class _Lite0(Backbone):
-    def plain(self) -> nn.Module:
-        return _plain()
+    """The package's network, whose classifier is `_fc`."""
+
+    def plain(self, side: int = 224) -> nn.Module:
+        return EfficientNet.from_name("efficientnet-lite0", image_size=side, dropout_rate=0.0)
 
 
 LITE0 = _Lite0(
@@ -48,13 +45,9 @@ LITE0 = _Lite0(
 )
 
 
-class FirstOfBatch(nn.Module):
-    pass
-
-
 def efficientnet_lite0(classes: int, side: int) -> StagedNetwork:
     """Build EfficientNet-Lite0 with one linear head; `side` decides the padding of its strided convolutions."""
-    whole = _plain(side)
+    whole = LITE0.plain(side)
     stages: OrderedDict[str, nn.Module] = OrderedDict(
         stem=nn.Sequential(OrderedDict(conv=whole._conv_stem, norm=whole._bn0, relu=nn.ReLU6()))
     )

@@ -77,7 +77,7 @@ OF_PAPER = tuple(network for network, recipe in RECIPES.items() if recipe.paper 
 
 
 def _released(network: str, trains: tuple[str, ...], plateau: Plateau, dropout: float, **more: Any) -> Recipe:
-    options = RECIPES[network].options + (("dropout", dropout), *more.pop("options", ()))
+    options = (*RECIPES[network].options, ("dropout", dropout), *more.pop("options", ()))
     return replace(
         RECIPES[network], variant=RELEASED_VARIANT, trains=trains, plateau=plateau, flip=True, scaling="cohort",
         batch_norm="train", checkpoint="last epoch", options=options, **more,
@@ -115,7 +115,9 @@ def second_protocol(recipe: Recipe) -> Recipe:
     Its split is 80/20 (`als_core.studies.xia2024.splits.second_split`); one copy for each of the three
     augmentations the section names.
     """
-    return replace(recipe, variant="section 4.5.2", batch_size=16, epochs=50, copies=4, checkpoint="last epoch")
+    return replace(
+        recipe, variant="section 4.5.2", batch_size=16, epochs=50, copies=4, checkpoint="last epoch"
+    )
 
 
 def without_gates(recipe: Recipe = RECIPES["miniset_densesenet"]) -> Recipe:

@@ -1,4 +1,4 @@
-"""What the tissue study learns from and is judged on: its split, and its augmented training set (Xia 2024, 4.2, 4.4)."""
+"""What the tissue study learns from and is judged on: its splits, and its augmented training set (Xia 2024, 4.2, 4.4)."""
 
 from __future__ import annotations
 
@@ -7,23 +7,33 @@ import numpy as np
 from als_core.cohorts.cohort import Cohort
 from als_core.cohorts.splits import Split, guard, split_by_image
 from als_core.storage import results_folder
-from als_core.studies.xia2024.augmentation import FIGURE_5
+from als_core.studies.xia2024.augmentation import FIGURE_5, SECOND_PROTOCOL
 from als_core.studies.xia2024.augmented_set import AugmentedSet, augmented_set
 
 
 def published_split(cohort: Cohort, seed: int = 0) -> Split:
-    """The split of section 4.2.1: by image, stratified by class, 6:2:2. It promises no more than that."""
+    """Return the split of section 4.2.1: by image, stratified by class, 6:2:2. It promises no more than that."""
     split = split_by_image(cohort.labels, np.random.default_rng(seed))
     return guard(split, cohort.groups, cohort.twins, cohort.samples["path"].tolist())
 
 
-def augmented_training_set(
-    cohort: Cohort, split: Split, seed: int = 0, progress: bool = False
-) -> AugmentedSet:
-    """The training images and their nine augmented copies (section 4.4), made once and kept.
+def second_split(cohort: Cohort, seed: int = 0) -> Split:
+    """Return the split of section 4.5.2: 80 % for training and 20 % for testing, by image, stratified by class.
 
-    Only training images are augmented, after the split, so no copy of a test image is learnt from.
+    No validation part is named there; the weights of the last epoch count.
     """
-    folder = results_folder() / "augmented"
+    published = published_split(cohort, seed)
+    parts = np.where(published.parts == "validation", "train", published.parts)
+    return Split("by image, 80/20", "image", parts)
+
+
+def augmented_training_set(
+    cohort: Cohort, split: Split, copies: int = 10, seed: int = 0, progress: bool = False
+) -> AugmentedSet:
+    """Return the training images and their augmented copies (section 4.4), made once and kept.
+
+    copies: training images a sample, itself included: 10 for the nine of Fig. 5, 4 for those of section 4.5.2.
+    """
+    names = {1 + len(FIGURE_5): FIGURE_5, 1 + len(SECOND_PROTOCOL): SECOND_PROTOCOL}[copies]
     images = cohort.images(split.rows("train"))
-    return augmented_set(images, FIGURE_5, seed, folder, progress)
+    return augmented_set(images, names, seed, results_folder() / "augmented", progress)

@@ -1,114 +1,152 @@
-"""The runs of the tissue study at the amounts of a profile: one split and several seeds, or several splits (Xia 2024, 4.6)."""
+"""Train the networks of the tissue study, or find the runs that are recorded at published size (Xia 2024, 4.2, 4.6).
+
+recorded_runs    runs of published size that are kept with the project (`data/recorded/xia2024`)
+tissue_runs      what a page shows of a network: recorded runs where there are any, else runs at the profile's sizes
+recipe_runs      any recipe on any split: train what is missing
+runs_by_donor    one run a fold of a round by donor
+frozen_features  what a head is fed when everything before it is frozen
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 
 from als_core.cohorts.cohort import Cohort
 from als_core.cohorts.splits import Split, guard
-from als_core.models.stages import set_trainable
-from als_core.models.weights import WeightsChoice, available_weights, load_weights
-from als_core.storage import repository, results_folder
+from als_core.models.weights import WeightsChoice, available_weights, imagenet_names, load_weights
+from als_core.storage import code_digest, content_key, repository, results_folder
 from als_core.studies.xia2024.amounts import TissueAmounts
 from als_core.studies.xia2024.by_donor import splits_by_donor
-from als_core.studies.xia2024.networks import build_tissue_network
+from als_core.studies.xia2024.recipes import RECIPES
 from als_core.studies.xia2024.splits import augmented_training_set, published_split
-from als_core.training.features import IMAGENET_SCALING, as_input, frozen_inputs
-from als_core.training.images import TrainingImages, prepare_images, resized
+from als_core.training.features import as_input, frozen_inputs
+from als_core.training.images import TrainingImages, resized
 from als_core.training.recipe import Recipe
-from als_core.training.runs import Run
-from als_core.training.train import found_device, train_recipe
+from als_core.training.runs import Run, find_recorded, find_run
+from als_core.training.train import build_network, found_device, identify_runs, scaling_of, train_recipe
+
+
+def recorded_folder():
+    """Return the folder of runs of published size that are kept with the project."""
+    return repository() / "data" / "recorded" / "xia2024"
 
 
 def tissue_weights(network: str, amounts: TissueAmounts) -> WeightsChoice:
-    """Which pretrained weights a network starts from here, and why. Raises RefusedInput where none are allowed."""
-    backbone = build_tissue_network(network, side=64, seed=0).backbone
+    """Return which weights a network starts from here, and why. Raises RefusedInput where none are allowed."""
+    backbone = build_network(replace(RECIPES[network], side=64), 3, seed=0).backbone
     return available_weights("imagenet", backbone, fallback=amounts.without_imagenet)
 
 
 def parameter_counts(recipe: Recipe, classes: int) -> tuple[int, int]:
-    """How many parameters of a recipe's network train, and how many there are."""
-    network = build_tissue_network(
-        recipe.network, classes=classes, side=recipe.side, variant=recipe.variant, seed=0
-    )
-    set_trainable(network, recipe.trains)
-    sizes = [(each.numel(), each.requires_grad) for each in network.parameters()]
+    """Return how many parameters of a recipe's network train, and how many there are."""
+    sizes = [
+        (each.numel(), each.requires_grad) for each in build_network(recipe, classes, seed=0).parameters()
+    ]
     return sum(size for size, trains in sizes if trains), sum(size for size, _ in sizes)
 
 
-def tissue_runs(
-    network: str,
-    cohort: Cohort,
-    amounts: TissueAmounts,
-    *,
-    split: Split | None = None,
-    seed: int = 0,
-) -> list[Run]:
-    """All seeds of one network on one split (by default the published one, drawn with `seed`).
+def recorded_runs(recipe: Recipe, cohort: Cohort, split: Split) -> list[Run]:
+    """Return the recorded runs of a recipe on this cohort and split, by seed; none where there are none.
 
-    Runs that are there, or recorded, are not trained again. Augmented copies are made only where the
-    recipe trains on them and something has to be trained.
+    Of several trainings of ImageNet weights only the preferred one is shown (`models.weights.imagenet_names`), and
+    random weights only where no pretrained ones were recorded. Numeric precision and compiling may differ.
+    """
+    backbone = build_network(replace(recipe, side=64), 3, seed=0).backbone
+    for weights in (*imagenet_names(backbone), "random"):
+        if found := find_recorded(recorded_folder(), recipe, cohort.digest, split, weights):
+            return found
+    return []
+
+
+def tissue_runs(
+    network: str, cohort: Cohort, amounts: TissueAmounts, *, split: Split | None = None, seed: int = 0
+) -> list[Run]:
+    """Return the runs that a page shows of one network on one split, by default the published one.
+
+    Recorded runs of published size where there are any for this cohort; else one run a seed at the sizes of the
+    profile, trained here unless they exist. `seed` draws the published split.
     """
     split = split or published_split(cohort, seed)
-    return recipe_runs(amounts.recipe(network), cohort, amounts, split, range(amounts.runs), seed)
+    recorded = recorded_runs(RECIPES[network], cohort, split) if amounts.recorded else []
+    return recorded or recipe_runs(amounts.recipe(network), cohort, amounts, split, range(amounts.runs), seed)
 
 
 def recipe_runs(
     recipe: Recipe, cohort: Cohort, amounts: TissueAmounts, split: Split, seeds: Sequence[int], seed: int = 0
 ) -> list[Run]:
-    """As `tissue_runs` for any recipe and seeds. seed: of the augmented copies."""
-
-    def material() -> TrainingImages:
-        copies = augmented_training_set(cohort, split, seed) if recipe.copies > 1 else None
-        return prepare_images(recipe, cohort, split, copies)
-
+    """Return the runs of any recipe on one split, one a seed, and train those that are missing. seed: of the copies."""
+    weights, store = tissue_weights(recipe.network, amounts).name, results_folder() / "runs"
+    identities = identify_runs(recipe, cohort, split, seeds, weights)
+    if all(found := [find_run(store, identity) for identity in identities]):
+        return found
     return train_recipe(
-        recipe,
-        cohort,
-        split,
-        seeds,
-        material,
-        weights=tissue_weights(recipe.network, amounts).name,
-        runs=results_folder() / "runs",
-        features=results_folder() / "features",
-        recorded=repository() / "data/recorded",
-    )
+        recipe, cohort, split, seeds, training_images(recipe, cohort, split, seed),
+        weights=weights, runs=store, features=results_folder() / "features",
+    )  # fmt: skip
+
+
+def training_images(recipe: Recipe, cohort: Cohort, split: Split, seed: int = 0) -> TrainingImages:
+    """Return a cohort's images at the recipe's side, with augmented copies of the training part where it uses them.
+
+    Only training images are augmented, after the split, so no copy of a test image is trained on. seed: of the copies.
+    """
+    images = resized(cohort.images(), recipe.side)
+    if recipe.copies == 1:
+        return TrainingImages(images)
+    train = split.rows("train")
+    augmented = augmented_training_set(cohort, split, recipe.copies, seed)
+    sources = augmented.index["source"].to_numpy()[len(train) :]
+    return TrainingImages(images, resized(augmented.images[len(train) :], recipe.side), train[sources])
+
+
+def donor_splits(cohort: Cohort, seed: int = 0) -> list[Split]:
+    """Return one round of splits by donor: together they test each donor once, one of each class at a time.
+
+    Raises RefusedInput where an image and its near-duplicate are of different donors (`cohorts.splits.guard`).
+    """
+    paths = cohort.samples["path"].tolist()
+    splits = splits_by_donor(cohort.labels, cohort.groups, np.random.default_rng(seed))
+    return [guard(split, cohort.groups, cohort.twins, paths) for split in splits]
 
 
 def runs_by_donor(network: str, cohort: Cohort, amounts: TissueAmounts, seed: int = 0) -> list[Run]:
-    """One run of a network for each split of a round by donor: together they test each of its donors once.
-
-    Raises RefusedInput where an image and its copy are of different donors (`cohorts.splits.guard`).
-    """
-    recipe, paths = amounts.recipe(network), cohort.samples["path"].tolist()
-    splits = splits_by_donor(cohort.labels, cohort.groups, np.random.default_rng(seed))
-    runs = (
-        recipe_runs(recipe, cohort, amounts, guard(split, cohort.groups, cohort.twins, paths), [seed], seed)
-        for split in splits
-    )
-    return [run for runs_of_split in runs for run in runs_of_split]
+    """Return one run of a network a fold by donor: recorded where every fold is, else at the profile's sizes."""
+    splits = donor_splits(cohort, seed)
+    if amounts.recorded:
+        recorded = [recorded_runs(RECIPES[network], cohort, split) for split in splits]
+        if all(recorded):
+            return [runs[0] for runs in recorded]
+    runs = (recipe_runs(amounts.recipe(network), cohort, amounts, split, [seed], seed) for split in splits)
+    return [run for of_split in runs for run in of_split]
 
 
-def frozen_features(network: str, cohort: Cohort, amounts: TissueAmounts) -> np.ndarray:
-    """What a network's head is given for each image when all before it is frozen: float32 (n, features).
+def frozen_features(
+    network: str, cohort: Cohort, amounts: TissueAmounts, images: np.ndarray | None = None
+) -> np.ndarray:
+    """Return what a network's head is fed for each image when everything before it is frozen, float32 (n, features).
 
-    At the recipe's side. Random weights measure their batch-norm statistics on all images of the cohort,
-    without their labels.
+    images: uint8 (n, H, W, 3) in place of the cohort's own, at the recipe's side or larger. Random weights measure
+    their batch-norm statistics on all images of the cohort, which know no label.
     """
     recipe = amounts.recipe(network)
-    images = resized(cohort.images(), recipe.side)
-    built = build_tissue_network(network, classes=len(cohort.classes), side=recipe.side, seed=0)
-    scaled = as_input(torch.from_numpy(images), IMAGENET_SCALING)
-    load_weights(built, tissue_weights(network, amounts).name, images=scaled)
-    inputs = frozen_inputs(
-        built.stages[:-1],
-        [images],
-        IMAGENET_SCALING,
-        storage="fp32",
-        device=found_device(),
-        folder=results_folder() / "features",
+    own = resized(cohort.images(), recipe.side)
+    built = build_network(recipe, len(cohort.classes), seed=0)
+    scaling = scaling_of(built)
+    load_weights(
+        built, tissue_weights(network, amounts).name, images=as_input(torch.from_numpy(own), scaling)
     )
-    return inputs.batch(torch.arange(len(images))).cpu().numpy()
+    shown = own if images is None else resized(images, recipe.side)
+    inputs = frozen_inputs(
+        built.stages[:-1], [shown], scaling, device=found_device(), folder=results_folder() / "features"
+    )
+    return inputs.batch(torch.arange(len(shown))).cpu().numpy()
+
+
+def training_key(cohort_digest: str, sections: object) -> str:
+    """Return what a trained network of the graph depends on besides its recipe: cohort, profile and code."""
+    modules = sorted({recipe.builder.partition(":")[0] for recipe in RECIPES.values()})
+    return content_key(cohort_digest, sections, code_digest(__name__, *modules))

@@ -19,7 +19,7 @@ from als_core.studies.xia2024.figures_networks import (
     stage_table,
 )
 from als_core.studies.xia2024.networks import build_tissue_network
-from als_core.training.recipe import RECIPES, RELEASED
+from als_core.studies.xia2024.recipes import RECIPES, RELEASED
 
 SHAPE = (1, 3, 64, 64)
 

@@ -10,7 +10,7 @@ from toy_training import HEAD_ONLY, cohort_split_material, train
 from als_core.cohorts.splits import Split
 from als_core.studies.xia2024 import benchmark
 from als_core.studies.xia2024.benchmark import Answers
-from als_core.training.recipe import RECIPES
+from als_core.studies.xia2024.recipes import RECIPES
 from als_core.training.runs import record_run, score_runs
 
 CLASSES = ("concordant", "control", "discordant")

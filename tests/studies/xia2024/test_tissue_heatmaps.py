@@ -16,10 +16,11 @@ from als_core.explain.overlap import mass_inside
 from als_core.refusal import RefusedInput
 from als_core.studies.xia2024 import heatmaps
 from als_core.studies.xia2024.networks import TISSUE_NETWORKS, build_tissue_network
+from als_core.studies.xia2024.recipes import RECIPES
 from als_core.studies.xia2024.splits import published_split
 from als_core.studies.xia2024.synthetic import TissueParameters, make_synthetic_tissue
 from als_core.training.images import prepare_images
-from als_core.training.recipe import RECIPES, reduced
+from als_core.training.recipe import reduced
 from als_core.training.runs import SCORE
 from als_core.training.train import train_recipe, trained_network
 

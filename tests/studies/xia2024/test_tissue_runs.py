@@ -8,15 +8,17 @@ import torch
 from scipy.stats import binomtest
 
 from als_core.cohorts.cohort import Cohort
+from als_core.models.stages import IMAGENET_SCALING
 from als_core.models.weights import WeightsChoice
 from als_core.refusal import RefusedInput
 from als_core.studies.xia2024 import train as tissue_runs
 from als_core.studies.xia2024.amounts import TissueAmounts
 from als_core.studies.xia2024.by_donor import accuracy_of_calls, calls_of_runs, splits_by_donor
 from als_core.studies.xia2024.networks import build_tissue_network
+from als_core.studies.xia2024.recipes import RECIPES
 from als_core.studies.xia2024.synthetic import TissueParameters, make_synthetic_tissue
-from als_core.training.features import IMAGENET_SCALING, as_input
-from als_core.training.recipe import RECIPES, reduced
+from als_core.training.features import as_input
+from als_core.training.recipe import reduced
 from als_core.training.runs import score_runs
 
 SIDE = 64

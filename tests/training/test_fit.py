@@ -10,7 +10,7 @@ from toy_training import TOY, frozen, images_and_labels
 
 from als_core.models.stages import IMAGENET_SCALING
 from als_core.training import fit as fit_module
-from als_core.training.epochs import HISTORY, Diverged, epoch_generator
+from als_core.training.epochs import HISTORY, Diverged, epoch_generator, raise_if_not_finite
 from als_core.training.features import as_input, frozen_inputs, image_inputs
 from als_core.training.fit import class_scores, first_run_stage, fit
 from als_core.training.recipe import Plateau
@@ -27,8 +27,7 @@ def inputs_of(recipe, network):
     prefix = network.stages[: first_run_stage(recipe, network)]
     if not len(prefix):
         return image_inputs([IMAGES], IMAGENET_SCALING, network.stages[0][0].weight.dtype, CPU)
-    storage = {torch.float32: "fp32", torch.float64: "fp64"}[network.stages[0][0].weight.dtype]
-    return frozen_inputs(prefix, [IMAGES], IMAGENET_SCALING, storage=storage, device=CPU, folder=None)
+    return frozen_inputs(prefix, [IMAGES], IMAGENET_SCALING, device=CPU, folder=None)
 
 
 def run(recipe=TOY, seed=1, dropout=0.0, dtype=torch.float32, validation=VALIDATION, **more):
@@ -105,23 +104,22 @@ def test_frozen_statistics_move_only_where_the_recipe_says(recipe):
 @pytest.mark.parametrize("stopped_in", [1, 3, 4])
 def test_an_interrupted_run_ends_with_the_same_bits(recipe, dropout, stopped_in, tmp_path, monkeypatch):
     whole, fitted = run(recipe, dropout=dropout)
-    train_epoch = fit_module._train_epoch
 
-    def killed(*arguments):
-        if arguments[-1] == stopped_in + 1:
+    def killed(seed, epoch):
+        if epoch == stopped_in + 1:
             raise KeyboardInterrupt
-        return train_epoch(*arguments)
+        return epoch_generator(seed, epoch)
 
     state = tmp_path / "state.pt"
-    monkeypatch.setattr(fit_module, "_train_epoch", killed)
+    monkeypatch.setattr(fit_module, "epoch_generator", killed)
     with pytest.raises(KeyboardInterrupt):
         run(recipe, dropout=dropout, state=state, save_every=2)
     assert state.exists() == (stopped_in > 1)
     if state.exists():  # weights that come last anyway are held once
-        kept = torch.load(state, weights_only=True)["course"]["kept"]
+        kept = torch.load(state, weights_only=True)["progress"]["kept"]
         assert (kept is None) == (recipe.checkpoint == "last epoch")
-    monkeypatch.setattr(fit_module, "_train_epoch", train_epoch)
-    torch.rand(5)  # whatever the process drew meanwhile
+    monkeypatch.setattr(fit_module, "epoch_generator", epoch_generator)
+    torch.rand(5)  # drawn by the process in the meantime
     resumed, again = run(recipe, dropout=dropout, state=state, save_every=2)
     assert again.history.equals(fitted.history) and again.chosen_epoch == fitted.chosen_epoch
     for name, tensor in whole.state_dict().items():
@@ -143,9 +141,18 @@ def test_a_plateau_lowers_the_learning_rate_and_seeds_differ():
 
 
 def test_a_diverging_run_stops_with_recipe_seed_and_epoch():
-    with pytest.raises(Diverged, match=r"Toy \(published.*seed 1: training loss .* in epoch \d+") as stopped:
+    with pytest.raises(Diverged, match=r"Toy .*seed 1: training loss .* in epoch \d+") as stopped:
         run(replace(TOY, learning_rate=1e4, epochs=50, weight_decay=0.0))
     assert stopped.value.epoch <= 50
+
+
+@pytest.mark.parametrize(("what", "values"), [("weight", [1.0, np.nan]), ("validation score", [np.inf, 0.0])])
+def test_a_non_finite_value_is_named_for_what_it_is(what, values):
+    """A loss that is finite is not said to be NaN where a weight or a score is not finite."""
+    with pytest.raises(Diverged, match=f"Toy, seed 3: 1 of 2 {what}s not finite in epoch 7") as stopped:
+        raise_if_not_finite("Toy", 3, 7, torch.tensor(values), what)
+    assert "loss" not in str(stopped.value)
+    raise_if_not_finite("Toy", 3, 7, torch.zeros(2), what)
 
 
 def test_no_validation_part_and_a_rule_that_needs_one_is_refused():

@@ -15,16 +15,18 @@ import pytest
 import sklearn.metrics
 import torch
 import toy_training
-from toy_training import HEAD_ONLY, TOY, cohort_split_material, train
+from toy_training import HEAD_ONLY, TOY, cohort_split_images, train
 
+from als_core.models.stages import IMAGENET_SCALING
 from als_core.refusal import RefusedInput
-from als_core.storage import build_if_missing, exclusive_lock, repository
+from als_core.storage import build_if_missing, code_digest, exclusive_lock, modules_used, repository
 from als_core.studies.xia2024.recipes import RECIPES
 from als_core.training import heads, runs
-from als_core.training import train as repeats
+from als_core.training import train as training
+from als_core.training.features import as_input
 from als_core.training.recipe import reduced
 
-COHORT, SPLIT, MATERIAL = cohort_split_material()
+COHORT, SPLIT, OWN_IMAGES = cohort_split_images()
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +56,11 @@ def test_the_weights_of_a_run_give_its_predictions(trained):
     for run in trained[1]:
         network = toy_training.network(seed=99)
         network.load_state_dict(run.weights())
-        scaled = repeats.as_input(torch.from_numpy(MATERIAL.images), repeats.IMAGENET_SCALING)
+        scaled = as_input(torch.from_numpy(OWN_IMAGES.images), IMAGENET_SCALING)
         with torch.no_grad():
             scores = network.eval()(scaled).softmax(1)
-        told = run.predictions[[f"score {name}" for name in COHORT.classes]]
-        np.testing.assert_allclose(scores, told, atol=1e-5)
+        scored = run.predictions[[f"score {name}" for name in COHORT.classes]]
+        np.testing.assert_allclose(scores, scored, atol=1e-5)
     frozen = list((trained[0] / "runs" / "frozen").iterdir())
     assert len(frozen) == 2  # stem and body of the gated runs, stem, body and gate of the head-only runs
 
@@ -75,18 +77,15 @@ def test_scores_come_from_predictions_and_equal_scikit_learn(trained):
         recall = sklearn.metrics.recall_score(
             test["label"], test["predicted"], labels=COHORT.classes, average=None, zero_division=0
         )
-        told = by_class[(by_class["key"] == row.key) & (by_class["measure"] == "sensitivity")]
-        assert list(told["class"]) == list(COHORT.classes) and (told["n"] == 3).all()
-        np.testing.assert_allclose(told["value"], recall)
+        measured = by_class[(by_class["key"] == row.key) & (by_class["measure"] == "sensitivity")]
+        assert list(measured["class"]) == list(COHORT.classes) and (measured["n"] == 3).all()
+        np.testing.assert_allclose(measured["value"], recall)
 
 
-def test_what_is_there_is_not_trained_again(trained):
+def test_runs_that_exist_are_not_trained_again(trained, monkeypatch):
     folder, all_runs = trained
-
-    def not_asked_for():
-        raise AssertionError("images were asked for")
-
-    again = train(folder, material=not_asked_for) + train(folder, HEAD_ONLY, material=not_asked_for)
+    monkeypatch.setattr(training, "_Work", lambda *_: pytest.fail("trained again"))
+    again = train(folder) + train(folder, HEAD_ONLY)
     assert [run.folder for run in again] == [run.folder for run in all_runs]
 
 
@@ -99,8 +98,8 @@ def test_seeds_trained_later_are_the_same_runs(trained, tmp_path):
 
 
 def test_seeds_whose_frozen_part_differs_each_train_on_their_own(tmp_path):
-    def own_gates(*arguments):
-        return toy_training.network
+    def own_gates(recipe, classes, seed):
+        return toy_training.network(seed)
 
     both = train(tmp_path / "both", HEAD_ONLY, builder=own_gates)
     alone = train(tmp_path / "alone", HEAD_ONLY, (1,), builder=own_gates)[0]
@@ -120,42 +119,39 @@ def test_a_key_changes_with_everything_that_went_in():
     assert one.key == replace(one).key
 
 
-def test_code_version_follows_the_source(tmp_path, monkeypatch):
-    (tmp_path / "a_toy_module.py").write_text("A = 1\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    before = runs.code_version(["a_toy_module", "als_core.storage"])
-    assert before == runs.code_version(["als_core.storage", "a_toy_module"])
-    (tmp_path / "a_toy_module.py").write_text("A = 2\n")
-    assert before != runs.code_version(["a_toy_module", "als_core.storage"])
-    assert runs.code_version(repeats.CODE)  # every module it names exists
+def test_the_code_of_a_run_covers_the_module_that_builds_its_network():
+    """A network in a file of its own: its file is part of its runs' code and of no other run's."""
+    gated, lite = RECIPES["resnet18_se"], RECIPES["efficientnet_lite0"]
+    modules = [recipe.builder.partition(":")[0] for recipe in (gated, lite)]
+    assert modules[0] != modules[1]
+    for recipe, module in zip((gated, lite), modules, strict=True):
+        (identity,) = training.identify_runs(recipe, COHORT, SPLIT, [0], "random")
+        assert identity.code == code_digest("als_core.training.train", module)
+    used = {file.name for file in modules_used(repository() / "als_core/training/train.py")}
+    assert {"fit.py", "heads.py", "tail.py", "features.py", "folding.py", "weights.py"} <= used
 
 
-def test_a_recorded_run_is_found_whatever_the_code(trained, tmp_path):
+def test_a_recorded_run_is_found_by_what_went_in_whatever_the_code(trained, tmp_path):
     _, all_runs = trained
-    kept = runs.record_run(all_runs[0], tmp_path / "recorded" / "toy")
+    maps = {"last": np.linspace(0, 1, 6), "sample": np.arange(3)}
+    kept = runs.record_run(all_runs[0], tmp_path / "toy", maps)
+    runs.record_run(all_runs[1], tmp_path / "toy")
     assert not list(kept.glob("*.safetensors"))
-    found = train(tmp_path, code=["als_core.storage"], recorded=tmp_path / "recorded", seeds=(0,),
-                  material=lambda: pytest.fail("images were asked for"))  # fmt: skip
-    assert found[0].recorded and found[0].predictions.equals(all_runs[0].predictions)
-    assert runs.score_runs(found)["recorded"].all()
+    with np.load(kept / "heatmaps.npz") as stored:
+        assert stored["last"].dtype == np.float16 and (stored["sample"] == maps["sample"]).all()
+
+    def found(recipe=TOY, cohort=COHORT.digest, split=SPLIT, weights="random"):
+        return runs.find_recorded(tmp_path, recipe, cohort, split, weights)
+
+    assert [run.about["seed"] for run in found()] == [0, 1]
+    assert all(run.recorded for run in found()) and found()[0].predictions.equals(all_runs[0].predictions)
+    assert runs.score_runs(found())["recorded"].all()
+    assert len(found(replace(TOY, precision="bf16", compiled=True))) == 2
+    elsewhere = replace(SPLIT, parts=SPLIT.parts[::-1].copy())
+    for other in (found(replace(TOY, epochs=5)), found(cohort="x"), found(split=elsewhere), found(weights="imagenet")):
+        assert other == []
     with pytest.raises(RefusedInput, match="recorded run"):
-        found[0].weights()
-    identity = runs.RunIdentity(
-        replace(TOY, epochs=5),
-        "by image",
-        all_runs[0].about["split_digest"],
-        0,
-        "toy",
-        COHORT.digest,
-        "random",
-        "",
-    )
-    assert runs.find_recorded(tmp_path / "recorded", identity) is None
-    twin = tmp_path / "recorded" / "twin"
-    twin.mkdir()
-    (twin / "run.json").write_bytes((kept / "run.json").read_bytes())
-    with pytest.raises(RefusedInput, match="2 recorded runs"):
-        runs.find_recorded(tmp_path / "recorded", replace(identity, recipe=TOY))
+        found()[0].weights()
 
 
 def test_a_run_that_fails_leaves_nothing_that_looks_whole(tmp_path, monkeypatch):
@@ -171,7 +167,7 @@ def test_a_run_that_fails_leaves_nothing_that_looks_whole(tmp_path, monkeypatch)
     assert len(list((tmp_path / "runs" / ".unfinished").glob("*.pt"))) == 1  # and goes on from there
 
 
-def test_material_that_does_not_fit_is_refused(tmp_path):
+def test_images_that_do_not_fit_are_refused(tmp_path):
     for recipe, found in (
         (replace(TOY, copies=10), "training images: found 27"),
         (replace(TOY, side=9), "images"),
@@ -192,13 +188,13 @@ def test_adapted_and_followed_statistics_train_too(tmp_path):
 def test_copies_are_trained_on_and_not_scored(tmp_path):
     train_rows = SPLIT.rows("train")
     everyone = np.arange(45)
-    material = replace(MATERIAL, copies=MATERIAL.images[:, :, ::-1].copy(), copies_of=everyone)
-    run = train(tmp_path, replace(HEAD_ONLY, copies=2), (0,), lambda: material)[0]
+    images = replace(OWN_IMAGES, copies=OWN_IMAGES.images[:, :, ::-1].copy(), copies_of=everyone)
+    run = train(tmp_path, replace(HEAD_ONLY, copies=2), (0,), images)[0]
     assert run.about["training_images"] == 2 * len(train_rows) and len(run.predictions) == 45
-    other = MATERIAL.images.copy()
+    other = OWN_IMAGES.images.copy()
     other[SPLIT.rows("test")] = 0  # copies of test images are never looked at
-    hidden = replace(material, copies=other[:, :, ::-1].copy())
-    again = train(tmp_path / "again", replace(HEAD_ONLY, copies=2), (0,), lambda: hidden)[0]
+    hidden = replace(images, copies=other[:, :, ::-1].copy())
+    again = train(tmp_path / "again", replace(HEAD_ONLY, copies=2), (0,), hidden)[0]
     assert run.predictions.equals(again.predictions)
 
 
@@ -277,16 +273,16 @@ def test_kill_9_in_the_middle_then_rerun_gives_the_same_bytes(tmp_path):
 @pytest.mark.parametrize("name", ["resnet18", "resnet18_se"])
 def test_a_tissue_network_learns_colour_on_random_weights(name, tmp_path):
     """Head-only and gated, 32 pixels: far above chance, and rebuilt from its weights with equal scores."""
-    images = np.repeat(np.repeat(MATERIAL.images, 4, axis=1), 4, axis=2)
+    images = np.repeat(np.repeat(OWN_IMAGES.images, 4, axis=1), 4, axis=2)
     recipe = replace(reduced(RECIPES[name], epochs=6, side=32, copies=1), learning_rate=5e-3, batch_size=8)
-    run = repeats.train_recipe(
-        recipe, COHORT, SPLIT, (0, 1), lambda: replace(MATERIAL, images=images), weights="random",
+    run = training.train_recipe(
+        recipe, COHORT, SPLIT, (0, 1), replace(OWN_IMAGES, images=images), weights="random",
         runs=tmp_path / "runs", features=None, device=torch.device("cpu"),
     )[0]  # fmt: skip
     assert runs.score_runs([run])["accuracy"][0] > 0.7
-    network = repeats.trained_network(run)
+    network = training.trained_network(run)
     with torch.no_grad():
-        scores = network(repeats.as_input(torch.from_numpy(images), repeats.IMAGENET_SCALING)).softmax(1)
-    told = run.predictions[[f"score {each}" for each in run.classes]]
-    np.testing.assert_allclose(scores, told, atol=1e-4)
+        scores = network(as_input(torch.from_numpy(images), IMAGENET_SCALING)).softmax(1)
+    scored = run.predictions[[f"score {each}" for each in run.classes]]
+    np.testing.assert_allclose(scores, scored, atol=1e-4)
     assert json.loads((run.folder / "run.json").read_text())["weights"] == "random"

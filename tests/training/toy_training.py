@@ -1,7 +1,6 @@
 """A toy network, cohort and images that the training tests share."""
 
 from collections import OrderedDict
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +25,8 @@ HEAD_ONLY = Recipe("Toy head", "toy", "published", 0.3, 8, 20, 1e-3, ("pool", "h
 
 class Toy(nn.Module):
     """The least that training asks of a network: named stages run one after another."""
+
+    backbone = None  # no pretrained weights exist for it
 
     def __init__(self, stages: OrderedDict[str, nn.Module]):
         super().__init__()
@@ -66,9 +67,9 @@ def frozen(seed: int, recipe: Recipe = TOY, dtype: torch.dtype = torch.float32, 
     return built
 
 
-def builder(recipe, n_classes, weights, images):
-    """What `train_recipe` takes in place of the tissue networks."""
-    return network if "gate" in recipe.trains else partial(network, gate_seed=0)
+def builder(recipe, n_classes, seed):
+    """What `train_recipe` takes in place of a recipe's own builder."""
+    return network(seed) if "gate" in recipe.trains else network(seed, gate_seed=0)
 
 
 def images_and_labels(n: int = 45, seed: int = 0, strength: float = 60) -> tuple[np.ndarray, np.ndarray]:
@@ -80,17 +81,17 @@ def images_and_labels(n: int = 45, seed: int = 0, strength: float = 60) -> tuple
     return images.astype(np.uint8), labels
 
 
-def train(folder: Path, recipe=TOY, seeds=(0, 1), material=None, **more) -> list[Run]:
+def train(folder: Path, recipe=TOY, seeds=(0, 1), images=None, **more) -> list[Run]:
     """`train_recipe` on the toy cohort and network, with its folders under `folder`."""
-    cohort, split, toy_material = cohort_split_material()
+    cohort, split, toy_images = cohort_split_images()
     return train_recipe(
-        recipe, cohort, split, seeds, material or (lambda: toy_material), weights="random",
+        recipe, cohort, split, seeds, images or toy_images, weights="random",
         runs=folder / "runs", features=folder / "features", device=torch.device("cpu"), **{"builder": builder} | more,
     )  # fmt: skip
 
 
-def cohort_split_material(n: int = 45) -> tuple[Cohort, Split, TrainingImages]:
-    """A cohort of the toy images, two of each five samples held out, and its material."""
+def cohort_split_images(n: int = 45) -> tuple[Cohort, Split, TrainingImages]:
+    """A cohort of the toy images, two of each five samples held out, and its images."""
     images, labels = images_and_labels(n)
     names = np.array(["control", "concordant", "discordant"])
     samples = pd.DataFrame({"path": [f"images/{i}.png" for i in range(n)], "label": names[labels]})

@@ -1,26 +1,26 @@
-"""What runs in a step, against whole images through the plain network: equal for every network with a frozen part."""
+"""What runs in a training step, against whole images through the plain network: equal for every network with a frozen part."""
 
-import resource
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from als_core.models.transitions import GatedTransition
+from test_fit import run
 from torch.nn.functional import cross_entropy
+from toy_training import TOY
 
 from als_core.models.stages import IMAGENET_SCALING, first_live_stage, set_trainable, train_mode
+from als_core.refusal import RefusedInput
 from als_core.studies.xia2024.networks import build_tissue_network
 from als_core.studies.xia2024.recipes import RECIPES
+from als_core.training import tail
 from als_core.training.epochs import epoch_generator
 from als_core.training.features import as_input, frozen_inputs
 from als_core.training.fit import class_scores, fit
-from als_core.training.tail import TrainableTail, mean_and_maximum
+from als_core.training.tail import TrainableTail, maybe_compile
 
 CPU, SIDE, N = torch.device("cpu"), 48, 12
-FROZEN_PART = [name for name in RECIPES if name != "basic_cnn"]
+FROZEN_PART = [name for name in RECIPES if name not in ("basic_cnn", "efficientnet_lite0")]
 IMAGES = np.random.default_rng(0).integers(0, 256, (N, SIDE, SIDE, 3), dtype=np.uint8)
 LABELS, ROWS = torch.arange(N) % 3, torch.arange(N)
 
@@ -33,21 +33,9 @@ def built(name, dtype=torch.float64):
 
 def cached(network, precision="fp32"):
     prefix = network.stages[: first_live_stage(network)]
-    storage = "fp64" if next(network.parameters()).dtype == torch.float64 else "fp32"
     return frozen_inputs(
-        prefix, [IMAGES], IMAGENET_SCALING, storage=storage, device=CPU, folder=None, precision=precision
+        prefix, [IMAGES], IMAGENET_SCALING, device=CPU, folder=None, precision=precision
     )
-
-
-def test_a_gate_and_the_frozen_transition_after_it_run_as_one_stage():
-    network = built("miniset_densesenet")
-    part = network.stages[first_live_stage(network) :]
-    running = TrainableTail(part, RECIPES["miniset_densesenet"].trains, "fp32", CPU).stages
-    assert {name for name, stage in running.named_children() if type(stage) is GatedTransition} == {
-        "se1", "se2", "se3",
-    }  # fmt: skip
-    left_out = set(dict(part.named_children())) - set(dict(running.named_children()))
-    assert left_out == {"transition1", "transition2", "transition3"}
 
 
 @pytest.mark.slow
@@ -98,7 +86,7 @@ def test_reduced_precision_is_near_and_leaves_what_trains_in_fp32(name):
     batch = cached(network).batch(ROWS) if start else as_input(torch.from_numpy(IMAGES), IMAGENET_SCALING)
     scores, gradients = [], []
     for precision in ("fp32", "bf16"):
-        running = TrainableTail(network.stages[start:], live, precision, CPU).mode(training=True)
+        running = TrainableTail(network.stages[start:], live, precision).mode(training=True)
         scores.append(running(batch))
         network.zero_grad()
         cross_entropy(scores[-1], LABELS).backward()
@@ -110,40 +98,43 @@ def test_reduced_precision_is_near_and_leaves_what_trains_in_fp32(name):
     assert torch.cosine_similarity(*(each.flatten() for each in gradients), dim=0) > 0.98
 
 
-def test_mean_and_maximum_have_pytorchs_gradients_with_ties_too():
-    generator = torch.Generator().manual_seed(0)
-    maps = torch.randint(0, 4, (3, 5, 4, 6), generator=generator).double()  # many equal maxima
-    maps = maps.contiguous(memory_format=torch.channels_last).requires_grad_()
-    own = maps, maps.mean((2, 3)), maps.amax((2, 3))
-    weights = [torch.randn(each.shape, dtype=torch.float64, generator=generator) for each in own]
-    weights[0] = weights[0].contiguous(memory_format=torch.channels_last)
-    found = []
-    for answers in (own, mean_and_maximum(maps)):
-        torch.testing.assert_close(answers, own, rtol=0, atol=1e-14)
-        total = sum((answer * weight).sum() for answer, weight in zip(answers, weights, strict=True))
-        found.append(torch.autograd.grad(total, maps)[0])
-    torch.testing.assert_close(*found, rtol=0, atol=1e-14)
-    assert found[1].is_contiguous(memory_format=torch.channels_last)
-
-
 def _last_weight(network):
     return [name for name, _ in network.stages.head.named_parameters() if name.endswith("weight")][-1]
 
 
-def test_kept_memory_is_not_fetched_again():
-    """Page faults of a process that frees and takes 64 MB twenty times."""
-    code = (
-        "import sys, resource, torch\n"
-        "from als_core.training.memory import keep_freed_memory\n"
-        "if sys.argv[1] == 'keep' and not keep_freed_memory(): sys.exit(3)\n"
-        "for _ in range(5): torch.ones(1 << 24)\n"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
-        "for _ in range(20): torch.ones(1 << 24)\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)"
+
+
+COMPILED = replace(TOY, compiled=True, epochs=3)
+LEFT_OVER = 29 % TOY.batch_size  # images of the toy's training part that make no whole batch
+
+
+def test_a_compiled_run_is_the_run(monkeypatch):
+    """Histories and weights in double precision; every whole batch goes through the compiled form and no other."""
+    if tail._missing_compiler():
+        pytest.skip("no C++ compiler on this machine")
+    sizes, compile_of = [], torch.compile
+
+    def counted(module, **options):
+        compiled = compile_of(module, **options)
+        return lambda batch: sizes.append(len(batch)) or compiled(batch)
+
+    monkeypatch.setattr(torch, "compile", counted)
+    (network, fitted), (compiled, again) = (
+        run(each, dtype=torch.float64) for each in (replace(TOY, epochs=3), COMPILED)
     )
-    done = [subprocess.run([sys.executable, "-c", code, way], capture_output=True, text=True) for way in ("keep", "plain")]  # fmt: skip
-    if done[0].returncode == 3:
-        pytest.skip("not glibc")
-    kept, plain = (int(each.stdout) for each in done)
-    pages = (1 << 26) // resource.getpagesize()  # of one tensor
-    assert kept <= 4 * pages and kept <= plain
+    assert LEFT_OVER and sizes == [TOY.batch_size] * (3 * (29 // TOY.batch_size))
+    for name, tensor in network.state_dict().items():
+        torch.testing.assert_close(compiled.state_dict()[name], tensor, rtol=1e-9, atol=1e-11)
+    histories = [torch.tensor(each.history.to_numpy()) for each in (again, fitted)]
+    torch.testing.assert_close(*histories, rtol=1e-10, atol=1e-11)
+
+
+def test_without_a_compiler_it_is_refused_before_training(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(RefusedInput, match=r"g\+\+ or clang\+\+.*Install one"):
+        run(COMPILED)
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(RefusedInput, match="no-such-compiler"):
+        run(COMPILED)
+    assert maybe_compile(TOY, plain := torch.nn.Identity()) is plain  # a recipe that asks for nothing needs nothing

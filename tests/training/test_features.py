@@ -15,16 +15,16 @@ CPU = torch.device("cpu")
 IMAGES, LABELS = images_and_labels()
 
 
-def features(network, blocks=(IMAGES,), folder=None, storage="fp32", scaling=IMAGENET_SCALING, **more):
+def features(network, blocks=(IMAGES,), folder=None, scaling=IMAGENET_SCALING, **more):
     stages = network.stages[: first_live_stage(network)]
-    return frozen_inputs(stages, list(blocks), scaling, storage=storage, device=CPU, folder=folder, **more)
+    return frozen_inputs(stages, list(blocks), scaling, device=CPU, folder=folder, **more)
 
 
 def test_training_on_cached_features_is_the_plain_loop_to_1e_12():
     """Nine Adam steps in double precision; the plain loop forwards whole images, frozen batch norm in eval mode."""
     labels = torch.from_numpy(LABELS)
     plain, cached = (frozen(3, dtype=torch.float64) for _ in range(2))
-    inputs = features(cached, storage="fp64")
+    inputs = features(cached)
     suffix = cached.stages[first_live_stage(cached) :]
     assert first_live_stage(cached) == 1
     scaled = as_input(torch.from_numpy(IMAGES), IMAGENET_SCALING, torch.float64)
@@ -69,26 +69,23 @@ def test_stored_features_are_memory_mapped_and_equal_those_in_memory(tmp_path):
     network = frozen(0)
     kept, stored = features(network), features(network, folder=tmp_path)
     assert torch.equal(kept.blocks[0], stored.blocks[0])
-    half = features(network, folder=tmp_path, storage="fp16")
-    assert torch.equal(half.blocks[0], kept.blocks[0].half())
-    assert half.batch(torch.arange(3)).dtype == torch.float32
-    assert len(list(tmp_path.glob("*.npy"))) == 2
+    assert stored.batch(torch.arange(3)).dtype == torch.float32
+    assert len(list(tmp_path.glob("*.npy"))) == 1
 
 
 def test_maps_computed_in_bf16_stay_in_it_and_lose_nothing(tmp_path):
     network, rows = frozen(0), torch.arange(len(IMAGES))
-    wide = features(network, storage="fp64", precision="bf16").batch(rows)
     for folder in (None, tmp_path):
         narrow = features(network, folder=folder, precision="bf16").batch(rows)
         assert narrow.dtype == torch.bfloat16
-        assert torch.equal(narrow.float(), wide)
         assert narrow.is_contiguous(memory_format=torch.channels_last)
     (file,) = tmp_path.glob("*.npy")
-    assert file.stat().st_size == 128 + 2 * wide.numel()  # an .npy's header and two bytes a value
-    running = TrainableTail(network.stages[first_live_stage(network) :], live_stages(network), "bf16", CPU)
+    assert file.stat().st_size == 128 + 2 * narrow.numel()  # an .npy's header and two bytes a value
+    running = TrainableTail(network.stages[first_live_stage(network) :], live_stages(network), "bf16")
     scores = running(narrow)
     assert scores.dtype == torch.float32
-    assert torch.equal(scores, running(wide))
+    whole = network.eval()(as_input(torch.from_numpy(IMAGES), IMAGENET_SCALING))
+    assert 0 < (scores - whole).abs().max() < 0.05 * whole.abs().max()
 
 
 def test_what_is_there_is_not_computed_again(tmp_path, monkeypatch):
@@ -114,7 +111,7 @@ def test_a_changed_input_is_another_file(tmp_path):
     assert files(network=other_weights) == 2
     assert files(blocks=(other_image,)) == 3
     assert files(scaling=Scaling((0.5, 0.5, 0.5), (0.2, 0.2, 0.2))) == 4
-    assert files(storage="fp16") == 5
+    assert files(precision="bf16") == 5
     assert files(network=other_layers) == 6
     assert files() == 6
 

@@ -13,11 +13,12 @@ from als_core.models.attention import SqueezeExcitation
 from als_core.models.cost import Cost, cost, describe, kind
 from als_core.refusal import RefusedInput
 from als_core.storage import repository
-from als_core.studies.xia2024.networks import TISSUE_NETWORKS, build_tissue_network
+from als_core.studies.xia2024.networks import COUNTED, build_tissue_network
+from als_core.studies.xia2024.recipes import OF_PAPER, PRINTED, RECIPES, RELEASED_VARIANT
 
 TABLE_1 = repository() / "data" / "published" / "xia2024_table1_model_cost_accuracy.csv"
 PUBLISHED_SHAPE = (1, 3, 400, 400)
-EVERY = [(name, variant) for name, entry in TISSUE_NETWORKS.items() for variant in entry.variants]
+EVERY = [(name, variant) for name in OF_PAPER for variant in (PRINTED, RELEASED_VARIANT)]
 
 
 def as_printed_like(value, printed):
@@ -27,23 +28,20 @@ def as_printed_like(value, printed):
     return f"{value / {'G': 1e9, 'M': 1e6, '': 1}[unit]:.{decimals}f}{unit}"
 
 
-@pytest.mark.parametrize("name", TISSUE_NETWORKS)
+@pytest.mark.parametrize("name", OF_PAPER)
 def test_both_cells_of_table_1_come_out_as_printed(name):
     rows = pd.read_csv(TABLE_1, dtype=str).set_index("model")
-    entry = TISSUE_NETWORKS[name]
-    row = rows.loc[entry.display]
+    row = rows.loc[RECIPES[name].name]
     network = build_tissue_network(name, seed=0, side=400)
-    counted = cost(network, PUBLISHED_SHAPE, stages=entry.counted)
+    counted = cost(network, PUBLISHED_SHAPE, stages=COUNTED.get(name))
     assert as_printed_like(counted.published_flops, row["flops_as_printed"]) == row["flops_as_printed"]
-    assert (
-        as_printed_like(counted.parameters_total, row["parameters_as_printed"])
-        == (row["parameters_as_printed"])
-    )
+    printed = row["parameters_as_printed"]
+    assert as_printed_like(counted.parameters_total, printed) == printed
 
 
 def test_the_registry_has_the_rows_of_table_1():
     printed = pd.read_csv(TABLE_1)["model"].tolist()
-    assert [entry.display for entry in TISSUE_NETWORKS.values()] == printed
+    assert [RECIPES[name].name for name in OF_PAPER] == printed
 
 
 @pytest.mark.parametrize(("name", "variant"), EVERY)
@@ -58,13 +56,12 @@ def test_counts_are_those_of_thop_and_of_torch(name, variant):
     assert 2 * counted.macs == counter.get_total_flops()
 
 
-@pytest.mark.parametrize("name", TISSUE_NETWORKS)
+@pytest.mark.parametrize("name", OF_PAPER)
 def test_counts_are_those_of_thop_at_the_published_size(name):
-    entry = TISSUE_NETWORKS[name]
     network = build_tissue_network(name, seed=0, side=400)
-    counted = cost(network, PUBLISHED_SHAPE, stages=entry.counted)
+    counted = cost(network, PUBLISHED_SHAPE, stages=COUNTED.get(name))
     # thop does not see the head that the released Basic CNN builds during its first pass
-    whole = network if entry.counted is None else network.stages[: len(entry.counted)]
+    whole = network.stages[: len(COUNTED[name])] if name in COUNTED else network
     flops, parameters = thop.profile(whole, inputs=(torch.zeros(PUBLISHED_SHAPE),), verbose=False)
     assert (counted.published_flops, counted.parameters_total) == (flops, parameters)
 

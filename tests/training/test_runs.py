@@ -148,7 +148,12 @@ def test_a_recorded_run_is_found_by_what_went_in_whatever_the_code(trained, tmp_
     assert runs.score_runs(found())["recorded"].all()
     assert len(found(replace(TOY, precision="bf16", compiled=True))) == 2
     elsewhere = replace(SPLIT, parts=SPLIT.parts[::-1].copy())
-    for other in (found(replace(TOY, epochs=5)), found(cohort="x"), found(split=elsewhere), found(weights="imagenet")):
+    for other in (
+        found(replace(TOY, epochs=5)),
+        found(cohort="x"),
+        found(split=elsewhere),
+        found(weights="imagenet"),
+    ):
         assert other == []
     with pytest.raises(RefusedInput, match="recorded run"):
         found()[0].weights()

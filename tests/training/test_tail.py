@@ -33,9 +33,7 @@ def built(name, dtype=torch.float64):
 
 def cached(network, precision="fp32"):
     prefix = network.stages[: first_live_stage(network)]
-    return frozen_inputs(
-        prefix, [IMAGES], IMAGENET_SCALING, device=CPU, folder=None, precision=precision
-    )
+    return frozen_inputs(prefix, [IMAGES], IMAGENET_SCALING, device=CPU, folder=None, precision=precision)
 
 
 @pytest.mark.slow
@@ -102,8 +100,6 @@ def _last_weight(network):
     return [name for name, _ in network.stages.head.named_parameters() if name.endswith("weight")][-1]
 
 
-
-
 COMPILED = replace(TOY, compiled=True, epochs=3)
 LEFT_OVER = 29 % TOY.batch_size  # images of the toy's training part that make no whole batch
 
@@ -137,4 +133,6 @@ def test_without_a_compiler_it_is_refused_before_training(monkeypatch, tmp_path)
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(RefusedInput, match="no-such-compiler"):
         run(COMPILED)
-    assert maybe_compile(TOY, plain := torch.nn.Identity()) is plain  # a recipe that asks for nothing needs nothing
+    assert (
+        maybe_compile(TOY, plain := torch.nn.Identity()) is plain
+    )  # a recipe that asks for nothing needs nothing

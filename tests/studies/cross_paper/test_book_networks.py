@@ -14,10 +14,11 @@ from als_core.explain.lrp_rules import Composite, Epsilon
 from als_core.models.attention import ChannelGate, SpatialGate, SqueezeExcitation
 from als_core.studies.brains.networks import panagiotaras_network
 from als_core.studies.miao2023.networks import CROP_NETWORKS, build_crop_network
-from als_core.studies.xia2024.networks import TISSUE_NETWORKS, build_tissue_network
+from als_core.studies.xia2024.networks import build_tissue_network
+from als_core.studies.xia2024.recipes import OF_PAPER
 
 NETWORKS = {
-    **{name: lambda n=name: build_tissue_network(n, side=64, seed=0) for name in TISSUE_NETWORKS},
+    **{name: lambda n=name: build_tissue_network(n, side=64, seed=0) for name in OF_PAPER},
     **{name: lambda n=name: build_crop_network(n, side=64, seed=0) for name in CROP_NETWORKS},
     "panagiotaras": lambda: panagiotaras_network((38, 40, 39), "small", seed=0),
 }

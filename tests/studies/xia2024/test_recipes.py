@@ -22,9 +22,14 @@ def test_the_paper_s_recipes_are_table_3():
     path = repository() / "data" / "published" / "xia2024_table3_hyperparameters.csv"
     printed = pd.read_csv(path).set_index("model").rename(index={"3-layer CNN": "Basic CNN"})
     own = pd.DataFrame(
-        {RECIPES[name].name: {column: getattr(RECIPES[name], column) for column in printed} for name in OF_PAPER}
+        {
+            RECIPES[name].name: {column: getattr(RECIPES[name], column) for column in printed}
+            for name in OF_PAPER
+        }
     ).T
-    pd.testing.assert_frame_equal(own.sort_index(), printed.sort_index(), check_dtype=False, check_names=False)
+    pd.testing.assert_frame_equal(
+        own.sort_index(), printed.sort_index(), check_dtype=False, check_names=False
+    )
 
 
 @pytest.mark.parametrize("recipe", EVERY, ids=lambda recipe: recipe.title)
@@ -57,7 +62,9 @@ def test_a_size_above_the_recipe_s_is_refused():
         reduced(RECIPES["resnet18"], weight_decay=1)
 
 
-@pytest.mark.parametrize("recipe", [RECIPES["resnet18_cbam"], RELEASED["densenet121"], reduced(RECIPES["resnet18"], side=64)])
+@pytest.mark.parametrize(
+    "recipe", [RECIPES["resnet18_cbam"], RELEASED["densenet121"], reduced(RECIPES["resnet18"], side=64)]
+)
 def test_a_recipe_survives_json(recipe):
     data = json.loads(json.dumps(recipe.as_data()))
     assert Recipe.from_data(data) == recipe
@@ -73,7 +80,5 @@ def test_the_network_without_gates_differs_from_miniset_in_gates_alone():
 
 
 def test_a_page_that_shows_results_need_not_import_torch():
-    code = (
-        "import sys, als_core.studies.xia2024.recipes, als_core.training.runs; sys.exit('torch' in sys.modules)"
-    )
+    code = "import sys, als_core.studies.xia2024.recipes, als_core.training.runs; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=repository()).returncode == 0

@@ -15,11 +15,11 @@ from als_core.explain.grad_cam import grad_cam, layer_map
 from als_core.explain.overlap import mass_inside
 from als_core.refusal import RefusedInput
 from als_core.studies.xia2024 import heatmaps
-from als_core.studies.xia2024.networks import TISSUE_NETWORKS, build_tissue_network
-from als_core.studies.xia2024.recipes import RECIPES
+from als_core.studies.xia2024.networks import build_tissue_network
+from als_core.studies.xia2024.recipes import OF_PAPER, PRINTED, RECIPES, RELEASED_VARIANT
 from als_core.studies.xia2024.splits import published_split
 from als_core.studies.xia2024.synthetic import TissueParameters, make_synthetic_tissue
-from als_core.training.images import prepare_images
+from als_core.studies.xia2024.train import training_images
 from als_core.training.recipe import reduced
 from als_core.training.runs import SCORE
 from als_core.training.train import train_recipe, trained_network
@@ -38,7 +38,7 @@ def runs(cohort, tmp_path_factory):
     recipe = reduced(RECIPES["miniset_densesenet"], epochs=1, side=32, copies=1)
     split = published_split(cohort)
     return train_recipe(
-        recipe, cohort, split, range(2), lambda: prepare_images(recipe, cohort, split), weights="random",
+        recipe, cohort, split, range(2), training_images(recipe, cohort, split), weights="random",
         runs=tmp_path_factory.mktemp("runs"), features=None, device=torch.device("cpu"),
     )  # fmt: skip
 
@@ -85,8 +85,8 @@ def test_a_recorded_run_is_refused(runs, cohort):
         heatmaps.heat_of_pairs(chosen, [replace(runs[0], recorded=True)], cohort, "last")
 
 
-@pytest.mark.parametrize("name", TISSUE_NETWORKS)
-@pytest.mark.parametrize("variant", ["published", "released"])
+@pytest.mark.parametrize("name", OF_PAPER)
+@pytest.mark.parametrize("variant", [PRINTED, RELEASED_VARIANT])
 def test_the_last_maps_are_those_the_head_averages(name, variant):
     network = build_tissue_network(name, variant=variant, side=64, seed=0).eval()
     images = torch.rand((2, 3, 64, 64), generator=torch.Generator().manual_seed(0))

@@ -25,8 +25,8 @@ SIDE = 64
 STRONG = TissueAmounts(
     side=SIDE,
     copies=1,
-    epochs={"basic_cnn": 6, "resnet18": 100, "densenet121": 100, "resnet18_se": 12, "resnet18_cbam": 8, "miniset_densesenet": 6},
-    batch_size={"basic_cnn": 8, "resnet18": 4, "densenet121": 4, "resnet18_se": 8, "resnet18_cbam": 8, "miniset_densesenet": 4},
+    epochs={"basic_cnn": 6, "resnet18": 100, "densenet121": 100, "efficientnet_lite0": 100, "resnet18_se": 12, "resnet18_cbam": 8, "miniset_densesenet": 6},
+    batch_size={"basic_cnn": 8, "resnet18": 4, "densenet121": 4, "efficientnet_lite0": 4, "resnet18_se": 8, "resnet18_cbam": 8, "miniset_densesenet": 4},
     runs=1,
     without_imagenet="random",
 )  # fmt: skip
@@ -58,19 +58,19 @@ def random_weights(monkeypatch):
 
 
 def test_a_recipe_says_what_was_reduced_and_a_smaller_batch_keeps_the_steps():
-    published = RECIPES["resnet18_se"]
+    printed = RECIPES["resnet18_se"]
     recipe = TissueAmounts(copies=1, batch_size={"resnet18_se": 16}).recipe("resnet18_se")
-    assert recipe.title == "ResNet18+SE (published; batch size 16 for 128, copies 1 for 10)"
-    assert -(-114 // recipe.batch_size) == 8 and -(-1140 // published.batch_size) == 9
-    assert TissueAmounts().recipe("resnet18_se") == published
+    assert recipe.title == "ResNet18+SE (as printed; batch size 16 for 128, copies 1 for 10)"
+    assert -(-114 // recipe.batch_size) == 8 and -(-1140 // printed.batch_size) == 9
+    assert TissueAmounts().recipe("resnet18_se") == printed
     with pytest.raises(RefusedInput, match="batch_size: found 129; expected 1 to 128"):
-        reduced(published, batch_size=129)
+        reduced(printed, batch_size=129)
 
 
 def test_without_gates_is_densenet_at_the_hyper_parameters_of_the_gated_network():
     plain, gated = STRONG.without_gates(), STRONG.recipe("miniset_densesenet")
     assert plain.network == "densenet121" and plain.trains == RECIPES["densenet121"].trains
-    own = {"name", "network", "trains"}
+    own = {"name", "network", "trains", "variant", "builder", "options", "reduced_from"}
     assert {name for name in vars(plain) if getattr(plain, name) != getattr(gated, name)} == own
 
 

@@ -15,6 +15,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import PlaceHolderLayoutEngine
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from als_core.figures.style import GRID, INK, MUTED, PALETTE, SMALLEST_TEXT, WIDTH, house_style
@@ -223,7 +224,7 @@ def canvas(height: float) -> tuple[Figure, Axes]:
     An invisible frame keeps it from being cropped, so text comes out equally large in all drawings.
     """
     with house_style():
-        figure = Figure(figsize=(WIDTH, height), layout="none")
+        figure = Figure(figsize=(WIDTH, height), layout=PlaceHolderLayoutEngine(True, True))
         axes = figure.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(0, height))
     axes.set_axis_off()
     axes.add_patch(Rectangle((0, 0), WIDTH, height, facecolor="none"))

@@ -65,13 +65,7 @@ truth = data.labels[split.rows("validation")]
 majority = (truth == majority_class(data.labels[split.rows("train")], len(data.classes))).mean()
 kept = [run.about["chosen_epoch"] for run in runs]
 best = [run.history["validation_accuracy"].max() for run in runs]
-page.figure(
-    figures.training_curves(curves, kept, majority),
-    f"xia-training-{slug}",
-    f"{recipe.name}: loss and accuracy by epoch for {len(runs)} seeds on one split. The dot is the epoch whose weights are kept, the dashed line the share of the validation images that the commonest training class gets right.",
-    f"Two panels of curves over {recipe.epochs} epochs for {len(runs)} runs. Best validation accuracy by run: {', '.join(f'{value:.0%}' for value in best)}, in epoch {', '.join(map(str, kept))}; the majority class gets {majority:.0%}. Training accuracy of the last epoch: {', '.join(f'{run.history.train_accuracy.iloc[-1]:.0%}' for run in runs)}.",
-    curves,
-)
+page.show(figures.training_curves(recipe.name, curves, kept, majority), f"xia-training-{slug}")
 
 # %%
 page.table(

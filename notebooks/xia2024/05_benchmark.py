@@ -78,14 +78,7 @@ page.text(
 curves = pd.concat([benchmark.histories(of_one) for of_one in runs.values()], ignore_index=True)
 truth = data.labels[split.rows("validation")]
 majority = (truth == majority_class(data.labels[split.rows("train")], len(data.classes))).mean()
-top = curves.groupby("name", sort=False)["validation_accuracy"].max()
-page.figure(
-    figures.validation_curves(curves, majority),
-    "xia-fig2-curves",
-    "Validation accuracy by epoch, a line for each run (Fig. 2, top, in the paper); the dashed line is the majority class.",
-    f"Six panels of curves, one a network. Highest validation accuracy: {', '.join(f'{name} {value:.0%}' for name, value in top.items())}; the majority class gets {majority:.0%}.",
-    curves[["name", "run", "epoch", "validation_accuracy"]],
-)
+page.show(figures.validation_curves(curves, majority), "xia-fig2-curves")
 
 # %% [markdown]
 # ## Accuracy of every run
@@ -96,16 +89,7 @@ page.figure(
 
 # %%
 every, table = benchmark.run_table(answers), benchmark.accuracy_table(answers, seed)
-undefined = every["matthews"].isna().sum()
-page.figure(
-    figures.runs_as_points(every, table, published),
-    "xia-fig2-runs",
-    f"Accuracy and Matthews correlation on the test part, a point for each run (Fig. 2, middle, in the paper); grey lines: exact 95 % interval of the median run, images taken as independent{'; diamonds: accuracy printed in Table 1' * (published is not None)}.{f' {undefined} of {len(every)} runs answered one class only: there the Matthews correlation does not exist.' * bool(undefined)}",
-    "Points for each run of six networks and three baselines. Mean accuracy: "
-    + ", ".join(f"{row.name} {row.mean:.0%}" for row in table.itertuples(index=False))
-    + ".",
-    every,
-)
+page.show(figures.runs_as_points(every, table, published), "xia-fig2-runs")
 page.table(
     figures.accuracy_rows(table, printed),
     "xia-table1-accuracy",
@@ -126,26 +110,9 @@ page.claims(benchmark.as_printed(networks, data.classes), page.circumstances(**s
 
 # %%
 by_class = benchmark.class_table(answers, data.classes)
-means = by_class.groupby(["measure", "name"], sort=False)["value"].mean(skipna=False)
-sizes = by_class[by_class["measure"] == "sensitivity"].drop_duplicates("class").set_index("class")["n"]
-page.figure(
-    figures.class_measures(by_class, data.classes),
-    "xia-fig2-classes",
-    f"Sensitivity and specificity of each class, a point for each run (Fig. 2, bottom, in the paper). Test images: {', '.join(f'{n} {name}' for name, n in sizes.items())}.",
-    "Points by network, class and run. Mean sensitivity over classes and runs: "
-    + ", ".join(f"{name} {value:.0%}" for name, value in means["sensitivity"].items())
-    + ".",
-    by_class,
-)
-page.figure(
-    figures.confusion_matrices({each.name: each.confusions.sum(0) for each in answers}, data.classes),
-    "xia-fig7-confusion",
-    f"Confusion matrices on the test part (Fig. 7 in the paper, which does not say of which run). Counts are added up over the runs of a network, {amounts.runs} for each, and one for a baseline; shade and percent are shares of the true class.",
-    "Nine matrices of true by answered class. Right answers over all runs: "
-    + ", ".join(f"{each.name} {each.right.sum()} of {each.right.size}" for each in answers)
-    + ".",
-    pd.concat([figures.confusion_rows(each.name, each.confusions.sum(0), data.classes) for each in answers]),
-)
+page.show(figures.class_measures(by_class, data.classes), "xia-fig2-classes")
+matrices = {each.name: each.confusions.sum(0) for each in answers}
+page.show(figures.confusion_matrices(matrices, data.classes), "xia-fig7-confusion")
 
 # %% [markdown]
 # ## Which differences can these test images carry?

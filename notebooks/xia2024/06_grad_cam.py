@@ -71,32 +71,25 @@ page.text(
 chosen = heatmaps.standing_for_pairs(said)
 shown = [data.image(sample) for sample in chosen["sample"]]
 lesions = heatmaps.lesion_masks(data, chosen["sample"].tolist())
-happened = ", ".join(f"{row.label} as {row.predicted} {row.count}" for row in chosen.itertuples())
-alt = f"Matrix of {len(data.classes)} by {len(data.classes)} cells, empty or with a micrograph{{}}. Cases by true and predicted class: {happened}."
 below = (
     f" Each cell shows {heatmaps.RULE}. Below, the number of cases ({images} test images, {said['run'].nunique()} runs), then file, seed and score."
     + " Lesions are outlined." * any(mask.any() for mask in lesions.values())
 )
 if weighted:
     heat, places = heatmaps.heat_of_pairs(chosen, weighted, data, "last")
-    page.figure(
-        figures.class_matrix(figures.pair_cells(chosen, shown, heat, places, lesions), data.classes),
-        "xia-fig3-grad-cam",
-        f"Miniset-DenseSENet by true class (rows) and predicted class (columns), after Fig. 3 in the paper: the image, and over its grey copy the heat for the predicted class at the last convolutional layer, {places[0]} × {places[1]} values, parted by white lines.{below}",
-        alt.format(" and its heatmap"),
-        chosen.assign(greatest_heat=[one.max() for one in heat]),
+    title = "Miniset-DenseSENet by true and predicted class: images, and heat for the predicted class (Fig. 3 in the paper)."
+    layer = (
+        f"Heat is from the last convolutional layer, {places[0]} × {places[1]} values, parted by white lines."
     )
+    cells = figures.pair_cells(chosen, shown, heat, places, lesions)
+    page.show(figures.class_matrix(chosen, cells, data.classes, title, layer + below), "xia-fig3-grad-cam")
 else:
     page.text(
         "The runs of this page were made elsewhere and recorded without their weights, so there is no heat to show. The images that would stand in the matrix follow without it."
     )
-    page.figure(
-        figures.class_matrix(figures.pair_cells(chosen, shown, lesions=lesions), data.classes),
-        "xia-fig3-grad-cam",
-        f"Miniset-DenseSENet by true class (rows) and predicted class (columns): the images of Fig. 3 by the rule of this page, without heat.{below}",
-        alt.format(""),
-        chosen,
-    )
+    title = "Miniset-DenseSENet by true and predicted class: the images of Fig. 3 by the rule of this page, without heat."
+    cells = figures.pair_cells(chosen, shown, lesions=lesions)
+    page.show(figures.class_matrix(chosen, cells, data.classes, title, below.strip()), "xia-fig3-grad-cam")
 
 # %%
 if weighted and min(places) < 6:
@@ -105,13 +98,9 @@ if weighted and min(places) < 6:
         f"From images of {runs[0].about['recipe']['side']} pixels the last layer makes {places[0]} × {places[1]} values (12 × 12 at the published 400 pixels): too few to say where in an image anything lies. The same cells "
         "follow at an earlier layer, the output of the second gate. Its maps are finer, and farther from the decision."
     )
-    page.figure(
-        figures.class_matrix(figures.pair_cells(chosen, shown, finer, size, lesions), data.classes),
-        "xia-fig3-finer",
-        f"The same images, with the heat for the predicted class at the second gate, {size[0]} × {size[1]} values.{below}",
-        alt.format(" and its heatmap from an earlier layer"),
-        chosen.assign(greatest_heat=[one.max() for one in finer]),
-    )
+    title = f"The same images, with the heat for the predicted class at the second gate, {size[0]} × {size[1]} values."
+    cells = figures.pair_cells(chosen, shown, finer, size, lesions)
+    page.show(figures.class_matrix(chosen, cells, data.classes, title, below.strip()), "xia-fig3-finer")
 
 # %% [markdown]
 # ## Does the map come from what was learnt?
@@ -152,18 +141,7 @@ unit, strangers = ("images", "other images") if data.groups is None else ("donor
 if len(overlap):
     means = heatmaps.lesion_means(overlap, np.random.default_rng(seed))
     means[["mean", "low", "high"]] = means[["mean", "low", "high"]].round(2) + 0.0  # no -0.00
-    page.figure(
-        figures.heat_on_lesions(overlap, means),
-        "xia-heat-on-lesions",
-        f"Share of the heat for the true class that lies on the lesion, over the lesion's share of the image, by layer and size of its maps: a point for each run and test image with a lesion, a line for the mean over images with its 95 % interval from a bootstrap over {unit}. Grey: the same heat on the lesions of {strangers}, averaged; orange: the heat when the head of the network is replaced by noise. se1 to se3 are the gates.",
-        "Point clouds for each layer, heat on an image's own lesion, on lesions of others, and on its own lesion by a head of noise. Means: "
-        + "; ".join(
-            f"{row.layer}, {row.kind} {row.mean:.2f} ({row.low:.2f} to {row.high:.2f})"
-            for row in means.itertuples()
-        )
-        + ".",
-        overlap,
-    )
+    page.show(figures.heat_on_lesions(overlap, means, unit, strangers), "xia-heat-on-lesions")
 
 # %%
 if len(overlap):

@@ -33,7 +33,7 @@ import pandas as pd
 from als_core.book.page import Page
 from als_core.statistics.intervals import clopper_pearson
 from als_core.studies.xia2024 import by_donor
-from als_core.studies.xia2024 import figures_by_donor as figures
+from als_core.studies.xia2024 import figures_benchmark as figures
 from als_core.studies.xia2024.amounts import TissueAmounts
 from als_core.studies.xia2024.benchmark import COLOUR, MAJORITY, baseline_features
 from als_core.studies.xia2024.cohort import open_for_page
@@ -114,19 +114,8 @@ page.text(
 # %%
 main = table[table["protocol"] != by_donor.LEFT_OUT]
 units = "images" if groups is None else "donors"
-page.figure(
-    figures.accuracy_by_protocol(main),
-    "xia-by-donor-accuracy",
-    f"Accuracy under each split: observed, with a 95 % interval from a bootstrap over {units}; orange, the accuracies of {amounts.permutations} permutations of the labels over {units}.",
-    "Panels of points with intervals over bands of the null. "
-    + "; ".join(
-        f"{row.name} {row.protocol} {row.accuracy:.0%}"
-        + (f", permuted {row.null_mean:.0%}" if row.null_mean == row.null_mean else "")
-        for row in main.itertuples()
-    )
-    + ".",
-    main,
-)
+title = f"Accuracy of each classifier under each split, over {units}."
+page.show(figures.accuracy_by_protocol(main, title), "xia-by-donor-accuracy")
 page.table(
     figures.protocol_rows(main),
     "xia-by-donor-table",
@@ -143,18 +132,8 @@ page.table(
 # %%
 left_out = table[table["protocol"] == by_donor.LEFT_OUT]
 if len(left_out):
-    page.figure(
-        figures.accuracy_by_protocol(left_out),
-        "xia-one-donor-left-out",
-        "Accuracy with one donor left out at a time, over the null of the same procedure; drawn as above.",
-        "Points over bands of the null. "
-        + "; ".join(
-            f"{row.name} {row.accuracy:.0%}, permuted {row.null_mean:.0%}, p {row.p:.3f}"
-            for row in left_out.itertuples()
-        )
-        + ".",
-        left_out,
-    )
+    title = "Accuracy with one donor left out at a time, over the null of the same procedure."
+    page.show(figures.accuracy_by_protocol(left_out, title), "xia-one-donor-left-out")
 else:
     page.text("There are no donors to leave out in this cohort.")
 
@@ -193,15 +172,7 @@ if by_donors:
         {name: clopper_pearson(each["right"].sum(), len(each))[:2] for name, each in by_donors.items()}
     ).T.set_axis(["low", "high"], axis=1)
     tally = figures.vote_rows(votes, ends)
-    page.figure(
-        figures.donor_grid(votes, data.classes),
-        "xia-donor-grid",
-        "Share of right answers on the images of each donor while it is held out by donor; a frame marks a donor whose vote is right.",
-        "Grid of donors by classifiers. Donors right: "
-        + ", ".join(f"{row[0]} {row[1]}" for row in tally.itertuples(index=False))
-        + ".",
-        votes,
-    )
+    page.show(figures.donor_grid(votes, data.classes), "xia-donor-grid")
     page.table(
         tally,
         "xia-donor-votes",
@@ -222,18 +193,8 @@ images, _, drawn = synthetic_tissue_arrays(drawn_of, seed)
 empty_labels, empty_donors = drawn["label"].factorize(sort=True)[0], drawn["group"].to_numpy(str)
 empty, _ = by_donor.study(baseline_features(images), empty_labels, empty_donors, None, amounts, seed)
 empty = empty[empty["protocol"] != by_donor.LEFT_OUT]
-page.figure(
-    figures.accuracy_by_protocol(empty),
-    "xia-nothing-to-find",
-    f"Accuracy on {len(images)} synthetic fields of {len(set(empty_donors))} donors with donor effects and no disease effect, drawn as above. Not the cohort of this page.",
-    "Two panels of points over bands of the null, on images without any sign of disease. "
-    + "; ".join(
-        f"{row.name} {row.protocol} {row.accuracy:.0%}, permuted {row.null_mean:.0%}"
-        for row in empty.itertuples()
-    )
-    + ".",
-    empty,
-)
+title = f"Accuracy on {len(images)} synthetic fields of {len(set(empty_donors))} donors without a disease effect, not this page's cohort."
+page.show(figures.accuracy_by_protocol(empty, title), "xia-nothing-to-find")
 
 # %%
 at = table.set_index(["protocol", "name"])

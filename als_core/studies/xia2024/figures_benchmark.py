@@ -1,203 +1,262 @@
-"""Figures and tables of training and benchmark (Xia 2024, Fig. 2 and 7, Table 1)."""
+"""Figures and tables of training, benchmark and splits by donor (Xia 2024, Fig. 2 and 7, Table 1)."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MultipleLocator
 
-from als_core.figures.style import INK, MUTED, PALETTE, WIDTH, house_style
+from als_core.figures.drawn import Drawn, counted, listed, number, p_value, percent, percent_range
+from als_core.figures.primitives import (
+    NULL,
+    TRAINING,
+    VALIDATION,
+    confusion_figure,
+    confusion_table,
+    draw_cells,
+    draw_curves,
+    draw_reference,
+    draw_rows,
+    legend,
+    panels,
+    percent_axis,
+)
+from als_core.figures.style import INK, MUTED, PALETTE
 from als_core.studies.xia2024.figures_data import class_colours
 from als_core.training.recipe import Recipe
 from als_core.training.runs import Run
 
-TRAINING, VALIDATION = PALETTE[1], PALETTE[0]
-DEEPEST = 0.6  # opacity of a full cell: text on it reads on light and on dark pages
-
-
-@house_style()
-def training_curves(histories: pd.DataFrame, chosen: Sequence[int], majority: float) -> Figure:
-    """Loss and accuracy by epoch of every run of one network, training and validation, the kept epoch as a dot.
-
-    histories: columns run, epoch, and those of `training.course.HISTORY`. chosen: epoch kept by each run.
-    majority: share of validation images in the commonest training class, 0 .. 1.
-    """
-    figure, (loss, accuracy) = plt.subplots(1, 2, figsize=(WIDTH, 2.9))
-    for axes, measure in ((loss, "loss"), (accuracy, "accuracy")):
-        for part, colour in (("train", TRAINING), ("validation", VALIDATION)):
-            for run, history in histories.groupby("run"):
-                values = history[f"{part}_{measure}"]
-                few = "o" if len(history) < 3 else ""
-                axes.plot(history["epoch"], values, color=colour, linewidth=1.2, alpha=0.85, marker=few)
-                if part == "validation":
-                    kept = history["epoch"] == chosen[run]
-                    axes.plot(history["epoch"][kept], values[kept], "o", color=colour, markersize=6)
-        axes.set(xlabel="Epoch", title=f"{measure.capitalize()}")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(axis="y")
-    loss.set_ylabel("Cross-entropy")
-    accuracy.set(ylim=(0, 1.02))
-    accuracy.yaxis.set_major_formatter(PercentFormatter(1))
-    accuracy.axhline(majority, color=MUTED, linestyle=(0, (4, 3)), linewidth=1)
-    handles = [
-        Line2D([], [], color=TRAINING, label="training"),
-        Line2D([], [], color=VALIDATION, label="validation"),
-        Line2D([], [], color=VALIDATION, marker="o", linestyle="", label="epoch kept"),
-        Line2D([], [], color=MUTED, linestyle=(0, (4, 3)), linewidth=1, label="majority class"),
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=4)
-    plt.close(figure)
-    return figure
-
-
-@house_style()
-def validation_curves(histories: pd.DataFrame, majority: float) -> Figure:
-    """Fig. 2, top: validation accuracy by epoch, a panel a network and a line a run.
-
-    histories: columns name, run, epoch, validation_accuracy. majority: as in `training_curves`.
-    """
-    names = list(dict.fromkeys(histories["name"]))
-    columns = 3
-    lines = math.ceil(len(names) / columns)
-    figure, grid = plt.subplots(
-        lines, columns, figsize=(WIDTH, 0.3 + 1.75 * lines), sharey=True, squeeze=False
-    )
-    for axes in grid.ravel()[len(names) :]:
-        axes.set_axis_off()
-    for axes, name in zip(grid.ravel(), names, strict=False):
-        for _, history in histories[histories["name"] == name].groupby("run"):
-            few = "o" if len(history) < 3 else ""
-            axes.plot(
-                history["epoch"], history["validation_accuracy"], color=VALIDATION, linewidth=1.1, alpha=0.7, marker=few, markersize=3,
-            )  # fmt: skip
-        axes.axhline(majority, color=MUTED, linestyle=(0, (4, 3)), linewidth=1)
-        axes.set(title=name, ylim=(0, 1.02))
-        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-        axes.yaxis.set_major_formatter(PercentFormatter(1))
-        axes.grid(axis="y")
-    for axes in grid[-1]:
-        axes.set_xlabel("Epoch")
-    for axes in grid[:, 0]:
-        axes.set_ylabel("Validation accuracy")
-    plt.close(figure)
-    return figure
-
-
-@house_style()
-def runs_as_points(runs: pd.DataFrame, table: pd.DataFrame, published: pd.Series | None) -> Figure:
-    """Fig. 2, middle: accuracy and Matthews correlation of every run as a point, the exact interval as a line.
-
-    runs: from `training.benchmark.run_table`. table: from `accuracy_table`. published: accuracy, 0 .. 1,
-    by name, drawn as diamonds; None leaves them out.
-    """
-    names = table["name"].tolist()
-    places = {name: place for place, name in enumerate(names)}
-    figure, panels = plt.subplots(1, 2, figsize=(WIDTH, 0.8 + 0.3 * len(names)), sharey=True)
-    at = runs["name"].map(places) + _fanned(runs)
-    panels[0].hlines(range(len(names)), table["low"], table["high"], color=MUTED, linewidth=1)
-    if published is not None:
-        ours = published[published.index.isin(names)]
-        panels[0].plot(ours, ours.index.map(places), "D", color=PALETTE[1], fillstyle="none", markersize=7)
-    for axes, measure, label in zip(
-        panels, ("accuracy", "matthews"), ("Accuracy", "Matthews correlation"), strict=True
-    ):
-        axes.plot(runs[measure], at, "o", color=PALETTE[0], markersize=4.5, alpha=0.85)
-        axes.set(xlabel=label, yticks=range(len(names)), yticklabels=names)
-        axes.grid(axis="x")
-        axes.tick_params(axis="y", length=0)
-    panels[0].xaxis.set_major_formatter(PercentFormatter(1))
-    panels[0].set(xlim=(0, 1.02), ylim=(len(names) - 0.4, -0.6))
-    panels[1].axvline(0, color=MUTED, linewidth=0.8)
-    panels[1].set_xlim(min(-0.2, runs["matthews"].min() - 0.05), 1.02)
-    figure.get_layout_engine().set(
-        wspace=0.06
-    )  # room between the 100 % of the left and the least of the right
-    plt.close(figure)
-    return figure
-
-
-@house_style()
-def class_measures(table: pd.DataFrame, classes: Sequence[str]) -> Figure:
-    """Fig. 2, bottom: sensitivity and specificity of each class, every run a point.
-
-    table: from `training.benchmark.class_table`.
-    """
-    names = list(dict.fromkeys(table["name"]))
-    colours = class_colours(classes)
-    offsets = dict(
-        zip(classes, np.linspace(-0.28, 0.28, len(classes)) if len(classes) > 1 else [0], strict=True)
-    )
-    figure, panels = plt.subplots(1, 2, figsize=(WIDTH, 1.0 + 0.42 * len(names)), sharey=True)
-    for axes, measure in zip(panels, ("sensitivity", "specificity"), strict=True):
-        for label in classes:
-            rows = table[(table["measure"] == measure) & (table["class"] == label)]
-            at = rows["name"].map(names.index) + offsets[label]
-            axes.plot(rows["value"], at, "o", color=colours[label], markersize=4, alpha=0.85)
-        axes.set(xlabel=measure.capitalize(), xlim=(-0.03, 1.03), yticks=range(len(names)), yticklabels=names)
-        axes.xaxis.set_major_formatter(PercentFormatter(1))
-        for place in range(1, len(names)):
-            axes.axhline(place - 0.5, color=MUTED, linewidth=0.4, alpha=0.5)
-        axes.grid(axis="x")
-        axes.tick_params(axis="y", length=0)
-    panels[0].set_ylim(len(names) - 0.45, -0.55)
-    handles = [Line2D([], [], marker="o", linestyle="", color=colours[name], label=name) for name in classes]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(classes), 5))
-    plt.close(figure)
-    return figure
-
-
-@house_style()
-def confusion_matrices(matrices: dict[str, np.ndarray], classes: Sequence[str]) -> Figure:
-    """Fig. 7: one matrix a network, rows the true class; shade and percent are shares of the row.
-
-    matrices: name to int (C, C), counts over all runs.
-    """
-    columns = 3
-    lines = math.ceil(len(matrices) / columns)
-    figure, grid = plt.subplots(
-        lines, columns, figsize=(WIDTH, 0.5 + 2.3 * lines), sharex=True, sharey=True, squeeze=False
-    )
-    for axes in grid.ravel()[len(matrices) :]:
-        axes.set_axis_off()
-    size = 8.5 if len(classes) < 5 else 8
-    for axes, (name, matrix) in zip(grid.ravel(), matrices.items(), strict=False):
-        shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
-        for (true, answered), share in np.ndenumerate(shares):
-            corner = (answered - 0.48, true - 0.48)
-            axes.add_patch(
-                plt.Rectangle(corner, 0.96, 0.96, color=PALETTE[0], alpha=DEEPEST * share, linewidth=0)
-            )
-            text = f"{matrix[true, answered]}" + (f"\n{share:.0%}" if len(classes) < 5 else "")
-            axes.text(answered, true, text, ha="center", va="center", color=INK, fontsize=size)
-        axes.set(title=name, xlim=(-0.5, len(classes) - 0.5), ylim=(len(classes) - 0.5, -0.5), aspect="equal")
-        axes.set_xticks(range(len(classes)), classes, rotation=35, ha="right")
-        axes.set_yticks(range(len(classes)), classes)
-        axes.tick_params(length=0)
-        for spine in axes.spines.values():
-            spine.set_visible(False)
-    figure.supxlabel("Answered class", fontsize=9)
-    figure.supylabel("True class", fontsize=9)
-    plt.close(figure)
-    return figure
-
-
 BATCH_NORM = {
-    "eval": "keeps the statistics it came with",
+    "eval": "keeps the statistics of its pretraining",
     "adapt": "measured once on the training images, then kept",
     "train": "follows the batches",
 }
 
 
-def training_card(runs: Sequence[Run], reason: str, parameters: tuple[int, int]) -> pd.DataFrame:
-    """How the runs of one recipe were trained, as rows of two columns.
+def training_curves(name: str, histories: pd.DataFrame, chosen: Sequence[int], majority: float) -> Drawn:
+    """Draw loss and accuracy by epoch of every run of one network, with the epoch that was kept.
 
-    reason: why they start from these weights. parameters: how many train, and how many there are.
+    Parameters
+    ----------
+    name : str
+        Of the network.
+    histories : DataFrame
+        One row per run and epoch: run, epoch, train_loss, validation_loss, train_accuracy, validation_accuracy.
+    chosen : sequence of int
+        Epoch kept by each run.
+    majority : float
+        Share of the validation images in the commonest training class, 0 to 1.
+    """
+    figure, both = panels(2, height=2.9)
+    kept = dict(enumerate(chosen))
+    for axes, measure in zip(both, ("loss", "accuracy"), strict=True):
+        colours = {f"train_{measure}": TRAINING, f"validation_{measure}": VALIDATION}
+        draw_curves(axes, histories, "epoch", colours, group="run", chosen={f"validation_{measure}": kept})
+        axes.set(xlabel="Epoch", title=measure.capitalize())
+    both[0].set_ylabel("Cross-entropy")
+    percent_axis(both[1], "y").set_ylim(0, 1.02)
+    draw_reference(both[1], majority, along="y")
+    entries = {
+        "training": ("line", TRAINING),
+        "validation": ("line", VALIDATION),
+        "epoch kept": ("dot", VALIDATION),
+        "majority class": ("dashed", MUTED),
+    }
+    legend(figure, entries)
+    runs = histories.groupby("run")
+    best = listed(percent(value) for value in runs["validation_accuracy"].max())
+    last = listed(percent(value) for value in runs["train_accuracy"].last())
+    return Drawn(
+        figure,
+        f"{name}: loss and accuracy by epoch, a line for each run. "
+        f"{counted(len(chosen), 'seed')} on one split; the dot is the epoch whose weights are kept, the dashed line the share of "
+        "the validation images that the commonest training class gets right.",
+        f"Two panels of curves over {histories['epoch'].max()} epochs for {counted(len(chosen), 'run')}. Best validation "
+        f"accuracy by run: {best}, in epoch {listed(chosen)}; the majority class gets {percent(majority)}. "
+        f"Training accuracy of the last epoch: {last}.",
+        histories.assign(kept=histories["epoch"] == histories["run"].map(kept)),
+    )
+
+
+def validation_curves(histories: pd.DataFrame, majority: float) -> Drawn:
+    """Draw validation accuracy by epoch, a panel per network and a line per run (Fig. 2, top).
+
+    histories : columns name, run, epoch, validation_accuracy. majority : as in `training_curves`.
+    """
+    names = list(dict.fromkeys(histories["name"]))
+    figure, grid = panels(len(names), min(3, len(names)), height=1.85, sharey=True)
+    for axes, name in zip(grid, names, strict=True):
+        own = histories[histories["name"] == name]
+        draw_curves(axes, own, "epoch", {"validation_accuracy": VALIDATION}, group="run")
+        draw_reference(axes, majority, along="y")
+        percent_axis(axes, "y").set(title=name, ylim=(0, 1.02))
+    figure.supxlabel("Epoch", fontsize=9, color=INK)
+    figure.supylabel("Validation accuracy", fontsize=9, color=INK)
+    best = histories.groupby("name", sort=False)["validation_accuracy"].max()
+    said = listed(f"{name} {percent(value)}" for name, value in best.items())
+    return Drawn(
+        figure,
+        "Validation accuracy by epoch, a line for each run (Fig. 2, top, in the paper); the dashed line is the majority class.",
+        f"{counted(len(names), 'panel')} of curves, one per network. Highest validation accuracy: {said}; "
+        f"the majority class gets {percent(majority)}.",
+        histories[["name", "run", "epoch", "validation_accuracy"]].assign(majority=majority),
+    )
+
+
+def runs_as_points(runs: pd.DataFrame, table: pd.DataFrame, published: pd.Series | None) -> Drawn:
+    """Draw accuracy and Matthews correlation of every run, and the exact interval of the median run (Fig. 2, middle).
+
+    runs, table : of `benchmark.run_table` and `benchmark.accuracy_table`. published : accuracy, 0 to 1, by
+    name, drawn as diamonds; None leaves them out.
+    """
+    order = table["name"].tolist()
+    figure, both = panels(2, height=0.8 + 0.3 * len(order), sharey=True)
+    printed = table["name"].map(published) if published is not None else np.nan
+    intervals = table[["name", "low", "high"]].assign(printed=printed)
+    for axes, measure in zip(both, ("accuracy", "matthews"), strict=True):
+        dots = runs[["name", measure]].rename(columns={measure: "value"}).dropna()
+        rows = intervals if measure == "accuracy" else intervals[["name"]]
+        draw_rows(axes, rows, dots=dots, order=order)
+    percent_axis(both[0]).set(xlim=(0, 1.02), xlabel="Accuracy")
+    draw_reference(both[1], 0)
+    both[1].set(xlim=(min(-0.2, runs["matthews"].min() - 0.05), 1.02), xlabel="Matthews correlation")
+    figure.get_layout_engine().set(wspace=0.06)  # between the 100 % of one panel and the least of the next
+    undefined = int(runs["matthews"].isna().sum())
+    notes = [
+        "A dot is a run, a line the exact 95 % interval of the median run, with images taken as independent.",
+        "Diamonds: accuracy printed in Table 1." if published is not None else "",
+        f"{counted(undefined, 'run')} of {len(runs)} predicted one class only, so that no Matthews correlation exists."
+        if undefined
+        else "",
+    ]
+    means = listed(f"{name} {percent(mean)}" for name, mean in zip(table["name"], table["mean"], strict=True))
+    return Drawn(
+        figure,
+        " ".join(
+            [
+                "Accuracy and Matthews correlation of every run on the test part (Fig. 2, middle, in the paper)."
+            ]
+            + [note for note in notes if note]
+        ),
+        f"One dot for each run of {len(order)} networks and baselines. Mean accuracy: {means}.",
+        runs.merge(intervals, on="name", how="left"),
+    )
+
+
+def class_measures(table: pd.DataFrame, classes: Sequence[str]) -> Drawn:
+    """Draw sensitivity and specificity of each class, every run a dot (Fig. 2, bottom). table: `benchmark.class_table`."""
+    order, colours = list(dict.fromkeys(table["name"])), class_colours(classes)
+    shifts = np.linspace(-0.28, 0.28, len(classes)) if len(classes) > 1 else [0.0]
+    figure, both = panels(2, height=1.0 + 0.42 * len(order), sharey=True)
+    for axes, measure in zip(both, ("sensitivity", "specificity"), strict=True):
+        for label, shift in zip(classes, shifts, strict=True):
+            dots = table[(table["measure"] == measure) & (table["class"] == label)].dropna(subset="value")
+            draw_rows(
+                axes, table[["name"]], dots=dots, order=order, shift=shift, spread=0.14, colour=colours[label]
+            )
+        percent_axis(axes).set(xlabel=measure.capitalize(), xlim=(-0.03, 1.03))
+        for place in range(1, len(order)):
+            draw_reference(axes, place - 0.5, along="y", kind="dotted")
+    legend(figure, {name: ("dot", colours[name]) for name in classes}, columns=min(len(classes), 5))
+    means = table.groupby(["measure", "name"], sort=False)["value"].mean(numeric_only=True)["sensitivity"]
+    sizes = table[table["measure"] == "sensitivity"].drop_duplicates("class").set_index("class")["n"]
+    return Drawn(
+        figure,
+        "Sensitivity and specificity of each class, a dot for each run (Fig. 2, bottom, in the paper). "
+        f"Test images: {listed(f'{n} {name}' for name, n in sizes.items())}.",
+        "Dots by network, class and run. Mean sensitivity over classes and runs: "
+        f"{listed(f'{name} {percent(value)}' for name, value in means.items())}.",
+        table,
+    )
+
+
+def confusion_matrices(matrices: Mapping[str, np.ndarray], classes: Sequence[str]) -> Drawn:
+    """Draw one confusion matrix per network, counts over all its runs (Fig. 7). matrices: name -> int (C, C)."""
+    right = [f"{name} {np.trace(matrix)} of {matrix.sum()}" for name, matrix in matrices.items()]
+    return Drawn(
+        confusion_figure(matrices, classes),
+        "Confusion matrices on the test part, counts added up over runs (Fig. 7 in the paper, which does not say of which run). "
+        "Shade and percentages are shares of the true class.",
+        f"{counted(len(matrices), 'matrix', 'matrices')} of true by predicted class. Correct over all runs: {listed(right)}.",
+        confusion_table(matrices, classes),
+    )
+
+
+def accuracy_by_protocol(table: pd.DataFrame, title: str) -> Drawn:
+    """Draw accuracy of each classifier with its interval, over the band of its null; a panel per split.
+
+    table : columns name, protocol, accuracy, low, high, null_mean, null_low, null_high (`by_donor.summary`);
+    NaN where a classifier has no null. title : first sentence of the caption.
+    """
+    order, protocols = (list(dict.fromkeys(table[column])) for column in ("name", "protocol"))
+    figure, grid = panels(len(protocols), height=1.15 + 0.34 * len(order), sharey=True)
+    rows = table.rename(columns={"accuracy": "value", "null_mean": "null"})
+    for axes, protocol in zip(grid, protocols, strict=True):
+        draw_rows(axes, rows[rows["protocol"] == protocol], order=order)
+        percent_axis(axes).set(title=protocol.capitalize(), xlim=(0, 1), xlabel="Accuracy")
+        axes.xaxis.set_major_locator(MultipleLocator(0.5))
+        axes.xaxis.set_minor_locator(MultipleLocator(0.25))
+        axes.grid(axis="x", which="both")
+    legend(figure, {"observed, 95 %": ("interval", PALETTE[0]), "labels permuted, 5 to 95 %": ("band", NULL), "their mean": ("tick", NULL)})  # fmt: skip
+    figure.get_layout_engine().set(wspace=0.06)  # between the 100 % of one panel and the 0 % of the next
+    said = [
+        f"{row.name} {row.protocol} {percent(row.accuracy)}"
+        + (f", permuted {percent(row.null_mean)}" if not math.isnan(row.null_mean) else "")
+        + (f", p {p_value(row.p)}" if not math.isnan(getattr(row, "p", math.nan)) else "")
+        for row in table.itertuples()
+    ]
+    return Drawn(
+        figure,
+        f"{title} Blue: observed, with its 95 % interval. Grey: accuracies with permuted labels and their mean.",
+        f"Dots with intervals over bands of the null. {'; '.join(said)}.",
+        table,
+    )
+
+
+def donor_grid(votes: pd.DataFrame, classes: Sequence[str]) -> Drawn:
+    """Draw the share of images of each held-out donor that each classifier gets right, framed where its vote is right.
+
+    votes : columns name (of the classifier), group, label (class number), share, right (`by_donor.group_votes`).
+    """
+    names = list(dict.fromkeys(votes["name"]))
+    donors = votes.drop_duplicates("group").sort_values(["label", "group"]).set_index("group")["label"]
+    shares, right = (
+        votes.pivot(index="group", columns="name", values=column).reindex(index=donors.index, columns=names)
+        for column in ("share", "right")
+    )
+    labels = donors.map(lambda label: classes[label])
+    figure, (axes,) = panels(1, height=0.9 + 0.24 * len(donors))
+    draw_cells(
+        axes,
+        shares.to_numpy(float),
+        shares.map(percent).to_numpy(),
+        [f"{group} ({label})" for group, label in labels.items()],
+        [name.replace(" ", "\n", 1) for name in names],
+        framed=right.fillna(False).to_numpy(bool),
+    )
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0, labelsize=8)
+    colours = class_colours(classes)
+    for text, label in zip(axes.get_yticklabels(), labels, strict=True):
+        text.set_color(colours[label])
+    totals = votes.groupby("name", sort=False)["right"].agg(["sum", "size"])
+    return Drawn(
+        figure,
+        "Share of the images of each donor that each classifier gets right while the donor is held out. "
+        "A frame marks a donor whose vote is right: its commonest predicted class is its own.",
+        "Grid of donors by classifiers. Donors right: "
+        f"{listed(f'{name} {k} of {n}' for name, k, n in totals.itertuples())}.",
+        votes.assign(label=votes["label"].map(lambda label: classes[label])),
+    )
+
+
+def training_card(runs: Sequence[Run], reason: str, parameters: tuple[int, int]) -> pd.DataFrame:
+    """List how the runs of one recipe were trained, in two columns.
+
+    reason : why they start from these weights. parameters : how many train, and how many there are.
     """
     about = runs[0].about
     recipe = Recipe.from_data(about["recipe"])
@@ -210,8 +269,9 @@ def training_card(runs: Sequence[Run], reason: str, parameters: tuple[int, int])
         "Starts from": f"{about['weights']} weights. {reason}",
         "Batch norm of frozen stages": BATCH_NORM[recipe.batch_norm],
         "Optimiser": f"{recipe.optimizer}, learning rate {recipe.learning_rate:g}, weight decay {recipe.weight_decay:g}",
-        "Amount": f"{recipe.epochs} epochs of {steps} steps, {recipe.batch_size} images a step",
-        "Images": f"{images} to train on ({parts['train']} samples, {recipe.copies} of each), {parts.get('validation', 0)} to validate, {parts['test']} to test, {recipe.side} × {recipe.side} pixels",
+        "Length": f"{recipe.epochs} epochs of {steps} steps, {recipe.batch_size} images a step",
+        "Images": f"{images} to train on ({parts['train']} samples, {recipe.copies} of each), "
+        f"{parts.get('validation', 0)} to validate, {parts['test']} to test, {recipe.side} × {recipe.side} pixels",
         "Weights kept": f"those of {about['checkpoint_rule']}",
         "Computed once per image": ", ".join(frozen) or "nothing",
         "Device": f"{about['device']}, {recipe.precision}",
@@ -220,74 +280,58 @@ def training_card(runs: Sequence[Run], reason: str, parameters: tuple[int, int])
 
 
 def run_rows(runs: Sequence[Run]) -> pd.DataFrame:
-    """One row a run: its seed, the epoch kept, and right answers on the validation and test parts."""
+    """List each run: its seed, the epoch kept, and correct predictions on the validation and test parts."""
     rows = []
     for run in runs:
         counts = {part: run.confusion(part) for part in ("validation", "test")}
         right = {part: f"{np.trace(each)} of {each.sum()}" for part, each in counts.items()}
-        answered = (counts["test"].sum(0) > 0).sum()
         rows.append(
             {
                 "Seed": run.about["seed"],
                 "Epoch kept": f"{run.about['chosen_epoch']} of {len(run.history)}",
-                "Right, validation": right["validation"],
-                "Right, test": right["test"],
-                "Classes answered, test": f"{answered} of {len(run.classes)}",
+                "Correct, validation": right["validation"],
+                "Correct, test": right["test"],
+                "Classes predicted, test": f"{(counts['test'].sum(0) > 0).sum()} of {len(run.classes)}",
             }
         )
     return pd.DataFrame(rows)
 
 
 def accuracy_rows(table: pd.DataFrame, published: pd.Series | None) -> pd.DataFrame:
-    """`training.benchmark.accuracy_table` as a reader wants it: percentages as text, counts of each run.
+    """Format `benchmark.accuracy_table`: percentages as text, counts of each run.
 
-    published: accuracy as printed, text by name; None leaves the column out.
+    published : accuracy as printed, text by name; None leaves the column out.
     """
     rows = pd.DataFrame({"Model": table["name"]})
     if published is not None:
         rows["Published"] = table["name"].map(published).fillna("")
     (n,) = table["n"].unique()
-    rows[f"Right of {n}, by run"] = table["correct"].map(lambda counts: ", ".join(map(str, counts)))
-    for column in ("mean", "median"):
-        rows[column.capitalize()] = table[column].map(percent)
-    rows["SD"] = table["sd"].map(percent)
-    rows["Least to greatest"] = _range(table["least"], table["greatest"])
-    rows["95 %, images independent"] = _range(table["low"], table["high"])
-    if table["group_low"].notna().any():
-        rows["95 %, over donors"] = _range(table["group_low"], table["group_high"])
+    rows[f"Correct of {n}, by run"] = table["correct"].map(lambda counts: ", ".join(map(str, counts)))
+    for column in ("mean", "median", "sd"):
+        rows[{"sd": "SD"}.get(column, column.capitalize())] = table[column].map(_tenth)
+    rows["95 %, images independent"] = _ranges(table, "low", "high")
+    rows["95 %, donors resampled"] = _ranges(table, "group_low", "group_high")
     return rows
 
 
 def paired_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """`training.benchmark.paired_table` as a reader wants it."""
+    """Format `benchmark.paired_table`: the difference in points, p by run and of the mean."""
+    least, greatest = (table[column].map(p_value) for column in ("mcnemar_least", "mcnemar_greatest"))
     return pd.DataFrame(
         {
-            "First": table["first"],
-            "Second": table["second"],
-            "Difference": table["difference"].map(lambda value: f"{100 * value:+.1f} points"),
-            "McNemar p, run by run": [
-                p_value(least) if least == greatest else f"{p_value(least)} to {p_value(greatest)}"
-                for least, greatest in zip(table["mcnemar_least"], table["mcnemar_greatest"], strict=True)
-            ],
+            "Comparison": table["first"] + " against " + table["second"],
+            "Difference, points": [number(100 * value, 1, signed=True) for value in table["difference"]],
+            "McNemar p, by run": least.where(least == greatest, least + " to " + greatest),
             "p of the mean": table["p"].map(p_value),
         }
     )
 
 
-def confusion_rows(name: str, matrix: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
-    """A confusion matrix as rows: name, true, answered, count."""
-    rows = [
-        (name, classes[true], classes[answered], count) for (true, answered), count in np.ndenumerate(matrix)
-    ]
-    return pd.DataFrame(rows, columns=["name", "true", "answered", "count"])
-
-
 def recorded_rows(recorded: Sequence[Sequence[Run]]) -> pd.DataFrame:
-    """One row a recipe of which runs were recorded: what it is, on what, with what, and its right answers by run."""
+    """List each recipe with recorded runs: cohort, split, weights, device, and its correct predictions by run."""
     rows = []
     for runs in recorded:
         about, counts = runs[0].about, [run.confusion("test") for run in runs]
-        shares = [np.trace(each) / each.sum() for each in counts]
         rows.append(
             {
                 "Recipe": about["title"],
@@ -295,32 +339,59 @@ def recorded_rows(recorded: Sequence[Sequence[Run]]) -> pd.DataFrame:
                 "Split": about["split"],
                 "Weights": about["weights"],
                 "Device": about["device"],
-                "Right, by run": ", ".join(str(np.trace(each)) for each in counts) + f" of {counts[0].sum()}",
-                "Mean": percent(float(np.mean(shares))),
+                "Correct, by run": ", ".join(str(np.trace(each)) for each in counts)
+                + f" of {counts[0].sum()}",
+                "Mean": _tenth(float(np.mean([np.trace(each) / each.sum() for each in counts]))),
                 "Date": min(run.about["began"] for run in runs)[:10],
             }
         )
     return pd.DataFrame(rows)
 
 
-def percent(share: float) -> str:
-    """A share as a percentage with one decimal; empty for NaN."""
-    return "" if math.isnan(share) else f"{100 * share:.1f}"
+def protocol_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Format `by_donor.summary` of several classifiers and splits, with columns name and protocol."""
+    null = table["null_mean"].map(_tenth) + " ± " + table["null_sd"].map(_tenth)
+    return pd.DataFrame(
+        {
+            "Split": table["protocol"],
+            "Classifier": table["name"],
+            "Predictions": table["answers"],
+            "Accuracy": table["accuracy"].map(_tenth),
+            "95 %": _ranges(table, "low", "high"),
+            "Labels permuted, mean ± SD": null.where(table["p"].notna(), "not computed"),
+            "p": table["p"].map(p_value),
+        }
+    )
 
 
-def p_value(p: float) -> str:
-    """A p value with two digits that count."""
-    return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+def vote_rows(votes: pd.DataFrame, intervals: pd.DataFrame) -> pd.DataFrame:
+    """List how many donors each classifier's votes get right. intervals: low and high, indexed by name."""
+    counts = votes.groupby("name", sort=False)["right"].agg(["sum", "size"])
+    return pd.DataFrame(
+        {
+            "Classifier": counts.index,
+            "Donors right": [f"{k} of {n}" for k, n in counts.itertuples(index=False)],
+            "95 %, donors independent": _ranges(intervals.loc[counts.index], "low", "high"),
+        }
+    )
 
 
-def _range(low: pd.Series, high: pd.Series) -> list[str]:
-    return [
-        "" if math.isnan(a) else percent(a) if a == b else f"{percent(a)} to {percent(b)}"
-        for a, b in zip(low, high, strict=True)
-    ]
+def recognition_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Format `by_donor.recognition_table`."""
+    return pd.DataFrame(
+        {
+            "Recognised": table["unit"],
+            "Classifier": table["name"],
+            "Correct": [f"{k} of {n}" for k, n in zip(table["right"], table["answers"], strict=True)],
+            "Share": table["share"].map(_tenth),
+            "Chance": (1 / table["units"]).map(_tenth),
+        }
+    )
 
 
-def _fanned(runs: pd.DataFrame) -> np.ndarray:
-    """Offsets that keep the runs of one name apart, centred on 0."""
-    counts = runs.groupby("name")["run"].transform("count")
-    return ((runs["run"] - (counts - 1) / 2) * 0.45 / counts.clip(lower=2)).to_numpy()
+def _tenth(share: float) -> str:
+    return percent(share, 1)
+
+
+def _ranges(table: pd.DataFrame, low: str, high: str) -> list[str]:
+    return [percent_range(*ends, digits=1) for ends in zip(table[low], table[high], strict=True)]

@@ -1,202 +1,456 @@
-"""Figures of the tissue study's data: classes, quality, slides, copies, splits (Xia 2024, Fig. 1 and 4)."""
+"""Figures and sentences about the tissue study's images: classes, quality, donors, splits (Xia 2024, Fig. 1 and 4)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from als_core.cohorts.cohort import Cohort
 from als_core.cohorts.quality import AXIS_LABELS
-from als_core.figures.style import GRID, INK, MUTED, PALETTE, WIDTH, house_style
+from als_core.cohorts.splits import PARTS, Split
+from als_core.figures.drawn import Drawn, counted, listed, number, p_value, percent, percent_range
+from als_core.figures.pictures import draw_image, halved, image_grid
+from als_core.figures.primitives import (
+    draw_bars,
+    draw_distributions,
+    draw_reference,
+    draw_rows,
+    legend,
+    panels,
+)
+from als_core.figures.style import INK, MUTED, PALETTE, WIDTH, house_style
+from als_core.statistics.separation import Separation
+
+QUALITY_NAMES = {
+    "laplacian_variance": "Sharpness",
+    "snr": "Signal-to-noise ratio",
+    "brightness_mean": "Brightness",
+    "contrast_sd": "Contrast",
+}
+"""What text calls each measure of `als_core.cohorts.quality`."""
+
+QUALITY_UNITS = {
+    "laplacian_variance": "Laplacian variance, levels²",
+    "snr": "mean / SD",
+    "brightness_mean": "levels, 0 to 255",
+    "contrast_sd": "SD, levels",
+}
+
+PAPER_CLASSES = {"control", "concordant", "discordant"}
 
 
 def class_colours(classes: Sequence[str]) -> dict[str, str]:
-    """A colour for each class, the same on every page that shows the cohort."""
+    """Give each class its colour, the same on every page that shows the cohort."""
     return {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(classes)}
 
 
-@house_style()
-def class_bars(counts: pd.Series) -> Figure:
-    """Images per class as bars, the count at the end of each. counts: int, indexed by class."""
-    figure, axes = plt.subplots(figsize=(WIDTH, 0.62 + 0.42 * len(counts)))
-    colours = class_colours(list(counts.index))
-    axes.barh(counts.index, counts, color=[colours[name] for name in counts.index], height=0.62)
-    for place, count in enumerate(counts):
-        axes.text(count, place, f" {count}", va="center", ha="left")
-    axes.invert_yaxis()
-    axes.set(xlabel="Images", xlim=(0, counts.max() * 1.08))
-    axes.tick_params(axis="y", length=0)
-    axes.grid(axis="x")
-    plt.close(figure)
-    return figure
+def two_sides(classes: Sequence[str]) -> tuple[str, str]:
+    """Name the class that is compared with all others, and what to call the others: "control" and "ALS"."""
+    first = "control" if "control" in classes else classes[0]
+    others = [name for name in classes if name != first]
+    return first, "ALS" if set(classes) == PAPER_CLASSES else listed(others, "or")
 
 
-@house_style()
-def quality_violins(quality: pd.DataFrame, extremes: Mapping[str, np.ndarray]) -> Figure:
-    """Fig. 1: violins of the four measures by class, and the images of least and greatest sharpness.
-
-    quality: one row an image, columns of `AXIS_LABELS` and `label`. extremes: title to uint8 image, two.
-    """
-    figure = plt.figure(figsize=(WIDTH, 5.4))
-    upper, lower = figure.subfigures(2, 1, height_ratios=(1, 1.05))
-    classes = sorted(quality["label"].unique())
-    for letter, (axes, (column, label)) in zip(
-        "abcd", zip(upper.subplots(1, 4), AXIS_LABELS.items(), strict=True), strict=True
-    ):
-        sns.violinplot(
-            quality,
-            x="label",
-            y=column,
-            hue="label",
-            order=classes,
-            hue_order=classes,
-            cut=0,
-            inner="quart",
-            palette=class_colours(classes),
-            linewidth=0.8,
-            legend=False,
-            density_norm="width",
-            ax=axes,
-            linecolor=INK,
-        )
-        axes.set(xlabel="", ylabel="")
-        name, _, unit = label.partition(" (")
-        axes.set_title(f"({letter}) {name.partition(',')[0]}", fontsize=8.5)
-        axes.set_ylabel(unit.rstrip(")") or "mean / sd", fontsize=8)
-        axes.set_xticks(range(len(classes)), classes, rotation=35, ha="right", fontsize=8)
-        axes.grid(axis="y")
-    for axes, (title, image) in zip(lower.subplots(1, 2), extremes.items(), strict=True):
-        _photograph(axes, image, title)
-    plt.close(figure)
-    return figure
-
-
-@house_style()
-def slides_at_a_glance(fields: Sequence[np.ndarray], table: pd.DataFrame) -> Figure:
-    """One field of every slide, donors side by side within their class, regions one above the other.
-
-    fields: uint8 images, one per row of `table` (columns label, group, region, slide), any order.
-    """
-    classes = sorted(table["label"].unique())
-    regions = sorted(table["region"].unique())
-    donors = {name: sorted(table.loc[table["label"] == name, "group"].unique()) for name in classes}
-    columns = max(map(len, donors.values()))
-    figure, grid = plt.subplots(
-        len(classes) * len(regions),
-        columns,
-        squeeze=False,
-        figsize=(WIDTH, 0.2 + len(classes) * len(regions) * WIDTH / (columns + 0.9) * 0.98),
+def class_bars(counts: pd.Series) -> Drawn:
+    """Draw images per class (the bar chart of Fig. 4). counts: int, indexed by class."""
+    figure, (axes,) = panels(1, height=0.62 + 0.36 * len(counts))
+    colours = pd.DataFrame({"images": class_colours(list(counts.index)).values()})
+    draw_bars(axes, counts.to_frame("images"), colours, texts=[f"{count:,}" for count in counts])
+    axes.set_xlabel("Images")
+    return Drawn(
+        figure,
+        "Number of images in each class, the bar chart of Fig. 4 in the paper.",
+        f"Horizontal bars, images in each class: {listed(f'{name} {count}' for name, count in counts.items())}.",
+        counts.rename_axis("class").reset_index(name="images"),
     )
-    for axes in grid.ravel():
-        axes.set_axis_off()
-    colours = class_colours(classes)
-    for row, image in zip(table.itertuples(), fields, strict=True):
-        line = classes.index(row.label) * len(regions) + regions.index(row.region)
-        axes = grid[line, donors[row.label].index(row.group)]
-        _photograph(axes, _halved(image))
-        axes.set_axis_on()
-        axes.set_title(row.group, fontsize=8, pad=2, color=MUTED)
-        for spine in axes.spines.values():
-            spine.set(visible=True, color=colours[row.label], linewidth=2)
-    for line in range(grid.shape[0]):
-        name, region = classes[line // len(regions)], regions[line % len(regions)]
-        grid[line, 0].text(
-            -0.16,
-            0.5,
-            f"{name}\n{region}",
-            transform=grid[line, 0].transAxes,
-            rotation=90,
-            va="center",
-            ha="center",
-            fontsize=8,
-            color=colours[name],
-        )
-    plt.close(figure)
-    return figure
 
 
-@house_style()
-def groups_over_parts(table: pd.DataFrame, unit: str) -> Figure:
-    """How a split shares out the samples of each group: one stacked bar a group.
+def quality_by_class(quality: pd.DataFrame, images: Sequence[np.ndarray]) -> Drawn:
+    """Draw the four quality measures by class, and the least and the most sharp image (Fig. 1).
 
-    table: columns group, label, part (one row a sample). unit: what a group is called, for the axis.
+    quality : one row per image, columns of `AXIS_LABELS`, `path` and `label`.
+    images : the images of the rows with the least and the greatest Laplacian variance, uint8.
     """
-    order = table.drop_duplicates("group").sort_values(["label", "group"])["group"]
-    counts = table.groupby(["group", "part"]).size().unstack(fill_value=0).reindex(order)
-    labels = table.drop_duplicates("group").set_index("group")["label"]
-    colours = class_colours(sorted(table["label"].unique()))
-    figure, axes = plt.subplots(figsize=(WIDTH, 0.7 + 0.19 * len(order)))
-    start = np.zeros(len(order))
-    for part, shade in (("train", 0.35), ("validation", 0.65), ("test", 1.0)):
-        width = counts.get(part, pd.Series(0, index=order)).to_numpy()
-        axes.barh(
-            order,
-            width,
-            left=start,
-            color=[colours[labels[group]] for group in order],
-            alpha=shade,
-            height=0.72,
+    classes = sorted(quality["label"].unique())
+    ends = [quality["laplacian_variance"].idxmin(), quality["laplacian_variance"].idxmax()]
+    with house_style():
+        figure = Figure(figsize=(WIDTH, 4.6))
+        upper, lower = figure.subfigures(2, 1, height_ratios=(1, 1.45))
+        grid, below = upper.subplots(1, 4, sharey=True), lower.subplots(1, 2)
+    for letter, axes, column in zip("abcd", grid, AXIS_LABELS, strict=True):
+        draw_distributions(
+            axes, quality, column, "label", colours=class_colours(classes), order=classes, violins=True
         )
-        start += width
-    axes.invert_yaxis()
+        axes.set_title(f"({letter}) {QUALITY_NAMES[column]}", fontsize=8.5)
+        axes.set_xlabel(QUALITY_UNITS[column], fontsize=8)
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+    for axes, image, word, at in zip(below, images, ("Least", "Most"), ends, strict=True):
+        draw_image(axes, image, f"{word} sharp: {quality['laplacian_variance'][at]:,.0f} levels²")
+    medians = quality.groupby("label")[list(AXIS_LABELS)].median()
+    said = [
+        f"{label}: sharpness {row.laplacian_variance:.0f}, signal-to-noise ratio {row.snr:.1f}, "
+        f"brightness {row.brightness_mean:.0f}, contrast {row.contrast_sd:.0f}"
+        for label, row in medians.iterrows()
+    ]
+    return Drawn(
+        figure,
+        "Image quality by class, and the least and the most sharp image (Fig. 1 in the paper, which pools the "
+        "classes). Each violin shows all images of a class; the bar in it spans the middle half, the dot is the median.",
+        f"Four panels of violins, one per class, above two micrographs. Medians by class. {'; '.join(said)}.",
+        quality,
+    )
+
+
+def values_by_donor(
+    quality: pd.DataFrame, measure: str, found: Separation, classes: Sequence[str], unit: str = "donor"
+) -> Drawn:
+    """Draw a quality measure of every image, donors sorted by their median.
+
+    quality : one row per image, columns path, label, group and `measure`.
+    found : of `separate_groups` for the same column, positive for the first of `two_sides`.
+    """
+    first, others = two_sides(classes)
+    labels = quality.drop_duplicates("group").set_index("group")["label"]
+    table = found.groups.assign(label=found.groups["group"].map(labels))
+    table["name"] = table["group"].astype(str) + ", " + table["label"]
+    names = dict(zip(table["group"], table["name"], strict=True))
+    colours = class_colours(classes)
+    figure, (axes,) = panels(1, height=0.95 + 0.24 * len(table))
+    draw_rows(
+        axes,
+        table.rename(columns={"median": "value"}),
+        kind="tick",
+        colour=dict(zip(table["name"], table["label"].map(colours), strict=True)),
+        dots=pd.DataFrame({"name": quality["group"].map(names), "value": quality[measure]}),
+        spread=0.5,
+    )
+    for line in axes.lines:  # a median lies over its donor's dots
+        if line.get_marker() == "|":
+            line.set(color=INK, zorder=4)
+    if found.complete:
+        draw_reference(axes, _between(found.groups))
+    axes.set_xscale("log")
+    axes.set_xticks(ticks := _ticks(quality[measure]), [f"{tick:,}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set_xlabel(f"{QUALITY_NAMES[measure]}: {QUALITY_UNITS[measure]}")
+    for text, label in zip(axes.get_yticklabels(), table["label"], strict=True):
+        text.set_color(colours[label])
+    entries = {name: ("dot", colours[name]) for name in classes} | {f"median of a {unit}": ("tick", INK)}
+    if found.complete:
+        entries["between the two kinds"] = ("dashed", MUTED)
+    legend(figure, entries, columns=5)
+    spans = {
+        name: table.loc[table["positive"] == side, "median"]
+        for name, side in ((first, True), (others, False))
+    }
+    ranges = listed(f"{name} {part.min():,.0f} to {part.max():,.0f}" for name, part in spans.items())
+    rows = [f"{row.group} ({row.label}) {row.median:,.0f}" for row in table.itertuples()]
+    marks = (
+        quality[["path", "group", "label", measure]].rename(columns={measure: "value"}).assign(mark="image")
+    )
+    medians = table[["group", "label", "median"]].rename(columns={"median": "value"}).assign(mark="median")
+    return Drawn(
+        figure,
+        f"{QUALITY_NAMES[measure]} of every image, by {unit}; the axis is logarithmic. "
+        f"A dot is an image, a black tick the median of a {unit}, and {unit}s are sorted by it.",
+        f"One row of dots for each of {len(table)} {unit}s. Medians: {ranges}. By {unit}: {', '.join(rows)}.",
+        pd.concat([marks, medians], ignore_index=True),
+    )
+
+
+def _between(groups: pd.DataFrame) -> float:
+    """Half way (on a logarithmic axis) between the medians of two kinds of groups that do not overlap."""
+    lower, upper = sorted(
+        [groups.loc[groups["positive"] == side, "median"] for side in (True, False)], key=max
+    )
+    return float(np.sqrt(lower.max() * upper.min()))
+
+
+def _ticks(values: pd.Series) -> list[int]:
+    steps = [step * 10**power for power in range(5) for step in (1, 2, 5)]
+    return [step for step in steps if values.min() <= step <= values.max()]
+
+
+def separation_table(found: Mapping[str, Separation], classes: Sequence[str]) -> pd.DataFrame:
+    """Summarise, for each quality measure, how well it tells `two_sides` apart. found: by column of the measure."""
+    first, others = two_sides(classes)
+    rows = []
+    for measure, each in found.items():
+        spans = [each.groups.loc[each.groups["positive"] == side, "median"] for side in (True, False)]
+        low, high = np.quantile(each.null, [0.05, 0.95])
+        rows.append(
+            {
+                "Measure": f"{QUALITY_NAMES[measure]} ({QUALITY_UNITS[measure]})",
+                f"Donor medians, {first}": f"{number(spans[0].min(), 1)} to {number(spans[0].max(), 1)}",
+                f"Donor medians, {others}": f"{number(spans[1].min(), 1)} to {number(spans[1].max(), 1)}",
+                "Donors told apart (AUC)": number(max(each.auc, 1 - each.auc)),
+                "p": p_value(each.p),
+                "Images right, donor left out": percent(each.balanced_accuracy),
+                "95 % over donors": percent_range(each.accuracy.low, each.accuracy.high),
+                "Labels permuted, 5 to 95 %": percent_range(low, high),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def sharpness_finding(found: Mapping[str, Separation], classes: Sequence[str]) -> str:
+    """Say what sharpness tells about the classes, in two to four sentences. found: may be empty."""
+    if not found:
+        return "This needs at least two donors of each kind, each with images of one class, which this cohort does not have."
+    first, others = two_sides(classes)
+    sharp = found["laplacian_variance"]
+    kinds = sharp.groups["positive"].sum(), (~sharp.groups["positive"]).sum()
+    low, high = np.quantile(sharp.null, [0.05, 0.95])
+    threshold = (
+        f"One threshold, learnt without the donor it is applied to, classifies {percent(sharp.balanced_accuracy)} "
+        f"of the images correctly as {first} or {others} (balanced over the two; 95 % interval over donors "
+        f"{percent_range(sharp.accuracy.low, sharp.accuracy.high)}); with labels permuted over donors the same "
+        f"procedure reaches {percent_range(low, high)} in nine of ten permutations."
+    )
+    complete = [QUALITY_NAMES[name].lower() for name, each in found.items() if each.complete]
+    if not sharp.complete:
+        overlap = (
+            f"The donor medians of sharpness of {first} and {others} overlap "
+            f"(AUC {number(max(sharp.auc, 1 - sharp.auc))}, p {_p_phrase(sharp.p)})."
+        )
+        return f"{overlap} {threshold}"
+    word = "sharper" if sharp.auc == 1 else "less sharp"
+    ways = (
+        f"Only {round(sharp.p * sharp.arrangements)} of the {sharp.arrangements:,} ways to label these donors "
+        f"separate them so completely (p {_p_phrase(sharp.p)})."
+        if sharp.exact
+        else f"No more than a share of {p_value(sharp.p)} of random labellings separates donors so completely."
+    )
+    also = [name for name in complete if name != "sharpness"]
+    more = f" {listed(also).capitalize()} {_verb(also, 'separates', 'separate')} the donors just as completely." if also else ""  # fmt: skip
+    return f"Each of the {kinds[0]} {first} donors is {word} than each of the {kinds[1]} {others} donors. {ways} {threshold}{more}"
+
+
+def cohort_answer(
+    samples: pd.DataFrame, shared: float | None, found: Mapping[str, Separation], classes: Sequence[str]
+) -> dict[str, str]:
+    """Fill the answer box of the page on the cohort.
+
+    Parameters
+    ----------
+    samples : DataFrame
+        The manifest; columns group and slide where they are known.
+    shared : float, optional
+        Share of the test images with a training image of the same donor, 0 to 1.
+    found : by quality measure
+        Empty where donors are unknown, too few, or hold several classes.
+    """
+    question = "Who do the images come from, and does something simpler than disease tell the classes apart?"
+    units = {"slide": "slide", "group": "donor"}
+    counts = {unit: samples[column].nunique() for column, unit in units.items() if column in samples}
+    base = f"The {counted(len(samples), 'image')} come from {listed(counted(n, unit) for unit, n in counts.items())}." if counts else f"The cohort has {counted(len(samples), 'image')} of unknown donors."  # fmt: skip
+    if not found:
+        return {
+            "question": question,
+            "found": base,
+            "how_sure": "Counts are exact. How much images of one donor resemble each other is not known here.",
+            "not_shown": "Whether image quality alone tells the classes apart: this needs two donors of each class or more.",
+        }
+    first, others = two_sides(classes)
+    sharp = found["laplacian_variance"]
+    if sharp.complete:
+        word = "sharper" if sharp.auc == 1 else "less sharp"
+        seen = (
+            f"Every {first} donor's images are {word} than every {others} donor's, so sharpness alone tells {first} "
+            f"from {others} in {percent(sharp.balanced_accuracy)} of images from donors not seen before."
+        )
+        sure = (
+            f"So complete a separation of these donors has p {_p_phrase(sharp.p)} by chance, but it was found after "
+            f"looking at {len(found)} related measures, in {counted(counts['donor'], 'donor')}."
+        )
+    else:
+        seen = (
+            f"Sharpness does not separate {first} donors from {others} donors completely; alone, it classifies "
+            f"{percent(sharp.balanced_accuracy)} of images from donors not seen before correctly."
+        )
+        sure = (
+            f"The 95 % interval over donors is {percent_range(sharp.accuracy.low, sharp.accuracy.high)}, "
+            f"and permuted labels give {percent(sharp.null.mean())}."
+        )
+    split = f" In a split by image, {percent(shared)} of the test images have a training image of the same donor." if shared is not None else ""  # fmt: skip
+    return {
+        "question": question,
+        "found": f"{base} {seen}",
+        "how_sure": sure + split,
+        "not_shown": "Why images differ in sharpness: section thickness, fixation, scanner and biology cannot be told apart with these donors.",
+    }
+
+
+def can_be_separated(labels: np.ndarray, groups: np.ndarray | None) -> bool:
+    """Whether donors are known, hold one class each, and are at least two on each of `two_sides`."""
+    if groups is None:
+        return False
+    pairs = pd.DataFrame({"group": groups, "label": labels}).drop_duplicates()
+    classes = sorted(set(labels))
+    sides = pairs["label"] == two_sides(classes)[0]
+    return pairs["group"].is_unique and min(sides.sum(), (~sides).sum()) >= 2
+
+
+def slides_at_a_glance(fields: Sequence[np.ndarray], table: pd.DataFrame, images: pd.DataFrame) -> Drawn:
+    """Show one field of every slide, donors side by side within their class, regions one above the other.
+
+    fields : uint8 images, one per row of `table` (columns label, group, region, slide, path).
+    images : the manifest, for the number of images per slide.
+    """
+    regions, classes = sorted(table["region"].unique()), sorted(table["label"].unique())
+    donors = {name: sorted(table.loc[table["label"] == name, "group"].unique()) for name in classes}
+    colours, across = class_colours(classes), max(map(len, donors.values()))
+    lines = [(name, region) for name in classes for region in regions]
+    shown: list[list[np.ndarray | None]] = [[None] * across for _ in lines]
+    titles, frames = ([[""] * across for _ in lines] for _ in range(2))
+    for row, image in zip(table.itertuples(), fields, strict=True):
+        line, column = lines.index((row.label, row.region)), donors[row.label].index(row.group)
+        shown[line][column] = halved(image)
+        titles[line][column], frames[line][column] = str(row.group), colours[row.label]
+    figure = image_grid(
+        shown,
+        titles=titles,
+        frames=frames,
+        labels=[f"{name}\n{region}" for name, region in lines],
+        label_colours=[colours[name] for name, _ in lines],
+    )
+    keys = ["label", "group", "region", "slide"]
+    counts = images.groupby(keys, as_index=False).size().rename(columns={"size": "images"})
+    return Drawn(
+        figure,
+        f"One field of each of the {len(table)} slides, by class, brain region and donor. "
+        "The tone of the stain is shared within a slide and differs between slides.",
+        f"Grid of {len(table)} micrographs, one per slide, from {table['group'].nunique()} donors. Rows are classes "
+        "and brain regions, columns are donors; the tone of the stain differs visibly from slide to slide.",
+        counts.merge(table[["slide", "path"]].rename(columns={"path": "shown"}), on="slide"),
+    )
+
+
+def donors_over_parts(table: pd.DataFrame, unit: str = "Donor") -> Drawn:
+    """Draw how a split divides the images of each donor. table: columns group, label, part, one row per image."""
+    donors = table.drop_duplicates("group").sort_values(["label", "group"])
+    parts = {"train": 0.35, "validation": 0.65, "test": 1.0}
+    counts = table.groupby(["group", "part"]).size().unstack(fill_value=0)
+    counts = counts.reindex(index=donors["group"], columns=list(parts), fill_value=0)
+    palette = class_colours(sorted(table["label"].unique()))
+    colours = pd.DataFrame({part: donors["label"].map(palette).to_numpy() for part in parts})
+    figure, (axes,) = panels(1, height=0.7 + 0.19 * len(donors))
+    draw_bars(axes, counts, colours, opacity=parts)
     axes.set(xlabel="Images: train (pale), validation, test (full colour)", ylabel=unit)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.tick_params(axis="y", length=0, labelsize=8)
-    for text in axes.get_yticklabels():
-        text.set_color(colours[labels[text.get_text()]])
-    axes.grid(axis="x")
-    plt.close(figure)
-    return figure
-
-
-@house_style()
-def copies(first: np.ndarray, second: np.ndarray, names: tuple[str, str]) -> Figure:
-    """Two images and the absolute difference between them, on one grey scale from 0 to 255."""
-    figure, panels = plt.subplots(1, 3, figsize=(WIDTH, WIDTH / 3 + 0.1))
-    _photograph(panels[0], first, names[0])
-    _photograph(panels[1], second, names[1])
-    difference = np.abs(first.astype(int) - second.astype(int)).max(axis=2)
-    panels[2].imshow(difference, vmin=0, vmax=255)
-    panels[2].set_title(f"Greatest difference: {difference.max()} of 255", fontsize=8.5)
-    panels[2].set(xticks=[], yticks=[])
-    plt.close(figure)
-    return figure
-
-
-@house_style()
-def fields_side_by_side(rows: Mapping[str, Sequence[np.ndarray]]) -> Figure:
-    """Rows of fields under one heading each, to compare by eye. rows: heading to uint8 images."""
-    columns = max(len(images) for images in rows.values())
-    figure, grid = plt.subplots(
-        len(rows), columns, squeeze=False, figsize=(WIDTH, len(rows) * (WIDTH / columns + 0.12))
+    axes.tick_params(axis="y", labelsize=8)
+    for text, label in zip(axes.get_yticklabels(), donors["label"], strict=True):
+        text.set_color(palette[label])
+    split_up = int(((counts > 0).sum(axis=1) > 1).sum())
+    return Drawn(
+        figure,
+        f"Where the images of each {unit.lower()} go in the split by image. "
+        "Pale is training, full colour test; colours are classes.",
+        f"One stacked bar for each of {len(donors)} {unit.lower()}s with its images in training, validation and test; "
+        f"{split_up} of them have images in more than one part.",
+        table.groupby(["group", "label", "part"], as_index=False).size().rename(columns={"size": "images"}),
     )
-    for axes in grid.ravel():
-        axes.set_axis_off()
-    for line, (heading, images) in enumerate(rows.items()):
-        for axes, image in zip(grid[line], images, strict=False):
-            axes.set_axis_on()
-            _photograph(axes, _halved(image))
-        grid[line, 0].set_title(heading, fontsize=8.5)
-    plt.close(figure)
-    return figure
 
 
-def _halved(image: np.ndarray) -> np.ndarray:
-    """Half the width and height, averaged: small pictures need no more, and weigh a quarter."""
-    height, width = image.shape[0] // 2 * 2, image.shape[1] // 2 * 2
-    blocks = image[:height, :width].reshape(height // 2, 2, width // 2, 2, 3)
-    return blocks.mean(axis=(1, 3)).round().astype(np.uint8)
+def share_with_known_donor(split: Split, groups: np.ndarray) -> float:
+    """Share of the test images that have a training image of the same donor, 0 to 1."""
+    return float(np.isin(groups[split.rows("test")], groups[split.rows("train")]).mean())
 
 
-def _photograph(axes: plt.Axes, image: np.ndarray, title: str = "") -> None:
-    axes.imshow(image)
-    axes.set(xticks=[], yticks=[])
-    for spine in axes.spines.values():
-        spine.set(visible=True, color=GRID)
-    if title:
-        axes.set_title(title, fontsize=8.5)
+def division_claims(labels: pd.Series, split: Split) -> dict[str, int]:
+    """Regenerate the row of Table 2 for the original images, and the images of each class in its test part."""
+    sizes = {part: len(split.rows(part)) for part in PARTS}
+    tested = labels[split.rows("test")].value_counts()
+    classes = {name: tested[name] for name in sorted(PAPER_CLASSES) if name in tested}
+    return (
+        {"xia2024.table2.original.size": len(labels)}
+        | {f"xia2024.table2.original.{part}": size for part, size in sizes.items()}
+        | {f"xia2024.derived.test.{name}.images": count for name, count in classes.items()}
+    )
+
+
+def donors_in_parts_words(across: int, donors: int, shared: float) -> str:
+    """Say how many donors a split by image divides, and what that allows."""
+    which = f"All {donors} donors have" if across == donors else f"{across} of {counted(donors, 'donor')} {_verb([0] * across, 'has', 'have')}"  # fmt: skip
+    return (
+        f"{which} images in more than one part, and {percent(shared)} of the test images have a training image of the "
+        "same donor. A network can then score by recognising a donor or a slide, without learning anything about the disease."
+    )
+
+
+def near_duplicate(
+    first: np.ndarray, second: np.ndarray, rows: pd.DataFrame, parts: Sequence[str], identical: bool
+) -> Drawn:
+    """Show two images that are the same or nearly so; where not the same, the absolute difference between them, too.
+
+    rows : their two rows of the manifest (path, label, sha256). parts : of the split, in the same order.
+    """
+    difference = np.abs(first.astype(int) - second.astype(int)).max(axis=2)
+    names, greatest = [str(path) for path in rows["path"]], int(difference.max())
+    shown, titles = [first, second], list(names)
+    seen = f"Two micrographs side by side, {names[0]} and {names[1]}"
+    if identical:
+        nature, alt = "identical, byte for byte", f"{seen}, which are the same in every pixel."
+    else:
+        shown, titles = [*shown, difference], [*titles, f"Greatest difference: {greatest} of 255"]
+        nature = "nearly identical"
+        alt = f"{seen}, and the difference between them as a grey image with a greatest value of {greatest} of 255."
+    where = f"both in {parts[0]}" if parts[0] == parts[1] else f"in {parts[0]} and {parts[1]}"
+    return Drawn(
+        image_grid([shown], titles=[titles], brightest=255),
+        f"`{names[0]}` and `{names[1]}` are {nature}; the split by image puts them {where}.",
+        alt,
+        rows[["path", "label", "sha256"]].assign(part=list(parts), greatest_difference=greatest),
+    )
+
+
+def near_duplicate_words(pairs: int, images: int) -> str:
+    """Say how many near-duplicates there are among the images of a cohort."""
+    if not pairs:
+        return f"None of the {images} images is a near-duplicate of another."
+    return f"{counted(pairs, 'pair')} among the {images} images {_verb([0] * pairs, 'is', 'are')} identical or nearly identical."
+
+
+def four_of_each(
+    cohort: Cohort, drawn: np.ndarray, labels: pd.Series, generator: np.random.Generator
+) -> dict[str, tuple[list[np.ndarray], list[str]]]:
+    """Choose four random images of each class of a cohort, and the first four of each class drawn, by heading."""
+    rows = {}
+    for name in cohort.classes:
+        members = np.flatnonzero(cohort.samples["label"] == name)
+        chosen = generator.choice(members, min(4, len(members)), replace=False)
+        rows[f"This page's cohort: {name}"] = (
+            [cohort.image(i) for i in chosen],
+            list(cohort.samples["path"][chosen]),
+        )
+    for name in sorted(labels.unique()):
+        chosen = np.flatnonzero(labels == name)[:4]
+        rows[f"Synthetic: {name}"] = [drawn[i] for i in chosen], [f"synthetic field {i}" for i in chosen]
+    return rows
+
+
+def synthetic_beside(rows: Mapping[str, tuple[Sequence[np.ndarray], Sequence[str]]]) -> Drawn:
+    """Show fields of the cohort above synthetic ones. rows: heading -> uint8 images and the name of each."""
+    figure = image_grid(
+        [[halved(image) for image in images] for images, _ in rows.values()], headings=list(rows), largest=1.7
+    )
+    table = [(heading, name) for heading, (_, names) in rows.items() for name in names]
+    return Drawn(
+        figure,
+        "Fields of this page's cohort, and below them fields drawn by the generator of synthetic tissue.",
+        f"Rows of micrographs: {'; '.join(f'{heading}, {len(names)} fields' for heading, (_, names) in rows.items())}.",
+        pd.DataFrame(table, columns=["heading", "image"]),
+    )
+
+
+def _p_phrase(p: float) -> str:
+    text = p_value(p)
+    return text if text.startswith("<") else f"= {text}"
+
+
+def _verb(things: Sequence[object], one: str, several: str) -> str:
+    return one if len(things) == 1 else several

@@ -67,7 +67,9 @@ def test_a_held_out_group_has_no_say_in_its_own_threshold():
 @pytest.mark.slow
 def test_nothing_is_found_where_there_is_nothing():
     """Over 200 cohorts without an effect, p is small as often as it says, and the accuracy lies in its null."""
-    found = [separate_groups(*cohort(0.0, seed), np.random.default_rng(seed + 999), 19) for seed in range(200)]
+    found = [
+        separate_groups(*cohort(0.0, seed), np.random.default_rng(seed + 999), 19) for seed in range(200)
+    ]
     assert np.mean([each.p < 0.1 for each in found]) < 0.17  # 0.1 + 3 sd of 200
     assert np.mean([each.accuracy_p <= 0.1 for each in found]) < 0.17
     assert abs(np.mean([each.balanced_accuracy - each.null.mean() for each in found])) < 0.05

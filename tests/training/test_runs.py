@@ -253,7 +253,7 @@ toy_training.train(Path(sys.argv[1]), replace(toy_training.TOY, epochs=30), (0, 
 def test_kill_9_in_the_middle_then_rerun_gives_the_same_bytes(tmp_path):
     def start(folder):
         return subprocess.Popen(
-            [sys.executable, "-c", KILLED, str(folder), str(Path(__file__).parent)], cwd=repository(),
+            [sys.executable, "-c", KILLED, str(folder), str(Path(__file__).parents[1])], cwd=repository(),
             env=os.environ | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL,
         )  # fmt: skip
 

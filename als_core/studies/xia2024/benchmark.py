@@ -8,19 +8,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from als_core.cohorts.splits import Split
 from als_core.statistics import metrics
+from als_core.statistics.baselines import majority_class
 from als_core.statistics.intervals import bootstrap_over_groups, clopper_pearson
+from als_core.statistics.linear import gram_matrix, predict_folds
 from als_core.statistics.paired import mcnemar_exact, paired_permutation_over_groups
-from als_core.studies.xia2024.by_donor import linear_answers
 from als_core.studies.xia2024.features import colour_statistics, stained_area
-from als_core.studies.xia2024.recipes import RECIPES
-from als_core.training.runs import Run, load_run
+from als_core.studies.xia2024.recipes import OF_PAPER, RECIPES
+from als_core.training.runs import Run
 
 MAJORITY, AREA, COLOUR = "Majority class", "Stained area", "Colour statistics"
 BASELINES = (MAJORITY, AREA, COLOUR)
@@ -74,26 +74,26 @@ def answers_of_runs(runs: Sequence[Run], groups: np.ndarray | None, part: str = 
 
 
 def baseline_features(images: np.ndarray) -> dict[str, np.ndarray]:
-    """Features of the three baselines by name, of uint8 images (n, H, W, 3); those of the majority have no column."""
-    nothing = np.empty((len(images), 0))
-    return {MAJORITY: nothing, AREA: stained_area(images), COLOUR: colour_statistics(images)}
+    """Return features of the baselines that see an image, by name, of uint8 images (n, H, W, 3)."""
+    return {AREA: stained_area(images), COLOUR: colour_statistics(images)}
 
 
 def baseline_answers(
     features: dict[str, np.ndarray], labels: np.ndarray, split: Split, groups: np.ndarray | None
 ) -> list[Answers]:
-    """The baselines, learnt from the training part and asked about the test part, as the networks are."""
+    """Fit the baselines to the training part and ask them about the test part, as the networks are.
+
+    The majority class of the training part, and ridge regression (`als_core.statistics.linear`) on each feature set.
+    """
     train, test = split.rows("train"), split.rows("test")
+    classes = int(labels.max()) + 1
+    predicted = {MAJORITY: np.full(len(test), majority_class(labels[train], classes))}
+    for name, each in features.items():
+        predicted[name] = predict_folds(gram_matrix(each), labels, [(train, test)])[test]
+    of_test = None if groups is None else groups[test]
     return [
-        Answers(
-            name,
-            labels[test],
-            linear_answers(each, labels, train, test)[None],
-            None if groups is None else groups[test],
-            int(labels.max()) + 1,
-            learns=False,
-        )
-        for name, each in features.items()
+        Answers(name, labels[test], given[None], of_test, classes, learns=False)
+        for name, given in predicted.items()
     ]
 
 
@@ -215,8 +215,8 @@ def as_printed(answers: Iterable[Answers], classes: Sequence[str]) -> dict[str, 
     best = by_name[RECIPES["miniset_densesenet"].name]
     shares, correlations = 100 * best.right.mean(1), metrics.matthews(best.confusions)
     found = {
-        f"xia2024.table1.{network}.accuracy": 100 * by_name[recipe.name].right.mean()
-        for network, recipe in RECIPES.items()
+        f"xia2024.table1.{network}.accuracy": 100 * by_name[RECIPES[network].name].right.mean()
+        for network in OF_PAPER
     } | {
         "xia2024.abstract.headline.accuracy": shares.max(),
         "xia2024.section2_2.every_run.accuracy": shares.min(),
@@ -245,13 +245,3 @@ def as_printed(answers: Iterable[Answers], classes: Sequence[str]) -> dict[str, 
             "xia2024.abstract.headline.specificity": theirs[top, control],
         }
     return found
-
-
-def recorded_runs(folder: Path) -> list[list[Run]]:
-    """The runs kept with the project, runs that differ in their seed alone together, by title."""
-    companies: dict[tuple, list[Run]] = {}
-    for path in sorted(Path(folder).rglob("run.json")):
-        run = load_run(path.parent, recorded=True)
-        key = (run.title, run.about["cohort"], run.about["split"], run.about["weights"])
-        companies.setdefault(key, []).append(run)
-    return [sorted(each, key=lambda run: run.about["seed"]) for _, each in sorted(companies.items())]

@@ -1,15 +1,14 @@
-"""What separates the classes of the tissue study: two questions, three splits, and which cue carries the answer.
+"""What separates the classes of the tissue study: three questions, three splits, and which cue carries the answer.
 
-    questions       ALS against control; concordant against discordant, given ALS
+    questions       all classes; ALS against control; concordant against discordant, given ALS
     splits          folds by image, by slide and by donor; each unit is held out once a round
-    classifiers     ridge regression with classes of equal weight, on frozen features of a network, on colour statistics,
-                    on the stained area, or on one quality measure alone
+    classifiers     ridge regression (`als_core.statistics.linear`) on frozen features of a network, on colour
+                    statistics, on the stained area, or on one quality measure alone
     null            the same procedure with labels permuted over whole donors, from the folds on
     cues            the images as they are, and with colour, brightness, contrast or sharpness made equal
 
-The score is balanced accuracy (mean of the shares of each class that are classified correctly; 0.5 by guessing), with
-a bootstrap interval over donors. Features are divided by their standard deviation over all images, which knows no
-label. The procedure was fixed before the networks of the paper were recorded, but after images had been looked at.
+The score is balanced accuracy: the mean over classes of the share that is classified correctly, one over the number of
+classes by guessing. Its interval resamples donors.
 """
 
 from __future__ import annotations
@@ -20,121 +19,95 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import pandas as pd
-from scipy.linalg import cho_factor, cho_solve
-from sklearn.model_selection import StratifiedKFold
 
 from als_core.cohorts.quality import measure_quality
 from als_core.statistics.intervals import bootstrap_over_groups
+from als_core.statistics.linear import (
+    draw_folds,
+    fewest_units,
+    gram_matrix,
+    one_label_each,
+    permute_labels,
+    predict_folds,
+)
 from als_core.statistics.metrics import balanced_accuracy, one_confusion_each
-from als_core.statistics.paired import permutation_p_value, permute_labels_over_groups
+from als_core.statistics.paired import permutation_p_value
 
-PENALTY = 1.0  # on squared weights of standardised features, for each training sample
-FOLDS = 5  # of a round by image
 BY_IMAGE, BY_SLIDE, BY_DONOR = "by image", "by slide", "by donor"
-
-Fold = tuple[np.ndarray, np.ndarray]
+EVERY_CLASS, DISEASE, COGNITION = "all classes", "ALS against control", "concordant against discordant"
 
 
 @dataclass(frozen=True)
 class Question:
-    """Two classes of samples that a classifier is to tell apart.
+    """Classes of samples that a classifier is to tell apart.
 
     name : str
-        "ALS against control".
     rows : int (n,)
         Samples it is about.
-    positive : bool (n,)
-        Of these samples.
+    labels : int (n,)
+        Their class numbers, from 0.
     """
 
     name: str
     rows: np.ndarray
-    positive: np.ndarray
+    labels: np.ndarray
+
+    @property
+    def chance(self) -> float:
+        """Balanced accuracy of guessing."""
+        return 1 / (int(self.labels.max()) + 1)
 
 
 def questions(labels: pd.Series) -> list[Question]:
-    """Return the two questions of the study for labels control, concordant and discordant; none for other labels."""
-    if not {"control", "concordant", "discordant"} <= set(labels):
-        return []
+    """Return the questions that a cohort allows: all its classes and, for the study's classes, its two contrasts."""
     every = np.arange(len(labels))
-    patients = np.flatnonzero((labels != "control").to_numpy())
-    return [
-        Question("ALS against control", every, (labels != "control").to_numpy()),
-        Question(
-            "Concordant against discordant", patients, (labels.iloc[patients] == "concordant").to_numpy()
-        ),
-    ]
+    asked = [Question(EVERY_CLASS, every, labels.factorize(sort=True)[0])]
+    if {"control", "concordant", "discordant"} == set(labels):
+        patients = np.flatnonzero((labels != "control").to_numpy())
+        asked += [
+            Question(DISEASE, every, (labels != "control").to_numpy().astype(np.int64)),
+            Question(
+                COGNITION, patients, (labels.iloc[patients] == "concordant").to_numpy().astype(np.int64)
+            ),
+        ]
+    return asked
 
 
-def draw_folds(positive: np.ndarray, units: np.ndarray | None, generator: np.random.Generator) -> list[Fold]:
-    """Draw one round of folds, (training rows, test rows); whole units of both classes are held out, each once.
+def splits_allowed(
+    labels: np.ndarray, groups: np.ndarray | None, slides: np.ndarray | None
+) -> dict[str, np.ndarray | None]:
+    """Return the splits that a cohort allows, with the unit each keeps together.
 
-    units: name of each sample's slide or donor, of one label each; None draws folds by image. There are as many folds
-    as the class with fewest units has units, at most `FOLDS`.
+    A split by unit needs two units of every class; one by slide, more slides than donors.
     """
-    if units is None:
-        folds = min(FOLDS, int(positive.sum()), int((~positive).sum()))
-        splitter = StratifiedKFold(folds, shuffle=True, random_state=int(generator.integers(2**32)))
-        return list(splitter.split(positive, positive))
-    kinds = [np.unique(units[positive]), np.unique(units[~positive])]
-    count = min(FOLDS, *map(len, kinds))
-    fold_of = {}
-    for names in kinds:
-        order = generator.permutation(names)
-        fold_of |= {name: place % count for place, name in enumerate(order)}
-    number = np.array([fold_of[unit] for unit in units])
-    return [(np.flatnonzero(number != fold), np.flatnonzero(number == fold)) for fold in range(count)]
-
-
-def gram_matrix(features: np.ndarray) -> np.ndarray:
-    """Return inner products of features (n, d), each divided by its standard deviation over all samples, (n, n)."""
-    sd = features.std(0)
-    scaled = (features - features.mean(0)) / np.where(sd > 0, sd, 1)
-    return scaled @ scaled.T
-
-
-def predict_folds(gram: np.ndarray, positive: np.ndarray, folds: list[Fold]) -> np.ndarray:
-    """Predict each test sample by ridge regression with classes of equal weight, bool (n,).
-
-    gram: (n, n) of `gram_matrix`. The minimum of sum w_i (y_i - x_i b - c)^2 + `PENALTY` n |b|^2, where w_i gives both
-    classes the same total weight, in its dual form; a sample is positive where the fitted value is above 0.
-    """
-    predicted = np.zeros(len(positive), bool)
-    targets = np.where(positive, 1.0, -1.0)
-    for train, test in folds:
-        weight = np.where(positive[train], 0.5 / positive[train].mean(), 0.5 / (~positive[train]).mean())
-        share = weight / weight.sum()
-        inner, across = gram[np.ix_(train, train)], gram[np.ix_(test, train)]
-        row, level = inner @ share, share @ inner @ share
-        centred = inner - row[:, None] - row + level
-        # both classes have the same total weight, so the weighted mean of the targets is 0
-        system = centred + np.diag(PENALTY * len(train) / weight)
-        dual = cho_solve(cho_factor(system), targets[train])
-        held_out = across - (across @ share)[:, None] - row + level
-        predicted[test] = held_out @ dual > 0
-    return predicted
+    splits: dict[str, np.ndarray | None] = {BY_IMAGE: None}
+    if fewest_units(labels, groups) > 1:
+        if fewest_units(labels, slides) > 1 and len(set(slides)) > len(set(groups)):
+            splits[BY_SLIDE] = slides
+        splits[BY_DONOR] = groups
+    return splits
 
 
 def separate(
     features: np.ndarray,
     question: Question,
-    groups: np.ndarray,
+    groups: np.ndarray | None,
     units: np.ndarray | None,
     *,
     rounds: int,
     permutations: int,
     seed: int = 0,
-) -> dict[str, float]:
+) -> tuple[dict[str, float], np.ndarray]:
     """Answer a question from features under one kind of split, beside its null.
 
     Parameters
     ----------
     features : float (all samples, d)
     question : Question
-    groups : (all samples,)
+    groups : (all samples,) or None
         Donors; labels are permuted over them, and the interval resamples them.
     units : (all samples,) or None
-        What a fold keeps together (slides or donors); None for folds by image.
+        What a fold keeps together (slides or donors); None for folds of images.
     rounds : int
         Rounds of folds over which predictions are pooled.
     permutations : int
@@ -144,60 +117,107 @@ def separate(
     -------
     dict
         score, low, high (95 %, over donors), null (mean), null_sd, null_low, null_high (5 and 95 %), p (one-sided).
+    ndarray, int64 (n, classes)
+        How often each sample of the question was predicted to be of each class.
     """
-    rows, positive = question.rows, question.positive
-    gram, donors = gram_matrix(features[rows]), groups[rows]
+    rows, labels = question.rows, question.labels
+    classes = int(labels.max()) + 1
+    gram = gram_matrix(features[rows])
+    donors = None if groups is None else groups[rows]
     kept = None if units is None else units[rows]
     generator = np.random.default_rng(seed)
-    confusions = np.zeros((len(rows), 2, 2), dtype=np.int64)
+    counts = np.zeros((len(rows), classes), dtype=np.int64)
     for _ in range(rounds):
-        predicted = predict_folds(gram, positive, draw_folds(positive, kept, generator))
-        confusions += one_confusion_each(positive.astype(int), predicted.astype(int), 2)
-    score = float(balanced_accuracy(confusions.sum(0)))
-    interval = bootstrap_over_groups(confusions, donors, balanced_accuracy, generator, strata=positive)
+        predicted = predict_folds(gram, labels, draw_folds(labels, kept, generator))
+        counts[np.arange(len(rows)), predicted] += 1
     null = np.empty(permutations)
     for number in range(permutations):
         draw = np.random.default_rng((seed, number))
-        permuted = permute_labels_over_groups(positive.astype(int), donors, draw).astype(bool)
-        guess = predict_folds(gram, permuted, draw_folds(permuted, kept, draw))
-        null[number] = (guess[permuted].mean() + (~guess[~permuted]).mean()) / 2
-    found = {"score": score, "low": interval.low, "high": interval.high}
+        permuted = permute_labels(labels, donors, draw)
+        predicted = predict_folds(gram, permuted, draw_folds(permuted, kept, draw))
+        null[number] = balanced_accuracy(one_confusion_each(permuted, predicted, classes).sum(0))
+    found = score_of_counts(counts, labels, donors, seed)
     if not permutations:
-        return found | dict.fromkeys(("null", "null_sd", "null_low", "null_high", "p"), np.nan)
+        return found | dict.fromkeys(("null", "null_sd", "null_low", "null_high", "p"), np.nan), counts
     low, high = np.quantile(null, [0.05, 0.95])
     return found | {
         "null": float(null.mean()), "null_sd": float(null.std(ddof=1)), "null_low": float(low),
-        "null_high": float(high), "p": permutation_p_value(score, null),
-    }  # fmt: skip
+        "null_high": float(high), "p": permutation_p_value(found["score"], null),
+    }, counts  # fmt: skip
+
+
+def score_of_counts(
+    counts: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, seed: int = 0
+) -> dict[str, float]:
+    """Return the balanced accuracy of pooled predictions and its 95 % interval over groups.
+
+    counts: int (n, classes), how often each sample was predicted to be of each class; samples without a prediction do
+    not count. groups: resampled within classes where each has one label; None resamples samples.
+    """
+    predicted = counts.sum(1) > 0
+    counts, labels = counts[predicted], labels[predicted]
+    units = np.arange(len(labels)) if groups is None else groups[predicted]
+    confusions = np.eye(counts.shape[1], dtype=np.int64)[labels][:, :, None] * counts[:, None, :]
+    strata = labels if one_label_each(labels, units) and fewest_units(labels, units) > 1 else None
+    generator = np.random.default_rng(seed)
+    interval = bootstrap_over_groups(confusions, units, balanced_accuracy, generator, strata=strata)
+    return {"score": float(balanced_accuracy(confusions.sum(0))), "low": interval.low, "high": interval.high}
 
 
 def separation_table(
     features: Mapping[str, np.ndarray],
     asked: list[Question],
-    groups: np.ndarray,
+    groups: np.ndarray | None,
     slides: np.ndarray | None,
     *,
     rounds: int,
     permutations: int,
     splits: tuple[str, ...] = (BY_IMAGE, BY_SLIDE, BY_DONOR),
     seed: int = 0,
-) -> pd.DataFrame:
-    """Answer every question from every set of features under every split: one row each, columns of `separate`.
+) -> tuple[pd.DataFrame, dict[tuple[str, str, str], np.ndarray]]:
+    """Answer every question from every set of features under every split that the cohort allows.
 
-    features: by the name of what is measured. slides: None leaves out folds by slide.
+    features: by the name of what is measured. Returns one row each (question, split, name, chance, and what `separate`
+    gives), and the counts of predictions by (question, split, name).
     """
-    units = {BY_IMAGE: None, BY_SLIDE: slides, BY_DONOR: groups}
-    rows = []
+    rows, counts = [], {}
     for question in asked:
-        for split in splits:
-            if split == BY_SLIDE and slides is None:
+        of_question = [None if each is None else each[question.rows] for each in (groups, slides)]
+        for split in splits_allowed(question.labels, *of_question):
+            if split not in splits:
                 continue
+            units = {BY_IMAGE: None, BY_SLIDE: slides, BY_DONOR: groups}[split]
             for name, each in features.items():
-                found = separate(
-                    each, question, groups, units[split], rounds=rounds, permutations=permutations, seed=seed
+                found, predicted = separate(
+                    each, question, groups, units, rounds=rounds, permutations=permutations, seed=seed
                 )
-                rows.append({"question": question.name, "split": split, "name": name} | found)
-    return pd.DataFrame(rows)
+                key = {"question": question.name, "split": split, "name": name}
+                counts[tuple(key.values())] = predicted
+                rows.append(key | {"chance": question.chance} | found)
+    return pd.DataFrame(rows), counts
+
+
+def recognition_table(
+    features: Mapping[str, np.ndarray], units: Mapping[str, np.ndarray], seed: int = 0, least: int = 5
+) -> pd.DataFrame:
+    """Measure how well slides or donors themselves are recognised: one row a set of features and kind of unit.
+
+    units: by kind ("slide", "donor"), the name of each sample's unit; units with fewer than `least` images are left
+    out, and a kind of which fewer than two remain. Columns: name, unit, right, answers, units, share (0 to 1).
+    """
+    rows = []
+    for unit, names in units.items():
+        _, number, sizes = np.unique(names, return_inverse=True, return_counts=True)
+        kept = np.flatnonzero(sizes[number] >= least)
+        remaining, labels = np.unique(number[kept], return_inverse=True)
+        if len(remaining) < 2:
+            continue
+        folds = draw_folds(labels, None, np.random.default_rng(seed))
+        for name, each in features.items():
+            predicted = predict_folds(gram_matrix(each[kept]), labels, folds)
+            right = int((predicted == labels).sum())
+            rows.append((name, unit, right, len(labels), len(remaining), right / len(labels)))
+    return pd.DataFrame(rows, columns=["name", "unit", "right", "answers", "units", "share"])
 
 
 # cues: images uint8 (n, H, W, 3) in, images of the same shape out

@@ -1,30 +1,32 @@
-"""Which cue separates the classes: the classifier against scikit-learn, nulls on cohorts without effect, cues removed."""
+"""Which cue separates the classes: nulls on cohorts without effect, effects found, cues removed."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import binomtest, kstest
-from sklearn.linear_model import Ridge
 
 from als_core.cohorts.quality import measure_quality
 from als_core.studies.xia2024.separation import (
     BY_DONOR,
+    BY_IMAGE,
+    BY_SLIDE,
+    COGNITION,
     CUES,
-    PENALTY,
-    draw_folds,
+    DISEASE,
+    EVERY_CLASS,
     equal_brightness_and_contrast,
     equal_sharpness,
-    gram_matrix,
-    predict_folds,
     questions,
-    separate,
+    recognition_table,
+    score_of_counts,
     separation_table,
+    splits_allowed,
 )
 
 DONORS, FIELDS, FEATURES = 15, 12, 20
 
 
-def features_without_effect(seed, effect=0.0):
+def cohort(seed, effect=0.0):
     """Labels, donors and features in which donors differ and, with an effect, ALS from control as well."""
     generator = np.random.default_rng(seed)
     donor = np.repeat(np.arange(DONORS), FIELDS)
@@ -32,61 +34,59 @@ def features_without_effect(seed, effect=0.0):
     offsets = generator.normal(0, 1.5, (DONORS, FEATURES))
     features = offsets[donor] + generator.normal(0, 1, (len(donor), FEATURES))
     features[labels != "control", :3] += effect
-    return pd.Series(labels), donor.astype(str), features
+    return pd.Series(labels), donor.astype(str), {"features": features}
 
 
-def test_predictions_are_scikit_learn_s_weighted_ridge():
-    labels, donors, features = features_without_effect(0, 1.0)
-    positive = (labels != "control").to_numpy()
-    folds = draw_folds(positive, donors, np.random.default_rng(1))
-    predicted = predict_folds(gram_matrix(features), positive, folds)
-    scaled = (features - features.mean(0)) / features.std(0)
-    for train, test in folds:
-        weight = np.where(positive[train], 0.5 / positive[train].mean(), 0.5 / (~positive[train]).mean())
-        # scikit-learn's penalty stands beside weights that sum to n, as here
-        ridge = Ridge(alpha=PENALTY * len(train)).fit(scaled[train], np.where(positive[train], 1, -1), weight)
-        np.testing.assert_array_equal(predicted[test], ridge.predict(scaled[test]) > 0)
-
-
-def test_each_unit_is_held_out_once_and_never_trained_on():
-    labels, donors, _ = features_without_effect(0)
-    positive = (labels != "control").to_numpy()
-    folds = draw_folds(positive, donors, np.random.default_rng(0))
-    assert len(folds) == 5
-    assert sorted(np.concatenate([test for _, test in folds])) == list(range(len(donors)))
-    for train, test in folds:
-        assert not set(donors[train]) & set(donors[test])
-        assert positive[test].any() and not positive[test].all()
+def table_of(seed, effect=0.0, permutations=39, rounds=1):
+    labels, donors, features = cohort(seed, effect)
+    table, _ = separation_table(
+        features, questions(labels), donors, None, rounds=rounds, permutations=permutations, seed=seed
+    )
+    return table.set_index(["question", "split"])
 
 
 def test_fifty_cohorts_without_effect_give_null_results():
-    """p values are those of chance for both questions, and the null of a split by image is far above one half."""
-    p_values = {"ALS against control": [], "Concordant against discordant": []}
-    by_image = []
-    for seed in range(50):
-        labels, donors, features = features_without_effect(seed)
-        table = separation_table(
-            {"features": features}, questions(labels), donors, None, rounds=1, permutations=39, seed=seed
-        )
-        for row in table[table["split"] == BY_DONOR].itertuples():
-            p_values[row.question].append(row.p)
-        by_image.append(table[table["split"] == "by image"]["null"].mean())
-    for found in p_values.values():
-        assert binomtest(sum(p <= 0.1 for p in found), 50, 0.1).pvalue > 0.01
-        assert kstest(found, "uniform").pvalue > 0.01
-    assert np.mean(by_image) > 0.7  # donors are recognised: a score by image is judged beside this null
+    """By donor p values are those of chance for every question; by image the null is far above chance."""
+    tables = [table_of(seed) for seed in range(50)]
+    for question in (EVERY_CLASS, DISEASE, COGNITION):
+        p_values = [table.loc[(question, BY_DONOR), "p"] for table in tables]
+        assert binomtest(sum(p <= 0.1 for p in p_values), 50, 0.1).pvalue > 0.01, question
+        assert kstest(p_values, "uniform").pvalue > 0.01, question
+        by_image = np.mean([table.loc[(question, BY_IMAGE), "null"] for table in tables])
+        assert by_image > tables[0].loc[(question, BY_IMAGE), "chance"] + 0.15, question
 
 
-def test_an_effect_is_found_by_donor():
-    labels, donors, features = features_without_effect(3, effect=6.0)
-    als, cognition = questions(labels)
-    found = separate(features, als, donors, donors, rounds=2, permutations=39)
+def test_an_effect_is_found_by_donor_and_the_other_question_stays_at_chance():
+    table = table_of(3, effect=6.0, rounds=2)
+    found = table.loc[(DISEASE, BY_DONOR)]
     assert found["score"] > 0.85 and found["p"] == 1 / 40 and found["low"] > found["null_high"]
-    assert separate(features, cognition, donors, donors, rounds=2, permutations=39)["p"] > 0.05
+    assert table.loc[(COGNITION, BY_DONOR), "p"] > 0.05
 
 
-def test_a_cohort_of_other_classes_has_no_such_questions():
-    assert questions(pd.Series(["a", "b", "c"])) == []
+def test_questions_and_splits_are_those_the_cohort_allows():
+    assert [each.name for each in questions(pd.Series(["a", "b", "c"]))] == [EVERY_CLASS]
+    labels, donors, _ = cohort(0)
+    codes = labels.factorize(sort=True)[0]
+    slides = np.char.add(donors, np.array(["x", "y"])[np.arange(len(donors)) % 2])
+    assert list(splits_allowed(codes, donors, slides)) == [BY_IMAGE, BY_SLIDE, BY_DONOR]
+    assert list(splits_allowed(codes, donors, None)) == [BY_IMAGE, BY_DONOR]
+    lonely = np.where(labels == "control", "one", donors)
+    assert list(splits_allowed(codes, lonely, slides)) == [BY_IMAGE]
+    assert list(splits_allowed(codes, None, None)) == [BY_IMAGE]
+
+
+def test_a_score_by_hand():
+    labels, groups = np.array([0, 0, 1, 1, 1]), np.array(["a", "a", "b", "b", "c"])
+    counts = np.array([[2, 0], [0, 2], [1, 1], [0, 2], [0, 0]])  # c was never held out
+    found = score_of_counts(counts, labels, groups)
+    assert found["score"] == (2 / 4 + 3 / 4) / 2
+
+
+def test_donors_are_recognised_where_they_differ():
+    _, donors, features = cohort(0)
+    table = recognition_table(features, {"donor": donors})
+    assert table["units"].item() == DONORS and table["share"].item() > 0.9
+    assert recognition_table(features, {"slide": np.arange(len(donors)).astype(str)}).empty
 
 
 @pytest.fixture(scope="module")
@@ -94,12 +94,11 @@ def images():
     generator = np.random.default_rng(0)
     noise = generator.integers(0, 256, (4, 120, 120, 3)).astype(float)
     scale = np.array([0.2, 0.5, 0.8, 1.0])[:, None, None, None]
-    return (noise * scale + 40 * np.arange(4)[:, None, None, None] / 4).clip(0, 255).astype(np.uint8)
+    return (noise * scale + 10 * np.arange(4)[:, None, None, None]).clip(0, 255).astype(np.uint8)
 
 
 def test_each_cue_is_gone_once_it_is_removed(images):
-    level = equal_brightness_and_contrast(images)
-    measured = [measure_quality(each) for each in level]
+    measured = [measure_quality(each) for each in equal_brightness_and_contrast(images)]
     assert np.ptp([each.brightness_mean for each in measured]) < 6
     assert np.ptp([each.contrast_sd for each in measured]) < 6
     before = [measure_quality(each).laplacian_variance for each in images]

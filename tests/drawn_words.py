@@ -19,6 +19,10 @@ def assert_words(drawn: Drawn) -> None:
         assert not re.search(r"\bnan\b|\bNone\b|\d%|  |(?<![\w.])-\d", text), text
     assert len(drawn.data), "a figure offers every mark it draws"
     assert min(text.get_fontsize() for text in texts(drawn.figure)) >= SMALLEST_TEXT
+    titles = [axes.title for axes in drawn.figure.axes] + [axes._left_title for axes in drawn.figure.axes]
+    assert max((title.get_fontsize() for title in titles if title.get_text()), default=0) <= 10, (
+        "@house_style()?"
+    )
     assert to_svg(drawn.figure, "figure").startswith("<?xml")
 
 

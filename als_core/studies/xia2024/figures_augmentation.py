@@ -11,7 +11,7 @@ from als_core.cohorts.quality import AXIS_LABELS
 from als_core.figures.drawn import Drawn, listed, number
 from als_core.figures.pictures import image_grid
 from als_core.figures.primitives import draw_distributions, draw_reference, panels
-from als_core.figures.style import MUTED, PALETTE
+from als_core.figures.style import MUTED, PALETTE, house_style
 from als_core.studies.xia2024.augmentation import AUGMENTATIONS, FIGURE_5, Augmentation
 from als_core.studies.xia2024.figures_data import QUALITY_NAMES, QUALITY_UNITS
 
@@ -50,6 +50,7 @@ def augment_each(
     return {each.name: each(image, generator) if each.random else each(image) for each in entries}
 
 
+@house_style()
 def augmentation_gallery(original: np.ndarray, augmented: Mapping[str, np.ndarray], path: str) -> Drawn:
     """Show an image and its augmented copies three to a row, then changes too small to be seen (Fig. 5).
 
@@ -95,6 +96,7 @@ def augmentation_gallery(original: np.ndarray, augmented: Mapping[str, np.ndarra
     )
 
 
+@house_style()
 def quality_by_augmentation(quality: pd.DataFrame) -> Drawn:
     """Draw the four quality measures of the originals and of each augmented set.
 

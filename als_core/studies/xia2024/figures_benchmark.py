@@ -24,7 +24,7 @@ from als_core.figures.primitives import (
     panels,
     percent_axis,
 )
-from als_core.figures.style import INK, MUTED, PALETTE
+from als_core.figures.style import INK, MUTED, PALETTE, house_style
 from als_core.studies.xia2024.figures_data import class_colours
 from als_core.training.recipe import Recipe
 from als_core.training.runs import Run
@@ -36,6 +36,7 @@ BATCH_NORM = {
 }
 
 
+@house_style()
 def training_curves(name: str, histories: pd.DataFrame, chosen: Sequence[int], majority: float) -> Drawn:
     """Draw loss and accuracy by epoch of every run of one network, with the epoch that was kept.
 
@@ -81,6 +82,7 @@ def training_curves(name: str, histories: pd.DataFrame, chosen: Sequence[int], m
     )
 
 
+@house_style()
 def validation_curves(histories: pd.DataFrame, majority: float) -> Drawn:
     """Draw validation accuracy by epoch, a panel per network and a line per run (Fig. 2, top).
 
@@ -106,6 +108,7 @@ def validation_curves(histories: pd.DataFrame, majority: float) -> Drawn:
     )
 
 
+@house_style()
 def runs_as_points(runs: pd.DataFrame, table: pd.DataFrame, published: pd.Series | None) -> Drawn:
     """Draw accuracy and Matthews correlation of every run, and the exact interval of the median run (Fig. 2, middle).
 
@@ -146,6 +149,7 @@ def runs_as_points(runs: pd.DataFrame, table: pd.DataFrame, published: pd.Series
     )
 
 
+@house_style()
 def class_measures(table: pd.DataFrame, classes: Sequence[str]) -> Drawn:
     """Draw sensitivity and specificity of each class, every run a dot (Fig. 2, bottom). table: `benchmark.class_table`."""
     order, colours = list(dict.fromkeys(table["name"])), class_colours(classes)
@@ -173,6 +177,7 @@ def class_measures(table: pd.DataFrame, classes: Sequence[str]) -> Drawn:
     )
 
 
+@house_style()
 def confusion_matrices(matrices: Mapping[str, np.ndarray], classes: Sequence[str]) -> Drawn:
     """Draw one confusion matrix per network, counts over all its runs (Fig. 7). matrices: name -> int (C, C)."""
     right = [f"{name} {np.trace(matrix)} of {matrix.sum()}" for name, matrix in matrices.items()]
@@ -185,6 +190,7 @@ def confusion_matrices(matrices: Mapping[str, np.ndarray], classes: Sequence[str
     )
 
 
+@house_style()
 def accuracy_by_protocol(table: pd.DataFrame, title: str) -> Drawn:
     """Draw accuracy of each classifier with its interval, over the band of its null; a panel per split.
 
@@ -216,6 +222,7 @@ def accuracy_by_protocol(table: pd.DataFrame, title: str) -> Drawn:
     )
 
 
+@house_style()
 def donor_grid(votes: pd.DataFrame, classes: Sequence[str]) -> Drawn:
     """Draw the share of images of each held-out donor that each classifier gets right, framed where its vote is right.
 

@@ -55,6 +55,7 @@ def two_sides(classes: Sequence[str]) -> tuple[str, str]:
     return first, "ALS" if set(classes) == PAPER_CLASSES else listed(others, "or")
 
 
+@house_style()
 def class_bars(counts: pd.Series) -> Drawn:
     """Draw images per class (the bar chart of Fig. 4). counts: int, indexed by class."""
     figure, (axes,) = panels(1, height=0.62 + 0.36 * len(counts))
@@ -69,6 +70,7 @@ def class_bars(counts: pd.Series) -> Drawn:
     )
 
 
+@house_style()
 def quality_by_class(quality: pd.DataFrame, images: Sequence[np.ndarray]) -> Drawn:
     """Draw the four quality measures by class, and the least and the most sharp image (Fig. 1).
 
@@ -77,10 +79,9 @@ def quality_by_class(quality: pd.DataFrame, images: Sequence[np.ndarray]) -> Dra
     """
     classes = sorted(quality["label"].unique())
     ends = [quality["laplacian_variance"].idxmin(), quality["laplacian_variance"].idxmax()]
-    with house_style():
-        figure = Figure(figsize=(WIDTH, 4.6))
-        upper, lower = figure.subfigures(2, 1, height_ratios=(1, 1.45))
-        grid, below = upper.subplots(1, 4, sharey=True), lower.subplots(1, 2)
+    figure = Figure(figsize=(WIDTH, 4.6))
+    upper, lower = figure.subfigures(2, 1, height_ratios=(1, 1.45))
+    grid, below = upper.subplots(1, 4, sharey=True), lower.subplots(1, 2)
     for letter, axes, column in zip("abcd", grid, AXIS_LABELS, strict=True):
         draw_distributions(
             axes, quality, column, "label", colours=class_colours(classes), order=classes, violins=True
@@ -105,6 +106,7 @@ def quality_by_class(quality: pd.DataFrame, images: Sequence[np.ndarray]) -> Dra
     )
 
 
+@house_style()
 def values_by_donor(
     quality: pd.DataFrame, measure: str, found: Separation, classes: Sequence[str], unit: str = "donor"
 ) -> Drawn:
@@ -295,6 +297,7 @@ def can_be_separated(labels: np.ndarray, groups: np.ndarray | None) -> bool:
     return pairs["group"].is_unique and min(sides.sum(), (~sides).sum()) >= 2
 
 
+@house_style()
 def slides_at_a_glance(fields: Sequence[np.ndarray], table: pd.DataFrame, images: pd.DataFrame) -> Drawn:
     """Show one field of every slide, donors side by side within their class, regions one above the other.
 
@@ -330,6 +333,7 @@ def slides_at_a_glance(fields: Sequence[np.ndarray], table: pd.DataFrame, images
     )
 
 
+@house_style()
 def donors_over_parts(table: pd.DataFrame, unit: str = "Donor") -> Drawn:
     """Draw how a split divides the images of each donor. table: columns group, label, part, one row per image."""
     donors = table.drop_duplicates("group").sort_values(["label", "group"])
@@ -382,6 +386,7 @@ def donors_in_parts_words(across: int, donors: int, shared: float) -> str:
     )
 
 
+@house_style()
 def near_duplicate(
     first: np.ndarray, second: np.ndarray, rows: pd.DataFrame, parts: Sequence[str], identical: bool
 ) -> Drawn:
@@ -433,6 +438,7 @@ def four_of_each(
     return rows
 
 
+@house_style()
 def synthetic_beside(rows: Mapping[str, tuple[Sequence[np.ndarray], Sequence[str]]]) -> Drawn:
     """Show fields of the cohort above synthetic ones. rows: heading -> uint8 images and the name of each."""
     figure = image_grid(

@@ -122,6 +122,7 @@ def class_matrix(
     )
 
 
+@house_style()
 def heat_on_lesions(table: pd.DataFrame, means: pd.DataFrame, unit: str, strangers: str) -> Drawn:
     """Draw heat on an image's own lesion, on lesions of others, and by a random head, by layer.
 

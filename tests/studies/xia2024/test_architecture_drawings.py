@@ -6,17 +6,23 @@ from itertools import product
 
 import pytest
 import torch
-from matplotlib.text import Text
+from drawn_words import assert_words, words
 
-from als_core.figures.style import SMALLEST_TEXT
+from als_core.claims.published import claim_named
 from als_core.models.attention import SqueezeExcitation
 from als_core.models.cost import describe
 from als_core.studies.xia2024.figures_networks import (
     compact,
+    cost_answer,
+    cost_table,
     gate_drawing,
+    hyper_parameter_claims,
+    hyper_parameters,
+    recovered_words,
     settings_that_differ,
     stage_drawing,
     stage_table,
+    variants_table,
 )
 from als_core.studies.xia2024.networks import build_tissue_network
 from als_core.studies.xia2024.recipes import RECIPES, RELEASED
@@ -35,30 +41,27 @@ def networks():
     return described
 
 
-def texts(figure):
-    return [text for text in figure.findobj(Text) if text.get_text()]
-
-
 def test_every_stage_is_drawn_on_its_row_with_its_parameters(networks):
-    figure = stage_drawing(networks, SHAPE)
-    words = [text.get_text().strip() for text in texts(figure)]
-    rows = [word for word in words if word.startswith(("stem", "layer", "se", "pool", "head"))]
+    drawn = stage_drawing(networks, SHAPE, "Three residual networks, stage by stage.")
+    assert_words(drawn)
+    said = [word.strip() for word in words(drawn.figure)]
+    rows = [word for word in said if word.startswith(("stem", "layer", "se", "pool", "head"))]
     assert rows == ["stem", "layer1", "se1 / cbam1", "layer2", "se2 / cbam2", "layer3", "se3 / cbam3", "layer4",
                     "se4 / cbam4", "pool", "head"]  # fmt: skip
-    assert words.count("148 k") == len(networks)  # layer1 of each
-    assert words.count("610") == 2 and words.count("512") == 3  # gates: CBAM; SE, and the size after the pool
-    assert {"10.5 M", "45.1 k"} <= set(words)  # what trains, by the paper
-    assert "frozen, in training mode" in words
-    assert min(text.get_fontsize() for text in texts(figure)) >= SMALLEST_TEXT
+    assert said.count("148 k") == len(networks)  # layer1 of each
+    assert said.count("610") == 2 and said.count("512") == 3  # gates: CBAM; SE, and the size after the pool
+    assert {"10.5 M", "45.1 k"} <= set(said)  # what trains, by the paper
+    assert "frozen, in training mode" in said and "Dashed outlines" in drawn.caption
+    assert "resnet18, published: stem, layer1" in drawn.alt and "11,178,051 parameters" in drawn.alt
 
 
 def test_the_gate_is_drawn_from_its_layers():
     shape = (1, 64, 16, 16)
-    figure = gate_drawing(describe(SqueezeExcitation(64).gate, shape), shape)
-    words = [text.get_text() for text in texts(figure)]
-    assert {"global\naverage", "linear\n64-4", "ReLU", "linear\n4-64", "sigmoid"} <= set(words)
-    assert words.count("256\nparameters") == 2 and words.count("64 × 16 × 16") == 2
-    assert min(text.get_fontsize() for text in texts(figure)) >= SMALLEST_TEXT
+    drawn = gate_drawing(describe(SqueezeExcitation(64).gate, shape), shape, "se1 of a network")
+    assert_words(drawn)
+    said = words(drawn.figure)
+    assert {"global\naverage", "linear\n64-4", "ReLU", "linear\n4-64", "sigmoid"} <= set(said)
+    assert said.count("256\nparameters") == 2 and said.count("64 × 16 × 16") == 2
 
 
 def test_the_table_behind_a_drawing_keeps_every_number(networks):
@@ -79,3 +82,48 @@ def test_settings_that_differ_name_the_networks_they_hold_for():
     assert table.loc["weight decay"].tolist() == ["0.001", "0", "Basic CNN"]
     assert not {"trains", "variant", "name", "epochs"} & set(table.index)
     assert settings_that_differ(RECIPES, RECIPES).empty
+
+
+def test_costs_are_listed_for_all_stages_and_for_those_that_the_paper_counts(networks):
+    rows = cost_table(networks, {"resnet18_se": ("stem", "layer1")}).set_index("Network")
+    assert rows.loc["resnet18", "Parameters"] == "11,178,051"
+    stages = networks["resnet18_se", "published"].set_index("stage")
+    assert (
+        rows.loc["resnet18_se, stages the paper counts", "Parameters"]
+        == f"{stages['parameters'][:2].sum():,}"
+    )
+
+
+def test_variants_say_what_trains(networks):
+    rows = variants_table(networks).set_index("Network")
+    assert rows.loc["resnet18", ["Trains (published)", "Trains (released)"]].tolist() == [
+        "head",
+        "everything",
+    ]
+    assert rows.loc["resnet18", ["Dropout (published)", "Dropout (released)"]].tolist() == ["none", "0.8"]
+
+
+def test_hyper_parameters_and_their_claims_agree():
+    rows, claims = hyper_parameters(RECIPES.values()), hyper_parameter_claims(RECIPES)
+    assert rows["Epochs"].tolist() == [
+        claims[name] for name in claims if "table3" in name and "epochs" in name
+    ]
+    assert claims["xia2024.section4_5_2.training.epochs"] == 200
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_what_is_recovered_is_said_as_such(fits):
+    printed = claim_named("xia2024.table1.miniset_densesenet.params").printed
+    text = recovered_words([397, 398], 8, 1275, 244, fits, 6_958_723, printed)
+    assert (
+        "397 and 398 print" in text
+        and "does not print 7.1M" in text
+        and "1,275 combinations 244 print" in text
+    )
+    assert ("transitions that reduce 4 times among them" in text) == fits
+
+
+@pytest.mark.parametrize(("agreeing", "start"), [(12, "All 12 costs"), (11, "11 of 12 costs")])
+def test_the_answer_counts_agreeing_costs(agreeing, start):
+    answer = cost_answer(agreeing, 12, 244)
+    assert answer["found"].startswith(start) and "244 arrangements" in answer["how_sure"]

@@ -1,0 +1,136 @@
+"""Figures of training, benchmark and splits by donor draw every run, and their words hold the numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from drawn_words import assert_words, words
+from matplotlib.colors import to_hex
+
+from als_core.figures.primitives import NULL, TRAINING, VALIDATION
+from als_core.studies.xia2024 import figures_benchmark as figures
+
+CLASSES = ("concordant", "control", "discordant")
+
+
+@pytest.fixture
+def histories():
+    epochs = np.tile([1, 2, 3], 2)
+    return pd.DataFrame(
+        {
+            "name": "ResNet18",
+            "run": np.repeat([0, 1], 3),
+            "epoch": epochs,
+            "train_loss": 1 / epochs,
+            "validation_loss": 1.2 / epochs,
+            "train_accuracy": epochs / 4,
+            "validation_accuracy": [0.2, 0.6, 0.5, 0.3, 0.4, 0.7],
+        }
+    )
+
+
+def test_training_is_blue_and_validation_orange_with_a_dot_at_the_kept_epoch(histories):
+    drawn = figures.training_curves("ResNet18", histories, [2, 3], 0.37)
+    assert_words(drawn)
+    for axes in drawn.figure.axes:
+        curves = [line for line in axes.lines if line.get_marker() == ""]
+        assert [to_hex(line.get_color()) for line in curves] == [TRAINING] * 2 + [VALIDATION] * 2
+    dots = [line.get_xydata().tolist()[0] for line in drawn.figure.axes[1].lines if line.get_marker() == "o"]
+    assert dots == [[2, 0.6], [3, 0.7]]
+    assert "60 % and 70 %, in epoch 2 and 3; the majority class gets 37 %" in drawn.alt
+    assert drawn.data.loc[drawn.data["kept"], "validation_accuracy"].tolist() == [0.6, 0.7]
+
+
+def test_validation_curves_have_one_panel_per_network(histories):
+    both = pd.concat([histories, histories.assign(name="Basic CNN")])
+    drawn = figures.validation_curves(both, 0.37)
+    assert_words(drawn)
+    assert len(drawn.figure.axes) == 2 and "ResNet18 70 % and Basic CNN 70 %" in drawn.alt
+    assert len(drawn.data) == 12
+
+
+@pytest.mark.parametrize("published", [None, pd.Series({"ResNet18": 0.868})])
+def test_every_run_is_a_dot_and_the_printed_value_a_diamond(published):
+    runs = pd.DataFrame({"name": ["ResNet18"] * 3 + ["Majority class"], "run": [0, 1, 2, 0], "correct": [30, 31, 29, 14],
+                         "n": 38, "accuracy": [0.79, 0.82, 0.76, 0.37], "matthews": [0.7, 0.72, 0.65, np.nan]})  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "name": ["ResNet18", "Majority class"],
+            "mean": [0.79, 0.37],
+            "low": [0.63, 0.22],
+            "high": [0.9, 0.54],
+        }
+    )
+    drawn = figures.runs_as_points(runs, table, published)
+    assert_words(drawn)
+    left, right = drawn.figure.axes
+    counts = [
+        sum(len(line.get_xdata()) for line in axes.lines if line.get_marker() == "o")
+        for axes in (left, right)
+    ]
+    assert counts == [4, 3]  # an undefined correlation is not drawn, and said
+    diamonds = [line.get_xydata()[0].tolist() for line in left.lines if line.get_marker() == "D"]
+    assert diamonds == ([[0.868, 0.0]] if published is not None else [])
+    assert ("Diamonds" in drawn.caption) == (published is not None)
+    assert "1 run of 4 predicted one class only" in drawn.caption
+
+
+def test_classes_keep_their_colours():
+    rows = [(name, run, label, measure, 1, 2, 0.5) for name in ("A", "B") for run in range(2) for label in CLASSES
+            for measure in ("sensitivity", "specificity")]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["name", "run", "class", "measure", "k", "n", "value"])
+    drawn = figures.class_measures(table, CLASSES)
+    assert_words(drawn)
+    colours = {to_hex(line.get_color()) for line in drawn.figure.axes[0].lines if line.get_marker() == "o"}
+    assert colours == set(figures.class_colours(CLASSES).values())
+    assert "A 50 % and B 50 %" in drawn.alt
+
+
+def test_confusion_counts_are_in_picture_and_data():
+    drawn = figures.confusion_matrices({"A": np.array([[9, 1], [2, 8]])}, ("x", "y"))
+    assert_words(drawn)
+    assert {"9\n90 %", "Predicted class", "True class"} <= set(words(drawn.figure))
+    assert "1 matrix of true by predicted class. Correct over all runs: A 17 of 20." in drawn.alt
+    assert drawn.data["count"].tolist() == [9, 1, 2, 8]
+
+
+def test_a_classifier_without_a_null_has_no_band():
+    table = pd.DataFrame({"name": ["A", "B"], "protocol": "by donor", "accuracy": [0.6, 0.5], "low": 0.4, "high": 0.7,
+                          "null_mean": [0.33, np.nan], "null_low": [0.2, np.nan], "null_high": [0.45, np.nan],
+                          "null_sd": [0.1, np.nan], "p": [0.012, np.nan], "answers": 190})  # fmt: skip
+    drawn = figures.accuracy_by_protocol(table, "Accuracy under each split.")
+    assert_words(drawn)
+    (band,) = drawn.figure.axes[0].patches
+    assert to_hex(band.get_facecolor()) == NULL and band.get_width() == pytest.approx(0.25)
+    assert "A by donor 60 %, permuted 33 %, p 0.012; B by donor 50 %." in drawn.alt
+    rows = figures.protocol_rows(table)
+    assert rows["Labels permuted, mean ± SD"].tolist() == ["33.0 % ± 10.0 %", "not computed"]
+    assert rows["p"].tolist() == ["0.012", ""]
+
+
+def test_a_donor_whose_vote_is_right_is_framed():
+    votes = pd.DataFrame({"name": ["A", "A", "B"], "group": ["d1", "d2", "d1"], "label": [1, 0, 1],
+                          "share": [0.9, 0.3, 0.2], "vote": [1, 2, 0], "right": [True, False, False]})  # fmt: skip
+    drawn = figures.donor_grid(votes, CLASSES)
+    assert_words(drawn)
+    axes = drawn.figure.axes[0]
+    frames = [patch.get_xy() for patch in axes.patches if not patch.get_fill()]
+    assert frames == [(-0.47, 0.55)]  # second row: d1, control
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["d2 (concordant)", "d1 (control)"]
+    assert "A 1 of 2 and B 0 of 1" in drawn.alt
+    assert drawn.data["label"].tolist() == ["control", "concordant", "control"]
+
+
+def test_tables_write_percentages_ranges_and_minus_signs():
+    table = pd.DataFrame({"name": ["A"], "n": 38, "correct": [[30, 31]], "mean": 0.803, "median": 0.789, "sd": 0.0186,
+                          "low": 0.627, "high": 0.904, "group_low": np.nan, "group_high": np.nan})  # fmt: skip
+    (row,) = figures.accuracy_rows(table, pd.Series({"A": "86.84%"})).to_dict("records")
+    assert (
+        row["Correct of 38, by run"] == "30, 31" and row["Mean"] == "80.3 %" and row["Published"] == "86.84%"
+    )
+    assert row["95 %, images independent"] == "62.7 % to 90.4 %" and row["95 %, donors resampled"] == ""
+    pairs = pd.DataFrame({"first": ["A"], "second": ["B"], "difference": [-0.053], "mcnemar_least": [0.12],
+                          "mcnemar_greatest": [0.51], "p": [0.22]})  # fmt: skip
+    (pair,) = figures.paired_rows(pairs).to_dict("records")
+    assert pair["Difference, points"] == "−5.3" and pair["McNemar p, by run"] == "0.12 to 0.51"

@@ -1,0 +1,275 @@
+"""Figures and sentences about the tissue images show every image, and say what the numbers say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from drawn_words import assert_words, words
+from matplotlib.colors import to_hex
+
+from als_core.cohorts.quality import quality_table
+from als_core.cohorts.splits import Split
+from als_core.statistics.separation import separate_groups
+from als_core.studies.xia2024 import figures_augmentation as augmentation
+from als_core.studies.xia2024 import figures_data as figures
+from als_core.studies.xia2024.augmentation import AUGMENTATIONS, FIGURE_5
+
+CLASSES = ("concordant", "control", "discordant")
+COLOURS = figures.class_colours(CLASSES)
+
+
+def images(count, side=24, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+
+
+def manifest(donors=5, fields=4):
+    """Donors of three classes; those of the control class have the sharpest images."""
+    rows = [
+        {
+            "label": label,
+            "group": f"{label[:4]}-{donor}",
+            "region": "BA44",
+            "slide": f"{label[:4]}-{donor}-BA44",
+        }
+        for label in CLASSES
+        for donor in range(donors)
+        for _ in range(fields)
+    ]
+    table = pd.DataFrame(rows).assign(path=[f"images/{at}.png" for at in range(len(rows))])
+    generator = np.random.default_rng(0)
+    base = table["label"].map({"control": 1500.0, "concordant": 400.0, "discordant": 350.0})
+    table["laplacian_variance"] = base * generator.uniform(0.8, 1.2, len(table))
+    for name, spread in (("snr", 8.0), ("brightness_mean", 180.0), ("contrast_sd", 20.0)):
+        table[name] = spread * generator.uniform(0.8, 1.2, len(table))
+    return table
+
+
+def separations(table):
+    positive, groups = (table["label"] == "control").to_numpy(), table["group"].to_numpy()
+    return {
+        measure: separate_groups(table[measure].to_numpy(), positive, groups, np.random.default_rng(0), 30)
+        for measure in figures.AXIS_LABELS
+    }
+
+
+@pytest.fixture(scope="module")
+def table():
+    return manifest()
+
+
+@pytest.fixture(scope="module")
+def found(table):
+    return separations(table)
+
+
+def test_bars_count_the_images_of_each_class():
+    drawn = figures.class_bars(pd.Series({"concordant": 60, "control": 70}))
+    assert_words(drawn)
+    assert [bar.get_width() for bar in drawn.figure.axes[0].patches] == [60, 70]
+    assert "concordant 60 and control 70" in drawn.alt
+    assert drawn.data["images"].tolist() == [60, 70]
+
+
+def test_quality_shows_a_violin_for_each_class_and_measure(table):
+    drawn = figures.quality_by_class(table, images(2))
+    assert_words(drawn)
+    upper = drawn.figure.axes[:4]
+    assert all(len(axes.collections) >= 3 for axes in upper)
+    median = table.loc[table["label"] == "control", "laplacian_variance"].median()
+    assert f"control: sharpness {median:.0f}" in drawn.alt
+    assert f"Least sharp: {table['laplacian_variance'].min():,.0f} levels²" in words(drawn.figure)
+    assert len(drawn.data) == len(table)
+
+
+def test_every_image_is_a_dot_in_the_row_of_its_donor(table, found):
+    drawn = figures.values_by_donor(table, "laplacian_variance", found["laplacian_variance"], CLASSES)
+    assert_words(drawn)
+    (axes,) = drawn.figure.axes
+    rows = [label.get_text() for label in axes.get_yticklabels()]
+    assert len(rows) == 15 and all(row.endswith("control") for row in rows[:5])
+    dots = [line for line in axes.lines if line.get_marker() == "o"]
+    assert sum(len(line.get_xdata()) for line in dots) == len(table)
+    control = [line for line in dots if to_hex(line.get_color()) == COLOURS["control"]]
+    assert all(-0.3 < y < 4.3 for line in control for y in line.get_ydata())
+    (between,) = (line for line in axes.lines if line.get_linestyle() == "--" and line.get_marker() == "None")
+    medians = table.groupby(["label", "group"])["laplacian_variance"].median()
+    assert medians[["concordant", "discordant"]].max() < between.get_xdata()[0] < medians["control"].min()
+    assert (drawn.data["mark"] == "median").sum() == 15
+    assert f"{medians['control'].max():,.0f}" in drawn.alt
+
+
+def test_the_finding_counts_donors_and_arrangements(table, found):
+    text = figures.sharpness_finding(found, CLASSES)
+    assert text.startswith("Each of the 5 control donors is sharper than each of the 10 ALS donors.")
+    assert "Only 2 of the 3,003 ways to label these donors" in text
+    assert "classifies 100 % of the images correctly as control or ALS" in text
+
+
+def test_the_finding_says_when_donors_overlap_and_when_nothing_can_be_asked(table):
+    flat = table.assign(laplacian_variance=table["snr"])
+    text = figures.sharpness_finding(separations(flat), CLASSES)
+    assert text.startswith("The donor medians of sharpness of control and ALS overlap (AUC 0.")
+    assert "needs at least two donors" in figures.sharpness_finding({}, CLASSES)
+
+
+def test_the_answer_follows_the_numbers(table, found):
+    answer = figures.cohort_answer(table, 0.75, found, CLASSES)
+    assert answer["found"].startswith(
+        "The 60 images come from 15 slides and 15 donors. Every control donor's images are sharper"
+    )
+    assert "75 % of the test images" in answer["how_sure"] and "4 related measures" in answer["how_sure"]
+    flat = separations(table.assign(laplacian_variance=table["snr"]))
+    assert (
+        "does not separate control donors from ALS donors"
+        in figures.cohort_answer(table, None, flat, CLASSES)["found"]
+    )
+    unknown = figures.cohort_answer(table[["path", "label"]], None, {}, CLASSES)
+    assert unknown["found"] == "The cohort has 60 images of unknown donors."
+    for each in (answer, unknown):
+        assert list(each) == ["question", "found", "how_sure", "not_shown"] and all(each.values())
+
+
+def test_two_sides_are_control_and_als_or_the_first_class_and_the_rest():
+    assert figures.two_sides(CLASSES) == ("control", "ALS")
+    assert figures.two_sides(("a", "b", "c")) == ("a", "b or c")
+
+
+def test_separation_needs_two_donors_of_each_kind_with_one_class(table):
+    assert figures.can_be_separated(table["label"], table["group"].to_numpy())
+    assert not figures.can_be_separated(table["label"], None)
+    one = table[(table["label"] != "control") | (table["group"] == "cont-0")]
+    assert not figures.can_be_separated(one["label"], one["group"].to_numpy())
+    assert not figures.can_be_separated(table["label"], np.resize(["a", "b", "c", "d"], len(table)))
+
+
+def test_the_table_of_measures_has_one_row_each(found):
+    rows = figures.separation_table(found, CLASSES)
+    assert rows["Donors told apart (AUC)"].iloc[0] == "1.00" and rows["p"].iloc[0] == "< 0.001"
+    assert len(rows) == 4 and "Donor medians, ALS" in rows
+
+
+def test_each_slide_is_shown_once_framed_in_the_colour_of_its_class(table):
+    one = table.drop_duplicates("slide")
+    drawn = figures.slides_at_a_glance(images(len(one)), one, table)
+    assert_words(drawn)
+    shown = [axes for axes in drawn.figure.axes if axes.images]
+    frames = [to_hex(axes.spines["top"].get_edgecolor()) for axes in shown]
+    assert frames == [COLOURS[label] for label in CLASSES for _ in range(5)]
+    assert "15 slides" in drawn.caption and drawn.data["images"].sum() == len(table)
+
+
+def test_stacked_bars_hold_every_image_of_a_donor(table):
+    parts = np.resize(["train", "train", "validation", "test"], len(table))
+    drawn = figures.donors_over_parts(table.assign(part=parts)[["group", "label", "part"]])
+    assert_words(drawn)
+    assert sum(bar.get_width() for bar in drawn.figure.axes[0].patches) == len(table)
+    assert "15 of them have images in more than one part" in drawn.alt
+    split = Split("by image", "image", parts)
+    assert figures.share_with_known_donor(split, table["group"].to_numpy()) == 1
+    claims = figures.division_claims(table["label"], split)
+    assert (
+        claims["xia2024.table2.original.train"] == 30 and claims["xia2024.derived.test.control.images"] == 5
+    )
+
+
+@pytest.mark.parametrize(
+    ("across", "start"),
+    [(15, "All 15 donors have images"), (1, "1 of 15 donors has images"), (4, "4 of 15 donors have images")],
+)
+def test_donors_in_several_parts_are_counted_in_words(across, start):
+    text = figures.donors_in_parts_words(across, 15, 0.5)
+    assert text.startswith(start) and "50 % of the test images" in text
+
+
+def test_near_duplicates_show_their_difference_only_where_there_is_one():
+    first = images(1)[0]
+    second = first.copy()
+    second[0, 0] = 255 - second[0, 0]
+    rows = pd.DataFrame({"path": ["a.png", "b.png"], "label": "control", "sha256": ["x", "y"]})
+    near = figures.near_duplicate(first, second, rows, ["train", "test"], False)
+    same = figures.near_duplicate(first, first, rows, ["train", "train"], True)
+    for drawn, count in ((near, 3), (same, 2)):
+        assert_words(drawn)
+        assert len([axes for axes in drawn.figure.axes if axes.images]) == count
+    assert (
+        near.caption
+        == "`a.png` and `b.png` are nearly identical; the split by image puts them in train and test."
+    )
+    assert same.caption.endswith("identical, byte for byte; the split by image puts them both in train.")
+    assert figures.near_duplicate_words(0, 9).startswith(
+        "None of the 9"
+    ) and "1 pair among" in figures.near_duplicate_words(1, 9)
+
+
+def test_synthetic_fields_are_below_those_of_the_cohort():
+    rows = {
+        "This page's cohort: a": (images(2), ["x.png", "y.png"]),
+        "Synthetic: a": (images(2), ["f 0", "f 1"]),
+    }
+    drawn = figures.synthetic_beside(rows)
+    assert_words(drawn)
+    assert drawn.data["image"].tolist() == ["x.png", "y.png", "f 0", "f 1"]
+
+
+# augmentation
+
+
+@pytest.fixture(scope="module")
+def augmented_quality():
+    originals = np.stack(
+        [np.kron(image, np.ones((4, 4, 1), np.uint8)) for image in images(3, 16, 3) // 2 + 60]
+    )
+    rows = [quality_table(originals).assign(augmentation="original")]
+    for name in FIGURE_5:
+        copies = [
+            augmentation.augment_each(image, [name], np.random.default_rng(1))[name] for image in originals
+        ]
+        rows.append(quality_table(np.stack(copies)).assign(augmentation=AUGMENTATIONS[name].title))
+    return pd.concat(rows, ignore_index=True)
+
+
+def test_the_gallery_shows_original_copies_and_amplified_changes():
+    image = images(1, 32)[0] // 2 + 60
+    drawn = augmentation.augmentation_gallery(
+        image, augmentation.augment_each(image, FIGURE_5, np.random.default_rng(0)), "a.png"
+    )
+    assert_words(drawn)
+    assert {"Original", "(a) Flipping", "(i) Rotating", "Change by adding noise, × 10"} <= set(
+        words(drawn.figure)
+    )
+    assert len(drawn.data) == len([axes for axes in drawn.figure.axes if axes.images]) == 12
+    aside = augmentation.augment_each(image, augmentation.set_aside(), np.random.default_rng(0))
+    drawn = augmentation.augmentation_gallery(image, aside, "a.png")
+    assert_words(drawn)
+    assert "sets aside" in drawn.caption and len(drawn.data) == 3
+
+
+def test_quality_by_augmentation_names_the_medians(augmented_quality):
+    drawn = augmentation.quality_by_augmentation(augmented_quality)
+    assert_words(drawn)
+    assert next(label.get_text() for label in drawn.figure.axes[0].get_yticklabels()) == "original"
+    assert "Adding noise: " in drawn.alt
+
+
+def test_the_words_say_how_noise_brightens(augmented_quality):
+    changes = augmentation.quality_changes(augmented_quality)
+    assert changes.loc["Adding noise", "brightness"] == pytest.approx(4.5, abs=0.6)
+    assert changes.loc["Flipping"].round(6).tolist() == [1, 0, 1]
+    text = augmentation.quality_change_words(changes)
+    assert (
+        "adds whole numbers from 0 to 9" in text
+        and f"+{changes.loc['Adding noise', 'brightness']:.1f} levels" in text
+    )
+    answer = augmentation.augmentation_answer(changes, 114, 1140)
+    assert answer["found"].startswith("114 training images become 1,140 by 9 augmentations each.")
+
+
+def test_constants_are_words_and_the_angle_is_printed():
+    table = augmentation.constants_table().set_index("Method")
+    assert table.loc["Rotating", "From"].startswith("90° (section 4.4)")
+    assert table.loc["Cropping", "Constants"] == "2.5 % of each side"
+    assert table.loc["Gray, non-local means", "Status"] == "our variant of Gray denoised"
+    assert not table["Constants"].str.contains("_").any()
+    claims = augmentation.training_claims({"train": 114, "validation": 38, "test": 38}, 1140)
+    assert claims["xia2024.table2.augmented.train"] == 1026 and claims["xia2024.table2.augmented.test"] == 38

@@ -16,8 +16,8 @@
 # %% [markdown]
 # # Training one network
 #
-# How one of the six networks of the tissue study was trained, with all its runs
-# ({cite:t}`xia2024`, section 4.6 and Table 3). There is such a page for each network.
+# One network of the tissue study: its recipe, the call that trains it, and all its runs
+# ({cite:t}`xia2024`, section 4.6 and Table 3).
 
 # %% tags=["parameters"]
 profile = "test"
@@ -27,70 +27,110 @@ model = "resnet18"
 
 # %%
 from als_core.book.page import Page
+from als_core.models.cost import describe
 from als_core.statistics.baselines import majority_class
+from als_core.storage import results_folder
 from als_core.studies.xia2024 import figures_benchmark as figures
+from als_core.studies.xia2024 import words
 from als_core.studies.xia2024.amounts import TissueAmounts
 from als_core.studies.xia2024.benchmark import histories
 from als_core.studies.xia2024.cohort import open_for_page
 from als_core.studies.xia2024.recipes import RECIPES
 from als_core.studies.xia2024.splits import published_split
-from als_core.studies.xia2024.train import parameter_counts, tissue_runs, tissue_weights
+from als_core.studies.xia2024.train import parameter_counts, tissue_runs, tissue_weights, training_images
+from als_core.training.train import build_network, train_recipe
 
-page = Page("xia2024/04_train" + f"/{model}", profile, "Xia 2024, section 4.6, Table 3")
+slug = model.replace("_", "-")
+page = Page(f"xia2024/04_train/{model}", profile, words.source_of(RECIPES[model]))
 page.title(f"Training: {RECIPES[model].name}")
 data = open_for_page(page, cohort)
+
+# %% [markdown]
+# ## The network and its recipe
+#
+# A recipe is data: the network, what trains in it, and every hyper-parameter. Stages that do not train are
+# frozen: their output for an image never changes, so it is computed once and kept.
+
+# %% tags=["show"]
 amounts = page.profile.amounts("tissue_training", TissueAmounts)
-recipe, weights = amounts.recipe(model), tissue_weights(model, amounts)
-split = published_split(data, seed)
-runs = tissue_runs(model, data, amounts, split=split, seed=seed)
-slug = model.replace("_", "-")
+recipe = amounts.recipe(model)
+network = build_network(recipe, classes=len(data.classes), seed=seed)
+stages = describe(network, (1, 3, recipe.side, recipe.side))
 
 # %%
-page.text("## The recipe")
+page.table(figures.stage_rows(stages), f"xia-training-stages-{slug}", f"The stages of {recipe.name} and what trains.")
+
+# %% [markdown]
+# ## One run
+#
+# The images are split by image, 6 : 2 : 2. Only training images are augmented, after the split. The call
+# below trains one seed at the sizes of this book's profile; `als_core.training.fit` is the loop behind it.
+
+# %% tags=["show"]
+split = published_split(data, seed)
+weights = tissue_weights(model, amounts)
+images = training_images(recipe, data, split, seed)
+store = results_folder()
+(first,) = train_recipe(
+    recipe, data, split, [seed], images,
+    weights=weights.name, runs=store / "runs", features=store / "features",
+)  # fmt: skip
+first.history.tail(3).round(3)
+
+# %% [markdown]
+# ## All runs
+#
+# Where runs of published size were recorded for this cohort, they are shown; elsewhere, all seeds at the
+# sizes of the profile.
+
+# %% tags=["show"]
+runs = tissue_runs(model, data, amounts, split=split, seed=seed)
+
+# %%
 page.table(
-    figures.training_card(runs, weights.reason, parameter_counts(recipe, len(data.classes))),
+    figures.training_card(runs, weights.reason, parameter_counts(words.recipe_of(runs), len(data.classes))),
     f"xia-training-card-{slug}",
-    f"How {recipe.name} was trained on this page. Where the recipe names two numbers, the second is the paper's.",
+    f"How the runs of {recipe.name} on this page were trained.",
 )
+page.substitutions(words.substitutions({model: runs}), words.forbids({model: runs}))
 
 # %% [markdown]
 # ## Curves
 #
-# The training part is what the network learns from. The validation part decides which epoch's weights are kept, and
-# nothing else; the test part is looked at once, with these weights.
+# The training part is what the network learns from. The validation part decides which epoch's weights are
+# kept, and nothing else; the test part is looked at once, with these weights.
 
 # %%
-curves = histories(runs)
 truth = data.labels[split.rows("validation")]
-majority = (truth == majority_class(data.labels[split.rows("train")], len(data.classes))).mean()
+commonest = majority_class(data.labels[split.rows("train")], len(data.classes))
 kept = [run.about["chosen_epoch"] for run in runs]
-best = [run.history["validation_accuracy"].max() for run in runs]
-page.show(figures.training_curves(recipe.name, curves, kept, majority), f"xia-training-{slug}")
+page.show(
+    figures.training_curves(recipe.name, histories(runs), kept, (truth == commonest).mean()),
+    f"xia-training-{slug}",
+)
+page.text(words.curves_words(runs))
 
 # %%
 page.table(
     figures.run_rows(runs),
     f"xia-training-runs-{slug}",
-    f"The runs of {recipe.name}: one split, one seed a run. A run that answers fewer classes than there are has not learnt to tell them apart.",
+    f"The runs of {recipe.name}, one seed each. A run that predicts fewer classes than there are has not learnt them.",
 )
 
-# %%
-past = sum(value > majority for value in best)
-last = [run.history.iloc[-1] for run in runs]
-gap = max(each["train_accuracy"] - each["validation_accuracy"] for each in last)
-page.text(
-    f"**{past} of {len(runs)} runs got past the majority class** on the validation part ({majority:.0%}). "
-    f"In the last epoch training accuracy is ahead of validation accuracy by up to {100 * gap:.0f} points. "
-    "The curves are from the split by image: training, validation and test images can show one slide. "
-    "How the six networks compare is on the page {ref}`xia-benchmark`, and what is left when donors are kept apart is on "
-    "the page {ref}`xia-by-donor`."
-)
+# %% [markdown]
+# ## What this means
+#
+# These accuracies are from a split by image: training, validation and test images can show the same slide,
+# so part of what is learnt is the slide. How the networks compare is on {ref}`xia-benchmark`; what is left
+# when whole donors are held out is on {ref}`xia-by-donor`.
 
 # %%
+tested = data.labels[split.rows("test")]
+page.answer(**words.training_answer(runs, (tested == commonest).mean()))
 page.made_of(
     split=f"{split.name}, seed {seed}",
-    weights=weights.name,
-    training_took=f"{max(run.about['seconds'] for run in runs):.0f} s for {len(runs)} runs",
-    runs=", ".join(f"{run.about['key']}{' (recorded)' * run.recorded}" for run in runs),
+    weights=words.pretraining(runs[0]),
+    training_took=words.seconds_of(runs),
+    runs=words.run_names(runs),
 )
 page.provenance()

@@ -1,0 +1,298 @@
+"""Sentences on the pages of the tissue study that depend on what was computed: answer boxes and substitutions.
+
+Every function returns whole sentences from numbers, so that tests can hold them against the numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from als_core.claims.verdicts import Circumstances
+from als_core.figures.drawn import counted, listed, number, p_value, percent, percent_range
+from als_core.models.weights import named_weights
+from als_core.studies.xia2024.benchmark import Answers
+from als_core.studies.xia2024.recipes import PAPER, RECIPES
+from als_core.studies.xia2024.separation import BY_DONOR, BY_IMAGE, COGNITION, DISEASE, EVERY_CLASS
+from als_core.training.recipe import Recipe
+from als_core.training.runs import Run
+
+CONTROL = "control"
+PRINTED_RUNS = 5
+
+
+def recipe_of(runs: Sequence[Run]) -> Recipe:
+    """Return the recipe that runs were trained by."""
+    return Recipe.from_data(runs[0].about["recipe"])
+
+
+def pretraining(run: Run) -> str:
+    """Say in a few words which training the starting weights of a run come from."""
+    name = run.about["weights"]
+    if name == "random":
+        return "random weights" if run.about["recipe"]["network"] != "basic_cnn" else "none, as in the paper"
+    entry = named_weights().get(name)
+    return "ImageNet-1k (torchvision)" if entry is None else f"ImageNet-1k ({entry.training})"
+
+
+def is_pretrained_as_printed(run: Run) -> bool:
+    """Whether a run starts as the paper says: from ImageNet, or from nothing for the Basic CNN."""
+    return run.about["weights"] != "random" or run.about["recipe"]["network"] == "basic_cnn"
+
+
+def circumstances_of(runs: Sequence[Run], cohort_kind: str) -> Circumstances:
+    """Return what the verdict rules need to know of the runs behind a number."""
+    recipe, first = recipe_of(runs), runs[0]
+    if first.about["recipe"]["network"] == "basic_cnn":
+        weights = "none needed"
+    else:
+        weights = pretraining(first) if is_pretrained_as_printed(first) else ""
+    return Circumstances(
+        cohort=cohort_kind,
+        data_of=PAPER if cohort_kind == "published" else "",
+        weights=weights,
+        amounts=not recipe.reduced_from,
+        seeds=len(runs),
+        recorded=first.recorded,
+    )
+
+
+def substitutions(runs_by_network: Mapping[str, Sequence[Run]]) -> dict[str, tuple[str, str]]:
+    """List what runs used in place of what the paper used: setting -> (here, in the paper)."""
+    rows = {}
+    for runs in runs_by_network.values():
+        recipe, name = recipe_of(runs), runs[0].about["recipe"]["name"]
+        for field, value in recipe.reduced_from:
+            label = {"side": "image side, pixels", "copies": "training images a sample"}.get(field, field.replace("_", " "))
+            rows.setdefault(f"{label}, {name}", (f"{getattr(recipe, field):,}", f"{value:,}"))
+        if not is_pretrained_as_printed(runs[0]):
+            rows[f"starting weights, {name}"] = ("random", "ImageNet")
+        if recipe.paper == PAPER and len(runs) != PRINTED_RUNS:
+            rows[f"runs, {name}"] = (str(len(runs)), str(PRINTED_RUNS))
+    return rows
+
+
+def forbids(runs_by_network: Mapping[str, Sequence[Run]]) -> str:
+    """Say which conclusions the substitutions rule out."""
+    reduced = [
+        recipe_of(runs).name
+        for runs in runs_by_network.values()
+        if recipe_of(runs).reduced_from or not is_pretrained_as_printed(runs[0])
+    ]
+    if not reduced:
+        return "With fewer runs than printed, an average is judged with the interval that its own runs give."
+    return (
+        f"Do not compare the accuracy of {listed(reduced)} on this page with the paper's, or with that of networks "
+        "trained at other sizes."
+    )
+
+
+def training_answer(runs: Sequence[Run], majority: float) -> dict[str, str]:
+    """Fill the answer box of a training page. majority: share of the test images in the commonest training class."""
+    recipe = recipe_of(runs)
+    confusions = [run.confusion() for run in runs]
+    n = int(confusions[0].sum())
+    shares = [float(np.trace(each) / each.sum()) for each in confusions]
+    above = sum(share > majority for share in shares)
+    size = "at published size" if not recipe.reduced_from else f"with images of {recipe.side} pixels"
+    if above == len(runs):
+        beyond = f"every run does better than naming the commonest class ({percent(majority)})"
+    elif above:
+        beyond = f"{above} of the {len(runs)} runs do better than naming the commonest class ({percent(majority)})"
+    else:
+        beyond = f"no run does better than naming the commonest class ({percent(majority)})"
+    spread = percent(shares[0]) if len(set(shares)) == 1 else percent_range(min(shares), max(shares))
+    return {
+        "question": f"How was {recipe.name} trained, and what did it learn?",
+        "found": f"Trained {size}, {recipe.name} classifies {spread} of {n} test images correctly; {beyond}.",
+        "how_sure": (
+            f"The spread is over {counted(len(runs), 'run')} on one split; one test image is "
+            f"{percent(1 / n, 1)}. Training and test images can show the same slide."
+        ),
+        "not_shown": "What is left when donors are kept apart: that is on the page on splits by donor.",
+    }
+
+
+def curves_words(runs: Sequence[Run]) -> str:
+    """Say how far the last epoch fits the training images better than the validation images."""
+    last = [run.history.iloc[-1] for run in runs]
+    gaps = [each["train_accuracy"] - each["validation_accuracy"] for each in last]
+    if max(gaps) <= 0:
+        return "By the last epoch no run fits its training images better than the validation images."
+    return (
+        f"By the last epoch the training images are fitted better than the validation images, by up to "
+        f"{100 * max(gaps):.0f} percentage points."
+    )
+
+
+def two_class_confusion(confusion: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+    """Collapse a confusion matrix (..., C, C) to control and ALS, (..., 2, 2); the order is control, ALS."""
+    control = list(classes).index(CONTROL)
+    others = [place for place in range(len(classes)) if place != control]
+    rows = np.stack([confusion[..., control, :], confusion[..., others, :].sum(-2)], axis=-2)
+    return np.stack([rows[..., control], rows[..., others].sum(-1)], axis=-1)
+
+
+def benchmark_answer(
+    answers: Sequence[Answers], classes: Sequence[str], runs_by_network: Mapping[str, Sequence[Run]]
+) -> dict[str, str]:
+    """Fill the answer box of the benchmark page."""
+    networks = [each for each in answers if each.learns]
+    means = {each.name: float(each.right.mean()) for each in networks}
+    best = max(means, key=means.get)
+    n = len(networks[0].truth)
+    found = f"{best} is best here with {percent(means[best])} of {n} test images correct on average."
+    if CONTROL in classes:
+        collapsed = {each.name: two_class_confusion(each.confusions.sum(0), classes) for each in networks}
+        control = {name: float(np.trace(each) / each.sum()) for name, each in collapsed.items()}
+        found += (
+            f" For the question ALS or control, the networks reach {percent_range(min(control.values()), max(control.values()))};"
+            f" between the two classes of ALS they get {_given_als(networks, classes)} right."
+        )
+    at_size = [
+        recipe_of(runs).name
+        for runs in runs_by_network.values()
+        if not recipe_of(runs).reduced_from and recipe_of(runs).paper and is_pretrained_as_printed(runs[0])
+    ]
+    judged = f"{listed(at_size)} ran at published size and can be judged." if at_size else "No network of the paper ran at published size here."  # fmt: skip
+    return {
+        "question": "Which of the six networks classifies the tissue images best, and does attention help?",
+        "found": found,
+        "how_sure": (
+            f"One split by image, {n} test images: one image is {percent(1 / n, 1)}, and intervals of the networks "
+            f"overlap widely. {judged}"
+        ),
+        "not_shown": "That the networks recognise the disease: images of one donor are in training and test parts.",
+    }
+
+
+def _given_als(networks: Sequence[Answers], classes: Sequence[str]) -> str:
+    """Range over networks of the share of ALS images, predicted as ALS, whose class is right."""
+    control = list(classes).index(CONTROL)
+    shares = []
+    for each in networks:
+        of_als = np.delete(np.delete(each.confusions.sum(0), control, 0), control, 1)
+        if of_als.sum():
+            shares.append(float(np.trace(of_als) / of_als.sum()))
+    return percent_range(min(shares), max(shares)) if shares else "none"
+
+
+def separation_answer(table: pd.DataFrame, donors: int) -> dict[str, str]:
+    """Fill the answer box of the page on what separates the classes. table: `separation.separation_table`."""
+    question = "Do the images tell ALS from control in new donors, and do they tell who had impaired cognition?"
+    best = {name: best_by_donor(table, name) for name in (DISEASE, COGNITION, EVERY_CLASS)}
+    if best[DISEASE] is None:
+        asked = best[EVERY_CLASS]
+        if asked is None:
+            return {
+                "question": "What separates the classes in donors that a classifier has not seen?",
+                "found": "This cohort has too few donors to ask: each class needs two, and the manifest must name them.",
+                "how_sure": "Splits by image alone were possible; they say nothing about new donors.",
+                "not_shown": "Anything about new donors.",
+            }
+        return {
+            "question": "What separates the classes in donors that a classifier has not seen?",
+            "found": f"In new donors the best of the classifiers reaches {percent(asked.score)} (balanced; guessing gives {percent(asked.chance)}).",
+            "how_sure": f"95 % interval over {counted(donors, 'donor')} {percent_range(asked.low, asked.high)}; permuted labels give {percent(asked.null)}, p {p_value(asked.p)}.",
+            "not_shown": "What carries the difference: preparation and biology cannot be told apart by classifiers alone.",
+        }
+    als, cognition = best[DISEASE], best[COGNITION]
+    apart = "at chance" if cognition.p > 0.05 else "above chance"
+    return {
+        "question": question,
+        "found": (
+            f"ALS against control: yes, {percent(als.score)} in donors not seen before ({als.name}), where guessing "
+            f"gives {percent(als.chance)}. Concordant against discordant, the question about cognition: {apart}, "
+            f"{percent(cognition.score)} at best."
+            if als.p <= 0.05
+            else f"ALS against control: not shown, {percent(als.score)} in donors not seen before. Concordant against "
+            f"discordant: {apart}, {percent(cognition.score)} at best."
+        ),
+        "how_sure": (
+            f"{counted(donors, 'donor')}: 95 % intervals {percent_range(als.low, als.high)} and "
+            f"{percent_range(cognition.low, cognition.high)}; permuted labels give {percent(als.null)} and "
+            f"{percent(cognition.null)} (p {p_value(als.p)} and {p_value(cognition.p)}, each the best of several "
+            "classifiers, so somewhat too good)."
+        ),
+        "not_shown": "What carries the difference: section, fixation, scanner and disease differ together in these donors.",
+    }
+
+
+def best_by_donor(table: pd.DataFrame, question: str):
+    """Return the row with the best score under the split by donor for a question, or None."""
+    rows = table[(table["question"] == question) & (table["split"] == BY_DONOR)].dropna(subset="p")
+    return next(rows.loc[[rows["score"].idxmax()]].itertuples()) if len(rows) else None
+
+
+def split_words(table: pd.DataFrame) -> str:
+    """Say how far the score of all classes moves from folds by image to folds by donor, and what its nulls are."""
+    rows = table[table["question"] == EVERY_CLASS]
+    by_image, by_donor = (rows[rows["split"] == split] for split in (BY_IMAGE, BY_DONOR))
+    if by_donor.empty:
+        return "Donors cannot be held out in this cohort, so only folds of images are shown."
+    image = by_image.loc[by_image["score"].idxmax()]
+    donor = by_donor.set_index("name").loc[image["name"]]
+    return (
+        f"With folds of images, {image['name']} reaches {percent(image['score'])}; with the labels permuted over donors, "
+        f"so that nothing about the disease can be learnt, the same procedure still reaches {percent(image['null'])}: "
+        f"donors are recognised. With whole donors held out it reaches {percent(donor['score'])}, and permuted labels "
+        f"give {percent(donor['null'])}."
+    )
+
+
+def cue_words(table: pd.DataFrame) -> str:
+    """Say what is left of each contrast once every cue is removed. table: `separation_table` with a column cue."""
+    sentences = []
+    for question in (DISEASE, COGNITION):
+        rows = table[(table["question"] == question) & (table["cue"] == "all of these")]
+        if rows.empty:
+            continue
+        best = rows.loc[rows["score"].idxmax()]
+        sentences.append(
+            f"With colour, brightness, contrast and sharpness made equal, {question} still reaches "
+            f"{percent(best['score'])} in new donors ({best['name']}; permuted labels {percent(best['null'])} ± "
+            f"{number(100 * best['null_sd'], 0)} points, p {p_value(best['p'])})."
+        )
+    if not sentences:
+        return "The two contrasts need the classes of the study, which this cohort does not have."
+    return " ".join(sentences)
+
+
+def gates_words(difference: float, p: float, unit: str) -> str:
+    """Say what the gates change at equal hyper-parameters. difference: of mean accuracies. unit: of the test."""
+    points = number(100 * difference, 1, signed=True)
+    return (
+        f"At equal hyper-parameters the gates change the mean accuracy by {points} percentage points "
+        f"(p {p_value(p)}, two-sided, over {unit})."
+    )
+
+
+def paired_words(tests: pd.DataFrame, unit: str) -> str:
+    """Say how many of the comparisons the paper draws these test images can carry."""
+    small, corrected = (int((tests["p"] < bound).sum()) for bound in (0.05, 0.05 / len(tests)))
+    each = f"Of {len(tests)} comparisons, {small or 'none'} {'has' if small == 1 else 'have'} p below 0.05 in the test over {unit}"
+    return f"{each}; {corrected or 'none'} {'is' if corrected == 1 else 'are'} below 0.05 divided by their number."
+
+
+def ahead_of_colour(table: pd.DataFrame, networks: Sequence[str], baseline: str) -> str:
+    """Say which networks do better than colour statistics on average. table: `benchmark.accuracy_table`."""
+    means = table.set_index("name")["mean"]
+    ahead = [name for name in networks if means[name] > means[baseline]]
+    if not ahead:
+        return "No network does better on average than colour statistics without any picture of the tissue."
+    return f"On average {listed(ahead)} {'does' if len(ahead) == 1 else 'do'} better than colour statistics alone."
+
+
+def printed_accuracies() -> pd.Series:
+    """Return the accuracy printed in Table 1 by the network's name, as text."""
+    from als_core.claims.published import claim_named
+
+    return pd.Series(
+        {
+            recipe.name: claim_named(f"xia2024.table1.{network}.accuracy").printed.text
+            for network, recipe in RECIPES.items()
+            if recipe.paper == PAPER
+        }
+    )

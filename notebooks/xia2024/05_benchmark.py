@@ -114,7 +114,7 @@ page.table(
 
 # %%
 same = {
-    "weights": all(run.about["weights"] == "imagenet" for name in runs for run in runs[name] if name != "basic_cnn"),
+    "weights": "ImageNet" * all(run.about["weights"] == "imagenet" for name in runs for run in runs[name] if name != "basic_cnn"),
     "amounts": amounts.runs == 5 and all(amounts.recipe(network) == RECIPES[network] for network in runs),
 }  # fmt: skip
 page.claims(benchmark.as_printed(networks, data.classes), page.circumstances(**same))

@@ -33,7 +33,7 @@ import pandas as pd
 from als_core.book.blocks import pipe_table
 from als_core.book.page import Page
 from als_core.claims.published import claim_named
-from als_core.statistics.baselines import majority_class
+from als_core.statistics.metrics import majority_class
 from als_core.storage import repository
 from als_core.studies.xia2024 import benchmark
 from als_core.studies.xia2024 import figures_benchmark as figures

@@ -8,9 +8,11 @@ from __future__ import annotations
 import pandas as pd
 
 from als_core.claims.published import claim_named
+from als_core.cohorts.cohort import Cohort
 from als_core.statistics.bounds import METRICS
 from als_core.statistics.curves import auc_interval
 from als_core.statistics.power import accuracy_interval
+from als_core.studies.cross_paper.figures_audit import PAPER_NAMES
 from als_core.studies.miao2023 import audit as miao2023
 from als_core.studies.panagiotaras import audit as panagiotaras
 from als_core.studies.turrisi2024 import audit as turrisi2024
@@ -45,6 +47,26 @@ def with_intervals(results: pd.DataFrame) -> pd.DataFrame:
     ends = [(*interval(row, row["images"]), *interval(row, row["donors"])) for _, row in results.iterrows()]
     names = ["low", "high", "donor_low", "donor_high"]
     return results.join(pd.DataFrame(ends, columns=names, index=results.index))
+
+
+def printed_widths(cohort: Cohort, accuracy: float) -> pd.DataFrame:
+    """Return the half widths of the printed accuracies' intervals, one row per paper and number of donors.
+
+    Columns paper, label, donors, images, accuracy, low (images independent) and high (each donor counts once). The
+    book's own cohort, where its donors are known, is a row with the given accuracy.
+    """
+    printed = headlines().query("measure == 'accuracy'").drop_duplicates(["paper", "donors"], keep="last")
+    rows = []
+    for row in printed.itertuples():
+        field = f" {row.result.split()[0]}" if row.paper == "panagiotaras" else ""
+        rows.append((row.paper, PAPER_NAMES[row.paper] + field, row.donors, row.images, row.value))
+    if cohort.groups is not None:
+        rows.append(("this book", "this book's cohort", len(set(cohort.groups)), len(cohort), accuracy))
+    table = pd.DataFrame(rows, columns=["paper", "label", "donors", "images", "accuracy"])
+    for name, units in (("low", "images"), ("high", "donors")):
+        pairs = zip(table["accuracy"], table[units], strict=True)
+        table[name] = [accuracy_interval(value, n).half_width for value, n in pairs]
+    return table
 
 
 def _xia() -> list[tuple]:

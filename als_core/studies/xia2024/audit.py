@@ -184,6 +184,12 @@ def mcnemar_table() -> pd.DataFrame:
     )
 
 
+def differences_from_best() -> list[tuple[str, float]]:
+    """Return each other model of Table 1 and its difference in accuracy from the best, 0 to 1; worst model first."""
+    table = mcnemar_table()
+    return [(row.name, (images_right(BEST) - row.right) / TEST) for row in table.itertuples(index=False)]
+
+
 @finding("X7")
 def intervals_of_table_1() -> Facts:
     """Compute exact intervals of the six accuracies and of one class, and the accuracy of always answering control."""
@@ -197,6 +203,14 @@ def intervals_of_table_1() -> Facts:
 def public_manifest() -> pd.DataFrame:
     """Read the public list of the study's images: path, label, group (donor), slide, region, sha256."""
     return pd.read_csv(repository() / "data" / "manifests" / "xia2024.csv")
+
+
+def images_by_class(images: pd.DataFrame) -> pd.DataFrame:
+    """Count donors, slides and images of the public list by class: columns Class, Donors, Slides, Images."""
+    counts = images.groupby("label").agg(
+        donors=("group", "nunique"), slides=("slide", "nunique"), images=("path", "size")
+    )
+    return counts.rename_axis("class").reset_index().rename(columns=str.capitalize)
 
 
 @finding("X8")

@@ -17,9 +17,9 @@
 # (audit-donors)=
 # # How many donors would it take?
 #
-# An accuracy of 0.89 on 38 images sounds precise to two digits. How far from it the truth may lie depends on how many
-# donors (cases, patients, subjects) the images come from, how many images each gives, and how alike the images of one
-# donor are in being right or wrong.
+# An accuracy of 0.89 on 38 images sounds precise to two digits. How far from it the truth may lie depends
+# on how many donors (cases, patients, subjects) the images come from, how many images each gives, and how
+# alike the images of one donor are in being right or wrong.
 
 # %% tags=["parameters"]
 profile = "test"
@@ -47,13 +47,18 @@ ACCURACY = 0.85
 # %% [markdown]
 # ## The interval against the number of donors
 #
-# The width of an interval of an accuracy shrinks with the number of images only as long as these are independent.
-# With correlation *r* within donors and *m* images of each, *d* donors carry as much information as
-# *d m* / (1 + (*m* − 1) *r*) independent images, and never as much as *d* / *r*. Grey lines: how far from a measured
-# accuracy of 0.85 the true one may lie. Coloured bars: the printed results.
+# The width of an interval of an accuracy shrinks with the number of images only as long as these are
+# independent. With correlation *r* within donors and *m* images of each, *d* donors carry as much
+# information as *d m* / (1 + (*m* − 1) *r*) independent images, and never as much as *d* / *r*. Grey lines:
+# how far from a measured accuracy of 0.85 the true one may lie. Coloured bars: the printed results.
 
 # %%
-designs = {"1 image a donor": (1, 0.0), "10 images, r 0.5": (10, 0.5), "10 images, r 0.2": (10, 0.2), "100 images, r 0.2": (100, 0.2)}  # fmt: skip
+designs = {  # images of each donor, and their correlation
+    "1 image a donor": (1, 0.0),
+    "10 images, r 0.5": (10, 0.5),
+    "10 images, r 0.2": (10, 0.2),
+    "100 images, r 0.2": (100, 0.2),
+}
 curves = pd.DataFrame(
     [
         (label, donors, power.accuracy_interval(ACCURACY, donors, *design).half_width)
@@ -67,8 +72,8 @@ marks = printed_widths(data, ACCURACY)
 page.show(figures.width_by_donors(curves, marks), "audit-width-by-donors")
 
 # %% [markdown]
-# The grey line of 100 images a donor lies only a little below that of 10: past a few images of each donor, only more donors
-# make an accuracy more certain.
+# The grey line of 100 images a donor lies only a little below that of 10: past a few images of each donor,
+# only more donors make an accuracy more certain.
 #
 # ## How many donors for a given width?
 #
@@ -96,9 +101,9 @@ page.text(words_audit.images_for_donors(*(power.donors_needed(ACCURACY, 0.05, n,
 # %% [markdown]
 # ## How many to tell two models apart?
 #
-# A paired test needs the share of images that exactly one of the two models gets right. That share is not printed; it
-# is at least the difference in accuracy, and seldom as small. For the three models nearest to the best one in Table 1
-# of Xia 2024:
+# A paired test needs the share of images that exactly one of the two models gets right. That share is not
+# printed; it is at least the difference in accuracy, and seldom as small. For the three models nearest to
+# the best one in Table 1 of Xia 2024:
 
 # %%
 apart = pd.DataFrame(
@@ -122,8 +127,8 @@ page.table(
 # %% [markdown]
 # ## Does the rule hold? Simulated cohorts
 #
-# Cohorts of 20 donors with ten images each are simulated with a known accuracy. Of 100 intervals of 95 %, 95 should
-# contain it: with the correlation known, and with every image taken as independent.
+# Cohorts of 20 donors with ten images each are simulated with a known accuracy. Of 100 intervals of 95 %,
+# 95 should contain it: with the correlation known, and with every image taken as independent.
 
 # %%
 cohorts = {"test": 300, "quick": 4000, "paper": 20000}[profile]
@@ -149,20 +154,20 @@ page.answer(**words_audit.answer_on_donors(marks, needed, covered))
 # power.within_donor_correlation(right, groups)
 # ```
 #
-# The checks of [the findings](audit-numbers) can be used in the same way: `als_core.statistics.granularity` (of how
-# many images can a percentage be a share?) and `als_core.statistics.bounds` (which counts agree with printed metrics,
-# and what can a test show from counts alone?).
+# The checks of [the findings](audit-numbers) can be used in the same way: `als_core.statistics.granularity`
+# (of how many images can a percentage be a share?) and `als_core.statistics.bounds` (which counts agree
+# with printed metrics, and what can a test show from counts alone?).
 #
 # ## What this means
 #
-# A new study should plan its donors first and its images second. An interval that counts every image is honest only
-# where each image comes from a donor of its own; everywhere else it is too narrow, and a difference of a few points
-# between two models needs hundreds of donors.
+# A new study should plan its donors first and its images second. An interval that counts every image is
+# honest only where each image comes from a donor of its own; everywhere else it is too narrow, and a
+# difference of a few points between two models needs hundreds of donors.
 #
 # ## What it does not
 #
-# The page does not say that a printed accuracy is too high or too low. It assumes how alike images of one donor are;
-# predictions per image would show it.
+# The page does not say that a printed accuracy is too high or too low. It assumes how alike images of one
+# donor are; predictions per image would show it.
 
 # %%
 page.made_of(Data="printed numbers, and simulations", Seed=seed)

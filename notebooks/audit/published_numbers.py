@@ -17,9 +17,9 @@
 # (audit-numbers)=
 # # What the printed numbers can mean
 #
-# This page checks the numbers that five papers print against each other, with nothing but those numbers and one public
-# list of images. It says what numbers allow and what they do not. It does not say how they came to be: wherever a
-# harmless reading was found, it comes first.
+# This page checks the numbers that five papers print against each other, with nothing but those numbers and
+# one public list of images. It says what numbers allow and what they do not. It does not say how they came
+# to be: wherever a harmless reading was found, it comes first.
 
 # %% tags=["parameters"]
 profile = "test"
@@ -44,10 +44,11 @@ page = Page("audit/published_numbers", profile, "all printed numbers of the five
 # %% [markdown]
 # ## The findings at a glance
 #
-# A *finding* is something that the printed numbers show together and no single one shows. There are four kinds.
-# *Arithmetically impossible*: the printed values cannot hold together as labelled, whatever the data were.
-# *Inconsistent*: two statements disagree, or a value does not follow from others. *Risky practice*: the number can be
-# valid, but leakage, optimism or an uninformative comparison is likely. *Not reported*: needed to judge, and missing.
+# A *finding* is something that the printed numbers show together and no single one shows. There are four
+# kinds. *Arithmetically impossible*: the printed values cannot hold together as labelled, whatever the data
+# were. *Inconsistent*: two statements disagree, or a value does not follow from others. *Risky practice*:
+# the number can be valid, but leakage, optimism or an uninformative comparison is likely. *Not reported*:
+# needed to judge, and missing.
 #
 # Papers change between editions, so the table names the edition whose numbers are judged.
 
@@ -66,22 +67,24 @@ page.table(
 # %% [markdown]
 # ## Main results beside the answer that needs no image
 #
-# An accuracy means little without two other numbers: what always giving the commonest answer would reach, and how far
-# chance alone could move it. Each main result has two 95 % intervals here, as if every image were independent, and as
-# if each donor (case, patient, subject) counted once. The truth lies between. A cross is the answer without an image.
+# An accuracy means little without two other numbers: what always giving the commonest answer would reach,
+# and how far chance alone could move it. Each main result has two 95 % intervals here, as if every image
+# were independent, and as if each donor (case, patient, subject) counted once. The truth lies between. A
+# cross is the answer without an image.
 
 # %%
 results = with_intervals(headlines())
 page.show(figures.headline_intervals(results), "audit-headlines")
 
 # %% [markdown]
-# Several thin intervals reach down to their cross: on so few independent cases, a good result and no result at all
-# cannot be told from each other by these numbers alone.
+# Several thin intervals reach down to their cross: on so few independent cases, a good result and no result
+# at all cannot be told from each other by these numbers alone.
 #
 # ## Which differences could be significant at all
 #
-# Two classifiers were judged on the same 38 images, and only how many each got right is printed. The exact McNemar
-# test depends on how their errors overlap, so it is done here for every overlap that the counts allow (finding X6).
+# Two classifiers were judged on the same 38 images, and only how many each got right is printed. The exact
+# McNemar test depends on how their errors overlap, so it is done here for every overlap that the counts
+# allow (finding X6).
 
 # %%
 page.show(figures.mcnemar_ranges(mcnemar_table(), "Miniset-DenseSENet"), "audit-mcnemar")
@@ -91,9 +94,10 @@ page.show(figures.mcnemar_ranges(mcnemar_table(), "Miniset-DenseSENet"), "audit-
 #
 # ## Which images and which answers lie behind a percentage
 #
-# A share of *n* images is a whole number over *n*, so printed digits tell something of *n*. The logs and accuracies of
-# the crops study are shares of more images than are listed (findings M5, M6, M9). In the same way, precision, recall
-# and F1 to two decimals leave few tables of counts; all that agree with Table 4 of Turrisi 2024 are drawn here
+# A share of *n* images is a whole number over *n*, so printed digits tell something of *n*. The logs and
+# accuracies of the crops study are shares of more images than are listed (findings M5, M6, M9). In the same
+# way, precision, recall and F1 to two decimals leave few tables of counts; all that agree with Table 4 of
+# Turrisi 2024 are drawn here
 # (findings T2, T4).
 
 # %%
@@ -101,13 +105,14 @@ page.show(figures.sizes_that_fit(sizes_of_shares(450), 450), "audit-sizes")
 page.show(figures.possible_metrics(possible_metrics(), always_als_metrics()), "audit-possible-tables")
 
 # %% [markdown]
-# By F1 the best model lies at the level of answering ALS for everybody; by balanced accuracy, which weighs both groups
-# alike, the radiomic features are level with the deep ones.
+# By F1 the best model lies at the level of answering ALS for everybody; by balanced accuracy, which weighs
+# both groups alike, the radiomic features are level with the deep ones.
 #
 # ## All findings
 #
-# Each finding opens to its place in the paper, what was computed, what follows, what a fair reproduction does instead,
-# its numbers as computed on this page, and the code that computed them, so that anybody can disagree with it.
+# Each finding opens to its place in the paper, what was computed, what follows, what a fair reproduction
+# does instead, its numbers as computed on this page, and the code that computed them, so that anybody can
+# disagree with it.
 
 # %%
 page.html(findings_table.findings_table(found, checks))
@@ -115,9 +120,9 @@ page.html(findings_table.findings_table(found, checks))
 # %% [markdown]
 # ## What the public images add, and what adds up
 #
-# The tissue study prints neither donors nor slides; its public list of images has both (finding X8). What its text says
-# of outliers (finding X16) can be checked on the images themselves, where this book has them. The last table judges the
-# sums and averages that follow from other printed numbers.
+# The tissue study prints neither donors nor slides; its public list of images has both (finding X8). What
+# its text says of outliers (finding X16) can be checked on the images themselves, where this book has them.
+# The last table judges the sums and averages that follow from other printed numbers.
 
 # %%
 listed = public_manifest()
@@ -132,16 +137,16 @@ page.claims(audit.recomputed_claims())
 # %% [markdown]
 # ## What this means
 #
-# Printed numbers can be checked before anything is trained, and most of them pass: sums, shares and sizes add up. What
-# remains falls into three kinds. A few labels do not go with their numbers, and a corrected caption would mend most of
-# these. Several comparisons rest on too few independent cases to be decided. And splits by image or crop let a network
-# recognise a donor, which no printed number can exclude.
+# Printed numbers can be checked before anything is trained, and most of them pass: sums, shares and sizes
+# add up. What remains falls into three kinds. A few labels do not go with their numbers, and a corrected
+# caption would mend most of these. Several comparisons rest on too few independent cases to be decided. And
+# splits by image or crop let a network recognise a donor, which no printed number can exclude.
 #
 # ## What it does not
 #
-# No finding speaks of a person or an intention, and none says that a method fails on patients. A paper can be right
-# and briefly described. If a number or a reading here is unfair or mistaken, please open an issue: corrections and
-# replies by the authors are welcome.
+# No finding speaks of a person or an intention, and none says that a method fails on patients. A paper can
+# be right and briefly described. If a number or a reading here is unfair or mistaken, please open an issue:
+# corrections and replies by the authors are welcome.
 
 # %%
 page.made_of(Data="the numbers in data/published, and data/manifests/xia2024.csv", Findings="data/audit")

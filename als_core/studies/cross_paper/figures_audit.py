@@ -225,23 +225,17 @@ def width_by_donors(curves: pd.DataFrame, marks: pd.DataFrame) -> Drawn:
         last = part.iloc[-1]
         axes.text(last["donors"] * 1.05, last["half_width"], label, va="center", fontsize=8, color=MUTED)
     again = marks.groupby("donors").cumcount()  # a second mark at one number of donors is moved to the right
-    for row, moved in zip(
-        marks.assign(donors=marks["donors"] * 1.08**again).itertuples(), again, strict=True
-    ):
+    shared = marks["donors"].duplicated(keep=False)
+    placed = marks.assign(donors=marks["donors"] * 1.08**again)
+    for row, moved, crowded in zip(placed.itertuples(), again, shared, strict=True):
         colour = PAPER_COLOURS.get(row.paper, INK)
         ends = {"linewidth": 4, "alpha": 0.8, "marker": "o", "markersize": 5, "solid_capstyle": "butt"}
         axes.plot([row.donors, row.donors], [row.low, row.high], color=colour, **ends)
-        place, away = (row.donors, row.low if moved else row.high), (0, -11) if moved else (0, 7)
-        axes.annotate(
-            row.label,
-            place,
-            away,
-            textcoords="offset points",
-            ha="center",
-            va="center",
-            fontsize=8,
-            color=colour,
-        )
+        end, offset, align = (row.low, (0, -11), "center") if moved else (row.high, (-5, 8), "left")
+        if crowded and not moved:
+            offset, align = (5, 8), "right"
+        text = {"textcoords": "offset points", "va": "center", "fontsize": 8, "color": colour}
+        axes.annotate(row.label, (row.donors, end), offset, ha=align, **text)
     axes.set(
         xscale="log", yscale="log", xlabel="Donors", ylabel="Half width of the 95 % interval of accuracy"
     )

@@ -25,7 +25,7 @@ from als_core.refusal import Problem, RefusedInput
 from als_core.storage import repository
 
 NEEDS = ("nothing", "printed", "composition", "cohort", "training")
-RULES = ("", "equal", "binomial", "best", "spread")
+RULES = ("", "equal", "order", "binomial", "best", "spread")
 SUCCESSES = ("adds up", "as built", "as released", "reproduced")
 
 # What may never count as a target, whatever a page computes.
@@ -85,9 +85,10 @@ class Claim:
     success, basis : str
         The word for a value that agrees (one of SUCCESSES), and on what it rests, where that has to be said.
     rule, amount
-        How a trained result is judged, fixed before any run: `equal` at printed precision; `binomial`, inside the
-        exact 95 % interval of the printed share of `amount` trials; `best`, the same for the best of the paper's
-        runs; `spread`, within two printed standard deviations, `amount` each; empty where nothing was fixed.
+        How a trained result is judged, fixed before any run: `equal` at printed precision; `order`, a difference of
+        two shares of `amount` trials on the printed side of 0; `binomial`, inside the exact 95 % interval of the
+        printed share of `amount` trials; `best`, the same for the best of the paper's runs; `spread`, within two
+        printed standard deviations, `amount` each; empty where nothing was fixed.
     settled, why : str
         A verdict that holds whatever is computed (`not a target`, `cannot hold`, `conflicts`), and its reason.
     issue : str

@@ -42,6 +42,7 @@ VERDICTS: Mapping[str, str] = MappingProxyType(
 )
 AGREES = ("reproduced", "adds up", "as built", "as released")
 
+Z = 1.96  # standard errors of a 95 % interval
 SPREADS = 2.0  # printed standard deviations by which a mean over other splits may move
 
 Regenerated = float | Mapping[str, float] | None
@@ -133,7 +134,8 @@ def judge(claim: Claim, regenerated: Regenerated, circumstances: Circumstances) 
     if differing := [name for name, is_same in same.items() if not is_same]:
         return Verdict("stand-in", f"the paper's data, but other {' and '.join(differing)}")
     verdict = _judge_trained(claim, value, circumstances.seeds)
-    return Verdict(verdict.kind, f"{verdict.reason}; {_describe_runs(circumstances)}")
+    runs = "recorded runs" if circumstances.recorded else "runs of this profile"
+    return Verdict(verdict.kind, f"{verdict.reason}; {runs}, starting weights: {circumstances.weights}")
 
 
 def nearest_reading(claim: Claim, regenerated: Regenerated) -> tuple[int | float | None, str]:
@@ -176,6 +178,8 @@ def _judge_trained(claim: Claim, value: float, seeds: int | None) -> Verdict:
         return Verdict("stand-in", "no rule was fixed for it before the run")
     if claim.rule == "equal":
         return _compare(claim, value)
+    if claim.rule == "order":
+        return _judge_order(claim, value, seeds)
     if claim.rule == "spread":
         inside = abs(value - claim.value) <= SPREADS * claim.amount
         rule = f"{SPREADS:g} printed standard deviations ({claim.amount:g} each) of {claim.printed.text}"
@@ -211,16 +215,24 @@ def _judge_share(claim: Claim, value: float, seeds: int | None) -> Verdict:
     )
 
 
+def _judge_order(claim: Claim, value: float, seeds: int | None) -> Verdict:
+    """Judge a difference of two shares of the same test samples by the printed side of 0.
+
+    With fewer runs than the paper's, a difference on the other side differs only beyond the 95 % half width of a
+    difference of two shares, each of all answers of its runs.
+    """
+    verdict, wanted = _compare(claim, value), PAPERS[claim.paper].runs
+    if verdict.kind == claim.success or seeds is None or wanted is None or seeds >= wanted:
+        return verdict
+    half_width = share_of(claim, claim.amount * Z * math.sqrt(0.5 / (claim.amount * seeds)))
+    reason = f"{verdict.reason}; {seeds} of {wanted} runs, which leave ± {_short(half_width)}"
+    return Verdict("differs" if abs(value) > half_width else "stand-in", reason)
+
+
 def _inside_or_not(inside: bool, value: float, rule: str) -> Verdict:
     if inside:
         return Verdict("reproduced", f"{_short(value)} is within {rule}")
     return Verdict("differs", f"{_short(value)} is outside {rule}")
-
-
-def _describe_runs(circumstances: Circumstances) -> str:
-    """Say which weights the runs of a trained result started from, and whether they are kept."""
-    runs = "recorded runs" if circumstances.recorded else "runs of this profile"
-    return f"{runs}, starting weights: {circumstances.weights}"
 
 
 def _short(value: float) -> str:

@@ -154,7 +154,8 @@ def test_a_printed_order_without_a_number_is_a_difference_from_zero():
     for claim in claims().values():
         if claim.source.startswith("orders.csv"):
             assert claim.printed.relation in "<>" and claim.value == 0
-            assert claim.rule == ("equal" if claim.needs == "training" else "")
+            assert (claim.rule in ("equal", "order")) == (claim.needs == "training")
+            assert claim.rule != "order" or claim.amount == claim_named("xia2024.table2.original.test").value
 
 
 def test_an_unknown_id_is_refused_with_the_nearest_three():

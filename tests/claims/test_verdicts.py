@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 from statsmodels.stats.proportion import proportion_confint
 
 from als_core.claims.findings import findings
@@ -166,6 +167,16 @@ def test_fewer_seeds_differ_only_where_their_own_interval_lies_outside(seeds, ri
 def test_the_best_of_fewer_runs_is_not_judged():
     assert verdict(BEST_RUN, 97.37, replace(AS_PAPER, seeds=3)) == "stand-in"
     assert verdict(BEST_RUN, 97.37, replace(AS_PAPER, seeds=5)) == "reproduced"
+
+
+@pytest.mark.parametrize(
+    ("seeds", "difference"), list(itertools.product((1, 3, 5), (-40.0, -18.0, -3.0, 3.0)))
+)
+def test_the_opposite_order_from_few_runs_differs_only_beyond_its_own_interval(seeds, difference):
+    half_width = 100 * norm.ppf(0.975) * math.sqrt(2 * 0.25 / (38 * seeds))  # of two shares of one half
+    decided = seeds == 5 or abs(difference) > half_width
+    expected = "reproduced" if difference > 0 else "differs" if decided else "stand-in"
+    assert verdict(ORDER, difference, replace(AS_PAPER, seeds=seeds)) == expected
 
 
 def test_the_number_of_runs_is_the_printed_one():

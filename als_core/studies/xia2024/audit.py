@@ -54,21 +54,20 @@ def ranking_claims(accuracy: Mapping[str, float], convergence: Mapping[str, floa
     """Return the differences behind the rankings that the paper prints in words, in points, by claim id.
 
     accuracy: mean test accuracy in percent by network (keys as in MODELS). convergence: mean validation accuracy at
-    the end of training. A difference of networks that are not there is left out.
+    the end of training. A difference is left out where one of its networks is missing.
     """
-    found = {}
-    for better, worse in (("resnet18", "densenet121"), (BEST, "resnet18"), (BEST, "resnet18_se")):
-        if {better, worse} <= accuracy.keys():
-            found[f"xia2024.section3.{better}_minus_{worse}.accuracy"] = accuracy[better] - accuracy[worse]
-    if set(MODELS) <= accuracy.keys():
-        least = min(accuracy[model] for model in MODELS[1:])
-        found["xia2024.section2_2.transfer_learning_minus_basic_cnn.accuracy"] = least - accuracy["basic_cnn"]
-    for better, worse in pairwise(FIG2_ORDER):
-        if {better, worse} <= convergence.keys():
-            found[f"xia2024.fig2.{better}_minus_{worse}.convergence"] = (
-                convergence[better] - convergence[worse]
-            )
-    return found
+    pairs = [("section2_2", "accuracy", model, "basic_cnn") for model in MODELS[1:]]
+    pairs += [("section2_2", "accuracy", "resnet18", "resnet18_cbam")]
+    pairs += [("section3", "accuracy", *pair) for pair in (("resnet18", "densenet121"), (BEST, "resnet18"))]
+    pairs += [("section3", "accuracy", BEST, "resnet18_se")]
+    pairs += [("fig2", "convergence", *pair) for pair in pairwise(FIG2_ORDER)]
+    values = {"accuracy": accuracy, "convergence": convergence}
+    return {
+        f"xia2024.{place}.{better}_minus_{worse}.{quantity}": values[quantity][better]
+        - values[quantity][worse]
+        for place, quantity, better, worse in pairs
+        if {better, worse} <= values[quantity].keys()
+    }
 
 
 @finding("X1")

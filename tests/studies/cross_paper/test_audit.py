@@ -129,13 +129,15 @@ def test_rankings_are_recorded_as_differences_of_the_networks_that_are_there():
     accuracy = {"basic_cnn": 60.0, "resnet18": 80.0, "densenet121": 70.0}
     found = xia2024.ranking_claims(accuracy, {"densenet121": 71.0, "basic_cnn": 72.0})
     assert found == {
+        "xia2024.section2_2.resnet18_minus_basic_cnn.accuracy": 20.0,
+        "xia2024.section2_2.densenet121_minus_basic_cnn.accuracy": 10.0,
         "xia2024.section3.resnet18_minus_densenet121.accuracy": 10.0,
         "xia2024.fig2.densenet121_minus_basic_cnn.convergence": -1.0,
     }
     everything = {model: float(place) for place, model in enumerate(xia2024.MODELS)}
     found = xia2024.ranking_claims(everything, everything)
     assert set(found) == {claim for claim in claims() if claim.startswith("xia2024.") and "_minus_" in claim}
-    assert found["xia2024.section2_2.transfer_learning_minus_basic_cnn.accuracy"] == 1.0
+    assert found["xia2024.section2_2.resnet18_minus_resnet18_cbam.accuracy"] == -3.0
 
 
 # --- the same numbers by a second route

@@ -153,6 +153,9 @@ def html_block(text: str, files: Mapping[str, bytes] | None = None) -> Block:
 
 VERDICT_SIGNS = {
     "reproduced": "✓",
+    "adds up": "Σ",
+    "as built": "□",
+    "as released": "≡",
     "differs": "≠",
     "stand-in": "◌",
     "cannot hold": "✕",

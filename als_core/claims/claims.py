@@ -1,7 +1,7 @@
-"""What pages record about published claims, and the table of every claim with its verdict.
+"""Record what pages regenerate, and give every published claim its verdict.
 
-A page records each number it regenerates as a row; the rows of all pages, completed by the claims that none
-of them computed, are the book's account of the five papers.
+A page records each number it regenerates as a row. The rows of all pages, completed by the claims that no page
+recorded, are the book's account of the five papers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pandas as pd
 
 from als_core.claims.printed import value_at_printed_precision
 from als_core.claims.published import PAPERS, Claim, claim_named, claims, unknown_claim
-from als_core.claims.verdicts import VERDICTS, Circumstances, Verdict, as_number, judge
+from als_core.claims.verdicts import VERDICTS, Circumstances, Regenerated, Verdict, judge, nearest_reading
 from als_core.refusal import Problem, refuse_if
 
 COLUMNS = (
@@ -34,31 +34,35 @@ COLUMNS = (
 
 def record(
     claim_id: str,
-    regenerated: float | None,
+    regenerated: Regenerated,
     circumstances: Circumstances,
     *,
     page: str,
     cohort: str = "",
     profile: str = "",
 ) -> dict:
-    """One row of `COLUMNS` for a value that `page` regenerated, as JSON can say it.
+    """Judge a regenerated value and return it as a row of `COLUMNS` that JSON can hold.
 
-    `regenerated` is the number, in the claim's unit, and `shown` the same in the form the paper prints.
-    cohort: the cohort's name; one of the kind `published` is the paper's own data where it has its key.
-    Raises RefusedInput, with the three nearest ids, for an id that is no claim's; else as `judge` does.
+    Parameters
+    ----------
+    claim_id, regenerated, circumstances
+        As for `judge`. The row keeps the value (`regenerated`) and the value in the printed form (`shown`).
+    page, cohort, profile : str
+        Names. A cohort of the kind `published` is the paper's own data where it has the paper's key.
+
+    Raises RefusedInput, with the three nearest ids, for an unknown claim; else as `judge` does.
     """
     claim = claim_named(claim_id)
     verdict = judge(claim, regenerated, replace(circumstances, data_of=circumstances.data_of or cohort))
-    return _row(claim, verdict, as_number(regenerated), page, cohort, profile)
+    return _row(claim, verdict, nearest_reading(claim, regenerated)[0], page, cohort, profile)
 
 
 def every_claim(recorded: Iterable[Mapping], profile: str = "") -> list[dict]:
-    """Rows recorded by any number of pages, completed to one row per claim in the order of the papers.
+    """Complete the rows that pages recorded to one row per claim, in the order of the papers.
 
     A claim that no page recorded keeps its settled verdict, or is `not yet run` in `profile`. A page's
     `not yet run` gives way to another page's verdict; of equal verdicts the first page by name is kept.
-    Raises RefusedInput naming every row that is no claim's or was recorded when the claim said something
-    else, and every two pages that disagree on a verdict.
+    Raises RefusedInput naming every row of an unknown or since changed claim, and every two pages that disagree.
     """
     kept: dict[str, Mapping] = {}
     problems = []
@@ -81,23 +85,42 @@ def every_claim(recorded: Iterable[Mapping], profile: str = "") -> list[dict]:
 
 
 def anchor_of(claim_id: str) -> str:
-    """A claim's place on the page of all claims: its id without dots, which the theme's script cannot follow."""
+    """Return a claim's anchor on the page of all claims: its id without dots, which the theme cannot follow."""
     return claim_id.replace(".", "-")
 
 
 def claims_table(rows: Iterable[Mapping]) -> pd.DataFrame:
-    """Rows as a table with the columns `COLUMNS`; `regenerated` keeps integers integers (dtype object)."""
+    """Return rows as a table with the columns `COLUMNS` (dtype object, so that integers stay integers)."""
     return pd.DataFrame(list(rows), columns=list(COLUMNS), dtype=object)
 
 
 def count_verdicts(rows: Iterable[Mapping]) -> pd.DataFrame:
-    """Claims by paper (rows, and `all`) and verdict (columns); `total` leaves out *not a target*."""
+    """Count claims by paper (rows, and `all`) and verdict (columns).
+
+    Claims that one finding settles are one issue and count once. `total` leaves out *not a target*.
+    """
     counts = pd.DataFrame(0, index=[*PAPERS, "all"], columns=[*VERDICTS, "total"])
-    for row in rows:
-        for paper in (row["paper"], "all"):
-            counts.loc[paper, row["verdict"]] += 1
+    counted = {(row["paper"], row["verdict"], claims()[row["id"]].issue or row["id"]) for row in rows}
+    for paper, verdict, _ in counted:
+        counts.loc[[paper, "all"], verdict] += 1
     counts["total"] = counts.drop(columns=["not a target", "total"]).sum(axis=1)
     return counts
+
+
+def count_trained(rows: Iterable[Mapping]) -> pd.DataFrame:
+    """Count the trained results among the claims, by paper and for `all`.
+
+    Columns: targets (claims that need training and are not settled beforehand), judged (reproduced or differs),
+    reproduced.
+    """
+    rows = [
+        (row["paper"], 1, row["verdict"] in ("reproduced", "differs"), row["verdict"] == "reproduced")
+        for row in rows
+        if claims()[row["id"]].needs == "training" and not claims()[row["id"]].settled
+    ]
+    counts = pd.DataFrame(rows, columns=["paper", "targets", "judged", "reproduced"]).groupby("paper").sum()
+    counts = counts.reindex(list(PAPERS), fill_value=0).astype(int)
+    return pd.concat([counts, counts.sum().to_frame("all").T])
 
 
 def _row(
@@ -131,7 +154,7 @@ def _unrecorded(claim: Claim, profile: str) -> dict:
 
 
 def _unusable(row: Mapping) -> Problem | None:
-    """What is wrong with a recorded row by itself."""
+    """Describe what is wrong with a recorded row by itself, None where nothing is."""
     claim = claims().get(row["id"])
     again = f"Run {row['page']} again."
     if claim is None:

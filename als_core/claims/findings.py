@@ -1,21 +1,21 @@
-"""The audit's findings: what was found on the printed numbers, how serious it is, and what follows.
+"""The audit's findings: what the printed numbers allow, how serious each finding is, and what follows.
 
-`data/audit/findings.csv` holds the words, with `{name}` where a number stands; `numbers.csv` what each number
-is said to be; `statements.csv` what a paper says in words, where no transcription has it. The computations
-that give the numbers anew are in the `audit_*` modules; `audit` compares.
+`data/audit/findings.csv` holds the words, with `{name}` in place of each number; `numbers.csv` holds the numbers as
+stated; `statements.csv` what a paper says in words, where no transcription has it. Each study registers the functions
+that recompute the numbers with `@finding("X1")`; the audit compares the two.
 """
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from types import MappingProxyType
 
 from als_core.claims.published import PAPERS
-from als_core.refusal import Problem, refuse_if
+from als_core.refusal import Problem, RefusedInput, refuse_if
 from als_core.storage import repository
 
 Facts = dict[str, float | str]
@@ -38,13 +38,14 @@ SEVERITIES: Mapping[str, str] = MappingProxyType(
     }
 )
 
+_COMPUTATIONS: dict[str, Callable[[], Facts]] = {}
 _NAME = re.compile(r"\{(\w+)\}")
 _WORDS = ("title", "computed", "follows", "instead")
 
 
 @dataclass(frozen=True)
 class Stated:
-    """One number of a finding. text: as the finding says it. means: what it is."""
+    """One number of a finding. text: as the finding states it. means: what it is."""
 
     name: str
     text: str
@@ -55,8 +56,8 @@ class Stated:
 class Finding:
     """One finding, its words with their numbers in place.
 
-    where: places in the paper. computed: what was computed, from what. follows: what it means, with the
-    harmless reading where there is one. instead: what a fair reproduction does. stated: its numbers.
+    where: places in the paper. computed: what was computed, from what. follows: what it means, the harmless
+    reading first where there is one. instead: what a fair reproduction does. stated: its numbers.
     """
 
     id: str
@@ -72,12 +73,35 @@ class Finding:
 
 
 def findings() -> Mapping[str, Finding]:
-    """Every finding by id, in the order of the papers. Raises RefusedInput naming all that is wrong in the files."""
+    """Return every finding by id, in the order of the papers. Raises RefusedInput naming all faults in the files."""
     return _read()
 
 
+def finding(finding_id: str) -> Callable[[Callable[[], Facts]], Callable[[], Facts]]:
+    """Register the decorated function as the computation of a finding's numbers, by name."""
+
+    def register(function: Callable[[], Facts]) -> Callable[[], Facts]:
+        _COMPUTATIONS[finding_id] = function
+        return function
+
+    return register
+
+
+def computation_of(finding_id: str) -> Callable[[], Facts]:
+    """Return the function that computes a finding's numbers. Raises RefusedInput for an unknown id."""
+    if finding_id not in _COMPUTATIONS:
+        known = ", ".join(_COMPUTATIONS)
+        raise RefusedInput("The audit", [Problem("finding", finding_id, f"one of {known}", "Correct it.")])
+    return _COMPUTATIONS[finding_id]
+
+
+def named_ends(low: str, high: str, interval: Sequence[float], scale: float = 1.0) -> Facts:
+    """Name the two ends of an interval as numbers of a finding, times `scale` (100 for percent)."""
+    return {low: scale * interval[0], high: scale * interval[1]}
+
+
 def statements(finding_id: str) -> Mapping[str, str]:
-    """What the paper says in words, by name, as far as a finding needs it and no transcription holds it."""
+    """Return by name what the paper says in words, where a finding needs it and no transcription holds it."""
     return {row["name"]: row["says"] for row in _rows("statements.csv") if row["finding"] == finding_id}
 
 

@@ -1,8 +1,9 @@
 """The published claims: the numbers of the five papers, each with an id that does not change.
 
-A claim is derived, never typed: `data/published/claim_columns.csv` says of each column of each transcription
-whether its cells are claims, names or left out, and `claim_marks.csv` says which claims the audit settles
-beforehand. `claims()` reads them; `cells()` accounts for every cell.
+A claim is derived, never typed. In `data/published`, `claim_columns.csv` says of each column of each transcription
+whether its cells are claims, names or left out; `claim_kinds.csv` says by which word an agreeing value is called;
+`claim_marks.csv` says which claims the audit settles beforehand. `claims()` reads them; `cells()` accounts for every
+cell.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from als_core.refusal import Problem, RefusedInput
 from als_core.storage import repository
 
 NEEDS = ("nothing", "printed", "composition", "cohort", "training")
-RULES = ("", "equal", "binomial", "spread")
+RULES = ("", "equal", "order", "binomial", "best", "spread")
+SUCCESSES = ("adds up", "as built", "as released", "reproduced")
 
 # What may never count as a target, whatever a page computes.
 NOT_A_TARGET = (
@@ -43,15 +45,19 @@ _ID = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+){2,}")
 
 @dataclass(frozen=True)
 class Paper:
-    """version: which printing the numbers are from. public_data: whether anyone can have its images."""
+    """version: the edition the numbers are from. public_data: whether its images are public.
+
+    runs: how many runs (seeds) stand behind its trained results, where it says so.
+    """
 
     version: str
     public_data: bool
+    runs: int | None = None
 
 
 PAPERS: Mapping[str, Paper] = MappingProxyType(
     {
-        "xia2024": Paper("medRxiv 2024.09.22.24313406, 7 November 2024", public_data=True),
+        "xia2024": Paper("medRxiv 2024.09.22.24313406, 7 November 2024", public_data=True, runs=5),
         "miao2023": Paper("manuscript, date not printed", public_data=False),
         "turrisi2024": Paper("preprint, date not printed", public_data=False),
         "panagiotaras": Paper("slides, date not printed", public_data=False),
@@ -64,16 +70,31 @@ PAPERS: Mapping[str, Paper] = MappingProxyType(
 class Claim:
     """One published number.
 
-    location: where the paper prints it, in words. printed: the number and its precision. unit: that of a
-    regenerated value too (`percent` is 0 to 100). source: file, line and column of the transcription.
-    needs: what a regenerated value is made from: `nothing` (code alone), `printed` (other printed numbers),
-    `composition` (how the cohort is made up, from which synthetic cohorts are built), `cohort` (measured on
-    its samples), `training` (models trained on it).
-    rule: how an empirical value is judged, fixed before any run: `equal` at printed precision; `binomial`,
-    inside the exact 95% interval of the printed share of `amount` trials; `spread`, within two printed
-    standard deviations, `amount` each; empty where nothing was fixed.
-    settled: verdict that holds whatever is computed (`not a target`, `cannot hold`, `conflicts`), with
-    `why`, the claims it conflicts with, and `findings`, the ids of the audit's findings about it.
+    id, paper, source : str
+        The name that never changes, the paper's key, and file, line and column of the transcription.
+    location : str
+        Where the paper prints it, in words.
+    printed : Printed
+        The number and its precision.
+    unit : str
+        Unit of the printed and of a regenerated value (`percent` is 0 to 100).
+    needs : str
+        What a regenerated value is made from: `nothing` (code alone), `printed` (other printed numbers),
+        `composition` (how the cohort is made up, from which synthetic cohorts are built), `cohort` (measured on
+        its samples), `training` (models trained on it).
+    success, basis : str
+        The word for a value that agrees (one of SUCCESSES), and on what it rests, where that has to be said.
+    rule, amount
+        How a trained result is judged, fixed before any run: `equal` at printed precision; `order`, a difference of
+        two shares of `amount` trials on the printed side of 0; `binomial`, inside the exact 95 % interval of the
+        printed share of `amount` trials; `best`, the same for the best of the paper's runs; `spread`, within two
+        printed standard deviations, `amount` each; empty where nothing was fixed.
+    settled, why : str
+        A verdict that holds whatever is computed (`not a target`, `cannot hold`, `conflicts`), and its reason.
+    issue : str
+        The finding that settled it. Claims of one issue count once.
+    conflicts_with, findings : tuple of str
+        Ids of the claims it conflicts with, and of the audit's findings about it.
     """
 
     id: str
@@ -83,10 +104,13 @@ class Claim:
     unit: str
     needs: str
     source: str
+    success: str = ""
+    basis: str = ""
     rule: str = ""
     amount: float | None = None
     settled: str = ""
     why: str = ""
+    issue: str = ""
     conflicts_with: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
 
@@ -98,16 +122,6 @@ class Claim:
     def quantity(self) -> str:
         """What is measured: the last part of the id."""
         return self.id.rpartition(".")[2]
-
-    @property
-    def version(self) -> str:
-        return PAPERS[self.paper].version
-
-    @property
-    def kind(self) -> str:
-        """`deterministic` where no private data are needed, else `empirical`."""
-        counted = self.needs in ("composition", "cohort") and PAPERS[self.paper].public_data
-        return "deterministic" if counted or self.needs in ("nothing", "printed") else "empirical"
 
 
 @dataclass(frozen=True)
@@ -123,15 +137,15 @@ class Cell:
 
 
 def published_folder() -> Path:
-    """The folder of transcriptions, `data/published` of this checkout."""
+    """Return the folder of transcriptions, `data/published` of this checkout."""
     return repository() / "data" / "published"
 
 
 def published_table(name: str, as_printed: bool = False) -> pd.DataFrame:
-    """One transcription by file name, with or without `.csv`.
+    """Read one transcription by file name, with or without `.csv`.
 
-    `as_printed` keeps every cell as the text it is, so that `0.6510` stays `0.6510`; without it pandas
-    reads numbers as numbers. Raises FileNotFoundError for a name that is not there.
+    `as_printed` keeps every cell as text, so that `0.6510` stays `0.6510`; without it pandas reads numbers.
+    Raises FileNotFoundError for an unknown name.
     """
     path = published_folder() / f"{name.removesuffix('.csv')}.csv"
     if as_printed:
@@ -139,33 +153,44 @@ def published_table(name: str, as_printed: bool = False) -> pd.DataFrame:
     return pd.read_csv(path)
 
 
+def editions() -> pd.DataFrame:
+    """Return the edition of each paper that is judged, and what is known of another one.
+
+    Columns paper, judged, other_edition, doi, what_differs; the last three are empty where none is known.
+    """
+    judged = pd.DataFrame(
+        [(key, paper.version) for key, paper in PAPERS.items()], columns=["paper", "judged"]
+    )
+    return judged.merge(published_table("editions", as_printed=True), on="paper", how="left").fillna("")
+
+
 def claims() -> Mapping[str, Claim]:
-    """Every claim by id, in the order of the transcriptions. Raises ValueError where these are broken."""
+    """Return every claim by id, in the order of the transcriptions. Raises ValueError where these are broken."""
     return _read()[0]
 
 
 def cells() -> tuple[Cell, ...]:
-    """Every non-empty cell of every transcription, accounted for."""
+    """Return every non-empty cell of every transcription, with its claims or the reason it has none."""
     return _read()[1]
 
 
 def claim_named(claim_id: str) -> Claim:
-    """The claim of this id. Raises RefusedInput with the three nearest ids where there is none."""
+    """Return the claim of this id. Raises RefusedInput with the three nearest ids for an unknown one."""
     if claim_id not in claims():
         raise RefusedInput("claims", [unknown_claim(claim_id)])
     return claims()[claim_id]
 
 
 def unknown_claim(claim_id: str) -> Problem:
-    """What to say of an id that is no claim's."""
+    """Describe an unknown claim id, with the three nearest ones."""
     near = difflib.get_close_matches(claim_id, claims(), n=3, cutoff=0.0)
     return Problem("claim", claim_id, "the id of a published claim", f"Nearest ids: {', '.join(near)}.")
 
 
 def snapshot() -> str:
-    """Every claim as one line of id, printed text, unit, needs and location: `data/published/claim_ids.txt`.
+    """Write every claim as one line: id, printed text, unit, needs and location.
 
-    The committed file pins ids and their meaning; a test compares it with this.
+    The committed `data/published/claim_ids.txt` pins ids and their meaning; a test compares the two.
     """
     lines = ("\t".join((c.id, c.printed.text, c.unit, c.needs, c.location)) for c in claims().values())
     return "\n".join(lines) + "\n"
@@ -195,6 +220,8 @@ def _read() -> tuple[Mapping[str, Claim], tuple[Cell, ...]]:
                 accounted.append(replace(cell, claims=tuple(c.id for c in made), reason=reason))
     for mark in _rows("claim_marks.csv"):
         found |= {claim.id: claim for claim in _marked(mark, found)}
+    kinds = _rows("claim_kinds.csv")
+    found = {claim_id: _with_kind(claim, kinds) for claim_id, claim in found.items()}
     return MappingProxyType(found), tuple(accounted)
 
 
@@ -244,7 +271,7 @@ def _claim(
     slugs = {name: _slug(text) for name, text in row.items()} | {"place": _slug(_where(place.split(";")[0]))}
     claim_id = column["id"].format_map(slugs | ready)
     rule, _, amount = column["rule"].format_map(words).partition(" ")
-    if rule in ("binomial", "spread") and not amount:
+    if rule in ("binomial", "best", "spread") and not amount:
         rule = ""
     not_a_target = column["not_a_target"].format_map(words)
     claim = Claim(
@@ -272,7 +299,7 @@ def _wrong(claim: Claim) -> str:
         return f"unknown needs {claim.needs!r} or rule {claim.rule!r}"
     if claim.settled and claim.why not in NOT_A_TARGET:
         return f"unknown reason {claim.why!r}"
-    if claim.rule == "binomial" and not agrees_as_printed(
+    if claim.rule in ("binomial", "best") and not agrees_as_printed(
         share_of(claim, printed_count(claim)), claim.printed
     ):
         return f"no count of {claim.amount:.0f} gives {claim.printed.text}"
@@ -280,17 +307,27 @@ def _wrong(claim: Claim) -> str:
 
 
 def printed_count(claim: Claim) -> int:
-    """Of how many of its `amount` trials a claim with a binomial rule speaks: 34 for 89.47% of 38."""
+    """Return how many of its `amount` trials a printed share is: 34 for 89.47% of 38."""
     return round(claim.value / share_of(claim, 1))
 
 
 def share_of(claim: Claim, count: float) -> float:
-    """`count` of the claim's trials as a share in its unit, a fraction or a percentage."""
+    """Return `count` of the claim's trials as a share in its unit, a fraction or a percentage."""
     return count / claim.amount * (100.0 if claim.unit == "percent" else 1.0)
 
 
+def _with_kind(claim: Claim, kinds: list[dict[str, str]]) -> Claim:
+    """Name the word for an agreeing value: that of the last row which fits what the claim needs and its id."""
+    fitting = [
+        kind for kind in kinds if kind["needs"] == claim.needs and fnmatchcase(claim.id, kind["claims"])
+    ]
+    if not fitting or fitting[-1]["success"] not in SUCCESSES:
+        raise ValueError(f"claim_kinds.csv: no word for a value that agrees with {claim.id}")
+    return replace(claim, success=fitting[-1]["success"], basis=fitting[-1]["basis"])
+
+
 def _marked(mark: Mapping[str, str], found: Mapping[str, Claim]) -> Iterator[Claim]:
-    """The claims a mark of the audit speaks of, with its finding and, where it settles them, its verdict."""
+    """Yield the claims that a mark of the audit names, with its finding and, where it settles them, its verdict."""
     matched = [claim for claim_id, claim in found.items() if fnmatchcase(claim_id, mark["claims"])]
     against = tuple(mark["conflicts_with"].split())
     if not matched or (mark["verdict"] == "conflicts") != bool(against) or set(against) - set(found):
@@ -300,11 +337,9 @@ def _marked(mark: Mapping[str, str], found: Mapping[str, Claim]) -> Iterator[Cla
     for claim in matched:
         claim = replace(claim, findings=tuple(dict.fromkeys((*claim.findings, mark["finding"]))))
         if mark["verdict"]:
+            why = f"{mark['why']} (audit finding {mark['finding']})"
             claim = replace(
-                claim,
-                settled=mark["verdict"],
-                why=f"{mark['why']} (audit finding {mark['finding']})",
-                conflicts_with=against,
+                claim, settled=mark["verdict"], why=why, issue=mark["finding"], conflicts_with=against
             )
         yield claim
 

@@ -1,6 +1,15 @@
-"""The seven verdicts on a published number, and the rules that give them.
+"""The verdicts on published numbers, and the rules that give them.
 
-What went in cannot come out as a success, and what the paper's own data did not make is not judged.
+| verdict | given to |
+|---|---|
+| adds up, as built, as released, reproduced | a value that agrees; which of the four is fixed with the claim |
+| differs | a value judged by the same rule that does not agree |
+| stand-in | a value made from other data, weights or amounts than the paper's |
+| conflicts, cannot hold, not a target | a claim that is settled beforehand, whatever a page computes |
+| not yet run | a claim without a value |
+
+A value that was put into a computation cannot come out of it as a success, and a value that the paper's own data
+did not make is not judged.
 """
 
 from __future__ import annotations
@@ -13,26 +22,32 @@ from types import MappingProxyType
 from typing import Literal
 
 from als_core.claims.printed import agrees_as_printed
-from als_core.claims.published import Claim, printed_count
+from als_core.claims.published import PAPERS, Claim, printed_count, share_of
 
 VERDICTS: Mapping[str, str] = MappingProxyType(
     {
-        "reproduced": "equal to the printed precision; for a trained result also the paper's data, weights and "
-        "amounts, and inside a rule fixed before the run",
+        "reproduced": "a measurement on the paper's data, with weights of the kind it names and its sizes and "
+        "repeats, lies inside a rule fixed before the run",
+        "adds up": "arithmetic on the paper's own printed numbers agrees",
+        "as built": "the architecture, rebuilt, has the printed size or cost; the reason says whether its "
+        "configuration was printed or recovered",
+        "as released": "counted on the released data, and as printed",
         "differs": "judged by the same rule, and not so",
         "stand-in": "data, weights or amounts differ from the paper's: shown, not judged",
-        "cannot hold": "the printed value is arithmetically impossible; the audit page shows how",
-        "conflicts": "two printed values disagree with each other",
+        "conflicts": "two printed statements disagree, or one holds only under a reading the text does not give",
+        "cannot hold": "no reading of the printed words makes it arithmetically possible",
         "not a target": "an input, a literature value or a wall time: in no total",
         "not yet run": "this profile did not compute it",
     }
 )
+AGREES = ("reproduced", "adds up", "as built", "as released")
 
-# How many printed standard deviations a mean over a few splits may move when the splits are drawn anew.
-SPREADS = 2.0
-_TAIL = 0.025  # of a two-sided exact 95% interval
+Z = 1.96  # standard errors of a 95 % interval
+SPREADS = 2.0  # printed standard deviations by which a mean over other splits may move
 
-_ON = {
+Regenerated = float | Mapping[str, float] | None
+
+_COMPUTED_ON = {
     "synthetic": "synthetic samples",
     "own": "your own samples",
     "published": "public data of another study",
@@ -49,53 +64,95 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Circumstances:
-    """Under what a number was regenerated; what is not declared is taken to differ from the paper.
+    """How a number was regenerated; what is not declared is taken to differ from the paper.
 
-    cohort: the kind of the cohort it is from, None where there was none.
-    data_of: for a published cohort, the key of the paper whose very data it is.
-    weights: the paper's starting weights were used, or it needs none. amounts: its sizes, epochs and repeats.
-    went_in: the number was an input, say to build the cohort or to set a recipe.
+    cohort : {"published", "synthetic", "own"} or None
+        Kind of the cohort the number is from; None where there was none.
+    data_of : str
+        For a published cohort, the key of the paper whose very data it is.
+    weights : str
+        Which training the starting weights come from, where they are of the kind the paper names ("ImageNet-1k,
+        torchvision"), or "none needed"; empty where the weights differ.
+    amounts : bool
+        Whether sizes, epochs and, where `seeds` is None, the number of runs are the paper's.
+    seeds : int or None
+        Number of runs (seeds) behind the number. Fewer than the paper's are judged by the interval they give.
+    recorded : bool
+        Whether the runs were recorded at published size and kept with the project.
+    went_in : bool
+        Whether the number was an input, say to build the cohort or to set a recipe.
     """
 
     cohort: Literal["published", "synthetic", "own"] | None = None
     data_of: str = ""
-    weights: bool = False
+    weights: str = ""
     amounts: bool = False
+    seeds: int | None = None
+    recorded: bool = False
     went_in: bool = False
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.weights, str):
+            raise TypeError(f"weights: name the training they come from, not {self.weights!r}")
 
-def judge(claim: Claim, regenerated: float | None, circumstances: Circumstances) -> Verdict:
-    """The verdict on a regenerated value, in the claim's unit; None or NaN where there is none.
 
-    What is settled about a claim comes first, then whether there is a number, then whether it went in, then
-    whether the paper's data, weights and amounts made it, and only then the comparison. Raises ValueError
-    for a value that needs a cohort and names none, TypeError for one that is no number.
+def judge(claim: Claim, regenerated: Regenerated, circumstances: Circumstances) -> Verdict:
+    """Return the verdict on a regenerated value.
+
+    Parameters
+    ----------
+    claim : Claim
+    regenerated : float, mapping or None
+        The value in the claim's unit; None or NaN where there is none. Where the text leaves open how a number
+        was computed, a mapping of each reading to its value: the reading nearest to the printed number is judged.
+    circumstances : Circumstances
+
+    What is settled about a claim comes first, then whether there is a value, whether it was an input, whether the
+    paper's data, weights and amounts made it, and only then the comparison. Raises ValueError for a value that
+    needs a cohort and names none, TypeError for a value that is not a number.
     """
     if claim.settled:
         return Verdict(claim.settled, claim.why)
-    value = as_number(regenerated)
+    value, reading = nearest_reading(claim, regenerated)
     if value is None:
         return Verdict("not yet run", "the page gave no number")
     if circumstances.went_in:
         return Verdict("not a target", "this value was an input")
     if claim.needs in ("nothing", "printed"):
-        return _compared(claim, value)
+        return _compare(claim, value, reading)
     if circumstances.cohort is None:
         raise ValueError(f"{claim.id} needs {claim.needs}: say which cohort the value {value} is from")
     if claim.needs == "composition" and circumstances.cohort == "synthetic":
         return Verdict("not a target", "the synthetic cohort was built from it")
     if circumstances.cohort != "published" or circumstances.data_of != claim.paper:
-        return Verdict("stand-in", f"computed on {_ON[circumstances.cohort]}, not on the paper's data")
+        return Verdict(
+            "stand-in", f"computed on {_COMPUTED_ON[circumstances.cohort]}, not on the paper's data"
+        )
     if claim.needs in ("composition", "cohort"):
-        return _compared(claim, value)
-    given = {"weights": circumstances.weights, "amounts": circumstances.amounts}
-    if differing := [name for name, same in given.items() if not same]:
+        return _compare(claim, value, reading)
+    same = {"weights": bool(circumstances.weights), "amounts": circumstances.amounts}
+    if differing := [name for name, is_same in same.items() if not is_same]:
         return Verdict("stand-in", f"the paper's data, but other {' and '.join(differing)}")
-    return _by_rule(claim, value)
+    verdict = _judge_trained(claim, value, circumstances.seeds)
+    runs = "recorded runs" if circumstances.recorded else "runs of this profile"
+    return Verdict(verdict.kind, f"{verdict.reason}; {runs}, starting weights: {circumstances.weights}")
+
+
+def nearest_reading(claim: Claim, regenerated: Regenerated) -> tuple[int | float | None, str]:
+    """Return the value to judge and the name of its reading, empty where only one reading was given."""
+    if not isinstance(regenerated, Mapping):
+        return as_number(regenerated), ""
+    readings = {
+        name: number for name, value in regenerated.items() if (number := as_number(value)) is not None
+    }
+    if not readings:
+        return None, ""
+    nearest = min(readings, key=lambda name: abs(readings[name] - claim.value))
+    return readings[nearest], nearest
 
 
 def as_number(value: float | None) -> int | float | None:
-    """A finite number as Python's own int or float; None for None, NaN and infinity, else TypeError."""
+    """Return a finite number as Python's own int or float, None for None, NaN and infinity; else TypeError."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, Real):
@@ -105,37 +162,78 @@ def as_number(value: float | None) -> int | float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _compared(claim: Claim, value: float) -> Verdict:
-    kind = "reproduced" if agrees_as_printed(value, claim.printed) else "differs"
-    return Verdict(kind, f"{_plain(value)} against the printed {claim.printed.text}")
+def _compare(claim: Claim, value: float, reading: str = "") -> Verdict:
+    """Compare at the printed precision."""
+    reason = f"{_short(value)} against the printed {claim.printed.text}"
+    if reading:
+        reason += f" ({reading})"
+    if claim.basis:
+        reason += f"; {claim.basis}"
+    return Verdict(claim.success if agrees_as_printed(value, claim.printed) else "differs", reason)
 
 
-def _by_rule(claim: Claim, value: float) -> Verdict:
+def _judge_trained(claim: Claim, value: float, seeds: int | None) -> Verdict:
+    """Judge a trained result by the rule that was fixed for its claim."""
     if not claim.rule:
         return Verdict("stand-in", "no rule was fixed for it before the run")
     if claim.rule == "equal":
-        return _compared(claim, value)
+        return _compare(claim, value)
+    if claim.rule == "order":
+        return _judge_order(claim, value, seeds)
     if claim.rule == "spread":
         inside = abs(value - claim.value) <= SPREADS * claim.amount
         rule = f"{SPREADS:g} printed standard deviations ({claim.amount:g} each) of {claim.printed.text}"
-    else:
-        trials, count = round(claim.amount), printed_count(claim)
-        share = value / (100.0 if claim.unit == "percent" else 1.0)
-        inside = 0.0 <= share <= 1.0 and min(_tails(share, count, trials)) >= _TAIL
-        rule = f"the exact 95% interval of {count} of {trials}"
+        return _inside_or_not(inside, value, rule)
+    return _judge_share(claim, value, seeds)
+
+
+def _judge_share(claim: Claim, value: float, seeds: int | None) -> Verdict:
+    """Judge a share of test samples by the exact 95 % interval of the printed share.
+
+    With fewer runs than the paper's, a value inside the interval is reproduced. One outside differs only where
+    the exact interval of its own answers, over all its runs, lies outside as well; otherwise more runs must decide.
+    The best of several runs grows with their number, so it is judged with the paper's number of runs only.
+    """
+    from als_core.statistics.intervals import clopper_pearson  # imports SciPy, which most pages do without
+
+    trials, count, wanted = round(claim.amount), printed_count(claim), PAPERS[claim.paper].runs
+    printed, share = clopper_pearson(count, trials), value / share_of(claim, claim.amount)
+    inside = printed.low <= share <= printed.high
+    rule = f"the exact 95 % interval of {count} of {trials}"
+    if seeds is None or wanted is None or seeds >= wanted:
+        return _inside_or_not(inside, value, rule)
+    if claim.rule == "best":
+        return Verdict("stand-in", f"the best of {wanted} runs is printed, and there are {seeds}")
+    answers = trials * seeds
+    own = clopper_pearson(min(answers, max(0, round(share * answers))), answers)
+    ends = " to ".join(_short(share_of(claim, end * claim.amount)) for end in own[:2])
+    if inside or own.high < printed.low or own.low > printed.high or not 0 <= share <= 1:
+        verdict = _inside_or_not(inside, value, rule)
+        return Verdict(verdict.kind, f"{verdict.reason}; {seeds} of {wanted} runs, interval {ends}")
+    return Verdict(
+        "stand-in", f"{seeds} of {wanted} runs cannot decide: their interval, {ends}, reaches into {rule}"
+    )
+
+
+def _judge_order(claim: Claim, value: float, seeds: int | None) -> Verdict:
+    """Judge a difference of two shares of the same test samples by the printed side of 0.
+
+    With fewer runs than the paper's, a difference on the other side differs only beyond the 95 % half width of a
+    difference of two shares, each of all answers of its runs.
+    """
+    verdict, wanted = _compare(claim, value), PAPERS[claim.paper].runs
+    if verdict.kind == claim.success or seeds is None or wanted is None or seeds >= wanted:
+        return verdict
+    half_width = share_of(claim, claim.amount * Z * math.sqrt(0.5 / (claim.amount * seeds)))
+    reason = f"{verdict.reason}; {seeds} of {wanted} runs, which leave ± {_short(half_width)}"
+    return Verdict("differs" if abs(value) > half_width else "stand-in", reason)
+
+
+def _inside_or_not(inside: bool, value: float, rule: str) -> Verdict:
     if inside:
-        return Verdict("reproduced", f"{_plain(value)} is within {rule}")
-    return Verdict("differs", f"{_plain(value)} is outside {rule}")
+        return Verdict("reproduced", f"{_short(value)} is within {rule}")
+    return Verdict("differs", f"{_short(value)} is outside {rule}")
 
 
-def _plain(value: float) -> str:
+def _short(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
-
-
-def _tails(share: float, count: int, trials: int) -> tuple[float, float]:
-    """P(at least `count`) and P(at most `count`) of `trials`; both are 0.025 or more inside Clopper-Pearson."""
-    # summed here and not asked of SciPy, whose import would cost every page half a second
-    chances = [
-        math.comb(trials, hits) * share**hits * (1.0 - share) ** (trials - hits) for hits in range(trials + 1)
-    ]
-    return sum(chances[count:]), sum(chances[: count + 1])

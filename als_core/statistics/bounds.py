@@ -1,8 +1,7 @@
-"""What printed metrics leave possible: tables of counts that agree with them, and areas and p values they allow.
+"""Bounds that printed metrics leave: tables of counts that agree with them, and the areas and p values they allow.
 
-For papers that print metrics and no counts. Nothing here assumes a distribution: each bound is attained by
-some set of predictions, and what lies outside it by none. Bounds of AUPRC, and of AUC from one operating
-point, are in `curves`.
+For papers that print metrics and no counts. Nothing here assumes a distribution: some set of predictions attains each
+bound, and none exceeds it. Bounds of AUPRC, and of AUC from one operating point, are in `curves`.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import numpy as np
 from scipy import stats
 from scipy.optimize import linprog
 
-from als_core.statistics.curves import Bounds
+from als_core.statistics.curves import Bounds, auc_bounds
 from als_core.statistics.granularity import printed_range
 from als_core.statistics.metrics import accuracy, balanced_accuracy, matthews
 
@@ -66,10 +65,10 @@ METRICS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def possible_tables(positives: int, negatives: int, **printed: str) -> np.ndarray:
-    """Every 2 x 2 table of counts whose metrics print as given, int64 (tables, 2, 2); rows are the truth.
+    """List every 2 x 2 table of counts whose metrics print as given, int64 (tables, 2, 2); rows are the truth.
 
-    positives, negatives: how many there are of each class. printed: names of `METRICS` and what is printed,
-    as in `precision="0.88"`. None is left where the metrics cannot belong to one set of predictions.
+    positives, negatives: class sizes. printed: names of `METRICS` and their printed text, as in `precision="0.88"`.
+    The result is empty where the metrics cannot belong to one set of predictions.
 
     >>> possible_tables(4, 4, recall="0.75", specificity="0.50").tolist()
     [[[2, 2], [1, 3]]]
@@ -85,14 +84,14 @@ def possible_tables(positives: int, negatives: int, **printed: str) -> np.ndarra
 
 
 def every_table(positives: int, negatives: int) -> np.ndarray:
-    """Every 2 x 2 table of counts with these class sizes, int64 ((positives + 1) (negatives + 1), 2, 2)."""
+    """List every 2 x 2 table of counts with these class sizes, int64 ((positives + 1) (negatives + 1), 2, 2)."""
     hits, alarms = np.meshgrid(np.arange(positives + 1), np.arange(negatives + 1), indexing="ij")
     cells = [negatives - alarms, alarms, positives - hits, hits]
     return np.stack([cell.ravel() for cell in cells], axis=-1).reshape(-1, 2, 2)
 
 
 def tables_with_errors(class_sizes: tuple[int, ...], errors: int) -> Iterator[np.ndarray]:
-    """Every confusion matrix of these class sizes with so many errors, int64 (C, C); rows are the truth.
+    """Yield every confusion matrix of these class sizes with so many errors, int64 (C, C); rows are the truth.
 
     There are C (C - 1) kinds of error, so this is for few errors.
 
@@ -111,26 +110,24 @@ def tables_with_errors(class_sizes: tuple[int, ...], errors: int) -> Iterator[np
 
 
 def auc_bounds_of_accuracy(accuracy: float, positive_share: float) -> Bounds:
-    """What the AUC can be when one threshold of the same scores has this accuracy.
+    """Return the bounds of the AUC when one threshold of the same scores has this accuracy.
 
-    positive_share: of the samples, between 0 and 1. Of all operating points with this accuracy the least area
-    goes with all errors in one class.
+    positive_share: of the samples, between 0 and 1. Of all operating points with this accuracy, those with all errors
+    in the rarer class have the least area.
 
     >>> round(auc_bounds_of_accuracy(0.9925, positive_share=28 / 39).least, 3)
     0.973
     """
     shares = positive_share, 1 - positive_share
-    least = (accuracy - max(shares)) / min(
-        shares
-    )  # share found of the rarer class, when all errors are in it
+    least = (accuracy - max(shares)) / min(shares)  # sensitivity of the rarer class when all errors are in it
     return Bounds(max(0.0, least), 0.5, min(1.0, accuracy / min(shares)))
 
 
 def accuracy_bounds_of_auc(auc: float, positive_share: float) -> Bounds:
-    """What the accuracy at the best threshold can be for scores of this AUC.
+    """Return the bounds of the accuracy at the best threshold for scores of this AUC.
 
-    Least: no point of the curve lies above a line of equal accuracy, which cuts a triangle off the upper left
-    corner of the ROC square; always answering the commoner class does as well as `chance`.
+    Least: no point of the curve lies above a line of equal accuracy, which cuts a triangle off the upper left corner
+    of the ROC square. Chance: always answering the commoner class.
 
     >>> [round(bound, 3) for bound in accuracy_bounds_of_auc(0.94, positive_share=28 / 39)]
     [0.844, 0.718, 0.983]
@@ -141,10 +138,10 @@ def accuracy_bounds_of_auc(auc: float, positive_share: float) -> Bounds:
 
 
 def mcnemar_range(first_right: int, second_right: int, n: int) -> PRange:
-    """What the exact McNemar test can say of two classifiers of which only the numbers right are printed.
+    """Return the range of exact McNemar p values of two classifiers whose numbers right of n samples are printed.
 
-    Both answered the same n samples. The errors may overlap in any way that the counts allow. Where `least` is
-    above 0.05, no predictions with these counts would have been significant.
+    The errors may overlap in any way that the counts allow. Where `least` is above 0.05, no predictions with these
+    counts would have been significant.
 
     >>> p = mcnemar_range(34, 33, n=38)
     >>> p.least, p.greatest
@@ -160,9 +157,9 @@ def mcnemar_range(first_right: int, second_right: int, n: int) -> PRange:
 
 
 def least_difference(level: float = 0.05) -> int:
-    """Fewest samples by which one classifier must beat another for McNemar's exact p to fall below `level`.
+    """Return the fewest samples by which one classifier must beat another for McNemar's exact p to be below `level`.
 
-    Attained where the better one makes no error that the other does not make too, on however many samples.
+    Attained where the better one makes no error that the other does not make too, on any number of samples.
 
     >>> least_difference(0.05)
     6
@@ -171,22 +168,21 @@ def least_difference(level: float = 0.05) -> int:
 
 
 def least_mean_auc(positives: int, negatives: int, **printed: str) -> Mixture:
-    """Least AUC that an average over runs can have when the averages of other metrics are as printed.
+    """Return the least mean AUC of runs when the means of other metrics are as printed (a linear programme).
 
-    Each run has one table of counts with these class sizes, and at least the AUC that its table forces. Runs
-    may be as unequal as it takes, so this bound is below that of one set of predictions. A linear programme.
-    Raises ValueError where no runs average to the printed values.
+    Each run has one table of counts with these class sizes, and at least the AUC that its table forces. Runs may
+    differ in any way, so this bound is below that of one set of predictions. Raises ValueError where no runs
+    average to the printed values.
     """
     tables = every_table(positives, negatives)
-    metrics = {name: METRICS[name](tables) for name in printed}
-    tables = tables[np.all([np.isfinite(values) for values in metrics.values()], axis=0)]
+    tables = tables[np.all([np.isfinite(METRICS[name](tables)) for name in printed], axis=0)]
     upper, ends = [], []
     for name, text in printed.items():
         least, greatest = (float(end) for end in printed_range(text))
         values = METRICS[name](tables)
         upper += [values, -values]
         ends += [greatest, -least]
-    forced = METRICS["recall"](tables) * METRICS["specificity"](tables)
+    forced = auc_bounds(METRICS["recall"](tables), METRICS["specificity"](tables)).least
     found = linprog(forced, A_ub=np.array(upper), b_ub=ends, A_eq=np.ones((1, len(tables))), b_eq=[1])
     if not found.success:
         raise ValueError(f"no runs of {positives} and {negatives} samples average to {printed}")

@@ -1,4 +1,4 @@
-"""Areas under the ROC and precision-recall curves for either class as positive, and what they can be at all.
+"""Areas under the ROC and precision-recall curves, for either class as positive, and their bounds.
 
 AUPRC is the average precision of scikit-learn: precision weighted by the steps in recall, no interpolation.
 """
@@ -30,10 +30,10 @@ class Bounds(NamedTuple):
 
 
 def curve_areas(positive: np.ndarray, scores: np.ndarray) -> CurveAreas:
-    """positive: bool (n,), the class of interest. scores: float (n,), higher means more positive.
+    """Compute the areas under the curves of scores, float (n,), for the class `positive`, bool (n,).
 
-    `auprc_other` takes the other class as positive and the scores with their sign turned. Raises ValueError
-    where one class is missing: no curve exists.
+    A higher score means more positive; `auprc_other` takes the other class as positive and the negative scores.
+    Raises ValueError where one class is missing: no curve exists.
     """
     positive = np.asarray(positive, bool)
     if positive.all() or not positive.any():
@@ -46,28 +46,28 @@ def curve_areas(positive: np.ndarray, scores: np.ndarray) -> CurveAreas:
 
 
 def auprc_bounds(positives: int, negatives: int) -> Bounds:
-    """What average precision can be with these class sizes and no tied scores.
+    """Return the bounds of average precision at these class sizes, without tied scores.
 
-    Least: every negative is ranked first, so the k-th positive found has precision k / (negatives + k).
-    Chance is given as the share of positives, its limit for large samples.
+    Least: every negative is ranked first, so the k-th positive has precision k / (negatives + k). Chance is the share
+    of positives, its limit for large samples.
     """
     rank = np.arange(1, positives + 1)
     return Bounds(float((rank / (negatives + rank)).mean()), positives / (positives + negatives), 1.0)
 
 
-def auc_bounds(sensitivity: float, specificity: float) -> Bounds:
-    """What the AUC can be when one threshold of the same scores gives this sensitivity and specificity.
+def auc_bounds(sensitivity: np.ndarray, specificity: np.ndarray) -> Bounds:
+    """Return the bounds of the AUC when one threshold of the same scores has this sensitivity and specificity.
 
-    The ROC curve never falls and passes through (1 - specificity, sensitivity): the least area lies right of
-    and below that point, the largest leaves out only what is left of and above it.
+    The ROC curve never falls and passes through (1 - specificity, sensitivity): the least area lies right of and below
+    that point, the largest leaves out only the area left of and above it. Takes arrays too.
     """
     return Bounds(sensitivity * specificity, 0.5, 1 - (1 - sensitivity) * (1 - specificity))
 
 
 def auc_interval(auc: float, positives: int, negatives: int, level: float = 0.95) -> tuple[float, float]:
-    """Interval of an AUC from class sizes alone: Hanley and McNeil (1982), doi 10.1148/radiology.143.1.7063747.
+    """Return the interval of a printed AUC from class sizes alone, by Hanley and McNeil (1982).
 
-    For printed values; where scores are at hand, a bootstrap needs no assumption about their distribution.
+    Source: doi 10.1148/radiology.143.1.7063747. Where scores are available, a bootstrap assumes less.
     """
     q_positive, q_negative = auc / (2 - auc), 2 * auc**2 / (1 + auc)
     variance = auc * (1 - auc)

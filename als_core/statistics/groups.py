@@ -1,6 +1,6 @@
 """Do two groups differ? From counts (chi-square), from samples (Kolmogorov-Smirnov), from printed numbers.
 
-Turrisi 2024 (Table 2) states neither a continuity correction nor how p was had; both readings are given.
+Turrisi 2024 (Table 2) states neither a continuity correction nor how p was computed; both readings are given.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from scipy import stats
 
 
 class ChiSquare(NamedTuple):
-    """A chi-square statistic, its degrees of freedom and the probability of one at least as large."""
+    """A chi-square statistic, the probability of one at least as large, and its degrees of freedom."""
 
     statistic: float
     p: float
@@ -23,9 +23,8 @@ class ChiSquare(NamedTuple):
 class KolmogorovSmirnov(NamedTuple):
     """The largest distance between two distribution functions, and p: exact, and by two approximations.
 
-    p_finite: the one-sample distribution at the effective size n1 n2 / (n1 + n2), rounded, which is what
-    SciPy calls asymptotic. p_limit: Kolmogorov's limit for infinite samples. p_exact is NaN where only the
-    distance is known and not the samples.
+    p_finite: the one-sample distribution at the effective size n1 n2 / (n1 + n2), rounded, which SciPy calls
+    asymptotic. p_limit: Kolmogorov's limit for infinite samples. p_exact is NaN where only the distance is known.
     """
 
     distance: float
@@ -35,16 +34,16 @@ class KolmogorovSmirnov(NamedTuple):
 
 
 def percentages(counts: np.ndarray) -> np.ndarray:
-    """Percent of each column's sum, (levels, groups): every column adds up to 100."""
+    """Return counts in percent of each column's sum, (levels, groups)."""
     counts = np.asarray(counts, float)
     return 100 * counts / counts.sum(0)
 
 
 def chi_square(counts: np.ndarray, yates: bool) -> ChiSquare:
-    """Pearson's chi-square of independence for counts (levels, groups); Yates acts on 2 x 2 tables alone.
+    """Test the independence of counts (levels, groups) with Pearson's chi-square.
 
-    Raises ValueError for a row or column without counts, and for Yates on a larger table, where SciPy would
-    leave it out without a word.
+    Raises ValueError for a row or column without counts, and for Yates' correction on more than 2 x 2 counts, where
+    SciPy silently leaves it out.
     """
     counts = np.asarray(counts)
     if yates and counts.shape != (2, 2):
@@ -54,14 +53,14 @@ def chi_square(counts: np.ndarray, yates: bool) -> ChiSquare:
 
 
 def kolmogorov_smirnov(first: np.ndarray, second: np.ndarray) -> KolmogorovSmirnov:
-    """Two-sample, two-sided test on samples (n1,) and (n2,). Ties, as in ages in years, make p_exact too large."""
+    """Test two samples (n1,) and (n2,), two-sided. Ties, as in ages in years, make p_exact too large."""
     found = stats.ks_2samp(first, second, method="exact")
     approximate = ks_from_distance(found.statistic, len(first), len(second))
     return approximate._replace(p_exact=float(found.pvalue))
 
 
 def ks_from_distance(distance: float, n_first: int, n_second: int) -> KolmogorovSmirnov:
-    """What a printed distance and the two group sizes say about p, where the samples are not public."""
+    """Return p for a printed distance and two group sizes, where the samples are not public."""
     size = n_first * n_second / (n_first + n_second)
     return KolmogorovSmirnov(
         float(distance),
@@ -69,13 +68,3 @@ def ks_from_distance(distance: float, n_first: int, n_second: int) -> Kolmogorov
         float(stats.kstwo.sf(distance, round(size))),
         float(stats.kstwobign.sf(distance * math.sqrt(size))),
     )
-
-
-def ks_distance_at_least(counts: np.ndarray) -> float:
-    """The least Kolmogorov-Smirnov distance that samples binned into these counts can have.
-
-    counts: (bins in order, 2 groups). The distribution functions are known at the bin edges only; between
-    them the distance can be larger.
-    """
-    shares = percentages(counts).cumsum(0) / 100
-    return float(np.abs(shares[:, 0] - shares[:, 1]).max())

@@ -1,7 +1,7 @@
 """Intervals: exact and score intervals of a proportion, and the bootstrap over groups.
 
-Fields of one slide and slides of one donor are alike. An interval of a proportion takes samples as
-independent and is too narrow there, and its label says so; the bootstrap draws whole groups.
+Fields of one slide and slides of one donor are alike. An interval of a proportion takes samples as independent, is too
+narrow there, and its label says so; the bootstrap draws whole groups.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from scipy.stats import binomtest
 
 
 class Interval(NamedTuple):
-    """An interval with the name of what made it.
+    """An interval and the method that made it.
 
-    undefined: share of resamples in which the statistic was NaN; they are left out of the percentiles,
-    and whoever shows the interval shows this too.
+    undefined: share of resamples in which the statistic was NaN. They are left out of the percentiles, so a page that
+    shows the interval states this share too.
     """
 
     low: float
@@ -25,14 +25,18 @@ class Interval(NamedTuple):
     method: str
     undefined: float = 0.0
 
+    @property
+    def half_width(self) -> float:
+        return (self.high - self.low) / 2
+
 
 def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> Interval:
-    """Exact interval of a proportion (Clopper and Pearson 1934). NaN for 0 trials."""
+    """Return the exact interval of a proportion (Clopper and Pearson 1934). NaN for 0 trials."""
     return _proportion(successes, trials, level, "exact", "Clopper-Pearson")
 
 
 def wilson(successes: int, trials: int, level: float = 0.95) -> Interval:
-    """Score interval of a proportion (Wilson 1927). NaN for 0 trials."""
+    """Return the score interval of a proportion (Wilson 1927). NaN for 0 trials."""
     return _proportion(successes, trials, level, "wilson", "Wilson")
 
 
@@ -52,11 +56,10 @@ def draw_groups(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw as many groups as there are, with replacement, `resamples` times.
 
-    groups: (n,) name of each sample's group. strata: (n,) label within which groups are drawn, one
-    label a group; None draws from all groups alike.
-    Returns each sample's group number, int64 (n,), and how often each group was drawn, int64
-    (resamples, n_groups). Raises ValueError for fewer than two groups, in a stratum too, and for a
-    group in two strata.
+    groups: (n,) name of each sample's group. strata: (n,) label within which groups are drawn, one label a group;
+    None draws from all groups alike. Returns each sample's group number, int64 (n,), and how often each group was
+    drawn, int64 (resamples, n_groups). Raises ValueError for fewer than two groups (in any stratum) and for a group
+    in two strata.
     """
     names, number = np.unique(groups, return_inverse=True)
     stratum = np.zeros(len(names), dtype=np.int64)
@@ -90,11 +93,17 @@ def bootstrap_over_groups(
     resamples: int = 2000,
     level: float = 0.95,
 ) -> Interval:
-    """Percentile interval of a statistic of sums over samples, whole groups resampled.
+    """Return the percentile interval of a statistic of sums over samples, with whole groups resampled.
 
-    contributions: (n, ...) what each sample adds (`metrics.one_confusion_each` for any metric of a
-    confusion matrix). statistic: sums (resamples, ...) -> values (resamples,), such as
-    `metrics.accuracy`. strata: see `draw_groups`; give the labels to keep every class in every resample.
+    Parameters
+    ----------
+    contributions : array (n, ...)
+        What each sample adds; `metrics.one_confusion_each` for any metric of a confusion matrix.
+    groups : array (n,)
+    statistic : callable
+        Sums (resamples, ...) -> values (resamples,), such as `metrics.accuracy`.
+    strata : array (n,), optional
+        As in `draw_groups`; give the labels to keep every class in every resample.
     """
     number, drawn = draw_groups(groups, resamples, generator, strata)
     contributions = np.asarray(contributions)
@@ -104,28 +113,8 @@ def bootstrap_over_groups(
     return percentile_interval(values, level, f"bootstrap over {drawn.shape[1]} groups")
 
 
-def bootstrap_rows_over_groups(
-    statistic: Callable[[np.ndarray], float],
-    groups: np.ndarray,
-    generator: np.random.Generator,
-    *,
-    strata: np.ndarray | None = None,
-    resamples: int = 2000,
-    level: float = 0.95,
-) -> Interval:
-    """As `bootstrap_over_groups` for any statistic: it is called with the row numbers of each resample.
-
-    For what is no function of sums (an area under a curve, say); one call a resample, so it is slower.
-    """
-    number, drawn = draw_groups(groups, resamples, generator, strata)
-    values = np.array(
-        [statistic(np.repeat(np.arange(len(number)), times[number])) for times in drawn], dtype=float
-    )
-    return percentile_interval(values, level, f"bootstrap over {drawn.shape[1]} groups")
-
-
 def percentile_interval(values: np.ndarray, level: float, name: str) -> Interval:
-    """Central interval of resampled values; NaN ones are left out and their share is stated."""
+    """Return the central interval of resampled values; NaN values are left out and their share is stated."""
     defined = values[~np.isnan(values)]
     label = f"{name}, {100 * level:g} % percentiles of {len(values)} resamples"
     undefined = 1 - len(defined) / len(values)

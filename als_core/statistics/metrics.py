@@ -1,17 +1,19 @@
 """Confusion matrices and the classification metrics of Xia 2024 (appendix A.3), all from counts.
 
-Every metric takes confusion matrices with any leading axes, int (..., C, C), rows the true class and
-columns the predicted one, and gives one value a matrix. What is 0 / 0 is NaN: a class that does not
-occur has no sensitivity, and what is averaged over classes is then NaN too, never a mean of the rest.
+Every metric takes confusion matrices with any leading axes, int (..., C, C), rows the true class and columns the
+predicted one, and returns one value per matrix. 0 / 0 is NaN: a class that does not occur has no sensitivity, and an
+average over classes is then NaN too, never the mean of the rest.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
 
 def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, n_classes: int) -> np.ndarray:
-    """Counts of (true, predicted) class, int64 (n_classes, n_classes).
+    """Count (true, predicted) classes, int64 (n_classes, n_classes).
 
     truth, predicted: class numbers in 0 .. n_classes - 1, (n,). Raises ValueError for any other number.
     """
@@ -30,54 +32,76 @@ def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, n_classes: int) -
 
 
 def one_confusion_each(truth: np.ndarray, predicted: np.ndarray, n_classes: int) -> np.ndarray:
-    """Each sample's own confusion matrix, int64 (n, C, C), a single 1 in each: what a bootstrap adds up."""
+    """Return each sample's own confusion matrix, int64 (n, C, C), for a bootstrap to add up."""
     each = np.zeros((len(truth), n_classes, n_classes), dtype=np.int64)
     each[np.arange(len(truth)), truth, predicted] = 1
     return each
 
 
+def merge_classes(confusion: np.ndarray, merged: Sequence[Sequence[int]]) -> np.ndarray:
+    """Count the same answers among fewer classes: (..., C, C) to (..., len(merged), len(merged)).
+
+    merged: the numbers of the classes that become one, such as ((0,), (1, 2)).
+    """
+    member = np.zeros((len(merged), confusion.shape[-1]), dtype=np.int64)
+    for number, classes in enumerate(merged):
+        member[number, list(classes)] = 1
+    return member @ confusion @ member.T
+
+
+def majority_class(training_labels: np.ndarray, n_classes: int) -> int:
+    """Return the commonest class among the training labels; of equally common ones the first.
+
+    Raises ValueError where there is no label, or one outside 0 .. n_classes - 1.
+    """
+    training_labels = np.asarray(training_labels)
+    if not training_labels.size or training_labels.min() < 0 or training_labels.max() >= n_classes:
+        raise ValueError(f"training labels must be there and lie in 0 .. {n_classes - 1}")
+    return int(np.argmax(np.bincount(training_labels, minlength=n_classes)))
+
+
 def accuracy_counts(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Correct samples and all samples, each (...)."""
+    """Count correct samples and all samples, each (...)."""
     return np.trace(confusion, axis1=-2, axis2=-1), confusion.sum((-2, -1))
 
 
 def sensitivity_counts(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of each class: samples found, and samples there are, each (..., C)."""
+    """Count, for each class, its samples found and all its samples, each (..., C)."""
     return np.diagonal(confusion, axis1=-2, axis2=-1), confusion.sum(-1)
 
 
 def specificity_counts(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of each class: samples of other classes not called it, and samples of other classes, each (..., C)."""
+    """Count, for each class, the samples of other classes not called it, and all of those, each (..., C)."""
     others = confusion.sum((-2, -1))[..., None] - confusion.sum(-1)
     falsely = confusion.sum(-2) - np.diagonal(confusion, axis1=-2, axis2=-1)
     return others - falsely, others
 
 
 def accuracy(confusion: np.ndarray) -> np.ndarray:
-    """Share of samples on the diagonal, 0 .. 1 (equation 4)."""
+    """Return the share of samples on the diagonal, 0 .. 1 (equation 4)."""
     return _ratio(*accuracy_counts(confusion))
 
 
 def sensitivity(confusion: np.ndarray) -> np.ndarray:
-    """TP / (TP + FN) of each class against the rest, (..., C), 0 .. 1 (equation 6)."""
+    """Return TP / (TP + FN) of each class against the rest, (..., C), 0 .. 1 (equation 6)."""
     return _ratio(*sensitivity_counts(confusion))
 
 
 def specificity(confusion: np.ndarray) -> np.ndarray:
-    """TN / (TN + FP) of each class against the rest, (..., C), 0 .. 1 (equation 5)."""
+    """Return TN / (TN + FP) of each class against the rest, (..., C), 0 .. 1 (equation 5)."""
     return _ratio(*specificity_counts(confusion))
 
 
 def balanced_accuracy(confusion: np.ndarray) -> np.ndarray:
-    """Mean sensitivity over classes, 0 .. 1; NaN where a class does not occur."""
+    """Return the mean sensitivity over classes, 0 .. 1; NaN where a class does not occur."""
     return sensitivity(confusion).mean(-1)
 
 
 def matthews(confusion: np.ndarray) -> np.ndarray:
-    """Multi-class Matthews correlation, -1 .. 1: R_K of Gorodkin (2004, doi 10.1016/j.compbiolchem.2004.09.006).
+    """Return the multi-class Matthews correlation R_K of Gorodkin (2004), -1 .. 1.
 
-    With two classes it is equation 3 of Xia 2024, which says no more about three. NaN where all
-    samples are of one class or all are called one class (scikit-learn says 0 there).
+    Source: doi 10.1016/j.compbiolchem.2004.09.006. With two classes it is equation 3 of Xia 2024, which is not defined
+    for three. NaN where all samples are of one class or all are called one class (scikit-learn returns 0 there).
     """
     confusion = np.asarray(confusion, dtype=float)
     n, correct = confusion.sum((-2, -1)), np.trace(confusion, axis1=-2, axis2=-1)
@@ -88,10 +112,10 @@ def matthews(confusion: np.ndarray) -> np.ndarray:
 
 
 def mean_matthews_one_against_rest(confusion: np.ndarray) -> np.ndarray:
-    """Mean over classes of the two-class Matthews correlation of that class against the rest, -1 .. 1.
+    """Return the mean over classes of the Matthews correlation of that class against the rest, -1 .. 1.
 
-    The code released with Xia 2024 (`run.py`) reports this, with 0 for a class where it is 0 / 0, and so
-    does this function: it is there for that comparison. `matthews` is the usual generalisation.
+    The code released with Xia 2024 (`run.py`) reports it, with 0 for a class where it is 0 / 0, as here.
+    `matthews` is the usual generalisation.
     """
     found, there = sensitivity_counts(confusion)
     spared, others = specificity_counts(confusion)

@@ -29,9 +29,9 @@ class PairedPermutation(NamedTuple):
 
 
 def mcnemar_exact(first_right: np.ndarray, second_right: np.ndarray) -> McNemar:
-    """Exact McNemar test on samples answered by both classifiers, bool (n,) each.
+    """Compare two classifiers with the exact McNemar test on the same samples, bool (n,) each.
 
-    Takes samples as independent. p = 1 where the two are never of different mind.
+    Takes samples as independent. p = 1 where the two never differ.
     """
     first_right, second_right = _same_length(np.asarray(first_right, bool), np.asarray(second_right, bool))
     only_first = int((first_right & ~second_right).sum())
@@ -50,9 +50,8 @@ def paired_permutation_over_groups(
 ) -> PairedPermutation:
     """Test that two scores of the same samples have equal means, exchanging them by whole groups.
 
-    first, second: score of each sample (1 right, 0 wrong, say), (n,). All 2^G sign patterns of G groups
-    are tried when they are no more than `permutations` (p is exact then), else that many at random
-    (p = (b + 1) / (n + 1)).
+    first, second: score of each sample (1 right, 0 wrong, say), (n,). All 2^G sign patterns of G groups are tried
+    where they are no more than `permutations` (p is then exact), else that many at random (p = (b + 1) / (n + 1)).
     """
     first, second = _same_length(np.asarray(first, float), np.asarray(second, float))
     names, number = np.unique(groups, return_inverse=True)
@@ -70,10 +69,10 @@ def paired_permutation_over_groups(
 
 
 def permutation_p_value(observed: float, null: np.ndarray) -> float:
-    """One-sided p value of a score that is large when there is an effect: (b + 1) / (n + 1).
+    """Return the one-sided p value of a score that is large when there is an effect: (b + 1) / (n + 1).
 
-    b of the n permuted scores reach the observed one (Phipson and Smyth 2010): it is never 0.
-    Raises ValueError for a NaN among them, which can be ranked neither way.
+    b of the n permuted scores reach the observed one (Phipson and Smyth 2010), so p is never 0.
+    Raises ValueError for a NaN score, which cannot be ranked.
     """
     null = np.asarray(null, dtype=float)
     if np.isnan(observed) or np.isnan(null).any():
@@ -84,10 +83,9 @@ def permutation_p_value(observed: float, null: np.ndarray) -> float:
 def permute_labels_over_groups(
     labels: np.ndarray, groups: np.ndarray, generator: np.random.Generator
 ) -> np.ndarray:
-    """Labels dealt anew to whole groups, (n,): as many groups of each label as before.
+    """Permute labels across whole groups, (n,), keeping the number of groups of each label.
 
-    Groups of unequal size change the number of samples of each label.
-    Raises ValueError where a group has two labels.
+    Groups of unequal size change the number of samples of each label. Raises ValueError where a group has two labels.
     """
     labels, groups = _same_length(np.asarray(labels), np.asarray(groups))
     names, first, number = np.unique(groups, return_index=True, return_inverse=True)

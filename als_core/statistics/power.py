@@ -1,7 +1,7 @@
-"""How sure can an accuracy be? By how many donors, how many images of each, and how alike those are.
+"""How sure an accuracy is, given the number of donors, of images of each, and how alike those images are.
 
-Images of one donor are right or wrong together. With correlation r within donors and m images of each, n images
-say as much as n / (1 + (m - 1) r) independent ones (Kish 1965), and never more than donors / r of them.
+Images of one donor are right or wrong together. With correlation r within donors and m images a donor, n images carry
+as much information as n / (1 + (m - 1) r) independent ones (Kish 1965), and never more than donors / r.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ MOST_DONORS = 10**7
 
 
 def design_effect(images_per_donor: float, correlation: float) -> float:
-    """By how much clustering multiplies the variance of an accuracy. correlation: 0 to 1, within donors.
+    """Return the factor by which clustering multiplies the variance of an accuracy.
+
+    images_per_donor: 1 or more. correlation: within donors, 0 to 1. Raises ValueError for other values.
 
     >>> design_effect(images_per_donor=10, correlation=0.5)
     5.5
@@ -30,7 +32,7 @@ def design_effect(images_per_donor: float, correlation: float) -> float:
 
 
 def effective_size(donors: float, images_per_donor: float, correlation: float) -> float:
-    """How many independent images say as much about an accuracy.
+    """Return how many independent images carry as much information about an accuracy.
 
     >>> round(effective_size(donors=15, images_per_donor=10, correlation=0.5), 1)
     27.3
@@ -45,7 +47,7 @@ def accuracy_interval(
     correlation: float = 0.0,
     level: float = 0.95,
 ) -> Interval:
-    """Wilson's interval of an accuracy (0 to 1), at the effective number of images.
+    """Return Wilson's interval of an accuracy (0 to 1) at the effective number of images.
 
     >>> interval = accuracy_interval(34 / 38, donors=38)  # each image from a donor of its own
     >>> round(interval.low, 3), round(interval.high, 3)
@@ -62,26 +64,12 @@ def accuracy_interval(
     return Interval(max(0.0, centre - half), min(1.0, centre + half), name)
 
 
-def half_width(
-    accuracy: float,
-    donors: float,
-    images_per_donor: float = 1,
-    correlation: float = 0.0,
-    level: float = 0.95,
-) -> float:
-    """Half the width of `accuracy_interval`: how far from the printed accuracy the true one may lie."""
-    interval = accuracy_interval(accuracy, donors, images_per_donor, correlation, level)
-    return (interval.high - interval.low) / 2
-
-
 def donors_needed(
-    accuracy: float,
-    within: float,
-    images_per_donor: float = 1,
-    correlation: float = 0.0,
-    level: float = 0.95,
+    accuracy: float, within: float, images_per_donor: float = 1, correlation: float = 0.0, level: float = 0.95
 ) -> int:
-    """Fewest donors for an interval of at most plus or minus `within`.
+    """Return the fewest donors for an interval of at most plus or minus `within` (0 to 0.5).
+
+    Raises ValueError for other widths, or where more than MOST_DONORS would be needed.
 
     >>> donors_needed(0.9, within=0.05, images_per_donor=10, correlation=0.5)
     78
@@ -91,18 +79,18 @@ def donors_needed(
     if not 0 < within < 0.5:
         raise ValueError(f"an accuracy known within {within}: above 0, below 0.5")
 
-    def wide(donors: int) -> bool:
-        return half_width(accuracy, donors, images_per_donor, correlation, level) > within
+    def is_wide(donors: int) -> bool:
+        return accuracy_interval(accuracy, donors, images_per_donor, correlation, level).half_width > within
 
     most = 1
-    while wide(most):
+    while is_wide(most):
         most *= 2
         if most > MOST_DONORS:
             raise ValueError(f"more than {MOST_DONORS} donors would be needed")
     least = most // 2  # too few, or 0
     while most - least > 1:
         middle = (most + least) // 2
-        least, most = (middle, most) if wide(middle) else (least, middle)
+        least, most = (middle, most) if is_wide(middle) else (least, middle)
     return most
 
 
@@ -114,11 +102,18 @@ def donors_to_tell_apart(
     power: float = 0.8,
     level: float = 0.05,
 ) -> int:
-    """Donors for a paired test (McNemar) of two classifiers to find a difference in accuracy.
+    """Return the donors that a paired test (McNemar) of two classifiers needs to find a difference in accuracy.
 
-    difference: of the two accuracies. discordant: share of images that just one of them gets right; at least
-    the difference. correlation: within donors, of which of the two is right. By the normal approximation of
-    Connor (1987, doi 10.2307/2531961), two-sided, times the design effect.
+    Two-sided, by the normal approximation of Connor (1987, doi 10.2307/2531961), times the design effect.
+
+    Parameters
+    ----------
+    difference : float
+        Of the two accuracies.
+    discordant : float
+        Share of images that exactly one of the two gets right; at least the difference.
+    correlation : float
+        Within donors, of which of the two is right.
 
     >>> donors_to_tell_apart(1 / 38, discordant=5 / 38)
     1489
@@ -133,10 +128,10 @@ def donors_to_tell_apart(
 
 
 def within_donor_correlation(right: np.ndarray, groups: np.ndarray) -> float:
-    """How alike the images of a donor are in being right or wrong: the one-way analysis-of-variance estimate.
+    """Estimate how alike the images of a donor are in being right or wrong (one-way analysis of variance).
 
-    right: bool (n,), each image. groups: (n,) its donor. 1: all alike; 0: as alike as images of different
-    donors; below 0 by chance. NaN where it is not defined: all right, all wrong, one donor, or one image of each.
+    right: bool (n,), each image. groups: (n,) its donor. 1 where all are alike, 0 where as alike as images of
+    different donors, below 0 by chance. NaN where it is undefined: all right, all wrong, one donor, one image each.
 
     >>> within_donor_correlation([1, 1, 0, 0], ["a", "a", "b", "b"])
     1.0
@@ -154,7 +149,7 @@ def within_donor_correlation(right: np.ndarray, groups: np.ndarray) -> float:
     return float((between - within) / whole) if whole > 0 else math.nan
 
 
-def simulated_accuracies(
+def simulate_accuracies(
     accuracy: float,
     donors: int,
     images_per_donor: int,
@@ -162,36 +157,29 @@ def simulated_accuracies(
     cohorts: int,
     generator: np.random.Generator,
 ) -> np.ndarray:
-    """Accuracies of simulated cohorts, float64 (cohorts,): each donor has a true accuracy of its own.
+    """Draw the measured accuracies of `cohorts` simulated cohorts, float64 (cohorts,), each donor with its own.
 
     Donors' accuracies follow the beta distribution with this mean in which images correlate as asked
     (correlation 1: every donor is all right or all wrong).
     """
-    if correlation == 0:
-        each = np.full((cohorts, donors), accuracy)
-    elif correlation == 1:
-        each = generator.binomial(1, accuracy, (cohorts, donors)).astype(float)
-    else:
+    each = np.full((cohorts, donors), accuracy)
+    if correlation == 1:
+        each = generator.binomial(1, each).astype(float)
+    elif correlation > 0:
         weight = 1 / correlation - 1
         each = generator.beta(accuracy * weight, (1 - accuracy) * weight, (cohorts, donors))
     return generator.binomial(images_per_donor, each).sum(1) / (donors * images_per_donor)
 
 
 def coverage(
-    accuracy: float,
-    donors: int,
-    images_per_donor: int,
-    correlation: float,
-    assumed: float,
-    cohorts: int,
-    generator: np.random.Generator,
+    measured: np.ndarray, accuracy: float, donors: int, images_per_donor: int, assumed: float
 ) -> float:
-    """Share of simulated cohorts whose 95 % interval holds the true accuracy, 0 to 1.
+    """Return the share of cohorts whose 95 % interval contains the true accuracy, 0 to 1.
 
-    assumed: the correlation the interval is made with; 0 counts every image as independent.
+    measured: accuracy of each cohort, (cohorts,). assumed: the correlation within donors that the interval is made
+    with; 0 takes every image as independent.
     """
-    seen = simulated_accuracies(accuracy, donors, images_per_donor, correlation, cohorts, generator)
-    values, number = np.unique(seen, return_inverse=True)
+    values, number = np.unique(measured, return_inverse=True)
     intervals = [accuracy_interval(value, donors, images_per_donor, assumed) for value in values]
-    holds = np.array([one.low <= accuracy <= one.high for one in intervals])
-    return float(holds[number].mean())
+    contains = np.array([one.low <= accuracy <= one.high for one in intervals])
+    return float(contains[number].mean())

@@ -1,4 +1,4 @@
-"""The examples in the documentation of the statistics that a reader can use on their own paper run as written."""
+"""The examples in docstrings that a reader can use on their own paper run as written."""
 
 from __future__ import annotations
 
@@ -7,13 +7,7 @@ import importlib
 
 import pytest
 
-MODULES = (
-    "statistics.granularity",
-    "statistics.chance",
-    "statistics.bounds",
-    "evidence.power",
-    "evidence.audit",
-)
+MODULES = ("statistics.granularity", "statistics.bounds", "statistics.power", "studies.cross_paper.audit")
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -24,13 +24,13 @@ from als_core.statistics.curves import auc_bounds, auprc_bounds
 
 
 def answers_of(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """True and given class of each sample of a 2 x 2 table."""
+    """Return true and predicted class of each sample of a 2 x 2 table."""
     cells = [(truth, answer) for truth in (0, 1) for answer in (0, 1) for _ in range(table[truth, answer])]
     return tuple(np.array(cells).T)
 
 
 def rankings(positives: int, negatives: int):
-    """Every order of the samples without ties, as labels from the highest score down."""
+    """Yield every ranking of the samples without ties, as labels from the highest score down."""
     total = positives + negatives
     for places in combinations(range(total), positives):
         labels = np.zeros(total, int)
@@ -39,7 +39,7 @@ def rankings(positives: int, negatives: int):
 
 
 def auc_and_accuracies(labels: np.ndarray) -> tuple[float, np.ndarray]:
-    """AUC of a ranking, and the accuracy at each of its thresholds."""
+    """Return the AUC of a ranking, and the accuracy at each of its thresholds."""
     auc = sk.roc_auc_score(labels, -np.arange(len(labels)))
     called = np.arange(len(labels) + 1)
     hits = np.concatenate([[0], np.cumsum(labels)])
@@ -68,7 +68,7 @@ def test_accuracy_and_auc_bound_each_other_for_every_ranking(positives, negative
 
 
 def test_least_accuracy_of_an_auc_is_attained_in_the_limit():
-    # the curve that nowhere rises above a line of equal accuracy, in fine steps: its area is the AUC asked for
+    # the curve that never rises above a line of equal accuracy, in fine steps: its area is the given AUC
     share, auc = 0.7, 0.9
     accuracy = accuracy_bounds_of_auc(auc, share).least
     alarms = np.linspace(0, 1, 200_001)
@@ -99,7 +99,7 @@ def test_bounds_of_curves_over_every_ranking(positives, negatives):
     {"recall": "0.75"}, {"precision": "0.67", "recall": "0.50"}, {"f1": "0.86", "specificity": "0.33"},
     {"accuracy": "0.80", "matthews": "0.52"}, {"precision_other": "0.50", "balanced_accuracy": "0.54"},
 ])  # fmt: skip
-def test_tables_are_those_whose_metrics_print_so_by_scikit_learn(printed):
+def test_possible_tables_are_those_whose_metrics_by_scikit_learn_print_as_given(printed):
     positives, negatives = 8, 3
     by_name = {
         "accuracy": sk.accuracy_score,
@@ -121,12 +121,12 @@ def test_tables_are_those_whose_metrics_print_so_by_scikit_learn(printed):
     assert possible_tables(positives, negatives, **printed).tolist() == expected
 
 
-def test_three_metrics_that_cannot_go_together_leave_no_table():
+def test_metrics_that_exclude_each_other_leave_no_table():
     assert len(possible_tables(548, 106, precision="0.88", recall="0.95", f1="0.92")) == 11
     assert not len(possible_tables(548, 106, precision="0.88", recall="0.95", f1="0.80"))
 
 
-def test_tables_with_errors_are_all_there():
+def test_tables_with_errors_equal_enumeration():
     sizes, errors = (2, 3, 1), 2
     rows = [[cell for cell in product(range(size + 1), repeat=3) if sum(cell) == size] for size in sizes]
     expected = {
@@ -138,7 +138,7 @@ def test_tables_with_errors_are_all_there():
 @pytest.mark.parametrize(
     ("first", "second", "n"), [(34, 33, 38), (34, 24, 38), (34, 27, 38), (5, 5, 8), (8, 0, 8), (0, 0, 3)]
 )
-def test_mcnemar_range_over_every_overlap_by_statsmodels(first, second, n):
+def test_mcnemar_range_equals_statsmodels_over_every_overlap(first, second, n):
     p = []
     for both in range(min(first, second) + 1):
         neither = n - first - second + both
@@ -155,7 +155,7 @@ def test_least_difference_is_the_first_that_can_be_significant(level):
     assert least_difference(level) == first
 
 
-def test_least_mean_auc_is_reached_by_its_own_runs_and_by_no_pair_of_tables():
+def test_least_mean_auc_is_attained_by_its_runs_and_not_undercut_by_pairs_of_tables():
     printed = {"precision": "0.75", "recall": "0.75"}
     mixed = least_mean_auc(4, 3, **printed)
     forced = METRICS["recall"](mixed.tables) * METRICS["specificity"](mixed.tables)
@@ -173,6 +173,6 @@ def test_least_mean_auc_is_reached_by_its_own_runs_and_by_no_pair_of_tables():
     assert mixed.least_auc <= (METRICS["recall"](single) * METRICS["specificity"](single)).min() + 1e-9
 
 
-def test_least_mean_auc_refuses_what_no_runs_average_to():
+def test_least_mean_auc_refuses_means_that_no_runs_have():
     with pytest.raises(ValueError, match="no runs"):
         least_mean_auc(4, 3, precision="0.75", recall="0.75", f1="0.10")

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
+from sklearn.dummy import DummyClassifier
 
 from als_core.statistics import metrics
 
@@ -47,7 +48,7 @@ def test_two_class_matthews_is_equation_3():
     assert metrics.matthews(np.array([[tn, fp], [fn, tp]])) == pytest.approx(expected)
 
 
-def test_leading_axes_are_matrices_side_by_side():
+def test_each_metric_takes_matrices_with_leading_axes():
     matrices = np.stack([metrics.confusion_matrix(*answers(seed), 3) for seed in range(6)]).reshape(
         2, 3, 3, 3
     )
@@ -58,7 +59,7 @@ def test_leading_axes_are_matrices_side_by_side():
         np.testing.assert_allclose(metric(matrices)[1, 2], metric(matrices[1, 2]))
 
 
-def test_undefined_is_nan_and_never_averaged_away():
+def test_undefined_metrics_are_nan_and_stay_nan_in_averages():
     absent = metrics.confusion_matrix(np.array([0, 0, 1]), np.array([0, 2, 1]), 3)
     assert np.isnan(metrics.sensitivity(absent)[2])
     assert np.isnan(metrics.balanced_accuracy(absent))
@@ -69,13 +70,36 @@ def test_undefined_is_nan_and_never_averaged_away():
     assert np.isnan(metrics.accuracy(np.zeros((3, 3), dtype=int)))
 
 
-def test_single_samples_add_up_to_the_matrix():
+def test_confusion_matrices_of_single_samples_add_up():
     truth, predicted = answers(9)
     each = metrics.one_confusion_each(truth, predicted, 3)
     np.testing.assert_array_equal(each.sum(0), metrics.confusion_matrix(truth, predicted, 3))
 
 
 @pytest.mark.parametrize(("truth", "predicted"), [([0, 3], [0, 1]), ([0, 1], [0, -1]), ([0, 1], [0])])
-def test_numbers_that_are_no_class_are_refused(truth, predicted):
+def test_class_numbers_out_of_range_are_refused(truth, predicted):
     with pytest.raises(ValueError, match="class"):
         metrics.confusion_matrix(np.array(truth), np.array(predicted), 3)
+
+
+def test_merged_classes_are_those_of_merged_answers():
+    truth, predicted = answers(4)
+    merged = metrics.merge_classes(metrics.confusion_matrix(truth, predicted, 3), ((0,), (1, 2)))
+    expected = sklearn_metrics.confusion_matrix(truth > 0, predicted > 0)
+    np.testing.assert_array_equal(merged, expected)
+    np.testing.assert_array_equal(
+        metrics.merge_classes(np.stack([HAND, 2 * HAND]), ((0, 1, 2),)), [[[16]], [[32]]]
+    )
+
+
+def test_the_majority_class_is_the_commonest_and_the_first_of_ties():
+    labels = np.array([2, 1, 1, 0, 2, 1])
+    dummy = DummyClassifier(strategy="most_frequent").fit(np.zeros((6, 1)), labels)
+    assert metrics.majority_class(labels, 3) == dummy.predict(np.zeros((1, 1)))[0]
+    assert metrics.majority_class(np.array([2, 1, 1, 2, 0]), 3) == 1
+
+
+@pytest.mark.parametrize("labels", [[], [0, 3], [-1]])
+def test_labels_out_of_range_have_no_majority_class(labels):
+    with pytest.raises(ValueError, match="training labels"):
+        metrics.majority_class(np.array(labels, dtype=int), 3)

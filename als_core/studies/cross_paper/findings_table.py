@@ -1,6 +1,6 @@
-"""The findings as a table a reader can filter: plain HTML with a few lines of script, no request to anywhere.
+"""The findings as a table that a reader can filter: plain HTML with a few lines of script, and no request.
 
-Without scripts every finding is shown and nothing is lost but the filter.
+Without scripts every finding is shown; only the filter is missing.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from als_core.claims.claims import anchor_of
-from als_core.claims.findings import CATEGORIES, SEVERITIES, Finding
+from als_core.claims.findings import CATEGORIES, SEVERITIES, Finding, computation_of
 from als_core.storage import repository
-from als_core.studies.cross_paper.audit import claims_of, computation_of
+from als_core.studies.cross_paper.audit import claims_of
 from als_core.studies.cross_paper.figures_audit import PAPER_NAMES
 
 STYLE = """
@@ -70,11 +70,11 @@ SCRIPT = """
 def findings_table(
     findings: Sequence[Finding], numbers: pd.DataFrame, claims_page: str = "../claims.html"
 ) -> str:
-    """HTML of all findings with filters for paper, category and severity.
+    """Write all findings as HTML with filters for paper, category and severity.
 
-    numbers: from `evidence.audit.check_all`; a finding without rows there says that its numbers were not computed.
-    claims_page: where each claim has its anchor (`evidence.claims.anchor_of`), as seen from the page. Each finding opens to its words, its
-    numbers as stated and as computed on this page, and the code that computed them.
+    Each finding opens to its words, its numbers as stated and as computed on this page, and the code that computed them.
+    numbers: from `audit.check_all`; a finding without rows there is marked as not computed. claims_page: the page with
+    an anchor for each claim, as seen from this page.
     """
     choices = {
         "paper": {name: PAPER_NAMES[name] for name in PAPER_NAMES if any(f.paper == name for f in findings)},

@@ -1,7 +1,7 @@
-"""The audit's computations on the crops study (Miao et al.): one function a finding, named by its id.
+"""Recompute the numbers of the audit's findings on the crops study (Miao et al.).
 
-Each gives the finding's numbers by name, from the printed numbers alone; accuracies and shares in percent.
-What the numbers are said to be stands in `data/audit/numbers.csv`.
+Each function gives a finding's numbers by name, from the printed numbers alone; accuracies and shares in percent.
+`data/audit/numbers.csv` has the numbers as the findings state them.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ import math
 import pandas as pd
 from scipy import stats
 
-from als_core.claims.findings import Facts
+from als_core.claims.findings import Facts, finding, named_ends
 from als_core.claims.published import claim_named, published_table
 from als_core.statistics.bounds import accuracy_bounds_of_auc, auc_bounds_of_accuracy
-from als_core.statistics.chance import chance_of_equal_cells, random_split
 from als_core.statistics.curves import auc_interval
 from als_core.statistics.granularity import (
+    chance_of_equal_cells,
     possible_counts,
     possible_sizes,
     printed_range,
+    random_split,
     share_of_values_possible,
     split_sizes,
 )
@@ -35,36 +36,31 @@ TEST_SHARE = 0.3  # section 2.4
 
 
 def crops() -> pd.DataFrame:
-    """The listing of Fig. 6, one row a crop."""
+    """Read the listing of Fig. 6, one row a crop."""
     return published_table("miao2023_fig6_samples")
 
 
 def als_share() -> float:
-    """Share of ALS among the listed crops, 0 to 1."""
+    """Return the share of ALS among the listed crops, 0 to 1."""
     return float((crops()["class_label"] == "ALS").mean())
 
 
 def grid(model: str) -> pd.DataFrame:
-    """A grid of accuracies by batch size and learning rate; `accuracy` as the text that is printed."""
+    """Read a grid of accuracies by batch size and learning rate; every cell as the text that is printed."""
     return published_table(GRIDS[model], as_printed=True)
 
 
 def log(figure: int) -> pd.DataFrame:
-    """The training log of Fig. 10 or 12; every cell as the text that is printed."""
+    """Read the training log of Fig. 10 or 12; every cell as the text that is printed."""
     name = {10: "miao2023_fig10_vgg16_training_log", 12: "miao2023_fig12_resnet50_training_log"}[figure]
     return published_table(name, as_printed=True)
 
 
-def ends(text: str) -> tuple[float, float]:
-    """Least and greatest share that prints so."""
-    low, high = printed_range(text)
-    return float(low), float(high)
-
-
-def m1() -> Facts:
-    """The least AUC that goes with accuracy 0.9925, and the greatest accuracy that goes with AUC 0.73."""
-    accuracy = ends(claim_named("miao2023.fig13.lr0_0001.batch16.accuracy").printed.text)[0]
-    auc = ends(claim_named("miao2023.section3.resnet50.auc").printed.text)[1]
+@finding("M1")
+def accuracy_against_auc() -> Facts:
+    """Bound the AUC that goes with accuracy 0.9925, and the accuracy that goes with AUC 0.73."""
+    accuracy = float(printed_range(claim_named("miao2023.fig13.lr0_0001.batch16.accuracy").printed.text)[0])
+    auc = float(printed_range(claim_named("miao2023.section3.resnet50.auc").printed.text)[1])
     share = als_share()
     return {
         "least_auc": auc_bounds_of_accuracy(accuracy, share).least,
@@ -77,13 +73,15 @@ def m1() -> Facts:
     }
 
 
-def m2() -> Facts:
-    """Means of the nine cells of each grid."""
+@finding("M2")
+def means_of_the_grids() -> Facts:
+    """Average the nine cells of each grid."""
     return {model: 100 * grid(model)["accuracy"].astype(float).mean() for model in GRIDS}
 
 
-def m3() -> Facts:
-    """Cells of Fig. 15 that repeat Fig. 13, and how likely that is for two independent tables."""
+@finding("M3")
+def cells_that_repeat_another_grid() -> Facts:
+    """Count cells of Fig. 15 that repeat Fig. 13, and how likely that is for two independent tables."""
     ours, theirs = grid("mobile_net_v3")["accuracy"], grid("resnet50")["accuracy"]
     values = theirs.astype(float)
     different = round((values.max() - values.min()) * 1e4) + 1
@@ -99,8 +97,9 @@ def m3() -> Facts:
     }
 
 
-def m4() -> Facts:
-    """Loss and accuracy of the VGG16 log against those of always giving the class shares."""
+@finding("M4")
+def log_against_a_constant_answer() -> Facts:
+    """Compare loss and accuracy of the VGG16 log with those of always giving the class shares."""
     share, losses = als_share(), log(10)["loss"].astype(float)
     average = claim_named("miao2023.section3.vgg16.average_accuracy").value / 100
     interval = accuracy_interval(average, donors=possible_sizes(log(10)["accuracy"], 1000)[0])
@@ -110,32 +109,31 @@ def m4() -> Facts:
         "last_ten": losses[-10:].mean(),
         "spread": losses[-15:].std(),
         "balanced_entropy": float(stats.entropy([0.5, 0.5])),
-        "low_percent": 100 * interval.low,
-        "high_percent": 100 * interval.high,
+        **named_ends("low_percent", "high_percent", interval, 100),
     }
 
 
-def m5() -> Facts:
-    """Test sizes that give 70.34%, and the accuracy that AUC 0.94 leaves within reach."""
+@finding("M5")
+def sizes_behind_the_test_accuracy() -> Facts:
+    """List test sizes that give 70.34%, and bound the accuracy that goes with AUC 0.94."""
     printed = claim_named("miao2023.section4_5.mobile_net_v3.test_accuracy").printed.text
-    auc = ends(claim_named("miao2023.section3.mobile_net_v3.auc").printed.text)[0]
+    auc = float(printed_range(claim_named("miao2023.section3.mobile_net_v3.auc").printed.text)[0])
     sizes = possible_sizes([printed], 240)
     count = possible_counts(printed, sizes[0])[0]
-    interval = clopper_pearson(count, sizes[0])
     return {
         "count": count,
         "least_size": sizes[0],
         "next_size": sizes[1],
         "of_listed": split_sizes(len(crops()), TEST_SHARE)["up"][1],
         "majority_percent": 100 * als_share(),
-        "low_percent": 100 * interval.low,
-        "high_percent": 100 * interval.high,
+        **named_ends("low_percent", "high_percent", clopper_pearson(count, sizes[0]), 100),
         "reachable_percent": 100 * accuracy_bounds_of_auc(auc, als_share()).least,
     }
 
 
-def m6() -> Facts:
-    """Totals that fit the VGG16 log, and totals whose 70 / 30 split fits 95.24% and 70.34%."""
+@finding("M6")
+def sizes_behind_the_logged_shares() -> Facts:
+    """List totals that fit the VGG16 log, and totals whose 70 / 30 split fits 95.24% and 70.34%."""
     totals = possible_sizes(log(10)["accuracy"], 1000)
     train = claim_named("miao2023.section3.mobile_net_v3.average_accuracy").printed.text.replace(" ", "")
     test = claim_named("miao2023.section4_5.mobile_net_v3.test_accuracy").printed.text
@@ -161,7 +159,7 @@ def m6() -> Facts:
 
 
 def sizes_of_shares(largest: int) -> dict[str, list[int]]:
-    """Numbers of images, up to `largest`, of which printed shares can be shares, by what is printed."""
+    """List the numbers of images, up to `largest`, of which printed shares can be shares, by what is printed."""
     shares = {
         "VGG16 log, 20 accuracies": log(10)["accuracy"],
         "ResNet50 log, 20 accuracies": log(12)["accuracy"],
@@ -172,8 +170,9 @@ def sizes_of_shares(largest: int) -> dict[str, list[int]]:
     return {name: possible_sizes(texts, largest) for name, texts in shares.items()}
 
 
-def m7() -> Facts:
-    """Crops and cases of Fig. 6, and what a random split by crop does to the cases."""
+@finding("M7")
+def cases_in_a_split_by_crop() -> Facts:
+    """Count crops and cases of Fig. 6, and how a random split by crop treats the cases."""
     listed = crops()
     cases = listed.groupby("case_id_sd_plus_second_field")["class_label"]
     sizes, labels = cases.size(), cases.first()
@@ -194,8 +193,9 @@ def m7() -> Facts:
     }
 
 
-def m8() -> Facts:
-    """AUC 0.94 against 0.73 as if on two independent sets of crops, of cases, and of copies."""
+@finding("M8")
+def difference_of_two_aucs() -> Facts:
+    """Compare AUC 0.94 with 0.73 as if on two independent sets of crops, of cases, and of copies."""
     aucs = [claim_named(f"miao2023.section3.{model}.auc").value for model in ("mobile_net_v3", "resnet50")]
 
     def p(positives: int, negatives: int) -> float:
@@ -211,8 +211,9 @@ def m8() -> Facts:
     }
 
 
-def m9() -> Facts:
-    """Sizes that fit the ResNet50 log, against what its number of steps can cover."""
+@finding("M9")
+def steps_of_the_resnet50_log() -> Facts:
+    """Compare the sizes that fit the ResNet50 log with the sizes its steps can cover."""
     sizes = possible_sizes(log(12)["accuracy"], 1000)
     steps = claim_named("miao2023.fig12.steps_per_epoch").value
     batch = int(log(12)["batch_size"][0])
@@ -231,8 +232,9 @@ def m9() -> Facts:
     }
 
 
-def m10() -> Facts:
-    """The least size of which all nine cells of a grid are shares, and cells that fit the logs' sizes."""
+@finding("M10")
+def common_sizes_of_the_grids() -> Facts:
+    """Find the least size of which all nine cells of a grid are shares, and cells that fit the logs."""
     facts: Facts = {model: possible_sizes(grid(model)["accuracy"], 6000)[0] for model in GRIDS}
     return facts | {
         "vgg16_fit_391": sum(bool(possible_counts(cell, 391)) for cell in grid("vgg16")["accuracy"]),
@@ -241,9 +243,10 @@ def m10() -> Facts:
     }
 
 
-def m11() -> Facts:
-    """Announced results without a number, and what the two logs say of time."""
-    import torch  # for those who ask for it only
+@finding("M11")
+def announced_results_and_time() -> Facts:
+    """Count announced results without a number, and time the two logs."""
+    import torch  # only here: the other findings need no network
 
     from als_core.models.cost import cost
     from als_core.studies.miao2023.networks import build_crop_network
@@ -265,8 +268,9 @@ def m11() -> Facts:
     }
 
 
-def m12() -> Facts:
-    """Settings of the plotted runs that section 4.2 calls the same, and parts of the split by section."""
+@finding("M12")
+def differing_protocol_statements() -> Facts:
+    """Compare the settings of the plotted runs that section 4.2 calls the same, and parts of the split."""
     runs = pd.concat([log(10), log(12), published_table("miao2023_roc_and_loss_figures", as_printed=True)])
     runs = runs[["model", "learning_rate", "batch_size"]].drop_duplicates()
     said = published_table("miao2023_protocol_statements").set_index("topic")["value_as_printed"]

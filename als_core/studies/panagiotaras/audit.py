@@ -1,7 +1,7 @@
-"""The audit's computations on the Alzheimer slides (Panagiotaras): one function a finding, named by its id.
+"""Recompute the numbers of the audit's findings on the Alzheimer slides (Panagiotaras).
 
-Each gives the finding's numbers by name, from the printed numbers alone; shares in percent, accuracies as
-fractions, as the slides print them. What the numbers are said to be stands in `data/audit/numbers.csv`.
+Each function gives a finding's numbers by name, from the printed numbers alone; shares in percent, accuracies as
+fractions, as the slides print them. `data/audit/numbers.csv` has the numbers as the findings state them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from als_core.claims.findings import Facts, statements
+from als_core.claims.findings import Facts, finding, named_ends, statements
 from als_core.claims.published import claim_named, published_table
 from als_core.statistics.power import accuracy_interval
 
@@ -21,23 +21,24 @@ FIELDS = ("1.5T", "3T")
 
 
 def counts() -> pd.Series:
-    """Images and patients by field strength, split, unit and class."""
+    """Return numbers of images and patients by field strength, split, unit and class."""
     table = published_table("panagiotaras_data_statistics")
     return table.set_index(["field_strength", "split", "unit", "class"])["n"].sort_index()
 
 
-def accuracy_of(field: str) -> float:
-    """Mean accuracy at a field strength, 0 to 1."""
-    return claim_named(f"panagiotaras.results.{field.lower().replace('.', '_')}.accuracy").value
+def accuracy_of(field: str, quantity: str = "accuracy") -> float:
+    """Return the printed mean accuracy at a field strength, 0 to 1, or its `accuracy_spread`."""
+    return claim_named(f"panagiotaras.results.{field.lower().replace('.', '_')}.{quantity}").value
 
 
 def spread_of(field: str) -> float:
-    """What stands after the plus-minus sign."""
-    return claim_named(f"panagiotaras.results.{field.lower().replace('.', '_')}.accuracy_spread").value
+    """Return the number printed after the plus-minus sign."""
+    return accuracy_of(field, "accuracy_spread")
 
 
-def p1() -> Facts:
-    """Share of patients in the printed validation parts, against a fold of five, and the tables' sums."""
+@finding("P1")
+def shares_of_the_printed_splits() -> Facts:
+    """Compare the patients of the printed validation parts with a fold of five, and check the sums."""
     n = counts()
     facts: Facts = {}
     for field, name in zip(FIELDS, ("at_15", "at_3"), strict=True):
@@ -54,8 +55,9 @@ def p1() -> Facts:
     return facts | {"sums": len(wide) + len(by_class), "sums_holding": holding}
 
 
-def p2() -> Facts:
-    """Class shares of the 3T images in training and validation, and accuracy 0.69 against always answering CN."""
+@finding("P2")
+def class_shares_at_3t() -> Facts:
+    """Compare class shares of the 3T images in training and validation, and 0.69 with always answering CN."""
     n = counts()["3T"]
     shares = {part: n[part, "images", "AD"] / n[part, "images", "all"] for part in ("Train", "Validation")}
     majority = 1 - shares["Validation"]
@@ -68,13 +70,13 @@ def p2() -> Facts:
         "validation_ad_percent": 100 * shares["Validation"],
         "majority": majority,
         "p_folds": 2 * stats.t.sf(t, FOLDS - 1),
-        "low": interval.low,
-        "high": interval.high,
+        **named_ends("low", "high", interval),
     }
 
 
-def p3() -> Facts:
-    """Intervals of the two accuracies on patients, and tests of their difference."""
+@finding("P3")
+def intervals_on_patients() -> Facts:
+    """Compute intervals of the two accuracies on patients, and tests of their difference."""
     n = counts()
     facts: Facts = {}
     for field, name in zip(FIELDS, ("at_15", "at_3"), strict=True):
@@ -82,33 +84,22 @@ def p3() -> Facts:
         interval = accuracy_interval(accuracy_of(field), donors=held["patients", "all"])
         facts |= {
             f"{name}_images_a_patient": held["images", "all"] / held["patients", "all"],
-            f"{name}_low": interval.low,
-            f"{name}_high": interval.high,
+            **named_ends(f"{name}_low", f"{name}_high", interval),
         }
+    folds = [(accuracy_of(field), spread_of(field), FOLDS) for field in FIELDS]
+    at_3t, fold = accuracy_of("3T"), n["3T", "All", "patients", "all"] / FOLDS
     return facts | {
         "p_validation": _two_shares_p("Validation"),
         "p_all": _two_shares_p("All"),
-        "p_folds": float(
-            stats.ttest_ind_from_stats(
-                accuracy_of("1.5T"),
-                spread_of("1.5T"),
-                FOLDS,
-                accuracy_of("3T"),
-                spread_of("3T"),
-                FOLDS,
-                False,
-            ).pvalue
-        ),
-        "spread_of_13": (
-            accuracy_of("3T") * (1 - accuracy_of("3T")) / (n["3T", "All", "patients", "all"] / FOLDS)
-        )
-        ** 0.5,
+        "p_folds": float(stats.ttest_ind_from_stats(*folds[0], *folds[1], equal_var=False).pvalue),
+        "spread_of_13": (at_3t * (1 - at_3t) / fold) ** 0.5,
         "spread_printed": spread_of("3T"),
     }
 
 
-def p4() -> Facts:
-    """Numbers about heatmaps on the slides, and the parts of the data that are listed."""
+@finding("P4")
+def heatmaps_with_numbers() -> Facts:
+    """Count the heatmap slides with values, and list the parts of the data."""
     figures = published_table("figures")
     heatmaps = figures[(figures["paper"] == "panagiotaras") & figures["label"].str.contains("heatmaps")]
     listed = [part for part in counts().index.unique("split") if part != "All"]
@@ -120,8 +111,9 @@ def p4() -> Facts:
     }
 
 
-def p5() -> Facts:
-    """Parameters of the printed layers, and pool sizes that lead to 5120 inputs of the first dense layer."""
+@finding("P5")
+def sizes_of_the_printed_layers() -> Facts:
+    """Count parameters of the printed layers, and pool sizes that lead to 5120 inputs of the first dense layer."""
     layers = published_table("panagiotaras_architecture").rename(
         columns={"in_features_or_channels": "inputs", "out_features_or_channels": "outputs"}
     )
@@ -147,14 +139,14 @@ def p5() -> Facts:
 
 
 def _after_blocks(sides: tuple[int, ...], pools: tuple[int, ...]) -> int:
-    """Values after four blocks of an unpadded 3 x 3 x 3 convolution and a pool, 64 maps at the end."""
+    """Count values after four blocks of an unpadded 3 x 3 x 3 convolution and a pool, 64 maps at the end."""
     for pool in pools:
         sides = tuple((side - 2) // pool for side in sides)
     return 64 * int(np.prod(sides))
 
 
 def _two_shares_p(part: str) -> float:
-    """Two-sided p of the difference of the two accuracies, patients as trials (pooled normal approximation)."""
+    """Test the difference of the two accuracies, patients as trials (pooled normal approximation): two-sided p."""
     sizes = [counts()[field, part, "patients", "all"] for field in FIELDS]
     shares = [accuracy_of(field) for field in FIELDS]
     pooled = np.dot(shares, sizes) / sum(sizes)

@@ -1,8 +1,8 @@
-"""The audit's computations on the T1w study (Turrisi 2024): one function a finding, named by its id.
+"""Recompute the numbers of the audit's findings on the T1w study (Turrisi 2024).
 
-Each gives the finding's numbers by name, from the printed numbers alone; F1, accuracies and shares of Table 3
-in percent, the metrics of Table 4 as fractions, as the paper prints them. What the numbers are said to be
-stands in `data/audit/numbers.csv`.
+Each function gives a finding's numbers by name, from the printed numbers alone; F1, accuracies and shares of Table 3 in
+percent, the metrics of Table 4 as fractions, as the paper prints them. `data/audit/numbers.csv` has the numbers as the
+findings state them.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import pandas as pd
 from scipy import stats
 from sklearn.model_selection import StratifiedKFold
 
-from als_core.claims.findings import Facts
+from als_core.claims.findings import Facts, finding, named_ends
 from als_core.claims.published import claim_named, published_table
 from als_core.statistics.bounds import METRICS, least_mean_auc, possible_tables
-from als_core.statistics.curves import auc_interval, auprc_bounds
+from als_core.statistics.curves import auc_bounds, auc_interval, auprc_bounds
 from als_core.statistics.granularity import printed_range
 from als_core.statistics.groups import chi_square, ks_from_distance, percentages
 
@@ -27,14 +27,14 @@ REPRESENTATIONS = ("radiomics", "dl7", "dl8")
 
 
 def folds() -> list[tuple[int, int]]:
-    """ALS and mimics in each of three stratified test folds of 218, as scikit-learn deals them."""
+    """Count ALS and mimics in each of three stratified test folds of 218, as scikit-learn makes them."""
     is_als = np.repeat([True, False], [ALS, MIMICS])
     tests = [test for _, test in StratifiedKFold(FOLDS).split(is_als, is_als)]
     return [(int(is_als[test].sum()), int((~is_als[test]).sum())) for test in tests]
 
 
 def printed(representation: str) -> dict[str, str]:
-    """Precision, recall and F1 of Table 4, as printed."""
+    """Return precision, recall and F1 of Table 4, as printed."""
     return {
         metric: claim_named(f"turrisi2024.table4.{representation}.{metric}").printed.text
         for metric in ("precision", "recall", "f1")
@@ -42,23 +42,29 @@ def printed(representation: str) -> dict[str, str]:
 
 
 def tables_of(representation: str) -> np.ndarray:
-    """Every table of counts over all subjects that agrees with Table 4; fold means are taken as pooled."""
+    """List every table of counts over all subjects that agrees with Table 4; fold means are taken as pooled."""
     return possible_tables(ALS, MIMICS, **printed(representation))
 
 
 def always_als_f1(positives: int, negatives: int) -> float:
-    """F1 of answering ALS for everybody, in percent."""
+    """Return the F1 of answering ALS for everybody, in percent."""
     return 100 * 2 * positives / (2 * positives + negatives)
 
 
+def always_als_metrics() -> tuple[float, float]:
+    """Return F1 and balanced accuracy of answering ALS for everybody, as fractions."""
+    return always_als_f1(ALS, MIMICS) / 100, 0.5
+
+
 def f1_table() -> pd.Series:
-    """The 24 mean F1 of Table 3 in percent, by method and representation."""
+    """Return the 24 mean F1 of Table 3 in percent, by method and representation."""
     table = published_table("turrisi2024_table3_f1").set_index(["method", "representation"])
     return table["f1_mean_percent"]
 
 
-def t1() -> Facts:
-    """AUPRC of the worst ranking possible, and of a ranking without information, ALS positive."""
+@finding("T1")
+def auprc_of_the_worst_ranking() -> Facts:
+    """Compute the AUPRC of the worst ranking possible, and of scores without information, ALS positive."""
     least = min(auprc_bounds(*fold).least for fold in folds())
     share = ALS / (ALS + MIMICS)
     return {
@@ -72,10 +78,11 @@ def t1() -> Facts:
     }
 
 
-def t2() -> Facts:
-    """The least AUC that precision and recall leave: for one set of predictions, and for means of runs."""
+@finding("T2")
+def least_auc_of_the_printed_metrics() -> Facts:
+    """Compute the least AUC that precision and recall leave, for one set of predictions and for means of runs."""
     tables = tables_of("radiomics")
-    forced = METRICS["recall"](tables) * METRICS["specificity"](tables)
+    forced = auc_bounds(METRICS["recall"](tables), METRICS["specificity"](tables)).least
     mixed = least_mean_auc(*folds()[0], **printed("radiomics"))
     specificity = METRICS["specificity"](mixed.tables)
     return {
@@ -87,8 +94,9 @@ def t2() -> Facts:
     }
 
 
-def t3() -> Facts:
-    """F1 of always answering ALS on the three folds, against the 24 cells of Table 3."""
+@finding("T3")
+def f1_of_always_answering_als() -> Facts:
+    """Compare the F1 of always answering ALS on the three folds with the 24 cells of Table 3."""
     baseline = np.mean([always_als_f1(*fold) for fold in folds()])
     cells = f1_table()
     return {
@@ -103,8 +111,9 @@ def t3() -> Facts:
     }
 
 
-def t4() -> Facts:
-    """What all tables of counts that agree with Table 4 have in common."""
+@finding("T4")
+def tables_of_counts_behind_table_4() -> Facts:
+    """Compute the range of each metric over all tables of counts that agree with Table 4."""
     facts: Facts = {}
     for name in REPRESENTATIONS:
         balanced = METRICS["balanced_accuracy"](tables_of(name))
@@ -115,7 +124,7 @@ def t4() -> Facts:
     p = [stats.binomtest(int(t[0, 0]), int(t[0, 0] + t[1, 0])).pvalue for t in tables]
     found = f1_table()["SVM (P)", "DL7"]
     spread = published_table("turrisi2024_table3_f1").set_index(["method", "representation"])["f1_sd_percent"]
-    t = (found - t3()["baseline"]) / (spread["SVM (P)", "DL7"] / math.sqrt(FOLDS))
+    t = (found - f1_of_always_answering_als()["baseline"]) / (spread["SVM (P)", "DL7"] / math.sqrt(FOLDS))
     return facts | {
         "tables": len(tables),
         "spared_least": int(tables[:, 0, 0].min()),
@@ -135,7 +144,7 @@ def t4() -> Facts:
 
 
 def possible_metrics() -> pd.DataFrame:
-    """All metrics of every table of counts that agrees with Table 4, one row a table; `name` says of which model."""
+    """Return all metrics of every table of counts that agrees with Table 4, one row a table, with the model's `name`."""
     titles = zip(REPRESENTATIONS, ("Radiomics, DNNv", "DL7, SVM (P)", "DL8, SVM (P)"), strict=True)
     parts = [
         pd.DataFrame({"name": title, **{metric: of(tables_of(name)) for metric, of in METRICS.items()}})
@@ -144,8 +153,9 @@ def possible_metrics() -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def t5() -> Facts:
-    """Recalls printed for one model, and the F1 each gives with the printed precision."""
+@finding("T5")
+def recalls_of_the_best_model() -> Facts:
+    """Compute the F1 that each printed recall of one model gives with its printed precision."""
     recalls = {
         "abstract": claim_named("turrisi2024.abstract.best.recall").value,
         "table": claim_named("turrisi2024.table4.dl7.recall").value,
@@ -164,8 +174,9 @@ def t5() -> Facts:
     }
 
 
-def t6() -> Facts:
-    """Shares of a three-fold split, optima that are printed, and how far a pooled F1 moves by sampling."""
+@finding("T6")
+def optima_of_a_nested_search() -> Facts:
+    """Count the optima of a nested search, the share of a fold, and how far F1 moves by sampling."""
     optima = published_table("turrisi2024_table1_hyperparameters")
     sets = optima.groupby(["representation", "method"]).ngroups
     return {
@@ -175,12 +186,13 @@ def t6() -> Facts:
         "optima_nested": sets * FOLDS,
         "cells": len(f1_table()),
         "f1_error": 100 * _f1_error(tables_of("dl7")[0]),
-        "gain": t3()["gain"],
+        "gain": f1_of_always_answering_als()["gain"],
     }
 
 
-def t7() -> Facts:
-    """Optima of Table 1 that lie at an end of the values tried (the polynomial degree has two values)."""
+@finding("T7")
+def optima_at_the_ends_of_their_grid() -> Facts:
+    """Count optima of Table 1 at an end of the values tried (the degree, with two values, is left out)."""
     optima = published_table("turrisi2024_table1_hyperparameters")
     optima = optima[optima["hyperparameter"] != "d"]
     grids = published_table("turrisi2024_search_grids")
@@ -195,12 +207,13 @@ def t7() -> Facts:
         "at_end": len(ends),
         "knn_at_end": int((ends["method"] == "Knn").sum()),
         "sigmoid_f1": f1_table()["SVM (S)", "DL7"],
-        "baseline": t3()["baseline"],
+        "baseline": f1_of_always_answering_als()["baseline"],
     }
 
 
-def t8() -> Facts:
-    """Training sizes after oversampling the mimics of two folds to as many as the ALS patients."""
+@finding("T8")
+def sizes_after_oversampling() -> Facts:
+    """Compute training sizes after oversampling the mimics of two folds to as many as the ALS patients."""
     sizes = [2 * (ALS - als) for als, _ in folds()]
     silent = published_table("turrisi2024_resampling")
     return {
@@ -210,31 +223,61 @@ def t8() -> Facts:
     }
 
 
-def t9() -> Facts:
-    """Table 2 from the counts of the second Table 1, by both readings, and its percentages."""
+def demographic_counts() -> pd.DataFrame:
+    """Return the counts of the second Table 1: rows (variable, level), columns ALS and mimicking."""
     people = published_table("turrisi2024_table1b_demographics")
-    counts = people.pivot_table(index=["variable", "level"], columns="group", values="n")
-    sex = counts.loc["sex"].to_numpy(int)
-    plain, yates = chi_square(sex, yates=False), chi_square(sex, yates=True)
-    ks = ks_from_distance(claim_named("turrisi2024.table2.age.statistic").value, ALS, MIMICS)
+    return people.pivot_table(index=["variable", "level"], columns="group", values="n")
+
+
+def table2_readings() -> dict[str, dict[str, float]]:
+    """Return every reading of the numbers of Table 2 that follow from other printed numbers, by claim id.
+
+    The correction of the chi-square is not printed, and the distance of the ages is rounded, so that its p is one of a
+    range: by two approximations at the least, printed and greatest distance.
+    """
+    sex = demographic_counts().loc["sex"].to_numpy(int)
+    tests = {
+        "without correction": chi_square(sex, yates=False),
+        "with Yates' correction": chi_square(sex, yates=True),
+    }
+    printed = claim_named("turrisi2024.table2.age.statistic").printed
+    ages = {}
+    for distance in (printed.value - printed.half_unit, printed.value, printed.value + printed.half_unit):
+        ks = ks_from_distance(distance, ALS, MIMICS)
+        ages |= {f"D = {distance:.3f}, limit": ks.p_limit, f"D = {distance:.3f}, effective size": ks.p_finite}
+    return {
+        "turrisi2024.table2.sex.statistic": {name: test.statistic for name, test in tests.items()},
+        "turrisi2024.table2.sex.p_value": {name: test.p for name, test in tests.items()},
+        "turrisi2024.table2.age.p_value": ages,
+    }
+
+
+@finding("T9")
+def group_tests_from_the_counts() -> Facts:
+    """Recompute Table 2 and the percentages from the counts of the second Table 1, by each reading."""
+    counts, readings = demographic_counts(), table2_readings()
+    statistic, p, ages = readings.values()
     recomputed = [percentages(counts.loc[variable].to_numpy()) for variable in counts.index.levels[0]]
     shares = pd.DataFrame(np.vstack(recomputed), counts.index, counts.columns).stack()
+    people = published_table("turrisi2024_table1b_demographics")
     as_printed = people.set_index(["variable", "level", "group"])["percent"]
     return {
-        "pearson": plain.statistic,
-        "pearson_p": plain.p,
-        "yates": yates.statistic,
-        "yates_p": yates.p,
+        "pearson": statistic["without correction"],
+        "pearson_p": p["without correction"],
+        "yates": statistic["with Yates' correction"],
+        "yates_p": p["with Yates' correction"],
         "printed": claim_named("turrisi2024.table2.sex.statistic").value,
-        "ks_p_limit": ks.p_limit,
-        "ks_p_finite": ks.p_finite,
+        "ks_p_limit": ages["D = 0.110, limit"],
+        "ks_p_finite": ages["D = 0.110, effective size"],
+        "ks_p_most": max(ages.values()),
         "percentages": len(as_printed),
         "percentages_off": int(((shares - as_printed).abs() > 0.05).sum()),
     }
 
 
-def t10() -> Facts:
-    """Welch's test on the printed means and standard deviations of age, and over their rounding."""
+@finding("T10")
+def age_difference_of_the_groups() -> Facts:
+    """Apply Welch's test to the printed means and standard deviations of age, and over their rounding."""
     ages = [[claim_named(f"turrisi2024.section3_1_1.{group}.{what}").value for what in ("mean_age", "sd_age")]
             for group in ("als", "mimicking")]  # fmt: skip
     (mean, sd), (other_mean, other_sd) = ages
@@ -258,8 +301,9 @@ def t10() -> Facts:
     }
 
 
-def t11() -> Facts:
-    """Field of view that the printed voxel and matrix sizes make."""
+@finding("T11")
+def field_of_view() -> Facts:
+    """Multiply the printed voxel and matrix sizes."""
     voxel = claim_named("turrisi2024.section2_1.voxel.x").value
     return {
         "in_plane_mm": voxel * claim_named("turrisi2024.section2_1.matrix.x").value,
@@ -267,12 +311,13 @@ def t11() -> Facts:
     }
 
 
-def t12() -> Facts:
-    """Intervals of the printed AUCs from the class sizes, and AUPRC as a share of what is to be gained."""
+@finding("T12")
+def intervals_of_the_aucs() -> Facts:
+    """Compute intervals of the printed AUCs from the class sizes, and the AUPRC gained over chance."""
     facts: Facts = {}
     for name in ("dl7", "dl8"):
-        low, high = auc_interval(claim_named(f"turrisi2024.table4.{name}.auc").value, ALS, MIMICS)
-        facts |= {f"{name}_low": low, f"{name}_high": high}
+        interval = auc_interval(claim_named(f"turrisi2024.table4.{name}.auc").value, ALS, MIMICS)
+        facts |= named_ends(f"{name}_low", f"{name}_high", interval)
     chance = ALS / (ALS + MIMICS)
     auc = claim_named("turrisi2024.table4.dl7.auc").value
     return facts | {
@@ -288,7 +333,7 @@ def _f1(precision: float, recall: float) -> float:
 
 
 def _f1_error(table: np.ndarray) -> float:
-    """Standard error of F1 by the delta method, subjects drawn anew: 0 to 1."""
+    """Return the standard error of F1 over resampled subjects, by the delta method: 0 to 1."""
     n = table.sum()
     h, w = table[1, 1] / n, (table[0, 1] + table[1, 0]) / n  # shares of hits and errors; F1 = 2h / (2h + w)
     slope = np.array([2 * w, -2 * h]) / (2 * h + w) ** 2
@@ -297,7 +342,7 @@ def _f1_error(table: np.ndarray) -> float:
 
 
 def _binormal_auprc(auc: float, positive_share: float) -> float:
-    """AUPRC of two normal score distributions of equal spread with this AUC, for large samples."""
+    """Return the AUPRC of two normal score distributions of equal spread with this AUC, for large samples."""
     shift = math.sqrt(2) * stats.norm.ppf(auc)
     thresholds = np.linspace(-8, 8 + shift, 20001)
     recall, alarms = stats.norm.sf(thresholds - shift), stats.norm.sf(thresholds)

@@ -1,21 +1,19 @@
-"""The audit's computations on the heatmap study (Wang 2023, abstract page): one function a finding.
-
-What the numbers are said to be stands in `data/audit/numbers.csv`.
-"""
+"""Recompute the numbers of the audit's findings on the heatmap study (Wang 2023, abstract page)."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from als_core.claims.findings import Facts
+from als_core.claims.findings import Facts, finding
 from als_core.claims.published import claims, published_table
 
 SIDE, REPEATS = 64, 200
 
 
-def w1() -> Facts:
-    """Claims about overlap, those of them that are a value of overlap, and what the page leaves open."""
+@finding("W1")
+def values_of_overlap() -> Facts:
+    """Count the claims about overlap, those with a value of overlap, and the things the page leaves open."""
     overlap = [claim for claim in claims().values() if claim.id.startswith("wang2023.abstract.overlap")]
     page = published_table("wang2023_methods_findings")
     return {
@@ -26,11 +24,12 @@ def w1() -> Facts:
     }
 
 
-def w2() -> Facts:
-    """Correlation with a smooth reference map of one and the same noisy heatmap, as it is and smoothed.
+@finding("W2")
+def overlap_by_smoothness() -> Facts:
+    """Correlate a noisy heatmap with a smooth reference map, as it is and smoothed.
 
-    Drawn: a smooth random field is the reference, the field plus as much independent noise the heatmap, and a
-    field that has nothing to do with either the null; mean over seeded repeats.
+    Simulated: the reference is a smooth random field, the heatmap half that field plus independent noise, the null an
+    unrelated field; mean over seeded repeats.
     """
     rng = np.random.default_rng(0)
 

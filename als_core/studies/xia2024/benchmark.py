@@ -18,6 +18,7 @@ from als_core.statistics.baselines import majority_class
 from als_core.statistics.intervals import bootstrap_over_groups, clopper_pearson
 from als_core.statistics.linear import gram_matrix, predict_folds
 from als_core.statistics.paired import mcnemar_exact, paired_permutation_over_groups
+from als_core.studies.xia2024.audit import ranking_claims
 from als_core.studies.xia2024.features import colour_statistics, stained_area
 from als_core.studies.xia2024.recipes import OF_PAPER, RECIPES
 from als_core.training.runs import Run
@@ -208,17 +209,16 @@ def as_printed(answers: Iterable[Answers], classes: Sequence[str]) -> dict[str, 
 
     Averages are means over runs. Where the text leaves open what a number is, one reading was fixed:
     section 2.2, three ResNets: the mean over their runs. ResNet18 and Miniset-DenseSENet in four of five
-    runs: the lower of their medians. Abstract: the control class in the best run. Classes are only
+    runs: the lower of their medians. Abstract: accuracy of ALS against control in the best run for it, as the abstract
+    words it; sensitivity and specificity of the control class in the best run for three classes. Classes are only
     looked at where the cohort has the paper's.
     """
     by_name = {each.name: each for each in answers}
     best = by_name[RECIPES["miniset_densesenet"].name]
     shares, correlations = 100 * best.right.mean(1), metrics.matthews(best.confusions)
-    found = {
-        f"xia2024.table1.{network}.accuracy": 100 * by_name[RECIPES[network].name].right.mean()
-        for network in OF_PAPER
-    } | {
-        "xia2024.abstract.headline.accuracy": shares.max(),
+    accuracy = {network: 100 * by_name[RECIPES[network].name].right.mean() for network in OF_PAPER}
+    found = {f"xia2024.table1.{network}.accuracy": value for network, value in accuracy.items()}
+    found |= ranking_claims(accuracy, convergence={}) | {
         "xia2024.section2_2.every_run.accuracy": shares.min(),
         "xia2024.section2_2.best_run.accuracy": shares.max(),
         "xia2024.section5.mean.mcc": correlations.mean(),
@@ -226,6 +226,8 @@ def as_printed(answers: Iterable[Answers], classes: Sequence[str]) -> dict[str, 
     }
     if set(classes) == {"control", "concordant", "discordant"}:
         control = list(classes).index("control")
+        als = [number for number in range(len(classes)) if number != control]
+        two_classes = metrics.merge_classes(best.confusions, ((control,), als))
         sensitivity = {name: metrics.sensitivity(each.confusions) for name, each in by_name.items()}
         specificity = {name: metrics.specificity(each.confusions) for name, each in by_name.items()}
         ours, theirs = sensitivity[best.name], specificity[best.name]
@@ -241,6 +243,7 @@ def as_printed(answers: Iterable[Answers], classes: Sequence[str]) -> dict[str, 
             "xia2024.section2_2.als_classes.specificity": 100 * np.delete(theirs, control, 1).mean(),
             "xia2024.section5.control_best.sensitivity": ours[:, control].max(),
             "xia2024.section5.control_worst.specificity": theirs[:, control].min(),
+            "xia2024.abstract.headline.accuracy": 100 * metrics.accuracy(two_classes).max(),
             "xia2024.abstract.headline.sensitivity": ours[top, control],
             "xia2024.abstract.headline.specificity": theirs[top, control],
         }

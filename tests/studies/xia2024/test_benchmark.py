@@ -76,7 +76,9 @@ def test_printed_quantities_by_hand():
     found = benchmark.as_printed(SIX, CLASSES)
     best = SIX[-1]
     assert found["xia2024.table1.basic_cnn.accuracy"] == pytest.approx(100 * (20 + 30 + 34 + 25 + 28) / 190)
-    assert found["xia2024.abstract.headline.accuracy"] == pytest.approx(100 * 34 / 38)
+    two_classes = [np.mean((run == 1) == (TRUTH == 1)) for run in best.given]
+    assert found["xia2024.abstract.headline.accuracy"] == pytest.approx(100 * max(two_classes))
+    assert found["xia2024.section2_2.best_run.accuracy"] == pytest.approx(100 * 34 / 38)
     assert found["xia2024.section2_2.every_run.accuracy"] == pytest.approx(100 * 25 / 38)
     control = [np.mean(run[TRUTH == 1] == 1) for run in best.given]
     assert found["xia2024.section5.control_best.sensitivity"] == pytest.approx(max(control))

@@ -1,0 +1,82 @@
+"""The computed sentences of the pages on printed numbers and on numbers of donors."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import pandas as pd
+
+from als_core.claims.findings import CATEGORIES, Finding
+
+Answer = dict[str, str]  # question, found, how_sure, not_shown: the arguments of `Page.answer`
+
+
+def answer_on_findings(findings: Sequence[Finding], checks: pd.DataFrame) -> Answer:
+    """Answer whether the printed numbers fit together. checks: from `audit.check_all`."""
+    kinds = Counter(finding.category for finding in findings)
+    counts = [f"{kinds[name]} {name}" for name in CATEGORIES]
+    critical = sum(finding.severity == "critical" for finding in findings)
+    return {
+        "question": "Do the numbers that five papers print about themselves fit together?",
+        "found": f"Not everywhere: there are {len(findings)} findings ({', '.join(counts[:-1])} and {counts[-1]}), and "
+        f"{critical} of them touch a main result. Several are ordinary slips.",
+        "how_sure": f"{_agreement(checks)} They follow from the printed numbers by arithmetic, so anybody can repeat "
+        "them; the code is beside each finding.",
+        "not_shown": "How the numbers came to be, or whether a result would hold on new patients. Where a harmless "
+        "reading was found, it comes first. Authors who read this: corrections are welcome.",
+    }
+
+
+def _agreement(checks: pd.DataFrame) -> str:
+    """Say whether every number of the findings agrees with the one recomputed on this page."""
+    off = checks.loc[~checks["agrees"], "finding"].unique()
+    if len(off):
+        return f"Of {len(checks)} numbers in the findings, those of {', '.join(off)} do not agree with this page."
+    return f"All {len(checks)} numbers in the findings were computed again on this page, and agree."
+
+
+def images_caption(images: pd.DataFrame) -> str:
+    """Caption the table of public images by class. images: the public list."""
+    copies = int(images["sha256"].duplicated().sum())
+    repeated = "One image is listed twice." if copies == 1 else f"{copies} images are listed twice."
+    return f"Donors, slides and images in the public list of Xia 2024, by class. {repeated}"
+
+
+def outliers_caption(images: int) -> str:
+    """Caption the table of outliers among the public images."""
+    return (
+        f"Outliers of four quality measures among the {images} public images, by the fences of Tukey (1.5 quartile "
+        "ranges beyond the quartiles)."
+    )
+
+
+def answer_on_donors(marks: pd.DataFrame, needed: pd.DataFrame, covered: pd.DataFrame) -> Answer:
+    """Answer how many donors an accuracy needs.
+
+    marks: as for `figures_audit.width_by_donors`. needed: columns within, images, correlation, donors. covered: as for
+    `figures_audit.coverage_by_correlation`, the interval that takes images as independent first.
+    """
+    tissue = marks.set_index("paper").loc["xia2024"]
+    narrow = needed[needed["within"] == 0.05]
+    naive, known = (part["coverage"] for _, part in covered.groupby("interval", sort=False))
+    return {
+        "question": "How many donors does it take to know an accuracy?",
+        "found": f"An accuracy measured on {tissue['images']} images of {tissue['donors']} donors is known to within "
+        f"± {100 * tissue['low']:.0f} to {100 * tissue['high']:.0f} percentage points. To know it within ± 5 points "
+        f"takes {narrow['donors'].min()} to {narrow['donors'].max()} donors, depending on how alike images of one "
+        "donor are.",
+        "how_sure": f"In simulated cohorts the interval contains the true accuracy in {100 * known.min():.0f} to "
+        f"{100 * known.max():.0f} % of cases when the correlation within donors is known, and in as few as "
+        f"{100 * naive.min():.0f} % when every image is taken as independent.",
+        "not_shown": "How alike the images of a donor were in the papers: the correlation is assumed here. Nor does the "
+        "page say that a printed accuracy is too high; it says how precisely it is known.",
+    }
+
+
+def images_for_donors(ten: int, thousand: int) -> str:
+    """Say that images cannot replace donors. ten, thousand: donors needed with so many images each."""
+    return (
+        f"More images cannot replace donors: at a correlation of 0.5, ± 5 points take {ten} donors with ten images "
+        f"each, and still {thousand} donors with a thousand images each."
+    )

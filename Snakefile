@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from als_core.book.contents import book_pages
-from als_core.book.freshness import amounts_read, inputs_of, modules_used, stamp
-from als_core.storage import content_key, file_digest
+from als_core.book.freshness import amounts_read, inputs_of, stamp
+from als_core.storage import code_digest, content_key, file_digest
 
 PROFILE = config["profile"]
 STATE = config["state"]  # which cohort, by name, folder and digest; written by `als book`
@@ -35,7 +35,7 @@ RUNS = {f"xia2024/04_train/{network}": [network] for network in NETWORKS} | {
 TRAINING_KEY = content_key(
     COHORT["digest"],
     amounts_read(Path("notebooks/xia2024/04_train.py"), PROFILE),
-    {str(p): file_digest(p) for p in modules_used(Path("als_core/studies/xia2024/train.py"))},
+    code_digest("als_core.studies.xia2024.train"),
 )
 
 localrules: all, book

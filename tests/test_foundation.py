@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from als_core.book.freshness import modules_used
+from als_core import storage
 from als_core.refusal import Problem, RefusedInput, refuse_if
 from als_core.storage import (
     atomic_write,
+    code_digest,
     content_key,
     data_folder,
     file_digest,
+    modules_used,
     repository,
     write_text_if_changed,
 )
@@ -87,6 +89,43 @@ def test_keys_follow_content_type_and_order():
 def test_digests_are_sha256(tmp_path):
     (tmp_path / "f").write_bytes(b"abc")
     assert file_digest(tmp_path / "f").startswith("ba7816bf8f01cfea414140de5dae2223")
+
+
+def test_a_code_digest_follows_the_code_of_every_module_imported(tmp_path, monkeypatch):
+    library = tmp_path / "toy_library"
+    library.mkdir()
+    monkeypatch.setattr(storage, "PACKAGE", library)
+    monkeypatch.syspath_prepend(tmp_path)
+    files = {name: library / f"{name}.py" for name in ("__init__", "top", "middle", "low", "other")}
+    for name, text in {
+        "__init__": "",
+        "top": "def run():\n    from toy_library import middle\n",
+        "middle": '"""Words."""\nimport toy_library.low\n',
+        "low": 'SIZE = 1\n"""Its unit."""\n\ndef half():\n    """Words."""\n    return SIZE / 2\n',
+        "other": "",
+    }.items():
+        files[name].write_text(text)
+
+    def digest() -> str:
+        return code_digest("toy_library.top")
+
+    before, low = digest(), files["low"].read_text()
+    assert before == code_digest("toy_library.top", "toy_library.top") != code_digest("toy_library.low")
+    assert code_digest("toy_library.top", "toy_library.other") == code_digest(
+        "toy_library.other", "toy_library.top"
+    )
+    for words in (low.replace("Words", "Other words"), low.replace("unit", "kind"), f"# Why\n\n{low}"):
+        files["low"].write_text(words)
+        assert digest() == before
+    files["low"].write_text(low.replace("/ 2", "/ 3"))
+    assert digest() != before
+    files["low"].write_text(low)
+    files["other"].write_text("changed = True")
+    assert digest() == before
+    files["__init__"].write_text("changed = True")
+    assert digest() != before
+    with pytest.raises(ModuleNotFoundError, match="none"):
+        code_digest("toy_library.none")
 
 
 def test_als_data_must_be_there(monkeypatch, tmp_path):

@@ -14,37 +14,23 @@ from typing import Any, NamedTuple
 
 from als_core.book.contents import source_of
 from als_core.book.profile import load_profile
-from als_core.storage import content_key, file_digest, repository
+from als_core.storage import PACKAGE, content_key, file_digest, modules_used, repository, source_digest
 
-PACKAGE = "als_core"
 NAMED = ("data/", "benchmarks/")
 """A string that starts so, in a notebook or a module it uses, and is a file or folder of ours, is an input."""
-
-
-def modules_used(source: Path) -> tuple[Path, ...]:
-    """Files of the library that a Python file imports, directly or through others, sorted.
-
-    Found by reading import statements, so nothing is run. Importing a module also runs the `__init__`
-    of the packages it lies in, so these belong to the answer.
-    """
-    found: set[Path] = set()
-    waiting = [Path(source)]
-    while waiting:
-        for module in _imports(waiting.pop()):
-            if module not in found:
-                found.add(module)
-                waiting.append(module)
-    return tuple(sorted(found))
 
 
 def inputs_of(page: str) -> dict[str, Path]:
     """Every file a page is made from, by its path in the repository (profile and cohort apart)."""
     root = repository()
     source, _ = source_of(page)
-    code = [source, *modules_used(source)]
-    named = [file for module in code for file in _files_named(module)]
-    files = [*code, *named, *_published_numbers(source), root / "requirements.lock"]
-    return {file.resolve().relative_to(root).as_posix(): file for file in files}
+    library = modules_used(source)
+    named = [file for code in (source, *library) for file in _files_named(code)]
+    files = [source, *named, *_published_numbers(source), root / "requirements.lock"]
+    return {
+        **{file.relative_to(PACKAGE.parent).as_posix(): file for file in library},
+        **{file.resolve().relative_to(root).as_posix(): file for file in files},
+    }
 
 
 def amounts_read(source: Path, profile: str) -> dict[str, str]:
@@ -57,7 +43,7 @@ def amounts_read(source: Path, profile: str) -> dict[str, str]:
 
 def stamp(page: str, profile: str, cohort_digest: str) -> dict[str, Any]:
     """What a page is made from right now, as JSON-able digests."""
-    digests = {name: file_digest(path) for name, path in inputs_of(page).items()}
+    digests = {name: _digest(path) for name, path in inputs_of(page).items()}
     digests |= amounts_read(source_of(page)[0], profile)
     return {
         "page": page,
@@ -66,6 +52,11 @@ def stamp(page: str, profile: str, cohort_digest: str) -> dict[str, Any]:
         "inputs": digests,
         "key": content_key(page, profile, cohort_digest, digests),
     }
+
+
+def _digest(file: Path) -> str:
+    """Digest of an input. Of a library module only the code counts; of a notebook also its text, which is shown."""
+    return source_digest(file) if PACKAGE in file.parents else file_digest(file)
 
 
 def changed_since(stamped: dict[str, Any], profile: str, cohort_digest: str) -> list[str]:
@@ -103,14 +94,9 @@ def _files_named(source: Path) -> list[Path]:
     return [file for place in places for file in [place, *sorted(place.rglob("*"))] if file.is_file()]
 
 
-def _imports(source: Path) -> set[Path]:
-    return {file for name in _read(source).imports for file in _files(name)}
-
-
 class _Named(NamedTuple):
-    """What a Python file names: modules it imports, sections of a profile, paths of data."""
+    """What a Python file names: sections of a profile, paths of data."""
 
-    imports: set[str]
     sections: set[str]
     paths: set[str]
 
@@ -121,27 +107,11 @@ def _read(source: Path) -> _Named:
 
 @cache
 def _named_in(code: str, place: str) -> _Named:
-    named = _Named(set(), set(), set())
+    named = _Named(set(), set())
     for node in ast.walk(ast.parse(code, filename=place)):
         match node:
-            case ast.Import(names=names):
-                named.imports.update(alias.name for alias in names)
-            case ast.ImportFrom(module=str(module), names=names, level=0):
-                named.imports.update([module, *(f"{module}.{alias.name}" for alias in names)])
             case ast.Call(func=ast.Attribute(attr="amounts"), args=[ast.Constant(value=str(section)), *_]):
                 named.sections.add(section)
             case ast.Constant(value=str(text)) if text.startswith(NAMED) and "\n" not in text:
                 named.paths.add(text)
     return named
-
-
-def _files(name: str) -> list[Path]:
-    """The files behind a dotted name of this library: the module, and the packages it lies in."""
-    parts = name.split(".")
-    if parts[0] != PACKAGE:
-        return []
-    files = []
-    for depth in range(1, len(parts) + 1):
-        place = repository().joinpath(*parts[:depth])
-        files += [file for file in (place / "__init__.py", place.with_suffix(".py")) if file.is_file()]
-    return files

@@ -145,12 +145,16 @@ def modules_used(*sources: Path) -> tuple[Path, ...]:
     found: set[Path] = set()
     waiting = [Path(source) for source in sources]
     while waiting:
-        source = waiting.pop()
-        imports = _read_source(source.read_text(encoding="utf-8"), str(source))[1]
-        new = {file for name in imports for file in _library_files(name)} - found
+        new = set(imports_of(waiting.pop())) - found
         found |= new
         waiting += new
     return tuple(sorted(found))
+
+
+def imports_of(source: Path) -> tuple[Path, ...]:
+    """Files of the library that a Python file imports itself, with the `__init__` of their packages, sorted."""
+    names = _read_source(source.read_text(encoding="utf-8"), str(source))[1]
+    return tuple(sorted({file for name in names for file in _library_files(name)}))
 
 
 @cache

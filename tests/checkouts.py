@@ -20,6 +20,7 @@ COPIED = (
     "Snakefile",
     "_config.yml",
     "_toc.yml",
+    "CITATION.cff",
     "requirements.lock",
 )
 

@@ -1,23 +1,39 @@
-"""What a page was made from, and whether it still is: the stamp in every rendered page.
+"""What a page is made from, and whether these inputs are still the same: the stamp in every rendered page.
 
-A page depends on its notebook, the library modules that the notebook imports (directly or through
-others), the sections of its profile that it reads, its cohort, the published numbers, the data files that it or
-these modules name, and the pinned packages. (The amounts of a synthetic cohort are part of that cohort's digest.)
+A page depends on
+
+- its notebook and the library modules which that imports, directly or through others;
+- the sections of its profile that they read, and its cohort (a synthetic cohort's sizes are part of its digest);
+- the published numbers, and each file of data that they name;
+- the pinned packages, and the references that it is to be cited with.
 """
 
 from __future__ import annotations
 
 import ast
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from als_core.book.contents import source_of
+from als_core.book.contents import references_of, source_of
 from als_core.book.profile import load_profile
-from als_core.storage import PACKAGE, content_key, file_digest, modules_used, repository, source_digest
+from als_core.storage import (
+    PACKAGE,
+    content_key,
+    file_digest,
+    modules_used,
+    repository,
+    source_digest,
+)
 
 NAMED = ("data/", "benchmarks/")
-"""A string that starts so, in a notebook or a module it uses, and is a file or folder of ours, is an input."""
+"""A string that starts so, in a notebook or a module it uses, and names a file or folder of the repository, is an input."""
+
+
+def stamp_of(notebook_file: Path) -> dict[str, Any]:
+    """Read the stamp of a rendered page, without parsing the rest into a notebook."""
+    return json.loads(notebook_file.read_text(encoding="utf-8"))["metadata"].get("als", {})
 
 
 def inputs_of(page: str) -> dict[str, Path]:
@@ -45,6 +61,7 @@ def stamp(page: str, profile: str, cohort_digest: str) -> dict[str, Any]:
     """What a page is made from right now, as JSON-able digests."""
     digests = {name: _digest(path) for name, path in inputs_of(page).items()}
     digests |= amounts_read(source_of(page)[0], profile)
+    digests["CITATION.cff and book/references.bib"] = content_key(references_of(page))
     return {
         "page": page,
         "profile": profile,

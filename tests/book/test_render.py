@@ -18,7 +18,7 @@ from als_core.book.blocks import (
     title_block,
     verdict_block,
 )
-from als_core.book.render import render
+from als_core.book.execute import render
 from als_core.figures.style import DARK, INK, house_style, to_dark
 
 DATA = pd.DataFrame({"a": [1, 2], "b": [0.5, None]})

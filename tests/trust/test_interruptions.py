@@ -38,7 +38,7 @@ def als(tmp_path, monkeypatch) -> Callable[..., psutil.Popen]:
     monkeypatch.setenv("ALS_RESULTS", str(tmp_path / "state"))
     cohort = open_cohort("synthetic", load_profile("test").amounts("synthetic_tissue", TissueParameters))
     given = tmp_path / "state.json"
-    given.write_text(state(cohort, choose("synthetic")))
+    given.write_text(json.dumps(state(cohort, choose("synthetic"))))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
     def start(results: str, *job: str) -> psutil.Popen:

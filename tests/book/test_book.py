@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from functools import partial
@@ -38,8 +39,10 @@ def test_the_way_from_a_checkout_to_a_site_and_what_is_made_again(checkout, als)
     assert made(first.stdout) == sorted(PAGES) and "Cohort: synthetic-tissue" in first.stdout
     site = checkout / "_build" / "html"
     page = (site / "book" / f"{PAGES[0]}.html").read_text()
-    for words in ("Synthetic cohort", "not a target", "How this page was made", "als-dark"):
+    for words in ("Synthetic cohort", "not a target", "How this page was made", "Cite this page", "als-dark"):
         assert words in page
+    downloaded = (site / "_notebooks" / f"{PAGES[0]}.ipynb").read_text()
+    assert "<figcaption>" in downloaded and "application/vnd.als" not in downloaded
     for page_file in site.rglob("*.html"):
         assert "https://cdn" not in page_file.read_text() and "unpkg" not in page_file.read_text()
 
@@ -57,7 +60,9 @@ def test_the_way_from_a_checkout_to_a_site_and_what_is_made_again(checkout, als)
 
     notebook.write_text(sound + "\n# %%\nraise RuntimeError('on purpose')\n")
     failed = als(*book)
-    assert failed.returncode == 1 and "RuntimeError: on purpose" in failed.stderr
+    cause = re.compile(rf"^ *{PAGES[1]}: cell \d+ ended in RuntimeError: on purpose$", re.MULTILINE)
+    assert failed.returncode == 1 and cause.search(failed.stderr), failed.stderr
+    assert f"{PAGES[1]}: failed. cell" in failed.stdout
     assert "not made" in (site / "book" / f"{PAGES[1]}.html").read_text()
     assert "How this page was made" in (site / "book" / f"{PAGES[0]}.html").read_text()
 

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from als_core.training.compiling import maybe_compile
 from test_fit import run
 from toy_training import TOY
 
 from als_core.refusal import RefusedInput
 from als_core.training import compiling
+from als_core.training.compiling import maybe_compile
 from als_core.training.recipe import RECIPES
 
 COMPILED = replace(TOY, compiled=True, epochs=3)

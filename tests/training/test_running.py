@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from als_core.models.transitions import GatedTransition
 from torch.nn.functional import cross_entropy
 
 from als_core.models.stages import first_live_stage, set_trainable, train_mode
+from als_core.models.transitions import GatedTransition
 from als_core.studies.xia2024.networks import build_tissue_network
 from als_core.training.epochs import epoch_generator
 from als_core.training.features import IMAGENET_SCALING, as_input, frozen_inputs

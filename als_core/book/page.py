@@ -12,7 +12,9 @@ Works the same under papermill, nbconvert and in plain Jupyter.
 from __future__ import annotations
 
 import platform
+import textwrap
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from itertools import pairwise
 from typing import Any
@@ -42,10 +44,9 @@ from als_core.storage import repository
 
 INJECTED = "# Parameters\n"  # how papermill begins the cell that it adds
 RUN_TEXT = "From the root of a checkout in which `make book` or `make test` was run once:"
-CITE_TEXT = "This companion, and the paper where the page is about one:"
 REPORT_TEXT = (
-    "A number that looks wrong, a sentence that cannot be understood, a run that fails: open an issue in the "
-    "repository this book was made from. It has a form for each; copy these lines into it."
+    "If a number looks wrong, a sentence is unclear or the run fails, open an issue in the repository of this book "
+    "and copy these lines into its form."
 )
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "opencv-python-headless", "matplotlib")
 
@@ -196,18 +197,13 @@ class Page:
 
     def provenance(self, packages: Sequence[str] = PACKAGES) -> None:
         """Foot of the page, its last blocks: how to run it, how to cite it, where to report, and how it was made."""
-        foot = (
-            blocks.code_details_block(
-                "Run this page", RUN_TEXT, papermill_command(self.name, self._parameters()), "bash"
-            ),
-            blocks.code_details_block(
-                "Cite this page", CITE_TEXT, "\n".join(references_of(self.name)), "bibtex"
-            ),
-            blocks.code_details_block("Report an issue", REPORT_TEXT, self._report(), "text"),
-            blocks.details_block("How this page was made", self._facts(packages)),
-        )
-        for block in foot:
-            self._show(block)
+        references = references_of(self.name)
+        cited = "The companion and the paper:" if len(references) > 1 else "The companion:"
+        command = papermill_command(self.name, self._parameters())
+        self._show(blocks.code_details_block("Run this page", RUN_TEXT, command, "bash"))
+        self._show(blocks.code_details_block("Cite this page", cited, _wrapped(references), "bibtex"))
+        self._show(blocks.code_details_block("Report an issue", REPORT_TEXT, self._report(), "text"))
+        self._show(blocks.details_block("How this page was made", self._facts(packages)))
 
     def _facts(self, packages: Sequence[str]) -> dict[str, str]:
         return {
@@ -237,6 +233,12 @@ class Page:
 
     def _show(self, block: blocks.Block) -> None:
         publish_display_data(block.bundle())
+
+
+def _wrapped(references: Sequence[str]) -> str:
+    """BibTeX entries with long values broken into lines, which BibTeX reads as one."""
+    wrap = partial(textwrap.fill, width=84, subsequent_indent=" " * 8, break_on_hyphens=False)
+    return "\n\n".join("\n".join(map(wrap, entry.strip().splitlines())) for entry in references)
 
 
 def _refuse_unknown_parameters(page: str) -> None:

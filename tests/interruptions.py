@@ -1,12 +1,12 @@
-"""Kill -9 at seeded random moments of `als book`, go on, and compare with a build that nobody disturbed.
+"""Kill -9 at seeded random moments of `als book`, resume, and compare with an undisturbed build.
 
     python tests/interruptions.py                          # 20 kills over builds of the `test` profile
     python tests/interruptions.py --pages xia2024/02_augmentation xia2024/04_train/basic_cnn
     python tests/interruptions.py --profile quick --kills 6   # one quick build, again and again
 
-Works in a copy of this checkout. A build is killed, taken up, killed again; when it ends it is compared and the
-next one starts from nothing, until all kills are spent. Every prediction, table and figure must be the same bytes,
-and what was finished before a kill must not have been made again. One row a kill goes to --record, as CSV.
+Works in a copy of this checkout. A build is killed, resumed and killed again. When it finishes, it is compared and the
+next build starts from nothing, until all kills are spent. Every prediction, table and figure must have the same bytes,
+and pages and runs that were finished before a kill must not be made again. One row a kill goes to --record, as CSV.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from checkouts import copy_checkout, environment_in
 MADE = ("_build", "results", "logs", ".snakemake", "book/generated", "book/claims.md")
 KINDS = ("everything", "als book alone", "one process below it")
 COMPARED = (".csv", ".svg", ".png")
-MEASURED = ("One image (ms)", "Training (minutes)")  # columns that a clock filled: it does not repeat itself
+MEASURED = ("One image (ms)", "Training (minutes)")  # columns of measured times
 CORES = 2
 
 
@@ -56,7 +56,7 @@ def start(root: Path, profile: str, log: Path) -> psutil.Popen:
 
 
 def kill(build: psutil.Popen, kind: str, rng: np.random.Generator) -> str:
-    """Kill -9 what `kind` says, and name what it was."""
+    """Kill -9 the processes that `kind` selects, and name them."""
     below = build.children(recursive=True)
     if kind == "one process below it" and below:
         chosen = [below[rng.integers(len(below))]]
@@ -74,7 +74,7 @@ def kill(build: psutil.Popen, kind: str, rng: np.random.Generator) -> str:
 
 
 def _named(command: Sequence[str]) -> str:
-    """A process in the words of the book: its part of the work, or nothing for what only carries others."""
+    """Name a process by its job in the book; empty for shells and other carriers."""
     line = " ".join(command)
     if job := re.search(r"als_core (page|train|book|site)( \S+)?", line):
         kind, which = job.groups()
@@ -112,22 +112,22 @@ def finished(root: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in marks if "/." not in path.as_posix()}
 
 
-def rooms(root: Path) -> list[Path]:
-    """Temporary folders that a kill left behind and nobody removed."""
+def leftovers(root: Path) -> list[Path]:
+    """Temporary folders that a kill left behind."""
     return [
         path for folder in ("results", "_build") for path in (root / folder).rglob(".*.*") if path.is_dir()
     ]
 
 
 def from_nothing(root: Path) -> None:
-    """Remove all that was made in the copy."""
+    """Remove everything built in the copy."""
     for name in MADE:
         path = root / name
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def undisturbed(root: Path, profile: str, log: Path) -> tuple[float, dict[str, bytes]]:
-    """Seconds and results of a build that nobody disturbs."""
+    """Seconds and results of an undisturbed build."""
     began = time.monotonic()
     if start(root, profile, log).wait():
         raise SystemExit(f"the undisturbed build failed: see {log}")
@@ -147,8 +147,8 @@ def interrupt(root: Path, profile: str, kills: int, seed: int, log: Path, share:
     rows: list[dict] = []
     build, before = 1, {}
 
-    def taken_up() -> None:
-        """What was there before the last kill and was written again since."""
+    def count_made_again() -> None:
+        """Count what was finished before the last kill and has been written again since."""
         if rows and rows[-1]["build"] == build:
             now = finished(root)
             rows[-1]["made_again"] = sum(now.get(path) != written for path, written in before.items())
@@ -159,23 +159,23 @@ def interrupt(root: Path, profile: str, kills: int, seed: int, log: Path, share:
         try:
             code = process.wait(timeout=wait)
         except psutil.TimeoutExpired:
-            taken_up()
+            count_made_again()
             before = finished(root)
             at_work = kill(process, kind, rng)
             rows.append({"kill": len(rows) + 1, "build": build, "seconds": round(wait, 1), "killed": kind,
                          "at_work": at_work, "finished": len(before), "made_again": 0, "same": False})  # fmt: skip
             print(rows[-1], file=sys.stderr, flush=True)
             continue
-        _compared(code, root, rows, build, expected, taken_up, log)
+        _compared(code, root, rows, build, expected, count_made_again, log)
         from_nothing(root)
         build, before = build + 1, {}
-    _compared(start(root, profile, log).wait(), root, rows, build, expected, taken_up, log)
+    _compared(start(root, profile, log).wait(), root, rows, build, expected, count_made_again, log)
     return pd.DataFrame(rows)
 
 
-def _compared(code, root, rows, build, expected, taken_up, log) -> None:
-    """Judge a build that came to its end."""
-    taken_up()
+def _compared(code, root, rows, build, expected, count_made_again, log) -> None:
+    """Judge a finished build."""
+    count_made_again()
     if code:
         raise SystemExit(f"build {build} did not finish after a kill (exit code {code}): see {log}")
     now = left_behind(root)
@@ -185,7 +185,7 @@ def _compared(code, root, rows, build, expected, taken_up, log) -> None:
             f"build {build}: {len(different)} of {len(expected)} files differ: {different[:8]}",
             file=sys.stderr,
         )
-    if left := rooms(root):
+    if left := leftovers(root):
         print(f"build {build}: {len(left)} temporary folders left: {left[:4]}", file=sys.stderr)
     for row in rows:
         if row["build"] == build:
@@ -194,7 +194,7 @@ def _compared(code, root, rows, build, expected, taken_up, log) -> None:
 
 
 def main() -> None:
-    """Run it, write the record, and fail where a build was not the same."""
+    """Spend the kills, write the record, and fail where a build was not the same."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -211,12 +211,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         root = copy_checkout((chosen.folder or Path(temporary)) / "checkout", chosen.pages or None)
         log = root.parent / "builds.log"
-        told = interrupt(root, chosen.profile, chosen.kills, chosen.seed, log, chosen.share)
+        table = interrupt(root, chosen.profile, chosen.kills, chosen.seed, log, chosen.share)
     if chosen.record:
         chosen.record.parent.mkdir(parents=True, exist_ok=True)
-        told.to_csv(chosen.record, index=False, lineterminator="\n")
-    print(told.to_string(index=False))
-    sys.exit(0 if told["same"].all() else "some builds were not the same")
+        table.to_csv(chosen.record, index=False, lineterminator="\n")
+    print(table.to_string(index=False))
+    sys.exit(0 if table["same"].all() else "some builds were not the same")
 
 
 if __name__ == "__main__":

@@ -39,6 +39,9 @@ from als_core.book.freshness import stamp
 from als_core.refusal import refuse_if
 from als_core.storage import atomic_write, repository
 
+LABEL = re.compile(r"^\([\w-]+\)=\n", re.MULTILINE)
+"""Target of a cross-reference in MyST, e.g. `(xia-augmentation)=`."""
+
 
 class NotebookFailed(RuntimeError):
     """A cell of a notebook ended in an error; the message names notebook, cell and error."""
@@ -187,10 +190,12 @@ def render(executed: nbformat.NotebookNode, folder: str) -> RenderedPage:
 
 
 def without_blocks(executed: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Copy an executed notebook as a reader downloads it: every output with its preview, nothing of the book's own."""
+    """Copy an executed notebook for download: outputs as their previews, and text without markup that only the book reads."""
     notebook = executed.copy()
     notebook.cells = [_without_run_times(cell) for cell in executed.cells]
     for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = blocks.plain_roles(LABEL.sub("", cell.source))
         for output in cell.get("outputs", []):
             output.get("data", {}).pop(blocks.MIME, None)
     notebook.metadata = _kernel_metadata(executed)

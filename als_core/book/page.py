@@ -77,12 +77,12 @@ class Page:
         self._cohort: Cohort | None = None
         self._made_of: dict[str, str] = {}
         if self.profile.sentence:
-            self._show(blocks.note_block("Amounts", self.profile.sentence, "note als-profile"))
+            self._show(blocks.note_block("Sizes and repeats", self.profile.sentence, "note als-profile"))
 
     def about_cohort(self, cohort: Cohort) -> None:
         """Name the cohort that this page is about; verdicts, captions and provenance follow from it."""
         self._cohort = cohort
-        title = blocks.cell_text(cohort.about.get("title") or cohort.name)
+        title = cohort.about.get("title") or cohort.name
         if cohort.kind == "synthetic":
             text = (
                 "Every image on this page was drawn by a computer program. It shows how the study's "
@@ -90,12 +90,12 @@ class Page:
             )
             self._show(blocks.note_block("Synthetic cohort", text, "warning"))
         elif cohort.kind == "own":
-            text = f"This page shows {title}, not the paper's data: no number of the paper is judged by it."
+            text = f"This page shows {blocks.cell_text(title)}, not the paper's data: no number of the paper is judged by it."
             self._show(blocks.note_block("Your own cohort", text, "warning"))
         if cohort.groups is None:
             text = (
-                "The manifest has no `group` column, so it is not known which images come from one donor. "
-                "Only splits by image are possible; accuracy under them may be too high, and intervals too narrow."
+                "The manifest has no `group` column, so it is unknown which images come from one donor. "
+                "Only splits by image are possible; their accuracy may be too high, and intervals too narrow."
             )
             self._show(blocks.note_block("No groups", text, "warning"))
         counts = cohort.samples["label"].value_counts().sort_index()

@@ -41,7 +41,7 @@ def change_buttons(app, pagename, templatename, context, doctree) -> None:
         source = source_of(page)[0].relative_to(repository()).as_posix()
         link = f"{context['pathto'](NOTEBOOKS, 1)}/{page}.ipynb"
         for group in buttons:
-            if group.get("label") == "download-buttons":
+            if group.get("label") == "download-buttons" and executed_notebook(page).is_file():
                 group["buttons"] = [
                     _link(".ipynb", link, "Download this page as a notebook, with its outputs"),
                     *(button for button in group["buttons"] if button.get("label") == "download-pdf-button"),

@@ -1,4 +1,4 @@
-"""What everything stands on: refusals, whole writes, keys; and the order in which packages import each other."""
+"""Refusals, atomic writes and keys; and the order in which packages import each other."""
 
 from __future__ import annotations
 

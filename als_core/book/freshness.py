@@ -37,7 +37,7 @@ def stamp_of(notebook_file: Path) -> dict[str, Any]:
 
 
 def inputs_of(page: str) -> dict[str, Path]:
-    """Every file a page is made from, by its path in the repository (profile and cohort apart)."""
+    """Every file that a page is made from, by its path in the repository; profile and cohort are not among them."""
     root = repository()
     source, _ = source_of(page)
     library = modules_used(source)
@@ -50,7 +50,7 @@ def inputs_of(page: str) -> dict[str, Path]:
 
 
 def amounts_read(source: Path, profile: str) -> dict[str, str]:
-    """Digests of the profile's sections that a Python file asks for by name, and of the profile's sentence."""
+    """Digests of the profile's sections that a Python file names, and of the profile's sentence."""
     settings = load_profile(profile)
     sections = {name: settings.sections.get(name, {}) for name in sorted(_read(source).sections)}
     given = {"sentence": settings.sentence, **sections}
@@ -58,7 +58,7 @@ def amounts_read(source: Path, profile: str) -> dict[str, str]:
 
 
 def stamp(page: str, profile: str, cohort_digest: str) -> dict[str, Any]:
-    """What a page is made from right now, as JSON-able digests."""
+    """Digests of everything that a page would be made from now, as JSON values."""
     digests = {name: _digest(path) for name, path in inputs_of(page).items()}
     digests |= amounts_read(source_of(page)[0], profile)
     digests["CITATION.cff and book/references.bib"] = content_key(references_of(page))
@@ -77,7 +77,7 @@ def _digest(file: Path) -> str:
 
 
 def changed_since(stamped: dict[str, Any], profile: str, cohort_digest: str) -> list[str]:
-    """What differs between a stamp and now: names of inputs, "profile" or "cohort". Empty if the page is fresh."""
+    """Inputs that differ between a stamp and now, by name, "profile" or "cohort". Empty if the page is fresh."""
     changed = []
     if stamped["profile"] != profile:
         changed.append(f"profile ({stamped['profile']}, the book's is {profile})")
@@ -93,7 +93,7 @@ def changed_since(stamped: dict[str, Any], profile: str, cohort_digest: str) -> 
 
 
 def _published_numbers(source: Path) -> list[Path]:
-    """The printed numbers a page can judge: its own paper's, or all data of ours where its folder is no paper's."""
+    """Printed numbers that a page can judge: its paper's, or all of them where its folder is not a paper's."""
     data = repository() / "data"
     own = sorted((data / "published").glob(f"{source.parent.name}_*.csv"))
     if own:
@@ -106,7 +106,7 @@ def _published_numbers(source: Path) -> list[Path]:
 
 
 def _files_named(source: Path) -> list[Path]:
-    """Files of the repository that a Python file names by their path, or by that of a folder above them."""
+    """Files of the repository that a Python file names by their path, or by the path of a folder above them."""
     places = [repository() / name for name in sorted(_read(source).paths)]
     return [file for place in places for file in [place, *sorted(place.rglob("*"))] if file.is_file()]
 

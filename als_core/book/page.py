@@ -90,7 +90,7 @@ class Page:
             )
             self._show(blocks.note_block("Synthetic cohort", text, "warning"))
         elif cohort.kind == "own":
-            text = f"This page shows {blocks.cell_text(title)}, not the paper's data: no number of the paper is judged by it."
+            text = f"This page shows {blocks.cell_text(title)}, not the paper's data: no printed number is judged by it."
             self._show(blocks.note_block("Your own cohort", text, "warning"))
         if cohort.groups is None:
             text = (

@@ -32,7 +32,7 @@ def made(output: str) -> list[str]:
     return sorted(line.split(":")[0] for line in output.splitlines() if ": made in" in line)
 
 
-def test_the_way_from_a_checkout_to_a_site_and_what_is_made_again(checkout, als):
+def test_from_a_checkout_to_a_site_and_only_changed_pages_are_made_again(checkout, als):
     book = ("book", "synthetic", "--profile", "test")
     first = als(*book)
     assert first.returncode == 0, first.stdout + first.stderr
@@ -71,7 +71,7 @@ def test_the_way_from_a_checkout_to_a_site_and_what_is_made_again(checkout, als)
     assert mended.returncode == 0 and made(mended.stdout) == [PAGES[1]]
 
 
-def test_claims_are_told_as_json(checkout, als):
+def test_claims_are_printed_as_json(checkout, als):
     rows = json.loads(als("claims", "--json").stdout)
     assert {
         "id",
@@ -90,11 +90,11 @@ def test_claims_are_told_as_json(checkout, als):
     assert by_id["turrisi2024.table2.sex.statistic"]["verdict"] != "reproduced"
 
 
-def test_a_bad_folder_ends_in_its_report_and_nothing_is_written(checkout, als, tmp_path):
+def test_a_bad_folder_ends_in_its_problems_and_nothing_is_written(checkout, als, tmp_path):
     (tmp_path / "manifest.csv").write_text("path,label\na.png,x\nb.png,=1\n")
 
     def written() -> list[Path]:
-        """All but what Python caches and the lock of the book, which is taken before anything is looked at."""
+        """Every file but Python's caches and the lock of the book, which is taken first."""
         lock = {checkout / "results", checkout / "results" / ".book.lock"}
         return [
             path

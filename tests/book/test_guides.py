@@ -1,4 +1,4 @@
-"""The guides do what they say: their own code blocks are carried out in a copy of the checkout, by their captions."""
+"""The guides are followed to their end: their code blocks are carried out in a copy of the checkout, by their captions."""
 
 from __future__ import annotations
 
@@ -117,15 +117,15 @@ def test_a_folder_of_jpegs_becomes_a_book(tmp_path, run_in):
                 picture.save(cohort / label / f"d{donor}{label[0]}_{field}.jpg", quality=95)
     script, check = blocks("bring_your_own_images")
     subprocess.run([sys.executable, "-c", script.body], cwd=cohort, check=True)
-    told = run_in(root, *in_this_environment(check.body.strip()))
+    checked = run_in(root, *in_this_environment(check.body.strip()))
     assert (
-        told.returncode == 0
-        and "24 images of 64 x 64 pixels; als 12, control 12. No problems." in told.stdout
+        checked.returncode == 0
+        and "24 images of 64 x 64 pixels; als 12, control 12. No problems." in checked.stdout
     )
     done = run_in(root, "-m", "als_core", "book", "my_cohort", "--profile", "test")
     assert done.returncode == 0, done.stdout + done.stderr
     page = (root / "_build/html/book/xia2024/01_cohort_and_quality.html").read_text()
-    assert "Your own cohort" in page and "no number of the paper is judged by it" in page
+    assert "Your own cohort" in page and "no printed number is judged by it" in page
     verdicts = set(re.findall(r"als-verdict als-verdict-([a-z-]+)", page))
     assert "reproduced" not in verdicts and "differs" not in verdicts
     assert str(tmp_path) not in page

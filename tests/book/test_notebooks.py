@@ -1,4 +1,4 @@
-"""Notebooks and their twins say the same, are shaped alike, and stand in the table of contents."""
+"""Notebooks equal their twins, keep one shape, and are in the table of contents."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_logic_lives_in_the_library(source):
     assert long == [] and len(jupytext.read(source).cells) <= MOST_CELLS
 
 
-def test_no_notebook_is_without_its_text():
+def test_every_twin_has_its_text():
     assert [
         path
         for path in (repository() / "notebooks").rglob("*.ipynb")

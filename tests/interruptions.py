@@ -33,26 +33,13 @@ CORES = 2
 
 
 def start(root: Path, profile: str, log: Path) -> psutil.Popen:
-    """`als book synthetic` in a checkout, with results of its own and no real data."""
-    command = [
-        sys.executable,
-        "-m",
-        "als_core",
-        "book",
-        "synthetic",
-        "--profile",
-        profile,
-        "--cores",
-        str(CORES),
-    ]
+    """`als book synthetic` in a checkout, with its own results and no real data."""
+    arguments = ["book", "synthetic", "--profile", profile, "--cores", str(CORES)]
     with log.open("a") as stream:
         return psutil.Popen(
-            command,
-            cwd=root,
-            env=environment_in(root),
-            stdout=stream,
-            stderr=stream,
-        )
+            [sys.executable, "-m", "als_core", *arguments],
+            cwd=root, env=environment_in(root), stdout=stream, stderr=stream,
+        )  # fmt: skip
 
 
 def kill(build: psutil.Popen, kind: str, rng: np.random.Generator) -> str:
@@ -126,71 +113,55 @@ def from_nothing(root: Path) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
-def undisturbed(root: Path, profile: str, log: Path) -> tuple[float, dict[str, bytes]]:
-    """Seconds and results of an undisturbed build."""
+def interrupt(root: Path, profile: str, kills: int, log: Path, seed: int = 0) -> pd.DataFrame:
+    """Spend `kills` on builds in `root`; one row a kill.
+
+    Two kills are at most half an undisturbed build apart. Columns: kill, build, seconds (since the build was
+    resumed), killed, at_work (running jobs), finished (pages and runs before the kill), made_again (number of
+    these that were written again afterwards), same (whether every file of the finished build has the same bytes).
+    """
+    rng = np.random.default_rng(seed)
     began = time.monotonic()
     if start(root, profile, log).wait():
         raise SystemExit(f"the undisturbed build failed: see {log}")
-    return time.monotonic() - began, left_behind(root)
-
-
-def interrupt(root: Path, profile: str, kills: int, seed: int, log: Path, share: float = 0.5) -> pd.DataFrame:
-    """Spend `kills` on builds in `root`; one row a kill.
-
-    share: the longest time between two kills, as a share of an undisturbed build's. Columns: kill, build, seconds
-    (since the build was taken up), killed, at_work (what was running), finished (pages and runs before the kill), made_again (of
-    these, rewritten when the build went on), and same (whether all files of the build it fell in were the same bytes).
-    """
-    rng = np.random.default_rng(seed)
-    seconds, expected = undisturbed(root, profile, log)
+    seconds, expected = time.monotonic() - began, left_behind(root)
     from_nothing(root)
     rows: list[dict] = []
     build, before = 1, {}
-
-    def count_made_again() -> None:
-        """Count what was finished before the last kill and has been written again since."""
-        if rows and rows[-1]["build"] == build:
-            now = finished(root)
-            rows[-1]["made_again"] = sum(now.get(path) != written for path, written in before.items())
-
-    while len(rows) < kills:
-        wait, kind = rng.uniform(1, max(2, share * seconds)), KINDS[rng.choice(3, p=[0.6, 0.2, 0.2])]
+    while True:
+        wait, kind = rng.uniform(1, max(2, seconds / 2)), KINDS[rng.choice(3, p=[0.6, 0.2, 0.2])]
         process = start(root, profile, log)
         try:
-            code = process.wait(timeout=wait)
+            code = process.wait(timeout=wait if len(rows) < kills else None)
         except psutil.TimeoutExpired:
-            count_made_again()
-            before = finished(root)
-            at_work = kill(process, kind, rng)
+            code = None
+        now = finished(root)
+        if rows and rows[-1]["build"] == build:
+            rows[-1]["made_again"] = sum(now.get(path) != written for path, written in before.items())
+        if code is None:
+            before = now
             rows.append({"kill": len(rows) + 1, "build": build, "seconds": round(wait, 1), "killed": kind,
-                         "at_work": at_work, "finished": len(before), "made_again": 0, "same": False})  # fmt: skip
+                         "at_work": kill(process, kind, rng), "finished": len(before), "made_again": 0, "same": False})  # fmt: skip
             print(rows[-1], file=sys.stderr, flush=True)
             continue
-        _compared(code, root, rows, build, expected, count_made_again, log)
+        if code:
+            raise SystemExit(f"build {build} did not finish after a kill (exit code {code}): see {log}")
+        same = _compare(root, expected, build)
+        rows = [row | {"same": same} if row["build"] == build else row for row in rows]
+        if len(rows) == kills:
+            return pd.DataFrame(rows)
         from_nothing(root)
         build, before = build + 1, {}
-    _compared(start(root, profile, log).wait(), root, rows, build, expected, count_made_again, log)
-    return pd.DataFrame(rows)
 
 
-def _compared(code, root, rows, build, expected, count_made_again, log) -> None:
-    """Judge a finished build."""
-    count_made_again()
-    if code:
-        raise SystemExit(f"build {build} did not finish after a kill (exit code {code}): see {log}")
+def _compare(root: Path, expected: dict[str, bytes], build: int) -> bool:
+    """Print what differs from the undisturbed build and which temporary folders are left; True if nothing differs."""
     now = left_behind(root)
     different = sorted(name for name in now.keys() | expected.keys() if now.get(name) != expected.get(name))
-    if different:
-        print(
-            f"build {build}: {len(different)} of {len(expected)} files differ: {different[:8]}",
-            file=sys.stderr,
-        )
-    if left := leftovers(root):
-        print(f"build {build}: {len(left)} temporary folders left: {left[:4]}", file=sys.stderr)
-    for row in rows:
-        if row["build"] == build:
-            row["same"] = not different
-    print(f"build {build}: {len(now)} files, {len(different)} differ", file=sys.stderr, flush=True)
+    left = leftovers(root)
+    print(f"build {build}: {len(now)} files, {len(different)} differ {different[:8]}; {len(left)} temporary "
+          f"folders left {left[:4]}", file=sys.stderr, flush=True)  # fmt: skip
+    return not different
 
 
 def main() -> None:
@@ -201,17 +172,11 @@ def main() -> None:
     parser.add_argument("--profile", default="test")
     parser.add_argument("--pages", nargs="*", default=(), help="only these, and the prose pages")
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--share", type=float, default=0.5, help="longest time between kills, of a whole build"
-    )
     parser.add_argument("--record", type=Path, help="CSV to write, one row a kill")
-    parser.add_argument("--folder", type=Path, help="where to work; a temporary folder by default")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        root = copy_checkout((chosen.folder or Path(temporary)) / "checkout", chosen.pages or None)
-        log = root.parent / "builds.log"
-        table = interrupt(root, chosen.profile, chosen.kills, chosen.seed, log, chosen.share)
+        root = copy_checkout(Path(temporary) / "checkout", chosen.pages or None)
+        table = interrupt(root, chosen.profile, chosen.kills, root.parent / "builds.log")
     if chosen.record:
         chosen.record.parent.mkdir(parents=True, exist_ok=True)
         table.to_csv(chosen.record, index=False, lineterminator="\n")

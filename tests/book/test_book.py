@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from checkouts import copy_checkout
+from checkouts import copy_checkout, run_in
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +23,7 @@ def checkout(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def als(checkout, run_in) -> Callable[..., subprocess.CompletedProcess]:
+def als(checkout) -> Callable[..., subprocess.CompletedProcess]:
     """Runs the command line in the copy."""
     return partial(run_in, checkout, "-m", "als_core")
 

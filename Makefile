@@ -1,4 +1,4 @@
-# The front door. Everything else is in the Snakefile (what depends on what) and in als_core (how it is done).
+# Commands to install, build and test. The Snakefile has the dependencies between pages, als_core the work.
 
 PYTHON  ?= python3
 PROFILE ?= quick
@@ -8,7 +8,7 @@ PORT    ?= 8000
 BIN := .venv/bin
 READY := .venv/.ready
 
-# the notebooks run in folders of their own: a relative path would mean something else there
+# notebooks run in other folders, where a relative path would mean another place
 ifdef ALS_DATA
 export ALS_DATA := $(abspath $(ALS_DATA))
 endif
@@ -22,7 +22,7 @@ help:            ## show this list
 book: $(READY)   ## make the book: _build/html/index.html  [COHORT=auto|xia2024|synthetic|FOLDER]
 	@$(BIN)/als book "$(COHORT)" --profile "$(PROFILE)"
 
-paper: $(READY)  ## the same at published sizes, epochs and repeats (hours on a CPU; meant for a GPU)
+paper: $(READY)  ## the same at published sizes, epochs and repeats (for a GPU; hours on a CPU)
 	@$(BIN)/als book "$(COHORT)" --profile paper
 
 test: $(READY)   ## run every test that needs neither a browser nor a cluster
@@ -30,15 +30,15 @@ test: $(READY)   ## run every test that needs neither a browser nor a cluster
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not browser" tests
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --nbmake --nbmake-timeout=300 notebooks
 
-test-browser: $(READY)  ## look at every page of the built book in Chromium
+test-browser: $(READY)  ## check every page of the built book in Chromium
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-browser.txt
 	@$(BIN)/python -m pytest -m browser tests/book
 
-pdf: $(READY)    ## the book that was made last as _build/book.pdf (needs an installed Chromium)
+pdf: $(READY)    ## print the last book to _build/book.pdf (needs an installed Chromium)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-browser.txt
 	@$(BIN)/als pdf
 
-links: $(READY)  ## ask every other site that a page links to whether it is there
+links: $(READY)  ## check every link to another site
 	@$(BIN)/jupyter-book build --builder linkcheck --path-output _build/links .
 
 bench: $(READY)  ## measure against an ordinary script; writes benchmarks/results/latest.json
@@ -50,13 +50,13 @@ data: $(READY)   ## download the public images
 serve: $(READY)  ## read the built book at localhost:8000
 	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
 
-pairs: $(READY)  ## write each notebook's .ipynb twin anew from its text
+pairs: $(READY)  ## rewrite each notebook's .ipynb twin from its text
 	@$(BIN)/jupytext --quiet --to ipynb --update notebooks/*/*.py
 
-clean:           ## remove everything that was made, but not what was downloaded or installed
+clean:           ## remove built files; keep downloads and the installation
 	rm -rf _build results logs .snakemake $(patsubst notebooks/%/,book/%,$(wildcard notebooks/*/))
 
-# --no-deps: the line above it installed every dependency at its pin
+# --no-deps: the line above installed every dependency at its pin
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
 	@echo "Installing into .venv (about 8 GB, a few minutes; only when requirements.lock changed)"

@@ -1,5 +1,5 @@
-# The graph of the book: book <- pages <- notebook, library modules it uses, profile, cohort, published numbers.
-# `make book` runs it; on a cluster: snakemake --executor slurm, with the same --config (see the book).
+# The graph of the book: site <- pages <- notebook, library modules it uses, profile, cohort, published numbers.
+# `make book` runs it; on a cluster: `als book --cluster profiles/slurm`.
 
 import json
 import sys
@@ -10,27 +10,29 @@ from als_core.book.freshness import amounts_read, inputs_of, stamp
 from als_core.storage import code_digest, content_key, file_digest
 
 PROFILE = config["profile"]
-STATE = config["state"]  # which cohort, by name, folder and digest; written by `als book`
+STATE = config["state"]  # file with the cohort's name, folder and digest, written by `als book`
 COHORT = json.loads(Path(STATE).read_text())
 SLUG = COHORT["slug"]
 PAGES = book_pages()
-WRITTEN = {"book/claims.md"}  # by the build itself, from the pages
+WRITTEN = {"book/claims.md"}  # by the build itself, from the claims of the pages
 PROSE = sorted(
     {str(p) for folder in ("book", "book/_static", "book/_ext") for p in Path(folder).glob("*.*")} - WRITTEN
 )
 
-# What a job is made from is a digest of contents among its params, and `als book` reruns by params alone: time
-# stamps lie after a checkout, a copy, or an edit made while a job was running.
+# Each job has a digest of its inputs' contents among its params, and `als book` reruns by params alone: time stamps
+# are wrong after a checkout, a copy, or an edit made while a job was running.
 KEYS = {page: stamp(page, PROFILE, COHORT["digest"])["key"] for page in PAGES}
 LIBRARY = sorted(map(str, Path("als_core").rglob("*.py")))  # the API pages are its docstrings
-TWINS = sorted(map(str, Path("notebooks").rglob("*.ipynb")))  # to download, with the book's parameters
-BOOK_FILES = [*PROSE, "_config.yml", "_toc.yml", "data/papers.yml", "data/licences.csv", *sorted(map(str, Path("data/trust").glob("*.csv"))), *LIBRARY, *TWINS]
+TABLES = ["data/papers.yml", "data/licences.csv", *sorted(map(str, Path("data/trust").glob("*.csv")))]
+BOOK_FILES = [*PROSE, "_config.yml", "_toc.yml", *TABLES, *LIBRARY]
 
-# Which trained networks a page shows; a page that is not here trains what it needs itself, or nothing.
-NETWORKS = ["basic_cnn", "resnet18", "densenet121", "resnet18_se", "resnet18_cbam", "miniset_densesenet"]
-RUNS = {f"xia2024/04_train/{network}": [network] for network in NETWORKS} | {
+# Networks of the tissue study are those with a page of their own. Pages listed in RUNS wait for their training jobs;
+# every other page trains what it needs itself, or nothing.
+TRAINED = "xia2024/04_train/"
+NETWORKS = [page.removeprefix(TRAINED) for page in PAGES if page.startswith(TRAINED)]
+RUNS = {TRAINED + network: [network] for network in NETWORKS} | {
     "xia2024/05_benchmark": NETWORKS,
-    "xia2024/06_grad_cam": ["miniset_densesenet"],
+    "xia2024/06_grad_cam": [network for network in NETWORKS if network == "miniset_densesenet"],
 }
 TRAINING_KEY = content_key(
     COHORT["digest"],
@@ -42,7 +44,7 @@ localrules: all, book
 
 wildcard_constraints:
     page="|".join(PAGES),
-    network="|".join(NETWORKS),
+    network="|".join(NETWORKS) or "none",
 
 
 rule all:
@@ -66,7 +68,7 @@ rule train:
         runtime=600,
     shell:
         "{params.python} -m als_core train {wildcards.network} --profile {params.profile} --state {input.state}"
-        " 2> {log} || (tail -n 12 {log} >&2; exit 1)"
+        " 2> {log}"
 
 
 rule page:
@@ -86,9 +88,9 @@ rule page:
         mem_mb=4000,
         runtime=60,
     shell:
-        # the kernel's own chatter goes to the log, which is shown where the page failed
+        # warnings of the kernel go to the log; a failed job prints its name and first cause itself
         "{params.python} -m als_core page {wildcards.page} --profile {params.profile} --state {input.state}"
-        " 2> {log} || (tail -n 12 {log} >&2; exit 1)"
+        " 2> {log}"
 
 
 rule book:
@@ -96,7 +98,7 @@ rule book:
         pages=expand(rules.page.output, page=PAGES),
         files=BOOK_FILES,
     output:
-        # a mark, not the site itself: Snakemake removes an output before its job, and the old site must stay
+        # a mark, not the site itself: Snakemake removes an output before its job, but the old site must stay
         touch("results/book.built"),
     params:
         python=sys.executable,

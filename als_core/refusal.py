@@ -1,6 +1,6 @@
-"""How bad input is refused: every problem at once, each with what was found, expected and to do.
+"""Refusals of bad input: all problems at once, each with the value found, the values accepted and a remedy.
 
-A checker collects `Problem`s and raises one `RefusedInput`; nothing is computed or written before.
+A checker collects `Problem`s and raises one `RefusedInput`, before anything is computed or written.
 """
 
 from __future__ import annotations
@@ -13,9 +13,14 @@ from dataclasses import dataclass
 class Problem:
     """One thing wrong with an input.
 
-    where: the file, column or setting it is about, as the reader would name it.
-    found, expected: short statements of fact. remedy: what to do about it.
-    row: 1-based line of the file (the header is line 1), where there is one.
+    where : str
+        File, column or setting, as the reader would name it.
+    found, expected : str
+        Short statements of fact.
+    remedy : str
+        What to do about it, as a sentence.
+    row : int, optional
+        1-based line of the file (the header is line 1).
     """
 
     where: str
@@ -27,12 +32,12 @@ class Problem:
     def __str__(self) -> str:
         place = self.where if self.row is None else f"{self.where}, line {self.row}"
         text = f"{place}: found {self.found}; expected {self.expected}. {self.remedy}"
-        # what comes from a file may hold a line break, or what a terminal would obey
+        # text from a file may hold line breaks or control sequences of a terminal
         return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
 class RefusedInput(ValueError):
-    """Input that was refused before any computing, with all its problems."""
+    """Input that was refused before anything was computed, with all its problems."""
 
     def __init__(self, subject: str, problems: Sequence[Problem]):
         if not problems:
@@ -44,12 +49,12 @@ class RefusedInput(ValueError):
         lines += [f"  {number}. {problem}" for number, problem in enumerate(self.problems, 1)]
         super().__init__("\n".join(lines))
 
-    def __reduce__(self):  # exceptions cross process borders by their constructor's arguments
+    def __reduce__(self):  # pickle passes an exception's constructor arguments to another process
         return type(self), (self.subject, self.problems)
 
 
 def refuse_if(subject: str, problems: Iterable[Problem]) -> None:
     """Raise `RefusedInput` when there is at least one problem."""
-    found = tuple(problems)
-    if found:
-        raise RefusedInput(subject, found)
+    listed = tuple(problems)
+    if listed:
+        raise RefusedInput(subject, listed)

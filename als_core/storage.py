@@ -1,4 +1,10 @@
-"""Where files live and how they are written: whole or not at all, by one maker at a time, and keyed by content."""
+"""Files: written whole or not at all, built by one process at a time, and keyed by the content and code behind them.
+
+atomic_write, exclusive_lock, build_if_missing    writing
+content_key, file_digest                          keys of data
+code_digest, modules_used                         keys of code, from the import graph
+repository, results_folder, data_folder           places
+"""
 
 from __future__ import annotations
 
@@ -25,25 +31,25 @@ PACKAGE = Path(__file__).resolve().parent
 def atomic_write(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is renamed to `path`, on failure removed.
 
-    Works for a file or a folder that the caller creates. A reader never sees half of it, and a
-    kill leaves only a name that starts with a dot.
+    The caller creates a file or a folder there. Readers never see half of it, and a kill leaves only a name that
+    starts with a dot.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as room:
-        temporary = Path(room) / path.name
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as tmp_dir:
+        temporary = Path(tmp_dir) / path.name
         yield temporary
         if temporary.is_dir() and path.is_dir():
-            # a folder cannot replace a folder: the old one steps aside into the room that is removed
-            path.replace(Path(room) / f"{path.name}.old")
+            # a folder cannot replace a folder: move the old one into the temporary folder, which is removed
+            path.replace(Path(tmp_dir) / f"{path.name}.old")
         temporary.replace(path)
 
 
 @contextmanager
 def exclusive_lock(path: Path) -> Iterator[None]:
-    """Hold the lock of what is made at `path`; wait where another process has it.
+    """Hold the lock for building `path`; wait while another process holds it.
 
-    Whoever gets it looks first whether the thing is there by now. A killed process holds no lock.
+    Check again for `path` once the lock is held: another process may have built it. A killed process holds no lock.
     """
     lock = FileLock(path.parent / ".locks" / f"{path.name}.lock")
     Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
@@ -56,7 +62,7 @@ def exclusive_lock(path: Path) -> Iterator[None]:
 
 
 def build_if_missing(path: Path, make: Callable[[], object]) -> None:
-    """Have `make` make what is at `path`, in one process at a time; do nothing, and lock nothing, where it is there."""
+    """Call `make` to build `path`, in one process at a time; return at once, without a lock, where it exists."""
     if path.exists():
         return
     with exclusive_lock(path):
@@ -65,15 +71,15 @@ def build_if_missing(path: Path, make: Callable[[], object]) -> None:
 
 
 def remove_orphans(path: Path) -> None:
-    """Remove what `atomic_write` of this path left where it was killed. Call it with the lock held."""
+    """Remove temporary folders that a killed `atomic_write` of this path left. Call it with the lock held."""
     for orphan in path.parent.glob(f".{path.name}.*"):
         shutil.rmtree(orphan)
 
 
 def write_text_if_changed(path: Path | str, text: str) -> bool:
-    """Write `text` whole, unless the file says it already; the answer tells whether it was written.
+    """Write `text` atomically unless the file already holds it. Return whether it was written.
 
-    An unchanged file keeps its time stamp, so what depends on it is not run again.
+    An unchanged file keeps its time stamp, so that nothing that depends on it runs again.
     """
     path = Path(path)
     if path.exists() and path.read_text(encoding="utf-8") == text:
@@ -90,9 +96,9 @@ def file_digest(path: Path | str) -> str:
 
 
 def content_key(*parts: Any) -> str:
-    """SHA-256 over arrays, bytes, and whatever JSON can say, in this order; first 16 digits.
+    """SHA-256 over arrays, bytes and JSON values, in this order; first 16 digits.
 
-    Raises TypeError for a part that is none of these, so that no object's address gets into a key.
+    Raises TypeError for any other kind of part, so that no object's address gets into a key.
     """
     digest = hashlib.sha256()
     for part in parts:
@@ -129,7 +135,7 @@ def code_digest(*modules: str) -> str:
 
 
 def source_digest(path: Path | str) -> str:
-    """Digest of what a Python file does: its syntax tree without docstrings and comments; first 16 digits.
+    """Digest of a Python file's code: its syntax tree without docstrings and comments; first 16 digits.
 
     The tree is that of the running Python: another minor version may give another digest.
     """
@@ -145,12 +151,16 @@ def modules_used(*sources: Path) -> tuple[Path, ...]:
     found: set[Path] = set()
     waiting = [Path(source) for source in sources]
     while waiting:
-        source = waiting.pop()
-        imports = _read_source(source.read_text(encoding="utf-8"), str(source))[1]
-        new = {file for name in imports for file in _library_files(name)} - found
+        new = set(imports_of(waiting.pop())) - found
         found |= new
         waiting += new
     return tuple(sorted(found))
+
+
+def imports_of(source: Path) -> tuple[Path, ...]:
+    """Files of the library that a Python file imports itself, with the `__init__` of their packages, sorted."""
+    names = _read_source(source.read_text(encoding="utf-8"), str(source))[1]
+    return tuple(sorted({file for name in names for file in _library_files(name)}))
 
 
 @cache
@@ -195,9 +205,9 @@ def _module_file(name: str) -> Path:
 
 
 def data_folder() -> Path | None:
-    """The local folder of public data named by ALS_DATA, or None where it is not set.
+    """Local folder of public data named by ALS_DATA, or None where it is not set.
 
-    Raises FileNotFoundError when ALS_DATA names a folder that is not there.
+    Raises FileNotFoundError when ALS_DATA names a folder that does not exist.
     """
     named = os.environ.get("ALS_DATA")
     if not named:
@@ -209,10 +219,10 @@ def data_folder() -> Path | None:
 
 
 def repository() -> Path:
-    """The checkout this library runs from: the folder that holds `_toc.yml`."""
+    """Root of the checkout this library runs from: the folder that holds `_toc.yml`."""
     return PACKAGE.parent
 
 
 def results_folder() -> Path:
-    """Where derived files of this checkout go; ALS_RESULTS moves it (tests give each run its own)."""
+    """Folder of derived files of this checkout; ALS_RESULTS overrides it, and tests give each run its own."""
     return Path(os.environ.get("ALS_RESULTS", repository() / "results")).resolve()

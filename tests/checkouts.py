@@ -1,9 +1,11 @@
-"""A copy of this checkout without anything made, with few pages where few are enough, and how to run things in it."""
+"""A copy of this checkout without built files, with few pages where few are enough, and commands run in it."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Collection
 from pathlib import Path
 
@@ -20,14 +22,15 @@ COPIED = (
     "Snakefile",
     "_config.yml",
     "_toc.yml",
+    "CITATION.cff",
     "requirements.lock",
 )
 
 
 def copy_checkout(root: Path, pages: Collection[str] | None = None, also: Collection[str] = ()) -> Path:
-    """Copy what a book is made from to `root`, and the files and folders named in `also`.
+    """Copy the inputs of a book to `root`, and the files and folders named in `also`.
 
-    pages: of the pages made from notebooks, only these; None keeps them all.
+    pages: keep only these of the pages made from notebooks; None keeps all.
     """
     root.mkdir(parents=True, exist_ok=True)
     studies = [path.name for path in (REPOSITORY / "notebooks").iterdir()]
@@ -42,7 +45,7 @@ def copy_checkout(root: Path, pages: Collection[str] | None = None, also: Collec
 
 
 def keep_pages(root: Path, pages: Collection[str]) -> None:
-    """Leave in a copy's contents the prose, and of the pages made from notebooks only `pages`."""
+    """Keep in a copy's table of contents the prose and `pages`."""
     contents = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
     for part in contents["parts"]:
         part["chapters"] = [
@@ -55,6 +58,18 @@ def keep_pages(root: Path, pages: Collection[str]) -> None:
 
 
 def environment_in(root: Path) -> dict[str, str]:
-    """The environment of a command in a copy: its own modules and results, no real data, one thread a process."""
+    """Environment of a command in a copy: its own modules and results, no real data, one thread a process."""
     kept = {name: value for name, value in os.environ.items() if name not in ("ALS_DATA", "ALS_RESULTS")}
     return kept | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+
+
+def run_in(root: Path, *arguments: str) -> subprocess.CompletedProcess:
+    """Run Python with the given arguments in a copy."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=root,
+        env=environment_in(root),
+        capture_output=True,
+        text=True,
+        check=False,
+    )

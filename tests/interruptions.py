@@ -1,12 +1,12 @@
-"""Kill -9 at seeded random moments of `als book`, go on, and compare with a build that nobody disturbed.
+"""Kill -9 at seeded random moments of `als book`, resume, and compare with an undisturbed build.
 
     python tests/interruptions.py                          # 20 kills over builds of the `test` profile
     python tests/interruptions.py --pages xia2024/02_augmentation xia2024/04_train/basic_cnn
     python tests/interruptions.py --profile quick --kills 6   # one quick build, again and again
 
-Works in a copy of this checkout. A build is killed, taken up, killed again; when it ends it is compared and the
-next one starts from nothing, until all kills are spent. Every prediction, table and figure must be the same bytes,
-and what was finished before a kill must not have been made again. One row a kill goes to --record, as CSV.
+Works in a copy of this checkout. A build is killed, resumed and killed again. When it finishes, it is compared and the
+next build starts from nothing, until all kills are spent. Every prediction, table and figure must have the same bytes,
+and pages and runs that were finished before a kill must not be made again. One row a kill goes to --record, as CSV.
 """
 
 from __future__ import annotations
@@ -28,35 +28,22 @@ from checkouts import copy_checkout, environment_in
 MADE = ("_build", "results", "logs", ".snakemake", "book/generated", "book/claims.md")
 KINDS = ("everything", "als book alone", "one process below it")
 COMPARED = (".csv", ".svg", ".png")
-MEASURED = ("One image (ms)", "Training (minutes)")  # columns that a clock filled: it does not repeat itself
+MEASURED = ("One image (ms)", "Training (minutes)")  # columns of measured times
 CORES = 2
 
 
 def start(root: Path, profile: str, log: Path) -> psutil.Popen:
-    """`als book synthetic` in a checkout, with results of its own and no real data."""
-    command = [
-        sys.executable,
-        "-m",
-        "als_core",
-        "book",
-        "synthetic",
-        "--profile",
-        profile,
-        "--cores",
-        str(CORES),
-    ]
+    """`als book synthetic` in a checkout, with its own results and no real data."""
+    arguments = ["book", "synthetic", "--profile", profile, "--cores", str(CORES)]
     with log.open("a") as stream:
         return psutil.Popen(
-            command,
-            cwd=root,
-            env=environment_in(root),
-            stdout=stream,
-            stderr=stream,
-        )
+            [sys.executable, "-m", "als_core", *arguments],
+            cwd=root, env=environment_in(root), stdout=stream, stderr=stream,
+        )  # fmt: skip
 
 
 def kill(build: psutil.Popen, kind: str, rng: np.random.Generator) -> str:
-    """Kill -9 what `kind` says, and name what it was."""
+    """Kill -9 the processes that `kind` selects, and name them."""
     below = build.children(recursive=True)
     if kind == "one process below it" and below:
         chosen = [below[rng.integers(len(below))]]
@@ -74,7 +61,7 @@ def kill(build: psutil.Popen, kind: str, rng: np.random.Generator) -> str:
 
 
 def _named(command: Sequence[str]) -> str:
-    """A process in the words of the book: its part of the work, or nothing for what only carries others."""
+    """Name a process by its job in the book; empty for shells and other carriers."""
     line = " ".join(command)
     if job := re.search(r"als_core (page|train|book|site)( \S+)?", line):
         kind, which = job.groups()
@@ -112,111 +99,89 @@ def finished(root: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in marks if "/." not in path.as_posix()}
 
 
-def rooms(root: Path) -> list[Path]:
-    """Temporary folders that a kill left behind and nobody removed."""
+def leftovers(root: Path) -> list[Path]:
+    """Temporary folders that a kill left behind."""
     return [
         path for folder in ("results", "_build") for path in (root / folder).rglob(".*.*") if path.is_dir()
     ]
 
 
 def from_nothing(root: Path) -> None:
-    """Remove all that was made in the copy."""
+    """Remove everything built in the copy."""
     for name in MADE:
         path = root / name
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
-def undisturbed(root: Path, profile: str, log: Path) -> tuple[float, dict[str, bytes]]:
-    """Seconds and results of a build that nobody disturbs."""
+def interrupt(root: Path, profile: str, kills: int, log: Path, seed: int = 0) -> pd.DataFrame:
+    """Spend `kills` on builds in `root`; one row a kill.
+
+    Two kills are at most half an undisturbed build apart. Columns: kill, build, seconds (since the build was
+    resumed), killed, at_work (running jobs), finished (pages and runs before the kill), made_again (number of
+    these that were written again afterwards), same (whether every file of the finished build has the same bytes).
+    """
+    rng = np.random.default_rng(seed)
     began = time.monotonic()
     if start(root, profile, log).wait():
         raise SystemExit(f"the undisturbed build failed: see {log}")
-    return time.monotonic() - began, left_behind(root)
-
-
-def interrupt(root: Path, profile: str, kills: int, seed: int, log: Path, share: float = 0.5) -> pd.DataFrame:
-    """Spend `kills` on builds in `root`; one row a kill.
-
-    share: the longest time between two kills, as a share of an undisturbed build's. Columns: kill, build, seconds
-    (since the build was taken up), killed, at_work (what was running), finished (pages and runs before the kill), made_again (of
-    these, rewritten when the build went on), and same (whether all files of the build it fell in were the same bytes).
-    """
-    rng = np.random.default_rng(seed)
-    seconds, expected = undisturbed(root, profile, log)
+    seconds, expected = time.monotonic() - began, left_behind(root)
     from_nothing(root)
     rows: list[dict] = []
     build, before = 1, {}
-
-    def taken_up() -> None:
-        """What was there before the last kill and was written again since."""
-        if rows and rows[-1]["build"] == build:
-            now = finished(root)
-            rows[-1]["made_again"] = sum(now.get(path) != written for path, written in before.items())
-
-    while len(rows) < kills:
-        wait, kind = rng.uniform(1, max(2, share * seconds)), KINDS[rng.choice(3, p=[0.6, 0.2, 0.2])]
+    while True:
+        wait, kind = rng.uniform(1, max(2, seconds / 2)), KINDS[rng.choice(3, p=[0.6, 0.2, 0.2])]
         process = start(root, profile, log)
         try:
-            code = process.wait(timeout=wait)
+            code = process.wait(timeout=wait if len(rows) < kills else None)
         except psutil.TimeoutExpired:
-            taken_up()
-            before = finished(root)
-            at_work = kill(process, kind, rng)
+            code = None
+        now = finished(root)
+        if rows and rows[-1]["build"] == build:
+            rows[-1]["made_again"] = sum(now.get(path) != written for path, written in before.items())
+        if code is None:
+            before = now
             rows.append({"kill": len(rows) + 1, "build": build, "seconds": round(wait, 1), "killed": kind,
-                         "at_work": at_work, "finished": len(before), "made_again": 0, "same": False})  # fmt: skip
+                         "at_work": kill(process, kind, rng), "finished": len(before), "made_again": 0, "same": False})  # fmt: skip
             print(rows[-1], file=sys.stderr, flush=True)
             continue
-        _compared(code, root, rows, build, expected, taken_up, log)
+        if code:
+            raise SystemExit(f"build {build} did not finish after a kill (exit code {code}): see {log}")
+        same = _compare(root, expected, build)
+        rows = [row | {"same": same} if row["build"] == build else row for row in rows]
+        if len(rows) == kills:
+            return pd.DataFrame(rows)
         from_nothing(root)
         build, before = build + 1, {}
-    _compared(start(root, profile, log).wait(), root, rows, build, expected, taken_up, log)
-    return pd.DataFrame(rows)
 
 
-def _compared(code, root, rows, build, expected, taken_up, log) -> None:
-    """Judge a build that came to its end."""
-    taken_up()
-    if code:
-        raise SystemExit(f"build {build} did not finish after a kill (exit code {code}): see {log}")
+def _compare(root: Path, expected: dict[str, bytes], build: int) -> bool:
+    """Print what differs from the undisturbed build and which temporary folders are left; True if nothing differs."""
     now = left_behind(root)
     different = sorted(name for name in now.keys() | expected.keys() if now.get(name) != expected.get(name))
-    if different:
-        print(
-            f"build {build}: {len(different)} of {len(expected)} files differ: {different[:8]}",
-            file=sys.stderr,
-        )
-    if left := rooms(root):
-        print(f"build {build}: {len(left)} temporary folders left: {left[:4]}", file=sys.stderr)
-    for row in rows:
-        if row["build"] == build:
-            row["same"] = not different
-    print(f"build {build}: {len(now)} files, {len(different)} differ", file=sys.stderr, flush=True)
+    left = leftovers(root)
+    print(f"build {build}: {len(now)} files, {len(different)} differ {different[:8]}; {len(left)} temporary "
+          f"folders left {left[:4]}", file=sys.stderr, flush=True)  # fmt: skip
+    return not different
 
 
 def main() -> None:
-    """Run it, write the record, and fail where a build was not the same."""
+    """Spend the kills, write the record, and fail where a build was not the same."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--profile", default="test")
     parser.add_argument("--pages", nargs="*", default=(), help="only these, and the prose pages")
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--share", type=float, default=0.5, help="longest time between kills, of a whole build"
-    )
     parser.add_argument("--record", type=Path, help="CSV to write, one row a kill")
-    parser.add_argument("--folder", type=Path, help="where to work; a temporary folder by default")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        root = copy_checkout((chosen.folder or Path(temporary)) / "checkout", chosen.pages or None)
-        log = root.parent / "builds.log"
-        told = interrupt(root, chosen.profile, chosen.kills, chosen.seed, log, chosen.share)
+        root = copy_checkout(Path(temporary) / "checkout", chosen.pages or None)
+        table = interrupt(root, chosen.profile, chosen.kills, root.parent / "builds.log")
     if chosen.record:
         chosen.record.parent.mkdir(parents=True, exist_ok=True)
-        told.to_csv(chosen.record, index=False, lineterminator="\n")
-    print(told.to_string(index=False))
-    sys.exit(0 if told["same"].all() else "some builds were not the same")
+        table.to_csv(chosen.record, index=False, lineterminator="\n")
+    print(table.to_string(index=False))
+    sys.exit(0 if table["same"].all() else "some builds were not the same")
 
 
 if __name__ == "__main__":

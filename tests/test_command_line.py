@@ -1,4 +1,6 @@
-"""The command line, as far as it is not the book's own tests."""
+"""The command line: settings of the environment, refusals, and help."""
+
+from __future__ import annotations
 
 import os
 
@@ -12,6 +14,18 @@ def test_a_relative_data_folder_means_the_same_to_every_kernel(tmp_path, monkeyp
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").mkdir()
     monkeypatch.setenv("ALS_DATA", "data")
-    told = CliRunner().invoke(app, ["check", str(folder)])
-    assert told.exit_code == 0, told.output
+    done = CliRunner().invoke(app, ["check", str(folder)])
+    assert done.exit_code == 0, done.output
     assert os.environ["ALS_DATA"] == str(tmp_path / "data")
+
+
+def test_a_folder_that_is_no_snakemake_profile_is_refused_as_a_cluster():
+    done = CliRunner().invoke(app, ["book", "synthetic", "--cluster", "profiles"])
+    assert done.exit_code and "no config.yaml" in str(done.exception)
+
+
+def test_help_lists_each_command_with_a_sentence():
+    shown = CliRunner().invoke(app, ["--help"]).output
+    for command in app.registered_commands:
+        if not command.hidden:
+            assert f" {command.name or command.callback.__name__} " in shown and command.callback.__doc__

@@ -1,7 +1,7 @@
 """What a page is made of: figures, tables, verdicts and notes, each as MyST text with its files.
 
-A block is data. In a live notebook it shows a preview; in the executed notebook it travels as one
-output, from which `render` makes a Markdown cell and the files it refers to.
+A block is data. A live notebook shows its preview, with caption and alternative text; in the executed notebook the
+block is one output, from which `execute.render` makes a Markdown cell and the files it refers to.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
+from markdown_it import MarkdownIt
 from matplotlib.figure import Figure
 
 from als_core.figures.style import WIDTH, to_png, to_svg
 
 MIME = "application/vnd.als.block+json"
-FILES = "%FILES%"  # stands for the page's folder of files until the page is rendered
+FILES = "%FILES%"  # placeholder for the page's folder of files until the page is rendered
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 SHORTEST_ALT = 30  # characters; less cannot say what a figure shows
-LONGEST_VERDICTS, LONGEST_TABLE = 12, 20  # rows; a longer one is closed until it is asked for
+LONGEST_VERDICTS, LONGEST_TABLE = 12, 20  # rows; a longer table is folded
 SVG_WIDTH = re.compile(r'<svg[^>]*? width="([\d.]+)pt"')
 
 
@@ -32,8 +33,8 @@ SVG_WIDTH = re.compile(r'<svg[^>]*? width="([\d.]+)pt"')
 class Block:
     """MyST text, the files it refers to (name to bytes), claim rows it records, and a live preview.
 
-    headline: what the landing page says of the page, where this block is it. title: the page's own, in place of
-    that of a notebook which makes several. on_top: shown right below the page's title, wherever it was computed.
+    headline: sentence for the landing page, where this block has it. title: title of the page, where its notebook
+    makes several. on_top: shown right below the page's title, wherever it was computed.
     """
 
     myst: str
@@ -78,7 +79,12 @@ def figure_block(figure: Figure, name: str, caption: str, alt: str, data: pd.Dat
             _downloads({"SVG": f"{name}.svg", "PNG": f"{name}.png", "data (CSV)": f"{name}.csv"}),
         ]
     )
-    return Block(myst, files, preview={"image/svg+xml": svg, "text/plain": alt})
+    picture = base64.b64encode(svg.encode()).decode()
+    preview = (
+        f'<figure><img alt="{html.escape(alt)}" src="data:image/svg+xml;base64,{picture}">'
+        f"<figcaption>{inline_html(caption)}</figcaption></figure>"
+    )
+    return Block(myst, files, preview={"text/html": preview, "text/plain": alt})
 
 
 def table_block(table: pd.DataFrame, name: str, caption: str) -> Block:
@@ -86,26 +92,24 @@ def table_block(table: pd.DataFrame, name: str, caption: str) -> Block:
     _check_name(name)
     files = {f"{name}.csv": _csv(table)}
     # tildes: a fence of backticks could not have a caption with code in it
-    lines = [f"~~~{{table}} {caption.strip()}", f":name: {name}", "", pipe_table(table), "~~~"]
+    shown = "\n".join([f"~~~{{table}} {caption.strip()}", f":name: {name}", "", pipe_table(table), "~~~"])
     if len(table) > LONGEST_TABLE:
-        first = re.sub(r"[*`]|\{\w+\}", "", caption.strip().partition(". ")[0].rstrip("."))
-        opening = f'<details class="als-fold"><summary>{html.escape(first)} ({len(table)} rows)</summary>'
-        lines = [_raw_html(opening), *lines, _raw_html("</details>")]
-    myst = "\n".join([*lines, _downloads({"table (CSV)": f"{name}.csv"})])
-    return Block(
-        myst, files, preview={"text/html": table.to_html(index=False), "text/plain": table.to_string()}
-    )
+        first = re.sub(r"[*`]", "", plain_roles(caption).strip().partition(". ")[0].rstrip("."))
+        shown = _fold(f"{first} ({len(table)} rows)", shown, "als-fold")
+    myst = f"{shown}\n{_downloads({'table (CSV)': f'{name}.csv'})}"
+    preview = f"<p>{inline_html(caption)}</p>{table.to_html(index=False)}"
+    return Block(myst, files, preview={"text/html": preview, "text/plain": table.to_string()})
 
 
 def note_block(title: str, text: str, kind: str = "note") -> Block:
     """An admonition. kind: note, warning, important, ..."""
     myst = f"```{{admonition}} {title}\n:class: {kind}\n\n{text.strip()}\n```"
-    return Block(myst, preview={"text/markdown": f"**{title}.** {text}"})
+    return Block(myst, preview={"text/markdown": plain_roles(f"**{title}.** {text}")})
 
 
 def text_block(text: str) -> Block:
-    """A paragraph of MyST with numbers in it that were computed."""
-    return Block(text, preview={"text/markdown": text})
+    """A paragraph of MyST with computed numbers in it."""
+    return Block(text, preview={"text/markdown": plain_roles(text)})
 
 
 def title_block(text: str) -> Block:
@@ -114,15 +118,15 @@ def title_block(text: str) -> Block:
 
 
 def headline_block(text: str) -> Block:
-    """The one thing to know, in a sentence or two of plain text: on top of its page, and on the landing page."""
+    """The main result in a sentence or two of plain text: on its page, and on the landing page."""
     myst = f"```{{container}} als-headline\n{text.strip()}\n```"
-    return Block(myst, preview={"text/markdown": f"**{text}**"}, headline=text.strip())
+    return Block(myst, preview={"text/markdown": f"**{plain_roles(text)}**"}, headline=text.strip())
 
 
 def answer_block(question: str, found: str, how_sure: str, not_shown: str) -> Block:
     """The box that opens a page: its question, the answer, how sure one can be, and what was not shown.
 
-    Texts are MyST, one or two sentences each. `found` is also what the landing page says of the page.
+    Texts are MyST, one or two sentences each. `found` is also shown on the landing page.
     Raises ValueError for an empty text.
     """
     parts = {"Question": question, "Found": found, "How sure": how_sure, "Not shown": not_shown}
@@ -131,11 +135,11 @@ def answer_block(question: str, found: str, how_sure: str, not_shown: str) -> Bl
             raise ValueError(f"the answer box lacks its text for {name!r}")
     lines = "\n\n".join(f"**{name}.** {text.strip()}" for name, text in parts.items())
     myst = f"````{{container}} als-answer\n{lines}\n````"
-    return Block(myst, preview={"text/markdown": lines}, headline=found.strip(), on_top=True)
+    return Block(myst, preview={"text/markdown": plain_roles(lines)}, headline=found.strip(), on_top=True)
 
 
 def substitutions_block(rows: Mapping[str, tuple[str, str]], forbids: str) -> Block:
-    """What this page used in place of what the paper used, and which conclusions that rules out.
+    """What this page used in place of the paper's data, sizes or weights, and which conclusions that rules out.
 
     rows: name of a setting -> (here, in the paper). forbids: one sentence.
     """
@@ -143,11 +147,12 @@ def substitutions_block(rows: Mapping[str, tuple[str, str]], forbids: str) -> Bl
         [{"Setting": name, "Here": here, "In the paper": paper} for name, (here, paper) in rows.items()]
     )
     myst = f"````{{container}} als-substitutions\n{pipe_table(table)}\n\n{forbids.strip()}\n````"
-    return Block(myst, preview={"text/html": table.to_html(index=False)}, on_top=True)
+    preview = f"{table.to_html(index=False)}<p>{inline_html(forbids)}</p>"
+    return Block(myst, preview={"text/html": preview}, on_top=True)
 
 
 def html_block(text: str, files: Mapping[str, bytes] | None = None) -> Block:
-    """HTML of our own making, for what MyST cannot say. The caller has escaped what came from data."""
+    """HTML for what MyST cannot express. The caller has escaped everything that came from data."""
     return Block(_raw_html(text), files or {}, preview={"text/html": text})
 
 
@@ -174,7 +179,7 @@ def verdict_block(rows: Sequence[Mapping[str, Any]], heading: str = "Published b
         f'<tr title="{html.escape(row["id"])}"><th scope="row">{html.escape(row["location"])}</th>'
         f'<td class="als-number">{html.escape(row["published"])}</td>'
         f'<td class="als-number">{html.escape(row["shown"]) or "–"}</td>'
-        f"<td>{_verdict(row['verdict'])}"
+        f"<td>{verdict_html(row['verdict'])} "
         f'<span class="als-reason">{html.escape(_reason(row))}</span></td></tr>'
         for row in rows
     )
@@ -185,7 +190,7 @@ def verdict_block(rows: Sequence[Mapping[str, Any]], heading: str = "Published b
     table = f"<table><caption>{name}</caption>{head_and_body}</table>"
     if len(rows) > LONGEST_VERDICTS:
         counts = Counter(row["verdict"] for row in rows)
-        tally = ", ".join(_verdict(kind, f"{counts[kind]} ") for kind in VERDICT_SIGNS if counts[kind])
+        tally = ", ".join(verdict_html(kind, f"{counts[kind]} ") for kind in VERDICT_SIGNS if counts[kind])
         table = (
             f'<details class="als-fold"><summary>{name}: {len(rows)} numbers ({tally})</summary>'
             f'<table aria-label="{name}">{head_and_body}</table></details>'
@@ -194,13 +199,17 @@ def verdict_block(rows: Sequence[Mapping[str, Any]], heading: str = "Published b
     return Block(_raw_html(table), claims=rows, preview={"text/html": table})
 
 
-def _verdict(kind: str, before: str = "") -> str:
+def verdict_html(kind: str, before: str = "", link: str = "") -> str:
+    """A verdict with its sign, as HTML. before: text ahead of the sign. link: address of the page that judges it."""
     sign = f'<span aria-hidden="true">{VERDICT_SIGNS[kind]}</span>'
-    return f'<span class="als-verdict als-verdict-{kind.replace(" ", "-")}">{before}{sign} {kind}</span>'
+    words = f"{before}{sign} {kind}"
+    if link:
+        words = f'<a href="{html.escape(link)}">{words}</a>'
+    return f'<span class="als-verdict als-verdict-{kind.replace(" ", "-")}">{words}</span>'
 
 
 def _reason(row: Mapping[str, Any]) -> str:
-    """Why, unless it only says again what stands in the columns beside it."""
+    """The reason, unless it only repeats the columns beside it."""
     says_no_more = row["reason"] == f"{row['shown']} against the printed {row['published']}"
     return "" if says_no_more else row["reason"]
 
@@ -211,8 +220,45 @@ def details_block(title: str, rows: Mapping[str, str]) -> Block:
         f'<tr><th scope="row">{html.escape(name)}</th><td>{html.escape(value)}</td></tr>'
         for name, value in rows.items()
     )
-    box = f'<details class="als-details"><summary>{html.escape(title)}</summary><table><tbody>{body}</tbody></table></details>'
+    box = (
+        f'<details class="als-details"><summary>{html.escape(title)}</summary>'
+        f"<table><tbody>{body}</tbody></table></details>"
+    )
     return Block(_raw_html(box), preview={"text/html": box})
+
+
+def code_details_block(title: str, text: str, code: str, language: str) -> Block:
+    """A closed box with a sentence of MyST and code to copy, which opens on a click."""
+    inner = f"{text}\n\n```{language}\n{code.strip()}\n```"
+    preview = f"<p>{inline_html(text)}</p><pre>{html.escape(code.strip())}</pre>"
+    box = f"<details><summary>{html.escape(title)}</summary>{preview}</details>"
+    return Block(_fold(title, inner, "als-details"), preview={"text/html": box})
+
+
+ROLE = re.compile(r"\{(?P<name>[a-z:]+)\}`(?P<text>[^`<]*?)\s*(?:<[^>`]*>)?`")
+
+
+def plain_roles(text: str) -> str:
+    """Replace MyST roles, which only the book resolves, by plain words: a citation by its paper, a formula by LaTeX.
+
+    >>> plain_roles("As {cite:t}`xia2024` and {ref}`the audit <audit-heatmaps>` say, {math}`n_1`.")
+    'As Xia 2024 and the audit say, $n_1$.'
+    """
+
+    def words(role: re.Match[str]) -> str:
+        name, inner = role["name"].partition(":")[0], role["text"]
+        if name == "cite":
+            return ", ".join(re.sub(r"(\D)(\d)", r"\1 \2", key, count=1).title() for key in inner.split(","))
+        if name == "math":
+            return f"${inner}$"
+        return inner.replace("-", " ") if name in ("ref", "numref") else inner
+
+    return ROLE.sub(words, text)
+
+
+def inline_html(text: str) -> str:
+    """A line of MyST as HTML for a preview: emphasis and code are kept, roles are plain words, the rest is escaped."""
+    return MarkdownIt("commonmark", {"html": False}).renderInline(plain_roles(text.strip()))
 
 
 def pipe_table(table: pd.DataFrame) -> str:
@@ -255,6 +301,12 @@ def _csv(table: pd.DataFrame) -> bytes:
 def _downloads(files: Mapping[str, str]) -> str:
     links = " · ".join(f"{{download}}`{label} <{FILES}/{name}>`" for label, name in files.items())
     return f"```{{container}} als-downloads\n{links}\n```"
+
+
+def _fold(title: str, myst: str, kind: str) -> str:
+    """MyST in a closed box that opens on a click. kind: CSS class."""
+    opening = f'<details class="{kind}"><summary>{html.escape(title)}</summary>'
+    return f"{_raw_html(opening)}\n{myst}\n{_raw_html('</details>')}"
 
 
 def _raw_html(text: str) -> str:

@@ -1,42 +1,253 @@
-"""Put the finished pages into the book and build it: a whole new site, or the old one untouched."""
+"""Make the book: run what is not up to date, put finished pages into `book/`, build the site whole or keep the old one.
+
+als book
+  book_lock          one book at a time in a checkout
+  make_book          Snakemake runs `als train`, `als page` and `als site` where their inputs changed
+    build_book       pages into book/, claims page and landing page from the claims, then Jupyter Book
+    changes_since_last   which figures differ from the last book, and why
+"""
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from als_core.book.contents import book_pages
-from als_core.book.execute import FILES, PAGE
-from als_core.storage import exclusive_lock, repository, results_folder, write_text_if_changed
+from als_core.book import site
+from als_core.book.contents import FILES, PAGE, book_pages, made_book, pages_folder
+from als_core.book.execute import NotebookFailed
+from als_core.book.freshness import stamp_of
+from als_core.refusal import Problem, RefusedInput
+from als_core.storage import (
+    exclusive_lock,
+    file_digest,
+    repository,
+    results_folder,
+    write_text_if_changed,
+)
 
 SITE = "_build/html"
+BUILT = "book.built"
+FREE_DISK_NEEDED = 100_000_000
+"""Bytes; a site has about 50 MB."""
+STORAGE_ERRORS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the quota is used up",
+    errno.EROFS: "the disk is read-only",
+    errno.EACCES: "it may not be written",
+}
+
+FigureDigests = dict[str, dict[str, dict[str, str]]]
+COMPARED = (".svg", ".csv")
+KINDS = {
+    "profile": "profile",
+    "cohort": "data",
+    "data/": "data",
+    "requirements": "library",
+    "Python": "library",
+    "CITATION": "references",
+    "": "code",
+}
+"""What kind of input a name is, by how it begins; the first that fits."""
 
 
 class BookFailed(RuntimeError):
-    """Jupyter Book refused to build; the message holds its warnings and where its log is."""
+    """The book could not be built; the message says why and where the log is."""
 
 
-def pages_folder(profile: str, slug: str) -> Path:
-    """Where the rendered pages of one profile and cohort are kept."""
-    return results_folder() / profile / slug / "pages"
+# -- one book at a time ------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def book_lock(report: Callable[[str], None]) -> Iterator[int]:
+    """Hold this checkout for making its book, and yield the file descriptor of the lock.
+
+    The lock belongs to the open file: it ends with the last process that has the descriptor, however that process
+    ends. Pass it to the process that does the work, and the work goes on undisturbed if only this process is
+    killed. `report` is called with a sentence that names the other process where one holds the lock.
+    """
+    path = results_folder() / ".book.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+", encoding="utf-8") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            stream.seek(0)
+            report(f"A book is being made in this checkout by {stream.read() or 'another process'}; waiting.")
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        stream.truncate(0)
+        stream.write(f"process {os.getpid()} since {datetime.now():%H:%M:%S}")
+        stream.flush()
+        yield stream.fileno()
+
+
+# -- the whole way -----------------------------------------------------------------------------------------------
+
+
+def make_book(profile: str, state: dict[str, str], executor: list[str], lock: int) -> str:
+    """Make every page that is not up to date and build the site; return a sentence for the terminal.
+
+    Parameters
+    ----------
+    profile : str
+    state : dict
+        The cohort: its name or folder (`cohort`), `slug`, `digest` and `line`.
+    executor : list of str
+        Where Snakemake runs its jobs, as `executor_options` gives it.
+    lock : int
+        File descriptor of the `book_lock`, passed on to Snakemake.
+
+    Raises
+    ------
+    BookFailed
+        Where a page, a training or Jupyter Book failed, with the first cause of each, or the disk is full.
+    """
+    state_file = results_folder() / "cohorts" / f"{state['slug']}.json"
+    write_text_if_changed(state_file, json.dumps(state, indent=2))
+    write_text_if_changed(results_folder() / "book.json", json.dumps({"profile": profile, **state}, indent=2))
+    index, mark = repository() / SITE / "index.html", results_folder() / BUILT
+    if not index.is_file():
+        mark.unlink(missing_ok=True)
+    before = mark.stat().st_mtime_ns if mark.exists() else None
+    done = subprocess.run(_snakemake(profile, state_file, executor), cwd=repository(), pass_fds=[lock])
+    place = index.relative_to(repository())
+    if done.returncode:
+        mark.unlink(missing_ok=True)
+        _raise_if_disk_full()
+        missing = _missing(profile, state["slug"])
+        if not missing:
+            raise BookFailed("The site could not be built (see above).")
+        build_book(profile, state["slug"], missing_allowed=True)
+        raise BookFailed(_failures(profile, state["slug"], missing))
+    if before == mark.stat().st_mtime_ns:
+        return f"Nothing to do: the book is up to date. Open {place}"
+    return f"The book is ready. Open {place}"
+
+
+def executor_options(cores: int, cluster: Path | None) -> list[str]:
+    """Options of Snakemake for this machine's cores (0: all of them), or for the profile of a cluster.
+
+    Raises RefusedInput for a folder that holds no Snakemake profile.
+    """
+    if cluster is None:
+        return ["--cores", str(cores or os.cpu_count() or 1)]
+    if not (cluster / "config.yaml").is_file():
+        problem = Problem(str(cluster), "no config.yaml", "a Snakemake profile", "See profiles/slurm.")
+        raise RefusedInput("The cluster", [problem])
+    return ["--profile", str(cluster.resolve())]
+
+
+def _snakemake(profile: str, state: Path, executor: list[str]) -> list[str]:
+    return [
+        *(sys.executable, "-m", "snakemake", *executor, "--keep-going", "--rerun-incomplete"),
+        # --nolock: `als book` holds the checkout, and its lock, unlike Snakemake's, does not outlive a kill
+        *("--rerun-triggers", "params", "--nolock"),
+        *("--quiet", "all", "--config", f"profile={profile}", f"state={state}"),
+    ]
+
+
+def _raise_if_disk_full() -> None:
+    free = shutil.disk_usage(repository()).free
+    if free < FREE_DISK_NEEDED:
+        raise BookFailed(
+            f"The disk is full ({free / 1e6:.0f} MB free). The previous book is untouched.\n"
+            "Free some space and run it again; finished pages and runs are kept."
+        )
+
+
+# -- jobs that fail ----------------------------------------------------------------------------------------------
+
+
+def failure_file(profile: str, slug: str, job: str) -> Path:
+    """File with the first cause of a job's failure. job: a page, or `train/<network>`."""
+    return results_folder() / profile / slug / "failed" / f"{job}.txt"
+
+
+@contextmanager
+def keep_failure(profile: str, slug: str, job: str, report: Callable[[str], None] = print) -> Iterator[None]:
+    """On error, report job and cause in one line, write the cause to the job's failure file, and re-raise."""
+    file = failure_file(profile, slug, job)
+    file.unlink(missing_ok=True)
+    try:
+        yield
+    except Exception as error:
+        cause = first_cause(error)
+        report(f"{job}: failed. {cause}")
+        with suppress(OSError):  # a full disk, for instance: that error is raised, not this one
+            write_text_if_changed(file, f"{cause}\n")
+        raise
+
+
+def first_cause(error: BaseException) -> str:
+    """Describe an error in one line: of a failed notebook the error of its cell, of a refusal its first problem."""
+    line, *more = str(error).splitlines() or [""]
+    if more and line.endswith("nothing was computed."):
+        line = f"{line} {more[0].strip()}"
+    return line.partition(": ")[2] if isinstance(error, NotebookFailed) else f"{type(error).__name__}: {line}"
+
+
+def _missing(profile: str, slug: str) -> list[str]:
+    """Pages of the book that are not made."""
+    made = pages_folder(profile, slug)
+    return [page for page in book_pages() if not (made / page / PAGE).is_file()]
+
+
+def _failures(profile: str, slug: str, missing: list[str]) -> str:
+    """What was not made and why, one line a page or training."""
+    trainings = failure_file(profile, slug, "train").with_suffix("")
+    jobs = [*(f"train/{file.stem}" for file in sorted(trainings.glob("*.txt"))), *missing]
+    causes = {job: file for job in jobs if (file := failure_file(profile, slug, job)).is_file()}
+    lines = [f"  {job}: {file.read_text(encoding='utf-8').strip()}" for job, file in causes.items()]
+    if waiting := [page for page in missing if page not in causes]:
+        lines.append(f"  {', '.join(waiting)}: a training it needs failed, or its job was killed")
+    title = f"The book was built without {len(missing)} of its {len(book_pages())} pages."
+    return "\n".join([title, *lines, f"Logs are in logs/{profile}/{slug}/."])
+
+
+@contextmanager
+def exit_with_message() -> Iterator[None]:
+    """End refusals, failed notebooks and storage errors with their message on stderr and exit code 1.
+
+    All other errors keep their traceback.
+    """
+    try:
+        yield
+    except (RefusedInput, NotebookFailed, BookFailed, FileNotFoundError) as error:
+        sys.exit(f"{error}")
+    except OSError as error:
+        if error.errno not in STORAGE_ERRORS:
+            raise
+        place = error.filename or results_folder()
+        sys.exit(
+            f"{place}: {STORAGE_ERRORS[error.errno]}. No file is half-written; mend that and run it again."
+        )
+
+
+# -- the site ----------------------------------------------------------------------------------------------------
 
 
 def build_book(profile: str, slug: str, missing_allowed: bool = False) -> Path:
     """Build the site from the pages of one profile and cohort, and put it at `_build/html`.
 
-    missing_allowed: a page whose notebook failed is replaced by a page that says so, and warnings do
-    not stop the build; the caller still reports failure. Raises BookFailed, leaving the old site as it
-    was, when Jupyter Book finds anything wrong. A second process waits for the first.
+    missing_allowed: replace each page whose notebook failed by a page that says so, and go on after warnings; the
+    caller still reports the failure. Raises BookFailed, and leaves the old site as it was, when Jupyter Book finds
+    anything wrong. A second process waits for the first.
     """
     with exclusive_lock(repository() / SITE):
-        return _built(profile, slug, missing_allowed)
+        return _build(profile, slug, missing_allowed)
 
 
-def _built(profile: str, slug: str, missing_allowed: bool) -> Path:
+def _build(profile: str, slug: str, missing_allowed: bool) -> Path:
     missing = _publish(profile, slug)
     if missing and not missing_allowed:
         raise BookFailed(f"pages not made: {', '.join(missing)}")
@@ -44,29 +255,35 @@ def _built(profile: str, slug: str, missing_allowed: bool) -> Path:
     strict = [] if missing else ["-W", "-n"]
     log = repository() / "logs" / "book.log"
     log.parent.mkdir(exist_ok=True)
-    site = repository() / SITE
-    site.parent.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{site.name}.", dir=site.parent) as room:
+    target = repository() / SITE
+    target.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as tmp_dir:
         jupyter_book = Path(sys.executable).with_name("jupyter-book")
-        command = [jupyter_book, "build", *strict, "--keep-going", "--all"]
+        command = [jupyter_book, "build", *strict, "--keep-going", "--all", "--path-output", tmp_dir, "."]
         with log.open("w", encoding="utf-8") as stream:
-            done = subprocess.run(
-                [*command, "--path-output", room, "."],
-                cwd=repository(),
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-            )
-        built = Path(room) / "_build" / "html"
+            done = subprocess.run(command, cwd=repository(), stdout=stream, stderr=subprocess.STDOUT)
+        built = Path(tmp_dir) / "_build" / "html"
         if done.returncode or not (built / "index.html").is_file():
             raise BookFailed(f"{_warnings(log)}\nThe whole log is {log}; the previous book is untouched.")
-        if site.exists():
-            site.rename(Path(room) / "old")
-        built.rename(site)
-    return site
+        if target.exists():
+            target.rename(Path(tmp_dir) / "old")
+        built.rename(target)
+    return target
+
+
+def _write_summaries() -> None:
+    """Write the pages that are computed from the claims: the table of all claims, and the landing page's table."""
+    rows = site.book_claims()
+    summaries = {
+        "claims.md": site.claims_page(rows),
+        "generated/landing.md": site.landing_table(rows, made_book()["line"]),
+    }
+    for name, text in summaries.items():
+        write_text_if_changed(repository() / "book" / name, text)
 
 
 def _publish(profile: str, slug: str) -> list[str]:
-    """Copy rendered pages into book/, remove what does not belong, and name the pages that are missing."""
+    """Copy rendered pages into book/, remove pages that do not belong, and name the pages that are missing."""
     made = pages_folder(profile, slug)
     pages = book_pages()
     for study in {page.split("/")[0] for page in pages}:
@@ -85,33 +302,14 @@ def _publish(profile: str, slug: str) -> list[str]:
     return missing
 
 
-def _write_summaries() -> None:
-    """The pages that are computed from the claims: all of them in a table, and the landing page's summary."""
-    from als_core.book.claims_page import (  # ledger stands on this module
-        book_claims,
-        claims_page,
-        landing_table,
-    )
-
-    rows = book_claims()
-    line = json.loads((results_folder() / "book.json").read_text(encoding="utf-8"))["line"]
-    write_text_if_changed(repository() / "book" / "claims.md", claims_page(rows))
-    write_text_if_changed(repository() / "book" / "generated" / "landing.md", landing_table(rows, line))
-
-
-def failure_file(profile: str, slug: str, job: str) -> Path:
-    """Where a page, or the training of a network (`train/<network>`), says in one line what it failed of."""
-    return results_folder() / profile / slug / "failed" / f"{job}.txt"
-
-
 def _missing_page(page: str, profile: str, slug: str) -> str:
     own = failure_file(profile, slug, page)
     trainings = sorted(failure_file(profile, slug, "train").with_suffix("").glob("*.txt"))
-    lines = [file.read_text(encoding="utf-8") for file in ([own] if own.is_file() else trainings)]
+    causes = [file.read_text(encoding="utf-8") for file in ([own] if own.is_file() else trainings)]
     return (
         f"# {page}: not made\n\nThis page, or a training it needs, failed, so nothing of it is shown. "
-        f"`make book` tries again; a partly executed notebook lies under `logs/`.\n\n"
-        f"```text\n{''.join(lines)}```\n"
+        f"`make book` tries again; a partly executed notebook is kept under `logs/`.\n\n"
+        f"```text\n{''.join(causes)}```\n"
     )
 
 
@@ -121,10 +319,72 @@ def _warnings(log: Path) -> str:
     return "\n".join(marked[:40] or lines[-20:])
 
 
-def write_book_state(profile: str, state: dict) -> None:
-    """Say which profile and cohort the book is about; the build refuses pages of any other."""
-    text = json.dumps({"profile": profile, **state}, indent=2)
-    path = results_folder() / "book.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        path.write_text(text, encoding="utf-8")
+# -- what changed since the last book ----------------------------------------------------------------------------
+
+
+def digests_file() -> Path:
+    """File with the `figure_digests` of the last book."""
+    return results_folder() / "figures.json"
+
+
+def figure_digests(profile: str, slug: str) -> FigureDigests:
+    """SHA-256 of each figure (SVG) and table (CSV) of each finished page, and of each input of the page.
+
+    Returns page -> `files` and `made_from`, each name -> digest.
+    """
+    digests = {}
+    for page in book_pages():
+        folder = pages_folder(profile, slug) / page
+        if not (folder / PAGE).is_file():
+            continue
+        stamp = stamp_of(folder / PAGE)
+        made_from = {"profile": stamp["profile"], "cohort": stamp["cohort_digest"], "Python": stamp["python"]}
+        files = [file for file in sorted((folder / FILES).iterdir()) if file.suffix in COMPARED]
+        digests[page] = {
+            "made_from": made_from | stamp["inputs"],
+            "files": {file.name: file_digest(file) for file in files},
+        }
+    return digests
+
+
+def changes(before: FigureDigests, now: FigureDigests) -> list[str]:
+    """One line a page whose figures or tables differ: which of them, and its changed inputs by kind."""
+    lines = []
+    for page in sorted(before.keys() | now.keys()):
+        if page not in before or page not in now:
+            lines.append(f"{page}: {'new' if page in now else 'not made'}")
+        elif differing := _differing(before[page]["files"], now[page]["files"]):
+            causes = _differing(before[page]["made_from"], now[page]["made_from"])
+            lines.append(f"{page}: {', '.join(differing)}, because of {_by_kind(causes)}")
+    return lines
+
+
+def changes_since_last(profile: str, slug: str) -> list[str]:
+    """`changes` since the last book of this checkout, whose digests are replaced; empty where there was none.
+
+    Pages of another cohort or profile are left out: they differ because they are about something else.
+    """
+    now, file = figure_digests(profile, slug), digests_file()
+    before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else now
+    write_text_if_changed(file, json.dumps(now, indent=1))
+    about = {(page["made_from"]["cohort"], page["made_from"]["profile"]) for page in now.values()}
+    alike = {
+        name: page
+        for name, page in before.items()
+        if (page["made_from"]["cohort"], page["made_from"]["profile"]) in about
+    }
+    return changes(alike, now) if alike else []
+
+
+def _differing(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    return [name for name in sorted(before.keys() | now.keys()) if before.get(name) != now.get(name)]
+
+
+def _by_kind(causes: list[str]) -> str:
+    if not causes:
+        return "none of its inputs: another machine, or chance"
+    kinds: dict[str, list[str]] = {}
+    for cause in causes:
+        kind = next(kind for start, kind in KINDS.items() if cause.startswith(start))
+        kinds.setdefault(kind, []).append(cause)
+    return "; ".join(f"{kind} ({', '.join(names)})" for kind, names in kinds.items())

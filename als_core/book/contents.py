@@ -1,28 +1,47 @@
-"""Which pages the book has, and which notebook, with which parameters, makes each.
+"""Pages of the book: the notebook and the parameters that make each, how to run it again, and how to cite it.
 
-The table of contents is the list. `xia2024/01_cohort` is made by `notebooks/xia2024/01_cohort.py`;
-`xia2024/04_train/resnet18` by `notebooks/xia2024/04_train.py` with the parameter `model="resnet18"`.
+The table of contents lists the pages. `xia2024/01_cohort` is made by `notebooks/xia2024/01_cohort.py`;
+`xia2024/04_train/resnet18` by `notebooks/xia2024/04_train.py` with the parameter `model="resnet18"`. Commands and
+links lead to the tracked notebook under `notebooks/`, never to the executed copy from which a page was rendered.
 """
 
 from __future__ import annotations
 
+import ast
+import json
+import os
+import re
+import shlex
+import subprocess
+from collections.abc import Collection, Iterable
+from datetime import date
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import yaml
 
 from als_core.refusal import Problem, RefusedInput
-from als_core.storage import repository
+from als_core.storage import repository, results_folder
+
+BRANCH = "main"
+OWN_FOLDER = "path/to/folder"
+"""In place of a reader's own folder, whose place is private."""
+COMPANION = "als_imaging_companion"
+PAGE, FILES, EXECUTED = "page.ipynb", "files", "executed.ipynb"
+"""In the folder of a rendered page: the page, what it refers to, and the executed notebook to download."""
+PARAMETERS = re.compile(r'^# %% .*tags=\[[^\]]*"parameters".*\n(?P<code>(?:(?!# %%).*\n?)*)', re.MULTILINE)
 
 
 def book_pages() -> list[str]:
-    """Pages made from notebooks, in the order of the table of contents."""
+    """List the pages made from notebooks, in the order of the table of contents."""
     contents = yaml.safe_load((repository() / "_toc.yml").read_text(encoding="utf-8"))
     files = [chapter["file"] for part in contents["parts"] for chapter in _flat(part["chapters"])]
     return [page for file in files if _source(page := file.removeprefix("book/"))]
 
 
 def source_of(page: str) -> tuple[Path, dict[str, str]]:
-    """The notebook that makes a page, and the parameters that single the page out.
+    """Find the notebook that makes a page, and the parameters that distinguish the page from its others.
 
     Raises RefusedInput where there is no such notebook.
     """
@@ -31,6 +50,149 @@ def source_of(page: str) -> tuple[Path, dict[str, str]]:
         problem = Problem(page, "no notebook of that name", f"notebooks/{page}.py", "Check the name.")
         raise RefusedInput("The page", [problem])
     return found
+
+
+def pages_folder(profile: str, slug: str) -> Path:
+    """Folder of the rendered pages of one profile and cohort."""
+    return results_folder() / profile / slug / "pages"
+
+
+def parameters_of(source: Path) -> dict[str, Any]:
+    """Read the defaults in the `parameters` cell of a notebook's text.
+
+    Raises ValueError where there is not exactly one such cell, or it holds more than assignments of plain literals.
+    """
+    cells = [cell["code"] for cell in PARAMETERS.finditer(source.read_text(encoding="utf-8"))]
+    if len(cells) != 1:
+        raise ValueError(f"{source}: exactly one cell tagged `parameters` is needed, found {len(cells)}")
+    return literals_assigned(cells[0])
+
+
+def literals_assigned(code: str) -> dict[str, Any]:
+    """Names and values of code that only assigns plain literals to names. Raises ValueError for any other code."""
+    values = {}
+    for node in ast.parse(code).body:
+        if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
+            raise ValueError(f"the parameters cell holds more than plain assignments: {ast.unparse(node)}")
+        values[node.targets[0].id] = ast.literal_eval(node.value)
+    return values
+
+
+def unknown_parameters(given: Iterable[str], known: Collection[str]) -> list[Problem]:
+    """One problem for each parameter that a notebook does not have."""
+    names = ", ".join(known)
+    return [
+        Problem(name, "a parameter that the notebook does not have", f"one of {names}", "Correct its name.")
+        for name in given
+        if name not in known
+    ]
+
+
+def papers() -> dict[str, dict[str, Any]]:
+    """Papers of the book, by key, as `data/papers.yml` introduces them."""
+    return yaml.safe_load((repository() / "data" / "papers.yml").read_text(encoding="utf-8"))
+
+
+def made_book() -> dict[str, str]:
+    """Profile and cohort of the book that was made last: `profile`, `cohort`, `name`, `kind`, `slug`, `digest`, `line`."""
+    return json.loads((results_folder() / "book.json").read_text(encoding="utf-8"))
+
+
+def book_parameters(page: str) -> dict[str, str]:
+    """Parameters with which the book that was made last runs a page."""
+    book = made_book()
+    return {"profile": book["profile"], "cohort": without_home(book["cohort"]), **source_of(page)[1]}
+
+
+def without_home(value: Any) -> Any:
+    """Replace an absolute path, which belongs to the reader's machine, by a stand-in; leave other values as they are."""
+    return OWN_FOLDER if isinstance(value, str) and Path(value).is_absolute() else value
+
+
+def tracked_notebook(page: str) -> str:
+    """Path in the repository of the Jupyter twin of a page's notebook."""
+    return source_of(page)[0].with_suffix(".ipynb").relative_to(repository()).as_posix()
+
+
+def executed_notebook(page: str) -> Path:
+    """File of the executed notebook behind a page of the book that was made last, to be downloaded."""
+    book = made_book()
+    return pages_folder(book["profile"], book["slug"]) / page / EXECUTED
+
+
+def papermill_command(page: str, parameters: dict[str, Any], output: str = "mine.ipynb") -> str:
+    """Shell command, one parameter a line, that runs a page's notebook from the root of the repository."""
+    given = [shlex.join(["-p", name, str(value)]) for name, value in parameters.items()]
+    return " \\\n  ".join([shlex.join([".venv/bin/papermill", tracked_notebook(page), output]), *given])
+
+
+def repository_address() -> str | None:
+    """Find `owner/name` on GitHub: of the workflow that builds the book, else of the remote `origin`, else None."""
+    if named := os.environ.get("GITHUB_REPOSITORY"):
+        return named
+    asked = ["git", "-C", str(repository()), "remote", "get-url", "origin"]
+    answer = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+    found = re.search(r"github\.com[:/]([\w.-]+/[\w.-]+?)(?:\.git)?$", answer)
+    return found[1] if found else None
+
+
+def launch_targets(page: str, address: str, branch: str = BRANCH) -> dict[str, str]:
+    """Addresses at which a page's tracked notebook opens ready to run, by name of the service."""
+    notebook, place = quote(tracked_notebook(page)), f"{address}/{quote(branch)}"
+    return {
+        "Binder": f"https://mybinder.org/v2/gh/{place}?urlpath={quote(f'lab/tree/{notebook}', safe='')}",
+        "Colab": f"https://colab.research.google.com/github/{address}/blob/{quote(branch)}/{notebook}",
+    }
+
+
+def edit_target(source: str, address: str, branch: str = BRANCH) -> str:
+    """Address at which the source of a page is edited: the text of its notebook, or its Markdown."""
+    return f"https://github.com/{address}/edit/{quote(branch)}/{quote(source)}"
+
+
+def reference(key: str = "") -> str:
+    """BibTeX entry of a key in `book/references.bib`; without a key, that of the companion from `CITATION.cff`.
+
+    Raises RefusedInput, naming the known keys, for an unknown one.
+    """
+    if not key:
+        return _companion()
+    entries = _bibliography()
+    if key not in entries:
+        problem = Problem(key, "no such reference", f"one of {', '.join(entries)}", "Choose one.")
+        raise RefusedInput("The reference", [problem])
+    return entries[key]
+
+
+def references_of(page: str) -> list[str]:
+    """BibTeX entries to cite for a page: the companion's, and its paper's where the page is about one."""
+    paper = _bibliography().get(page.partition("/")[0])
+    return [reference(), *([paper] if paper else [])]
+
+
+def _companion() -> str:
+    about = yaml.safe_load((repository() / "CITATION.cff").read_text(encoding="utf-8"))
+    names = [
+        author.get("name") or f"{author['family-names']}, {author['given-names']}"
+        for author in about["authors"]
+    ]
+    fields = {
+        "author": " and ".join(f"{{{name}}}" if "," not in name else name for name in names),
+        "title": f"{{{about['title']}}}",
+        "version": about["version"],
+        "year": str(date.fromisoformat(about["date-released"]).year),
+        "doi": about.get("doi", ""),
+        "url": about.get("repository-code", ""),
+    }
+    body = "".join(f",\n  {name} = {{{value}}}" for name, value in fields.items() if value)
+    return f"@software{{{COMPANION}{body}\n}}\n"
+
+
+def _bibliography() -> dict[str, str]:
+    from pybtex.database import BibliographyData, parse_file
+
+    entries = parse_file(str(repository() / "book" / "references.bib")).entries
+    return {key: BibliographyData({key: entry}).to_string("bibtex") for key, entry in entries.items()}
 
 
 def _source(page: str) -> tuple[Path, dict[str, str]] | None:

@@ -1,27 +1,43 @@
-"""What a page was made from, and whether it still is: the stamp in every rendered page.
+"""What a page is made from, and whether these inputs are still the same: the stamp in every rendered page.
 
-A page depends on its notebook, the library modules that the notebook imports (directly or through
-others), the sections of its profile that it reads, its cohort, the published numbers, the data files that it or
-these modules name, and the pinned packages. (The amounts of a synthetic cohort are part of that cohort's digest.)
+A page depends on
+
+- its notebook and the library modules which that imports, directly or through others;
+- the sections of its profile that they read, and its cohort (a synthetic cohort's sizes are part of its digest);
+- the published numbers, and each file of data that they name;
+- the pinned packages, and the references that it is to be cited with.
 """
 
 from __future__ import annotations
 
 import ast
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from als_core.book.contents import source_of
+from als_core.book.contents import references_of, source_of
 from als_core.book.profile import load_profile
-from als_core.storage import PACKAGE, content_key, file_digest, modules_used, repository, source_digest
+from als_core.storage import (
+    PACKAGE,
+    content_key,
+    file_digest,
+    modules_used,
+    repository,
+    source_digest,
+)
 
 NAMED = ("data/", "benchmarks/")
-"""A string that starts so, in a notebook or a module it uses, and is a file or folder of ours, is an input."""
+"""A string that starts so, in a notebook or a module it uses, and names a file or folder of the repository, is an input."""
+
+
+def stamp_of(notebook_file: Path) -> dict[str, Any]:
+    """Read the stamp of a rendered page, without parsing the rest into a notebook."""
+    return json.loads(notebook_file.read_text(encoding="utf-8"))["metadata"].get("als", {})
 
 
 def inputs_of(page: str) -> dict[str, Path]:
-    """Every file a page is made from, by its path in the repository (profile and cohort apart)."""
+    """Every file that a page is made from, by its path in the repository; profile and cohort are not among them."""
     root = repository()
     source, _ = source_of(page)
     library = modules_used(source)
@@ -34,7 +50,7 @@ def inputs_of(page: str) -> dict[str, Path]:
 
 
 def amounts_read(source: Path, profile: str) -> dict[str, str]:
-    """Digests of the profile's sections that a Python file asks for by name, and of the profile's sentence."""
+    """Digests of the profile's sections that a Python file names, and of the profile's sentence."""
     settings = load_profile(profile)
     sections = {name: settings.sections.get(name, {}) for name in sorted(_read(source).sections)}
     given = {"sentence": settings.sentence, **sections}
@@ -42,9 +58,10 @@ def amounts_read(source: Path, profile: str) -> dict[str, str]:
 
 
 def stamp(page: str, profile: str, cohort_digest: str) -> dict[str, Any]:
-    """What a page is made from right now, as JSON-able digests."""
+    """Digests of everything that a page would be made from now, as JSON values."""
     digests = {name: _digest(path) for name, path in inputs_of(page).items()}
     digests |= amounts_read(source_of(page)[0], profile)
+    digests["CITATION.cff and book/references.bib"] = content_key(references_of(page))
     return {
         "page": page,
         "profile": profile,
@@ -60,7 +77,7 @@ def _digest(file: Path) -> str:
 
 
 def changed_since(stamped: dict[str, Any], profile: str, cohort_digest: str) -> list[str]:
-    """What differs between a stamp and now: names of inputs, "profile" or "cohort". Empty if the page is fresh."""
+    """Inputs that differ between a stamp and now, by name, "profile" or "cohort". Empty if the page is fresh."""
     changed = []
     if stamped["profile"] != profile:
         changed.append(f"profile ({stamped['profile']}, the book's is {profile})")
@@ -76,7 +93,7 @@ def changed_since(stamped: dict[str, Any], profile: str, cohort_digest: str) -> 
 
 
 def _published_numbers(source: Path) -> list[Path]:
-    """The printed numbers a page can judge: its own paper's, or all data of ours where its folder is no paper's."""
+    """Printed numbers that a page can judge: its paper's, or all of them where its folder is not a paper's."""
     data = repository() / "data"
     own = sorted((data / "published").glob(f"{source.parent.name}_*.csv"))
     if own:
@@ -89,7 +106,7 @@ def _published_numbers(source: Path) -> list[Path]:
 
 
 def _files_named(source: Path) -> list[Path]:
-    """Files of the repository that a Python file names by their path, or by that of a folder above them."""
+    """Files of the repository that a Python file names by their path, or by the path of a folder above them."""
     places = [repository() / name for name in sorted(_read(source).paths)]
     return [file for place in places for file in [place, *sorted(place.rglob("*"))] if file.is_file()]
 

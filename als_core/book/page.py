@@ -1,48 +1,88 @@
-"""What a notebook writes its page with: banners, figures, tables, claims with their verdicts, provenance."""
+"""Writes a notebook's page: banners, figures, tables, claims with their verdicts, and the page's foot.
+
+    page = Page("xia2024/01_cohort_and_quality", profile, "Xia 2024, Fig. 3 and Table 2")
+    page.show(figures.sharpness_by_donor(table), "xia-sharpness-by-donor")
+    page.claims({"xia2024.table2.original.size": len(cohort)})
+    page.answer(question=..., found=..., how_sure=..., not_shown=...)
+    page.provenance()
+
+Works the same under papermill, nbconvert and in plain Jupyter.
+"""
 
 from __future__ import annotations
 
 import platform
+import textwrap
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
+from IPython import get_ipython
 from IPython.display import publish_display_data
 from matplotlib.figure import Figure
 
 from als_core.book import blocks
-from als_core.book.contents import source_of
+from als_core.book.contents import (
+    literals_assigned,
+    papermill_command,
+    parameters_of,
+    references_of,
+    source_of,
+    unknown_parameters,
+    without_home,
+)
 from als_core.book.profile import load_profile
 from als_core.claims.claims import record
 from als_core.claims.verdicts import Circumstances
 from als_core.cohorts.cohort import Cohort
 from als_core.figures.drawn import Drawn
+from als_core.refusal import refuse_if
 from als_core.storage import repository
 
+INJECTED = "# Parameters\n"  # how papermill begins the cell that it adds
+RUN_TEXT = "From the root of a checkout in which `make book` or `make test` was run once:"
+REPORT_TEXT = (
+    "If a number looks wrong, a sentence is unclear or the run fails, open an issue in the repository of this book "
+    "and copy these lines into its form."
+)
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "opencv-python-headless", "matplotlib")
 
 
 class Page:
     """One page being written. Each method shows one block, in the order of the calls.
 
-    name: `study/NN_name`, the notebook's own. profile: how much to compute. source: what of the paper
-    the page regenerates, e.g. "Xia 2024, Fig. 5".
+    Parameters
+    ----------
+    name : str
+        `study/NN_name`, as the notebook's file is called; with `/model` where one notebook makes several pages.
+    profile : str
+        How much to compute: `test`, `quick` or `paper`.
+    source : str
+        What of the paper the page regenerates, e.g. "Xia 2024, Fig. 5".
+
+    Raises
+    ------
+    RefusedInput
+        For an unknown profile, and for parameters of the run that the notebook does not have.
     """
 
     def __init__(self, name: str, profile: str, source: str = ""):
+        _refuse_unknown_parameters(name)
         self.name = name
         self.source = source
         self.profile = load_profile(profile)
         self._cohort: Cohort | None = None
         self._made_of: dict[str, str] = {}
         if self.profile.sentence:
-            self._show(blocks.note_block("Amounts", self.profile.sentence, "note als-profile"))
+            self._show(blocks.note_block("Sizes and repeats", self.profile.sentence, "note als-profile"))
 
     def about_cohort(self, cohort: Cohort) -> None:
-        """Name the cohort this page is about: verdicts, captions and provenance follow from it."""
+        """Name the cohort that this page is about; verdicts, captions and provenance follow from it."""
         self._cohort = cohort
-        title = blocks.cell_text(cohort.about.get("title") or cohort.name)
+        title = cohort.about.get("title") or cohort.name
         if cohort.kind == "synthetic":
             text = (
                 "Every image on this page was drawn by a computer program. It shows how the study's "
@@ -50,12 +90,12 @@ class Page:
             )
             self._show(blocks.note_block("Synthetic cohort", text, "warning"))
         elif cohort.kind == "own":
-            text = f"This page shows {title}, not the paper's data: no number of the paper is judged by it."
+            text = f"This page shows {blocks.cell_text(title)}, not the paper's data: no printed number is judged by it."
             self._show(blocks.note_block("Your own cohort", text, "warning"))
         if cohort.groups is None:
             text = (
-                "The manifest has no `group` column, so it is not known which images come from one donor. "
-                "Only splits by image are possible; accuracy under them may be too high, and intervals too narrow."
+                "The manifest has no `group` column, so it is unknown which images come from one donor. "
+                "Only splits by image are possible; their accuracy may be too high, and intervals too narrow."
             )
             self._show(blocks.note_block("No groups", text, "warning"))
         counts = cohort.samples["label"].value_counts().sort_index()
@@ -72,27 +112,27 @@ class Page:
         self._made_of |= {name.replace("_", " ").capitalize(): str(value) for name, value in facts.items()}
 
     def text(self, text: str) -> None:
-        """A paragraph of MyST with computed numbers in it."""
+        """Show a paragraph of MyST with computed numbers in it."""
         self._show(blocks.text_block(text))
 
     def title(self, text: str) -> None:
-        """This page's title, in place of the notebook's, where one notebook makes several pages."""
+        """Set this page's title in place of the notebook's, where one notebook makes several pages."""
         self._show(blocks.title_block(text))
 
     def headline(self, text: str) -> None:
-        """The one thing to know from this page, in plain text; the landing page shows it too."""
+        """Show the main result in plain text; the landing page shows it too."""
         self._show(blocks.headline_block(text))
 
     def answer(self, *, question: str, found: str, how_sure: str, not_shown: str) -> None:
-        """The box below the page's title. Call it where the numbers are known; it is shown on top.
+        """Show the box below the page's title. Call it where the numbers are known; it is shown on top.
 
-        Each text is one or two sentences of MyST in which every number is computed. `found` is what the
-        landing page says of this page.
+        Each text is one or two sentences of MyST in which every number is computed. `found` is also shown on the
+        landing page.
         """
         self._show(blocks.answer_block(question, found, how_sure, not_shown))
 
     def substitutions(self, rows: Mapping[str, tuple[str, str]], forbids: str) -> None:
-        """Show, below the box, what this page used in place of what the paper used.
+        """Show, below the box, which data, sizes or weights this page used in place of the paper's.
 
         rows: setting -> (here, in the paper); rows in which both agree are left out, and nothing is shown where
         all agree. forbids: the conclusions that these substitutions rule out, in one sentence.
@@ -102,14 +142,14 @@ class Page:
             self._show(blocks.substitutions_block(differing, forbids))
 
     def show(self, drawn: Drawn, name: str, *, of_cohort: bool = True) -> None:
-        """A numbered figure with the caption, alternative text and data that its plot function made.
+        """Show a numbered figure with the caption, alternative text and data that its plot function made.
 
         name: lower-case words joined by hyphens, unique in the book. of_cohort: as in `figure`.
         """
         self.figure(drawn.figure, name, drawn.caption, drawn.alt, drawn.data, of_cohort=of_cohort)
 
     def html(self, text: str) -> None:
-        """HTML of our own making (a table that can be filtered, say); what came from data is escaped already."""
+        """Show HTML, e.g. a table that can be filtered; the caller has escaped everything that came from data."""
         self._show(blocks.html_block(text))
 
     def figure(
@@ -122,7 +162,7 @@ class Page:
         *,
         of_cohort: bool = True,
     ) -> None:
-        """A numbered figure, its alternative text, and the data behind it to download.
+        """Show a numbered figure with its alternative text, and its data to download.
 
         of_cohort: whether it shows the page's cohort, whose kind the caption then ends with.
         """
@@ -130,7 +170,7 @@ class Page:
         self._show(blocks.figure_block(figure, name, f"{caption.strip()}{note}", alt, data))
 
     def table(self, table: pd.DataFrame, name: str, caption: str, *, of_cohort: bool = True) -> None:
-        """A numbered table, to download as CSV. of_cohort: as in `figure`; False for what is only printed."""
+        """Show a numbered table, to download as CSV. of_cohort: as in `figure`; False for the paper's numbers."""
         note = self._data_note() if of_cohort else ""
         self._show(blocks.table_block(table, name, f"{caption.strip()}{note}"))
 
@@ -152,12 +192,21 @@ class Page:
             self._show(blocks.verdict_block(rows))
 
     def circumstances(self, **declared: Any) -> Circumstances:
-        """Under which circumstances this page regenerates a value; what is not declared is taken to differ."""
+        """Circumstances under which this page regenerates a value; those not declared are taken to differ."""
         return Circumstances(**({"cohort": self._cohort.kind if self._cohort else None} | declared))
 
     def provenance(self, packages: Sequence[str] = PACKAGES) -> None:
-        """How the page was made: data, settings, versions. The last block of every page."""
-        rows = {
+        """Foot of the page, its last blocks: how to run it, how to cite it, where to report, and how it was made."""
+        references = references_of(self.name)
+        cited = "The companion and the paper:" if len(references) > 1 else "The companion:"
+        command = papermill_command(self.name, self._parameters())
+        self._show(blocks.code_details_block("Run this page", RUN_TEXT, command, "bash"))
+        self._show(blocks.code_details_block("Cite this page", cited, _wrapped(references), "bibtex"))
+        self._show(blocks.code_details_block("Report an issue", REPORT_TEXT, self._report(), "text"))
+        self._show(blocks.details_block("How this page was made", self._facts(packages)))
+
+    def _facts(self, packages: Sequence[str]) -> dict[str, str]:
+        return {
             **({"Regenerates": self.source} if self.source else {}),
             **self._made_of,
             "Profile": self.profile.name,
@@ -165,7 +214,17 @@ class Page:
             "Python": platform.python_version(),
             "Packages": ", ".join(f"{package} {version(package)}" for package in packages),
         }
-        self._show(blocks.details_block("How this page was made", rows))
+
+    def _report(self) -> str:
+        digest = self._made_of.get("Data digest", "none")
+        return f"Page: {self.name}\nProfile: {self.profile.name}\nData digest: {digest}\nExpected:\nFound:"
+
+    def _parameters(self) -> dict[str, Any]:
+        """Parameters of this run: those of the notebook's parameters cell, as they are set now."""
+        shell = get_ipython()
+        now = shell.user_ns if shell else {}
+        defaults = parameters_of(source_of(self.name)[0]) | source_of(self.name)[1]
+        return {name: without_home(now.get(name, default)) for name, default in defaults.items()}
 
     def _data_note(self) -> str:
         if self._cohort is None or self._cohort.kind == "published":
@@ -174,3 +233,26 @@ class Page:
 
     def _show(self, block: blocks.Block) -> None:
         publish_display_data(block.bundle())
+
+
+def _wrapped(references: Sequence[str]) -> str:
+    """BibTeX entries with long values broken into lines, which BibTeX reads as one."""
+    wrap = partial(textwrap.fill, width=84, subsequent_indent=" " * 8, break_on_hyphens=False)
+    return "\n\n".join("\n".join(map(wrap, entry.strip().splitlines())) for entry in references)
+
+
+def _refuse_unknown_parameters(page: str) -> None:
+    """Raise RefusedInput where papermill was given a parameter that the notebook does not have.
+
+    Papermill only logs an unknown name and assigns it in a cell of its own behind the parameters cell, so that the
+    run would go on with the default. Both cells are in IPython's history; without papermill the second is absent.
+    """
+    shell = get_ipython()
+    history = shell.user_ns.get("In", []) if shell else []
+    for own, injected in pairwise(history):
+        if injected.startswith(INJECTED):
+            try:
+                known, given = literals_assigned(own), literals_assigned(injected)
+            except (SyntaxError, ValueError):
+                continue  # these are other cells
+            refuse_if(f"The parameters of {page}", unknown_parameters(given, known))

@@ -1,6 +1,6 @@
 """The whole book as one PDF: Sphinx puts all pages on one, and an installed Chromium prints it.
 
-LaTeX would need half a gigabyte of packages; what Chromium prints has the site's figures, formulas and verdicts.
+LaTeX would need half a gigabyte of packages; Chromium prints the site's own figures, formulas and verdicts.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from als_core.book.build import BookFailed
+from als_core.book.build import BUILT, BookFailed
 from als_core.refusal import Problem, refuse_if
 from als_core.storage import atomic_write, repository, results_folder
 
@@ -22,7 +22,7 @@ FOOTER = (
     '<span class="pageNumber"></span> / <span class="totalPages"></span></div>'
 )
 OPEN_EVERYTHING = "document.querySelectorAll('details').forEach(box => box.open = true)"
-FETCH_PICTURES = (  # those further down are fetched when they come into view, which on paper they never do
+FETCH_PICTURES = (  # lazy pictures are fetched when they come into view, which never happens on paper
     "document.querySelectorAll('img').forEach(picture => picture.loading = 'eager');"
     "Promise.all([...document.images].map(picture => picture.decode().catch(() => null))).then(() => true)"
 )
@@ -37,31 +37,31 @@ def print_book() -> Path:
     """
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     problems = []
-    if not (results_folder() / "book.built").is_file():
-        problems.append(Problem("the book", "none made", "a finished book", "Run `make book` first."))
+    if not (results_folder() / BUILT).is_file():
+        problems.append(Problem("the book", "no finished book", "a finished book", "Run `make book` first."))
     if browser is None:
         problems.append(
             Problem("a browser", "none", " or ".join(BROWSERS), "On Debian: apt-get install chromium.")
         )
     refuse_if("als pdf", problems)
     target = repository() / PDF
-    with tempfile.TemporaryDirectory(prefix=".pdf.", dir=target.parent) as room:
-        page = _one_page(Path(room))
+    with tempfile.TemporaryDirectory(prefix=".pdf.", dir=target.parent) as tmp_dir:
+        page = _one_page(Path(tmp_dir))
         with atomic_write(target) as temporary:
             _print(page, temporary, browser)
     return target
 
 
-def _one_page(room: Path) -> Path:
+def _one_page(tmp_dir: Path) -> Path:
     command = [Path(sys.executable).with_name("jupyter-book"), "build", "--builder", "singlehtml", "--all"]
     done = subprocess.run(
-        [*command, "--path-output", room, "."], cwd=repository(), capture_output=True, text=True
+        [*command, "--path-output", tmp_dir, "."], cwd=repository(), capture_output=True, text=True
     )
-    site = room / "_build" / "singlehtml"
+    site = tmp_dir / "_build" / "singlehtml"
     made, page = site / "book" / "index.html", site / "book.html"
     if done.returncode or not made.is_file():
         raise BookFailed(f"{done.stdout[-2000:]}{done.stderr[-2000:]}")
-    # Sphinx writes it into a folder, with addresses as seen from above; those in our own HTML are as seen from the folder
+    # Sphinx writes the page into a folder, but with addresses relative to its parent; raw HTML has them relative to the folder
     text = made.read_text(encoding="utf-8").replace('src="../_images/', 'src="_images/')
     page.write_text(text, encoding="utf-8")
     return page
@@ -82,7 +82,7 @@ def _print(page: Path, target: Path, browser: str) -> None:
         tab.pdf(
             path=target,
             format="A4",
-            scale=0.75,  # the site's 16 px are 12 pt, and a book wants 9
+            scale=0.75,  # the site's 16 px are 12 pt; 9 pt suit a printed page
             print_background=True,
             outline=True,
             tagged=True,

@@ -1,4 +1,4 @@
-"""Profiles: how much to compute, never what is right. Read from `profiles/<name>.yml`."""
+"""Profiles: sizes and repeats of the computations, read from `profiles/<name>.yml`; never a rule or a result."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ Amounts = TypeVar("Amounts")
 
 @dataclass(frozen=True)
 class Profile:
-    """Amounts of one profile.
+    """Sizes and repeats of one profile.
 
-    sentence: what a page of this profile says of its amounts; empty for `paper`, which has nothing to
-    excuse. sections: by name, the amounts of one study or generator, read by the pages that use them.
+    sentence : str
+        Shown at the top of each page; empty for `paper`, which has the published sizes.
+    sections : dict
+        Name -> settings of one study or generator, read by the pages that use them.
     """
 
     name: str
@@ -28,7 +30,7 @@ class Profile:
     sections: dict[str, dict[str, Any]]
 
     def amounts(self, section: str, kind: type[Amounts]) -> Amounts:
-        """A section as its own dataclass; a section left out has its defaults.
+        """Read a section as a dataclass `kind`; a missing section has its defaults.
 
         Raises RefusedInput naming every key or value that does not fit.
         """
@@ -61,7 +63,7 @@ class Profile:
 
 
 def profile_path(name: str) -> Path:
-    """The file of a profile."""
+    """File of a profile."""
     return repository() / "profiles" / f"{name}.yml"
 
 

@@ -1,4 +1,4 @@
-"""The library as the API pages show it: floors, modules, public names, read from the source without running it.
+"""The library as the API pages show it: packages, modules and public names, read from the source without running it.
 
 Reading instead of importing keeps the build of the book quick (no torch) and free of side effects.
 """
@@ -11,24 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from als_core.storage import repository
+from als_core import ENGINE
+from als_core.storage import imports_of, repository
 
 GROUND = "foundation"
-FLOORS = (
-    GROUND,
-    "statistics",
-    "images",
-    "cohorts",
-    "models",
-    "training",
-    "explain",
-    "evidence",
-    "figures",
-    "pages",
-)
-"""From the ground up: a module imports only from its own floor and those below. The ground has no package."""
-
-IMPORT = re.compile(r"^\s*(?:from|import) als_core\.(\w+)", re.MULTILINE)
+"""Name for the modules that lie below all packages."""
+PACKAGES = (GROUND, *ENGINE, "studies")
+"""Parts of the library, each importing only from itself and from those before it."""
 
 
 @dataclass(frozen=True)
@@ -50,24 +39,21 @@ class Module:
     entries: tuple[Entry, ...]
 
 
-def floor_modules(floor: str) -> list[Path]:
-    """The files of a floor, by name."""
+def package_modules(package: str) -> list[Path]:
+    """Files of a package in the order of their paths; of `studies`, those of every study."""
     library = repository() / "als_core"
-    files = (library if floor == GROUND else library / floor).glob("*.py")
+    files = library.glob("*.py") if package == GROUND else (library / package).rglob("*.py")
     return sorted(file for file in files if not file.stem.startswith("__"))
 
 
-def floors_below(floor: str) -> list[str]:
-    """The other floors that the modules of a floor import from, from the top down."""
-    used = {
-        name for file in floor_modules(floor) for name in IMPORT.findall(file.read_text(encoding="utf-8"))
-    }
-    packages = {name if name in FLOORS else GROUND for name in used}
-    return [name for name in reversed(FLOORS) if name in packages - {floor}]
+def packages_below(package: str) -> list[str]:
+    """The other packages from which the modules of a package import, the nearest first."""
+    used = {file for module in package_modules(package) for file in imports_of(module)}
+    return [name for name in reversed(PACKAGES) if name != package and used & set(package_modules(name))]
 
 
 def read_module(file: Path) -> Module:
-    """What a module offers: public functions, classes with their public methods, and documented constants."""
+    """Read what a module offers: public functions, classes with their public methods, and documented constants."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
     name = file.relative_to(repository()).with_suffix("").as_posix().replace("/", ".")
     return Module(name, ast.get_docstring(tree) or "", tuple(_entries(tree.body)))
@@ -97,7 +83,7 @@ def _without_self(arguments: ast.arguments) -> str:
 
 
 def _fields(kind: ast.ClassDef) -> str:
-    """What a class is made with: the arguments of its `__init__`, or the fields of a dataclass."""
+    """Arguments of a class: those of its `__init__`, or the fields of a dataclass."""
     for statement in kind.body:
         if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
             return f"({_without_self(statement.args)})"
@@ -117,6 +103,6 @@ def _constant(statement: ast.stmt) -> str:
 
 
 def _text(statement: ast.stmt | None) -> str:
-    """The string that stands alone after a constant, which documents it."""
+    """The bare string after a constant, which documents it."""
     value = statement.value if isinstance(statement, ast.Expr) else None
     return value.value if isinstance(value, ast.Constant) and isinstance(value.value, str) else ""

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from als_core.cohorts.check import About, check_folder
+from als_core.cohorts.check import About
+from als_core.cohorts.checked import checked_folder
 from als_core.cohorts.duplicates import ImagePair
 from als_core.storage import content_key
 
@@ -57,7 +58,7 @@ class Cohort:
         Raises RefusedInput with every problem found, before anything is computed.
         """
         folder = Path(folder).resolve()
-        checked = check_folder(folder, manifest, about)
+        checked = checked_folder(folder, manifest, about)
         return cls(
             name=name or folder.name,
             folder=folder,

@@ -16,8 +16,7 @@ from pathlib import Path
 from sphinx.util import logging
 
 from als_core.book.contents import book_pages
-from als_core.book.execute import stamp_of
-from als_core.book.freshness import changed_since
+from als_core.book.freshness import changed_since, stamp_of
 from als_core.figures.style import to_dark
 
 log = logging.getLogger(__name__)

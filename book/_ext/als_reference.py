@@ -9,15 +9,15 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.util.docutils import SphinxDirective
 
-from als_core.book.reference import FLOORS, Entry, Module, floor_modules, floors_below, read_module
+from als_core.book.reference import PACKAGES, Entry, Module, package_modules, packages_below, read_module
 
 
 class Floors(SphinxDirective):
     """The floors as a drawing: one box each, the ground at the bottom, with what it stands on."""
 
     def run(self) -> list[nodes.Node]:
-        boxes = "".join(_box(number, floor) for number, floor in reversed(list(enumerate(FLOORS))))
-        text = f'<ol class="als-floors" reversed start="{len(FLOORS) - 1}">{boxes}</ol>'
+        boxes = "".join(_box(number, floor) for number, floor in reversed(list(enumerate(PACKAGES))))
+        text = f'<ol class="als-floors" reversed start="{len(PACKAGES) - 1}">{boxes}</ol>'
         return [nodes.raw("", text, format="html")]
 
 
@@ -27,9 +27,9 @@ class Floor(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        for file in floor_modules(self.arguments[0]):
+        for file in package_modules(self.arguments[0]):
             self.env.note_dependency(str(file))
-        modules = [read_module(file) for file in floor_modules(self.arguments[0])]
+        modules = [read_module(file) for file in package_modules(self.arguments[0])]
         return [self._module(module) for module in modules]
 
     def _module(self, module: Module) -> nodes.section:
@@ -81,8 +81,8 @@ def _sentence(text: str) -> nodes.paragraph:
 
 
 def _box(number: int, floor: str) -> str:
-    modules = len(floor_modules(floor))
-    below = ", ".join(floors_below(floor))
+    modules = len(package_modules(floor))
+    below = ", ".join(packages_below(floor))
     stands = f"stands on {below}" if below else "stands on nothing of ours"
     return (
         f'<li value="{number}"><a href="api_{floor}.html"><strong>{html.escape(floor)}</strong></a> '

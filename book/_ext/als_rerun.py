@@ -1,18 +1,19 @@
 """Sphinx extension: rerunning. `{als-commands}` lists the command of each page; buttons lead to the tracked notebooks.
 
-Each page made from a notebook offers that notebook with the book's parameters to download. Launch and
-edit buttons appear where the repository's address is known (see `als_core.book.rerun.repository_address`).
+Each page made from a notebook offers the executed notebook, with its outputs and captions, to download. Launch and
+edit buttons appear where the repository's address is known (see `als_core.book.contents.repository_address`).
 """
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
-from als_core.book import rerun
-from als_core.book.contents import book_pages, source_of
+from als_core.book import contents as rerun
+from als_core.book.contents import book_pages, executed_notebook, source_of
 from als_core.storage import repository
 
 NOTEBOOKS = "_notebooks"
@@ -40,9 +41,9 @@ def change_buttons(app, pagename, templatename, context, doctree) -> None:
         source = source_of(page)[0].relative_to(repository()).as_posix()
         link = f"{context['pathto'](NOTEBOOKS, 1)}/{page}.ipynb"
         for group in buttons:
-            if group.get("label") == "download-buttons":
+            if group.get("label") == "download-buttons" and executed_notebook(page).is_file():
                 group["buttons"] = [
-                    _link(".ipynb", link, "Download the notebook with the parameters of this page"),
+                    _link(".ipynb", link, "Download this page as a notebook, with its outputs"),
                     *(button for button in group["buttons"] if button.get("label") == "download-pdf-button"),
                 ]
         if address:
@@ -65,14 +66,14 @@ def _group(tooltip: str, icon: str, links: list[dict]) -> dict:
 
 
 def write_notebooks(app, exception) -> None:
-    """Put each page's notebook, with the book's parameters in it, where its button leads."""
+    """Put each page's executed notebook where its button leads."""
     if exception or app.builder.format != "html":
         return
     for page in book_pages():
-        target = Path(app.outdir) / NOTEBOOKS / f"{page}.ipynb"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        text = rerun.notebook_with_parameters(page, rerun.book_parameters(page))
-        target.write_text(text, encoding="utf-8")
+        if (executed := executed_notebook(page)).is_file():
+            target = Path(app.outdir) / NOTEBOOKS / f"{page}.ipynb"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(executed, target)
 
 
 def setup(app):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
-from checkouts import copy_checkout
+from checkouts import copy_checkout, run_in
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +23,7 @@ def checkout(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def als(checkout, run_in) -> Callable[..., subprocess.CompletedProcess]:
+def als(checkout) -> Callable[..., subprocess.CompletedProcess]:
     """Runs the command line in the copy."""
     return partial(run_in, checkout, "-m", "als_core")
 
@@ -31,15 +32,17 @@ def made(output: str) -> list[str]:
     return sorted(line.split(":")[0] for line in output.splitlines() if ": made in" in line)
 
 
-def test_the_way_from_a_checkout_to_a_site_and_what_is_made_again(checkout, als):
+def test_from_a_checkout_to_a_site_and_only_changed_pages_are_made_again(checkout, als):
     book = ("book", "synthetic", "--profile", "test")
     first = als(*book)
     assert first.returncode == 0, first.stdout + first.stderr
     assert made(first.stdout) == sorted(PAGES) and "Cohort: synthetic-tissue" in first.stdout
     site = checkout / "_build" / "html"
     page = (site / "book" / f"{PAGES[0]}.html").read_text()
-    for words in ("Synthetic cohort", "not a target", "How this page was made", "als-dark"):
+    for words in ("Synthetic cohort", "not a target", "How this page was made", "Cite this page", "als-dark"):
         assert words in page
+    downloaded = (site / "_notebooks" / f"{PAGES[0]}.ipynb").read_text()
+    assert "<figcaption>" in downloaded and "application/vnd.als" not in downloaded
     for page_file in site.rglob("*.html"):
         assert "https://cdn" not in page_file.read_text() and "unpkg" not in page_file.read_text()
 
@@ -57,7 +60,9 @@ def test_the_way_from_a_checkout_to_a_site_and_what_is_made_again(checkout, als)
 
     notebook.write_text(sound + "\n# %%\nraise RuntimeError('on purpose')\n")
     failed = als(*book)
-    assert failed.returncode == 1 and "RuntimeError: on purpose" in failed.stderr
+    cause = re.compile(rf"^ *{PAGES[1]}: cell \d+ ended in RuntimeError: on purpose$", re.MULTILINE)
+    assert failed.returncode == 1 and cause.search(failed.stderr), failed.stderr
+    assert f"{PAGES[1]}: failed. cell" in failed.stdout
     assert "not made" in (site / "book" / f"{PAGES[1]}.html").read_text()
     assert "How this page was made" in (site / "book" / f"{PAGES[0]}.html").read_text()
 
@@ -66,7 +71,7 @@ def test_the_way_from_a_checkout_to_a_site_and_what_is_made_again(checkout, als)
     assert mended.returncode == 0 and made(mended.stdout) == [PAGES[1]]
 
 
-def test_claims_are_told_as_json(checkout, als):
+def test_claims_are_printed_as_json(checkout, als):
     rows = json.loads(als("claims", "--json").stdout)
     assert {
         "id",
@@ -85,11 +90,11 @@ def test_claims_are_told_as_json(checkout, als):
     assert by_id["turrisi2024.table2.sex.statistic"]["verdict"] != "reproduced"
 
 
-def test_a_bad_folder_ends_in_its_report_and_nothing_is_written(checkout, als, tmp_path):
+def test_a_bad_folder_ends_in_its_problems_and_nothing_is_written(checkout, als, tmp_path):
     (tmp_path / "manifest.csv").write_text("path,label\na.png,x\nb.png,=1\n")
 
     def written() -> list[Path]:
-        """All but what Python caches and the lock of the book, which is taken before anything is looked at."""
+        """Every file but Python's caches and the lock of the book, which is taken first."""
         lock = {checkout / "results", checkout / "results" / ".book.lock"}
         return [
             path

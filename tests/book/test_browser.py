@@ -36,7 +36,7 @@ NARROW, WIDE = 390, 1280
 SHORTEST_ALT = 30
 HEAVIEST_PAGE, HEAVIEST_LANDING = 3_000_000, 1_000_000  # bytes
 
-# What axe finds serious or critical outside our own writing, by rule, and why it stays.
+# Serious or critical findings of axe in the theme's own markup, by rule, with the reason to accept them.
 LEFT_TO_THE_THEME = {
     "aria-required-children": "Sphinx marks a bibliography as a list whose entries have the role of references",
 }
@@ -82,10 +82,10 @@ def axe() -> str:
 
 
 class Visit:
-    """A page opened in a tab of its own, with what it asked for and what went wrong."""
+    """A page opened in its own tab, with its requests and errors."""
 
     def __init__(self, browser, url: str, theme: str = "", width: int = WIDE):
-        """theme: the one the reader chose before; none is a reader who is here for the first time."""
+        """theme: chosen on an earlier visit; none on a first visit."""
         self.context = browser.new_context(
             viewport={"width": width, "height": 900}, color_scheme=theme or "light"
         )
@@ -121,16 +121,18 @@ def test_a_page_reads_well(browser, address, axe, page, theme):
         assert tab.evaluate("document.documentElement.dataset.theme") == theme
         figures = tab.eval_on_selector_all("figure img", "all => all.map(i => [i.alt, i.offsetWidth])")
         assert [alt for alt, _ in figures if len(alt) <= SHORTEST_ALT] == []
-        assert sum(width > 0 for _, width in figures) * 2 == len(figures), "one of two twins is shown"
+        assert sum(width > 0 for _, width in figures) * 2 == len(figures), (
+            "one of the light and dark pictures is shown"
+        )
         others = tab.eval_on_selector_all(
             ".bd-article :not(figure) > img", "all => all.filter(i => !i.hasAttribute('alt')).map(i => i.src)"
         )
-        assert others == [], "an image that says nothing has an empty alt"
+        assert others == [], "a decorative image has an empty alt"
         fetched = [url for url in visit.asked if "/_images/" in url and url.endswith(".svg")]
         assert [url for url in fetched if url.endswith("-dark.svg") != (theme == "dark")] == [], (
-            "a hidden twin"
+            "a hidden picture was fetched"
         )
-        # what is folded is read as well
+        # folded boxes are checked as well
         tab.add_style_tag(content="* { animation: none !important; transition: none !important; }")
         tab.evaluate("document.querySelectorAll('.bd-article details').forEach(box => box.open = true)")
         tab.evaluate(axe)
@@ -171,7 +173,7 @@ def test_the_search_finds_a_network(browser, address):
 
 @EVERY_PAGE
 def test_a_page_weighs_little(address, page):
-    """Its own text and images; the dark twin of a figure is fetched in place of the light one, not as well."""
+    """Text and images; of a figure either the light or the dark picture is fetched."""
     text = (SITE / page).read_text(encoding="utf-8")
     images = {(SITE / page).parent / source for source in re.findall(r'<img [^>]*?src="([^":]+)"', text)}
     images = {image.resolve() for image in images if not image.stem.endswith("-dark")}

@@ -1,4 +1,4 @@
-"""The guides do what they say: their own code blocks are carried out in a copy of the checkout, by their captions."""
+"""The guides are followed to their end: their code blocks are carried out in a copy of the checkout, by their captions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from checkouts import copy_checkout, keep_pages
+from checkouts import copy_checkout, keep_pages, run_in
 from PIL import Image
 
 from als_core.storage import repository
@@ -53,7 +53,7 @@ def edit(root: Path, block: Block) -> None:
     (root / name).write_text("".join(lines), encoding="utf-8")
 
 
-def follow(guide: str, root: Path, run_in, pages: tuple[str, ...] = ()) -> list[str]:
+def follow(guide: str, root: Path, pages: tuple[str, ...] = ()) -> list[str]:
     """Carry out a guide in `root`, and give what its commands printed. pages: those the copy's book keeps."""
     printed = []
     for block in blocks(guide):
@@ -84,18 +84,18 @@ def in_this_environment(line: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("guide", ["add_a_model", "add_an_augmentation"])
-def test_a_guide_can_be_followed_to_its_end(guide, tmp_path, run_in):
+def test_a_guide_can_be_followed_to_its_end(guide, tmp_path):
     root = copy_checkout(tmp_path, also=("tests", "pyproject.toml"))
-    printed = follow(guide, root, run_in)
+    printed = follow(guide, root)
     assert re.search(r"\d+ passed", printed[0]) or printed[0].count(".") > 5
     if guide == "add_a_model":
         made = (root / "mine.ipynb").read_text()
         assert "Small CNN" in made and "How this page was made" in made
 
 
-def test_a_paper_can_be_added(tmp_path, run_in):
+def test_a_paper_can_be_added(tmp_path):
     root = copy_checkout(tmp_path, also=("tests", "pyproject.toml"))
-    follow("add_a_paper", root, run_in, pages=("doe2030/01_sizes",))
+    follow("add_a_paper", root, pages=("doe2030/01_sizes",))
     done = run_in(root, "-m", "als_core", "book", "synthetic", "--profile", "test")
     assert done.returncode == 0, done.stdout + done.stderr
     page = (root / "_build/html/book/doe2030/01_sizes.html").read_text()
@@ -104,7 +104,7 @@ def test_a_paper_can_be_added(tmp_path, run_in):
     assert "An invented paper" in (root / "_build/html/book/index.html").read_text()
 
 
-def test_a_folder_of_jpegs_becomes_a_book(tmp_path, run_in):
+def test_a_folder_of_jpegs_becomes_a_book(tmp_path):
     root = copy_checkout(tmp_path / "checkout", ("xia2024/01_cohort_and_quality",))
     cohort = root / "my_cohort"
     generator = np.random.default_rng(0)
@@ -117,15 +117,15 @@ def test_a_folder_of_jpegs_becomes_a_book(tmp_path, run_in):
                 picture.save(cohort / label / f"d{donor}{label[0]}_{field}.jpg", quality=95)
     script, check = blocks("bring_your_own_images")
     subprocess.run([sys.executable, "-c", script.body], cwd=cohort, check=True)
-    told = run_in(root, *in_this_environment(check.body.strip()))
+    checked = run_in(root, *in_this_environment(check.body.strip()))
     assert (
-        told.returncode == 0
-        and "24 images of 64 x 64 pixels; als 12, control 12. No problems." in told.stdout
+        checked.returncode == 0
+        and "24 images of 64 x 64 pixels; als 12, control 12. No problems." in checked.stdout
     )
     done = run_in(root, "-m", "als_core", "book", "my_cohort", "--profile", "test")
     assert done.returncode == 0, done.stdout + done.stderr
     page = (root / "_build/html/book/xia2024/01_cohort_and_quality.html").read_text()
-    assert "Your own cohort" in page and "no number of the paper is judged by it" in page
+    assert "Your own cohort" in page and "no printed number is judged by it" in page
     verdicts = set(re.findall(r"als-verdict als-verdict-([a-z-]+)", page))
     assert "reproduced" not in verdicts and "differs" not in verdicts
     assert str(tmp_path) not in page

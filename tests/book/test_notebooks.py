@@ -1,4 +1,4 @@
-"""Notebooks and their twins say the same, are shaped alike, and stand in the table of contents."""
+"""Notebooks equal their twins, keep one shape, and are in the table of contents."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import pytest
 import yaml
 from jupytext.compare import compare_notebooks
 
-from als_core.book.contents import book_pages, source_of
-from als_core.book.execute import parameters_of
+from als_core.book.contents import book_pages, parameters_of, source_of
 from als_core.storage import repository
 
 MOST_CELLS, MOST_LINES = 40, 5
@@ -40,7 +39,7 @@ def test_the_twin_has_no_outputs(source):
 
 
 def test_defaults_are_the_test_profile(source):
-    defaults = parameters_of(jupytext.read(source))
+    defaults = parameters_of(source)
     assert defaults["profile"] == "test" and defaults["cohort"] == "synthetic"
 
 
@@ -62,7 +61,7 @@ def test_logic_lives_in_the_library(source):
     assert long == [] and len(jupytext.read(source).cells) <= MOST_CELLS
 
 
-def test_no_notebook_is_without_its_text():
+def test_every_twin_has_its_text():
     assert [
         path
         for path in (repository() / "notebooks").rglob("*.ipynb")

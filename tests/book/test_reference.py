@@ -1,37 +1,36 @@
-"""The API pages: every module and every public name is on one, and the floors are those of the library."""
+"""The API pages: every module and every public name is on one."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
+import re
 
 import pytest
 
-from als_core.book.reference import FLOORS, GROUND, floor_modules, floors_below, read_module
+from als_core.book.reference import PACKAGES, package_modules, packages_below, read_module
 from als_core.storage import repository
 
-LIBRARY = repository() / "als_core"
+
+def test_every_module_is_on_the_page_of_its_package():
+    for package in PACKAGES:
+        page = (repository() / "book" / f"api_{package}.md").read_text()
+        assert re.search(rf"^```{{als-[a-z]+}} {package}$", page, re.MULTILINE)
+    listed = [file for package in PACKAGES for file in package_modules(package)]
+    assert sorted(listed) == sorted(
+        path for path in (repository() / "als_core").rglob("*.py") if not path.stem.startswith("__")
+    )
 
 
-def test_every_package_is_a_floor_and_every_floor_a_page():
-    packages = {path.parent.name for path in LIBRARY.glob("*/__init__.py")}
-    assert packages == set(FLOORS) - {GROUND}
-    for floor in FLOORS:
-        page = (repository() / "book" / f"api_{floor}.md").read_text()
-        assert f"```{{als-floor}} {floor}\n" in page
-    modules = {path for floor in FLOORS for path in floor_modules(floor)}
-    assert modules == {path for path in LIBRARY.rglob("*.py") if not path.stem.startswith("__")}
-
-
-@pytest.mark.parametrize("floor", FLOORS)
-def test_a_floor_stands_only_on_those_below(floor):
-    assert all(FLOORS.index(name) < FLOORS.index(floor) for name in floors_below(floor))
+def test_the_drawing_names_the_packages_that_are_imported():
+    assert packages_below("foundation") == [] and packages_below("statistics") == []
+    assert packages_below("studies")[0] == "book" and packages_below("book")[-1] == "foundation"
 
 
 @pytest.mark.parametrize(
     "name", ["als_core.refusal", "als_core.statistics.intervals", "als_core.cohorts.cohort"]
 )
-def test_what_is_read_is_what_is_imported(name):
+def test_names_and_docstrings_read_are_those_of_the_imported_module(name):
     module = importlib.import_module(name)
     file = repository() / (name.replace(".", "/") + ".py")
     read = read_module(file)

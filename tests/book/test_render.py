@@ -18,7 +18,7 @@ from als_core.book.blocks import (
     title_block,
     verdict_block,
 )
-from als_core.book.render import render
+from als_core.book.execute import render, without_blocks
 from als_core.figures.style import DARK, INK, house_style, to_dark
 
 DATA = pd.DataFrame({"a": [1, 2], "b": [0.5, None]})
@@ -145,3 +145,14 @@ def test_other_outputs_stay():
     assert [output.text for output in page.notebook.cells[1].outputs] == ["kept"]
     nbformat.validate(page.notebook)
     assert MIME not in str(page.notebook)
+
+
+def test_the_notebook_to_download_has_captions_and_plain_words_and_nothing_of_the_book():
+    notebook = executed(figure_block(drawn(), "fig-a", "A caption.", ALT, DATA))
+    notebook.cells[0].source = "(a-label)=\n# Title\n\nOf {cite:t}`xia2024`."
+    copy = without_blocks(notebook)
+    assert copy.cells[0].source == "# Title\n\nOf Xia 2024."
+    assert "<figcaption>A caption.</figcaption>" in copy.cells[1].outputs[0].data["text/html"]
+    assert MIME not in str(copy) and "papermill" not in str(copy)
+    assert MIME in str(notebook), "the notebook itself is not changed"
+    nbformat.validate(copy)

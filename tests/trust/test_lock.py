@@ -1,4 +1,4 @@
-"""The lock holds what `requirements.txt` asks for, by hash, and every package in it has a licence in the table."""
+"""The lock pins every requirement by hash, and every package in it has a licence in the table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOCK = (repository() / "requirements.lock").read_text(encoding="utf-8")
 
 
 def locked() -> dict[str, list[tuple[Requirement, int]]]:
-    """Requirements of the lock by name, each with how many hashes it has."""
+    """Requirements of the lock by name, each with its number of hashes."""
     found: dict[str, list[tuple[Requirement, int]]] = {}
     for entry in re.split(r"\n(?=[A-Za-z0-9])", LOCK.split("\n", 1)[1]):
         if not entry.startswith("#"):
@@ -46,7 +46,7 @@ def test_what_is_required_is_locked_at_its_pin_for_every_python():
         if asked := line.split("#")[0].strip():
             requirement = Requirement(asked)
             several = entries[canonicalize_name(requirement.name)]
-            assert {pin(each) for each, _ in several} == {pin(requirement)}, f"{asked}: make the lock anew"
+            assert {pin(each) for each, _ in several} == {pin(requirement)}, f"{asked}: renew the lock"
             for python in ("3.11", "3.12"):
                 where = {"python_version": python, "python_full_version": f"{python}.1"}
                 assert any(each.marker is None or each.marker.evaluate(where) for each, _ in several)
@@ -54,7 +54,7 @@ def test_what_is_required_is_locked_at_its_pin_for_every_python():
 
 def test_every_locked_package_has_its_licence_in_the_table():
     table = pd.read_csv(repository() / "data" / "licences.csv", keep_default_na=False)
-    told = {
+    listed = {
         canonicalize_name(name): Version(number)
         for name, number in zip(table["Name"], table["Version"], strict=True)
     }
@@ -67,5 +67,5 @@ def test_every_locked_package_has_its_licence_in_the_table():
             if (requirement.marker is None or requirement.marker.evaluate()) and installed == pin(
                 requirement
             ):
-                assert told.get(name) == installed, f"{name}: make the table of licences anew"
+                assert listed.get(name) == installed, f"{name}: renew the table of licences"
     assert (table["License"] != "").all()

@@ -1,4 +1,4 @@
-"""Numbers that are none: training stops and says where, and an undefined value is not averaged away."""
+"""Non-finite numbers: training stops and says where, and an undefined value is not averaged away."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_the_network_of_the_leak_replay_stops_too():
 
 
 def test_a_loss_that_is_no_number_stops_the_volumes_too():
-    """A scan of NaN stands for any cause."""
+    """A scan of NaN represents any cause."""
     shape = mni_map("t1", 4).shape
     cohort = SimpleNamespace(
         volume=lambda row: np.full(shape, np.nan, np.float32), labels=np.arange(6) % 2, classes=("AD", "CN")
@@ -83,8 +83,8 @@ def test_a_loss_that_is_no_number_stops_the_volumes_too():
 def test_a_class_that_is_missing_from_a_part_has_no_sensitivity_and_no_mean_hides_it(tmp_path):
     run = toy.train(tmp_path, replace(toy.HEAD_ONLY, epochs=2), (0,))[0]
     absent = run.classes[1]
-    told = run.predictions
-    told.loc[(told["label"] == absent) & (told["part"] == "test"), "part"] = "left out"
+    rows = run.predictions
+    rows.loc[(rows["label"] == absent) & (rows["part"] == "test"), "part"] = "left out"
     (scores,) = score_runs([run]).to_dict("records")
     assert np.isnan(scores["balanced_accuracy"]) and scores["n"] == 6 and 0 <= scores["accuracy"] <= 1
     classes = score_classes([run]).set_index(["class", "measure"])

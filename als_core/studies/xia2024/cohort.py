@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,16 +116,13 @@ def describe(cohort: Cohort, choice: Choice) -> str:
     return f"Cohort: {cohort.name}, {len(cohort)} images, {len(cohort.classes)} classes, {groups} ({choice.reason})."
 
 
-def state(cohort: Cohort, choice: Choice) -> str:
-    """What the page graph needs to know of the cohort, as JSON text."""
-    return json.dumps(
-        {
-            "cohort": choice.cohort,
-            "name": cohort.name,
-            "kind": cohort.kind,
-            "slug": slug(cohort),
-            "digest": cohort.digest,
-            "line": describe(cohort, choice),
-        },
-        indent=2,
-    )
+def state(cohort: Cohort, choice: Choice) -> dict[str, str]:
+    """What the graph of pages needs to know of the cohort."""
+    return {
+        "cohort": choice.cohort,
+        "name": cohort.name,
+        "kind": cohort.kind,
+        "slug": slug(cohort),
+        "digest": cohort.digest,
+        "line": describe(cohort, choice),
+    }

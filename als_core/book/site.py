@@ -1,41 +1,29 @@
-"""Every published claim with what became of it in the book as it stands: the table page and the landing page."""
+"""Pages of the site that are computed from the claims: the table of all claims, and the landing page's table."""
 
 from __future__ import annotations
 
 import base64
 import html
 import io
-import json
 from pathlib import Path
 from typing import Any
 
-import yaml
 from PIL import Image
 
-from als_core.book.blocks import VERDICT_SIGNS
-from als_core.book.build import pages_folder
-from als_core.book.contents import book_pages
-from als_core.book.execute import PAGE, stamp_of
+from als_core.book.blocks import VERDICT_SIGNS, inline_html, verdict_html
+from als_core.book.contents import PAGE, book_pages, made_book, pages_folder, papers
+from als_core.book.freshness import stamp_of
 from als_core.claims.claims import anchor_of, count_verdicts, every_claim
 from als_core.storage import repository, results_folder
 
 THUMBNAIL = (2 * 144, 2 * 74)  # pixels: twice as many as on the page, for sharp screens
 
 
-def papers() -> dict[str, dict[str, Any]]:
-    """The five papers as `data/papers.yml` introduces them, by key."""
-    return yaml.safe_load((repository() / "data" / "papers.yml").read_text(encoding="utf-8"))
-
-
 def book_claims() -> list[dict[str, Any]]:
-    """One row per published claim, from the pages of the book that was made last.
-
-    Before any book was made, no claim is run yet.
-    """
-    book = results_folder() / "book.json"
-    if not book.is_file():
+    """One row per published claim, as judged by the pages of the book that was made last; `not yet run` before any."""
+    if not (results_folder() / "book.json").is_file():
         return every_claim([])
-    made = json.loads(book.read_text(encoding="utf-8"))
+    made = made_book()
     folder = pages_folder(made["profile"], made["slug"])
     files = [folder / page / PAGE for page in book_pages()]
     recorded = [row for file in files if file.is_file() for row in stamp_of(file)["claims"]]
@@ -43,9 +31,9 @@ def book_claims() -> list[dict[str, Any]]:
 
 
 def claims_page(rows: list[dict[str, Any]]) -> str:
-    """The page with all claims, as MyST: one table a paper, each claim linked to the page that judges it."""
+    """MyST of the page with all claims: one table a paper, each claim linked to the page that judges it."""
     parts = [
-        "# All claims\n\nEvery number the five papers print, and what became of it in this book. "
+        "# All claims\n\nEvery number that the five papers print, its regenerated value and its verdict. "
         "The rules are explained in [](how_to_read_a_verdict.md). `als claims --json` prints the same table.\n",
         f"```{{raw}} html\n{_claims_filter()}\n```\n",
     ]
@@ -56,7 +44,7 @@ def claims_page(rows: list[dict[str, Any]]) -> str:
             f'<th scope="col">{name}</th>'
             for name in ("Claim", "In the paper", "Published", "Regenerated", "Verdict and page")
         )
-        parts.append(  # without scripts the tables open by hand, and nothing is lost but the filter
+        parts.append(  # without scripts the tables open by hand and only the filter is missing
             f"## {about['title']}: {about['about']}\n\n```{{raw}} html\n"
             f'<details class="als-claims"><summary>{len(of_paper)} claims</summary><div class="als-verdicts"><table>'
             f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></details>\n```\n"
@@ -65,7 +53,7 @@ def claims_page(rows: list[dict[str, Any]]) -> str:
 
 
 def _claims_filter() -> str:
-    """A form that shows only the claims with some words, in their name, place or page, or with some verdict."""
+    """A form that filters the claims by words in their row and by verdict."""
     verdicts = "".join(f"<option>{name}</option>" for name in VERDICT_SIGNS)
     return (
         '<form class="als-filter" id="claims-filter"><label>Words <input type="search" name="words" placeholder="table1 resnet18"></label>'
@@ -98,7 +86,7 @@ document.addEventListener("DOMContentLoaded", () => {
 
 
 def landing_table(rows: list[dict[str, Any]], line: str) -> str:
-    """One row a paper: a picture, what it says, what became of its numbers, and the one thing to know. As MyST."""
+    """MyST of a table with one row a paper: picture, what it reports, its verdicts, and the main result here."""
     counts = count_verdicts(rows)
     cohorts = {
         paper: {row["cohort"] for row in rows if row["paper"] == paper and row["cohort"]}
@@ -125,10 +113,7 @@ def _paper_row(paper: str, about: dict[str, Any], counts: Any, cohorts: set[str]
     title = f"<strong>{html.escape(about['title'])}</strong><br>{html.escape(about['about'])}"
     link = f'<a href="{first}.html">{title}{picture}</a>' if first else title
     shown = [name for name in VERDICT_SIGNS if name != "not a target" and counts[name]]
-    verdicts = "<br>".join(
-        f'<span class="als-verdict als-verdict-{name.replace(" ", "-")}">{counts[name]} {VERDICT_SIGNS[name]} {name}</span>'
-        for name in shown
-    )
+    verdicts = "<br>".join(verdict_html(name, f"{counts[name]} ") for name in shown)
     data = (
         html.escape(f"Data: {', '.join(sorted(cohorts)).replace('-', ' ')}.")
         if cohorts
@@ -137,12 +122,12 @@ def _paper_row(paper: str, about: dict[str, Any], counts: Any, cohorts: set[str]
     return (
         f'<tr><th scope="row">{link}</th><td>{html.escape(about["says"])}</td>'
         f'<td>{verdicts}<br>of {counts["total"]} targets<br><span class="als-quiet">{data}</span></td>'
-        f"<td>{html.escape(_headline(about['headline']))}</td></tr>"
+        f"<td>{inline_html(_headline(about['headline']))}</td></tr>"
     )
 
 
 def _thumbnail(figure: Path) -> str:
-    """The upper left of a figure as an image of few bytes that stands in the page itself."""
+    """The upper left of a figure as a small image within the page itself."""
     width, height = THUMBNAIL
     with Image.open(figure) as picture:
         scaled = picture.convert("RGB").resize((width, round(picture.height * width / picture.width)))
@@ -152,19 +137,17 @@ def _thumbnail(figure: Path) -> str:
 
 
 def _headline(page: str) -> str:
-    """What a page calls the one thing to know; empty where it was not made or calls nothing so."""
+    """The main result of a page; empty where the page was not made or states none."""
     file = repository() / "book" / f"{page}.ipynb"
     return stamp_of(file).get("headline", "") if file.is_file() else ""
 
 
 def _claim_line(row: dict[str, Any]) -> str:
-    link = f'<a href="{html.escape(row["page"])}.html">' if row["page"] else ""
+    verdict = verdict_html(row["verdict"], link=f"{row['page']}.html" if row["page"] else "")
     return (
         f'<tr id="{html.escape(anchor_of(row["id"]))}" data-verdict="{row["verdict"]}"><th scope="row"><code>{html.escape(row["id"])}</code></th>'
         f"<td>{html.escape(row['location'])}</td>"
         f'<td class="als-number">{html.escape(row["published"])}</td>'
         f'<td class="als-number">{html.escape(row["shown"]) or "–"}</td>'
-        f'<td><span class="als-verdict als-verdict-{row["verdict"].replace(" ", "-")}">'
-        f"{link}{VERDICT_SIGNS[row['verdict']]} {row['verdict']}{'</a>' if link else ''}</span>"
-        f'<br><span class="als-quiet">{html.escape(row["page"].removeprefix("book/"))}</span></td></tr>'
+        f'<td>{verdict}<br><span class="als-quiet">{html.escape(row["page"].removeprefix("book/"))}</span></td></tr>'
     )

@@ -169,6 +169,7 @@ def _small_run(images: np.ndarray, network: str, precision: str, epochs: int, nu
 
     side, labels = images.shape[1], torch.arange(len(images)) % 3
     ours, _ = same_start(network, side, torch.float32)
+    from als_core.models.stages import IMAGENET_SCALING
     from als_core.models.weights import calibrate_batch_norm
 
     calibrate_batch_norm(ours, as_input(torch.from_numpy(images), IMAGENET_SCALING))

@@ -175,11 +175,13 @@ class Page:
         self._show(blocks.table_block(table, name, f"{caption.strip()}{note}"))
 
     def claims(
-        self, regenerated: Mapping[str, float | None], circumstances: Circumstances | None = None
+        self,
+        regenerated: Mapping[str, float | None],
+        circumstances: Circumstances | Mapping[str, Circumstances] | None = None,
     ) -> None:
         """Judge regenerated values by claim id and show published, regenerated and verdict.
 
-        circumstances: in place of what follows from the page's cohort and profile.
+        circumstances: in place of what follows from the page's cohort and profile; by claim id where they differ.
         """
         setting = circumstances or self.circumstances()
         of = {
@@ -187,7 +189,8 @@ class Page:
             "cohort": self._cohort.name if self._cohort else "",
             "profile": self.profile.name,
         }
-        rows = [record(claim, value, setting, **of) for claim, value in regenerated.items()]
+        settings = setting if isinstance(setting, Mapping) else dict.fromkeys(regenerated, setting)
+        rows = [record(claim, value, settings[claim], **of) for claim, value in regenerated.items()]
         if rows:
             self._show(blocks.verdict_block(rows))
 

@@ -28,7 +28,7 @@ model = "resnet18"
 # %%
 from als_core.book.page import Page
 from als_core.models.cost import describe
-from als_core.statistics.baselines import majority_class
+from als_core.statistics.metrics import majority_class
 from als_core.storage import results_folder
 from als_core.studies.xia2024 import figures_benchmark as figures
 from als_core.studies.xia2024 import words
@@ -58,7 +58,9 @@ network = build_network(recipe, classes=len(data.classes), seed=seed)
 stages = describe(network, (1, 3, recipe.side, recipe.side))
 
 # %%
-page.table(figures.stage_rows(stages), f"xia-training-stages-{slug}", f"The stages of {recipe.name} and what trains.")
+page.table(
+    figures.stage_rows(stages), f"xia-training-stages-{slug}", f"The stages of {recipe.name} and what trains."
+)
 
 # %% [markdown]
 # ## One run

@@ -26,19 +26,18 @@ cohort = "synthetic"
 seed = 0
 
 # %%
-from dataclasses import replace
 
 import pandas as pd
 
 from als_core.book.page import Page
-from als_core.statistics.baselines import majority_class
+from als_core.statistics.metrics import majority_class
 from als_core.studies.xia2024 import benchmark, words
 from als_core.studies.xia2024 import figures_benchmark as figures
 from als_core.studies.xia2024.amounts import TissueAmounts
 from als_core.studies.xia2024.cohort import open_for_page
 from als_core.studies.xia2024.recipes import RECIPES
 from als_core.studies.xia2024.splits import published_split
-from als_core.studies.xia2024.train import recipe_runs, tissue_runs
+from als_core.studies.xia2024.train import recipe_runs, recorded_ablations, tissue_runs
 
 page = Page("xia2024/05_benchmark", profile, "Xia 2024, Table 1, Fig. 2, Fig. 7")
 data = open_for_page(page, cohort)
@@ -87,9 +86,12 @@ every, table = benchmark.run_table(answers), benchmark.accuracy_table(answers, s
 printed = None if data.kind == "own" else words.printed_accuracies()
 page.show(figures.runs_as_points(every, table, figures.as_share(printed)), "xia-fig2-runs")
 page.table(
-    figures.accuracy_rows(table, printed), "xia-table1-accuracy", "Accuracy on the test part (after Table 1 in the paper)."
+    figures.accuracy_rows(table, printed),
+    "xia-table1-accuracy",
+    "Accuracy on the test part (after Table 1 in the paper).",
 )
-benchmark.record_claims(page, runs, networks, data)
+values = benchmark.as_printed(networks, data.classes)
+page.claims(values, words.claim_circumstances(list(values), runs, data.kind))
 
 # %% [markdown]
 # ## ALS or control, and which kind of ALS
@@ -107,7 +109,9 @@ if words.CONTROL in data.classes:
 # A test class holds few images, so one image more or less moves its sensitivity by several points.
 
 # %%
-page.show(figures.class_measures(benchmark.class_table(answers, data.classes), data.classes), "xia-fig2-classes")
+page.show(
+    figures.class_measures(benchmark.class_table(answers, data.classes), data.classes), "xia-fig2-classes"
+)
 matrices = {each.name: each.confusions.sum(0) for each in answers}
 page.show(figures.confusion_matrices(matrices, data.classes), "xia-fig7-confusion")
 
@@ -123,7 +127,9 @@ unit = "images" if data.groups is None else "donors"
 pairs = benchmark.compared(answers, RECIPES["miniset_densesenet"].name, RECIPES["basic_cnn"].name)
 tests = benchmark.paired_table(pairs, seed)
 page.table(
-    figures.paired_rows(tests), "xia-paired-tests", "The comparisons that the paper draws, on the same test images. Difference: first minus second."
+    figures.paired_rows(tests),
+    "xia-paired-tests",
+    "The comparisons that the paper draws, on the same test images. Difference: first minus second.",
 )
 page.text(words.paired_words(tests, unit))
 page.text(words.ahead_of_colour(table, [each.name for each in networks], benchmark.COLOUR))
@@ -142,7 +148,9 @@ gated = recipe_runs(amounts.recipe("miniset_densesenet"), data, amounts, split, 
 trio = benchmark.gates_alone(gated, plain, data.groups)
 (gates,) = benchmark.paired_table([tuple(trio)], seed).itertuples()
 page.table(
-    figures.accuracy_rows(benchmark.accuracy_table(trio, seed), None), "xia-gates-alone", "With gates, and without them at equal hyper-parameters."
+    figures.accuracy_rows(benchmark.accuracy_table(trio, seed), None),
+    "xia-gates-alone",
+    "With gates, and without them at equal hyper-parameters.",
 )
 page.text(words.gates_words(gates.difference, gates.p, unit))
 
@@ -154,9 +162,13 @@ page.text(words.gates_words(gates.difference, gates.p, unit))
 # and contrast). Recorded runs only; nothing is shown for a cohort without them.
 
 # %%
-ablations = benchmark.recorded_ablations(data)
+ablations = recorded_ablations(data, seed)
 if ablations:
-    page.table(figures.ablation_rows(ablations), "xia-ablations", "Accuracy with and without augmentation, and by the second protocol.")
+    page.table(
+        figures.ablation_rows(ablations),
+        "xia-ablations",
+        "Accuracy with and without augmentation, and by the second protocol.",
+    )
 
 # %% [markdown]
 # ## What this means

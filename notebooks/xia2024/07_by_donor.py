@@ -26,7 +26,6 @@ cohort = "synthetic"
 seed = 0
 
 # %%
-import numpy as np
 import pandas as pd
 
 from als_core.book.page import Page
@@ -37,7 +36,7 @@ from als_core.studies.xia2024.amounts import TissueAmounts
 from als_core.studies.xia2024.benchmark import baseline_features
 from als_core.studies.xia2024.cohort import open_for_page
 from als_core.studies.xia2024.recipes import RECIPES
-from als_core.studies.xia2024.synthetic import without_effect
+from als_core.studies.xia2024.synthetic import TissueParameters, without_effect
 from als_core.studies.xia2024.train import frozen_features, runs_by_donor
 
 page = Page("xia2024/07_by_donor", profile, "Xia 2024, sections 4.2.1 and 2.2, split by donor")
@@ -73,7 +72,11 @@ table, counts = separation.separation_table(
 
 # %%
 page.show(figures.scores_by_split(table, separation.EVERY_CLASS), "xia-by-donor-accuracy")
-page.table(figures.score_rows(table), "xia-by-donor-table", "Balanced accuracy, its interval over donors, and the null, for every question and split.")
+page.table(
+    figures.score_rows(table),
+    "xia-by-donor-table",
+    "Balanced accuracy, its interval over donors, and the null, for every question and split.",
+)
 page.text(words.split_words(table))
 
 # %% [markdown]
@@ -96,7 +99,9 @@ if len(asked) > 1:
 # %% tags=["show"]
 ladder = []
 for name in amounts.cues if len(asked) > 1 else ():
-    shown = {cue: frozen_features(name, data, training, remove(images)) for cue, remove in separation.CUES.items()}
+    shown = {
+        cue: frozen_features(name, data, training, remove(images)) for cue, remove in separation.CUES.items()
+    }
     for cue, numbers in shown.items():
         found, _ = separation.separation_table(
             {RECIPES[name].name: numbers}, asked[1:], data.groups, slides, rounds=amounts.rounds,
@@ -126,7 +131,9 @@ if by_donor.can_validate(data.labels, data.groups):
 votes = figures.donor_votes(counts, trained, data)
 if len(votes):
     page.show(figures.donor_grid(votes, data.classes), "xia-donor-grid")
-    page.table(figures.vote_rows(votes), "xia-donor-votes", "Donors whose vote is right while they are held out.")
+    page.table(
+        figures.vote_rows(votes), "xia-donor-votes", "Donors whose vote is right while they are held out."
+    )
 page.substitutions(words.substitutions(trained), words.forbids(trained))
 
 # %% [markdown]
@@ -139,7 +146,11 @@ units = {"slide": slides, "donor": data.groups}
 known = {unit: names for unit, names in units.items() if names is not None}
 recognised = separation.recognition_table(features, known, seed)
 if len(recognised):
-    page.table(figures.recognition_rows(recognised), "xia-slide-recognition", "How often slide or donor of an image is named correctly.")
+    page.table(
+        figures.recognition_rows(recognised),
+        "xia-slide-recognition",
+        "How often slide or donor of an image is named correctly.",
+    )
 
 # %% [markdown]
 # ## The same on images with nothing to find
@@ -148,12 +159,17 @@ if len(recognised):
 # stay at chance when whole donors are held out.
 
 # %%
-empty_images, empty_labels, empty_donors = without_effect(page, seed)
+sizes = page.profile.amounts("synthetic_tissue", TissueParameters)
+empty_images, empty_labels, empty_donors = without_effect(sizes, seed)
 empty, _ = separation.separation_table(
     baseline_features(empty_images), separation.questions(empty_labels), empty_donors, None,
     rounds=amounts.rounds, permutations=amounts.permutations, seed=seed,
 )  # fmt: skip
-page.show(figures.scores_by_split(empty, separation.EVERY_CLASS, synthetic=True), "xia-nothing-to-find", of_cohort=False)
+page.show(
+    figures.scores_by_split(empty, separation.EVERY_CLASS, synthetic=True),
+    "xia-nothing-to-find",
+    of_cohort=False,
+)
 
 # %% [markdown]
 # ## What this means

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from als_core.cohorts.splits import Split
 from als_core.statistics import metrics
-from als_core.statistics.baselines import majority_class
 from als_core.statistics.intervals import bootstrap_over_groups, clopper_pearson
 from als_core.statistics.linear import gram_matrix, predict_folds
+from als_core.statistics.metrics import majority_class
 from als_core.statistics.paired import mcnemar_exact, paired_permutation_over_groups
 from als_core.studies.xia2024.audit import ranking_claims
 from als_core.studies.xia2024.features import colour_statistics, stained_area
@@ -248,3 +248,22 @@ def as_printed(answers: Iterable[Answers], classes: Sequence[str]) -> dict[str, 
             "xia2024.abstract.headline.specificity": theirs[top, control],
         }
     return found
+
+
+def networks_behind(claim: str) -> tuple[str, ...]:
+    """Return the networks whose runs a claim of the paper on its test set speaks about."""
+    named = [network for network in OF_PAPER if f".{network}." in claim]
+    if "_minus_" in claim:
+        return tuple(claim.split(".")[-2].split("_minus_"))
+    if "three_resnets" in claim:
+        return ("resnet18", "resnet18_se", "resnet18_cbam")
+    if "resnet18_and_miniset" in claim:
+        return ("resnet18", "miniset_densesenet")
+    return tuple(named) or ("miniset_densesenet",)
+
+
+def gates_alone(gated: Sequence[Run], plain: Sequence[Run], groups: np.ndarray | None) -> list[Answers]:
+    """Return the answers with gates and without them, the second named for its hyper-parameters."""
+    without = answers_of_runs(plain, groups)
+    named = replace(without, name="DenseNet121, as Miniset-DenseSENet")
+    return [answers_of_runs(gated, groups), named]

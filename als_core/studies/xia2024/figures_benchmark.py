@@ -7,16 +7,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import MultipleLocator
 
 from als_core.figures.drawn import Drawn, counted, listed, number, p_value, percent, percent_range
 from als_core.figures.primitives import (
-    NULL,
     TRAINING,
     VALIDATION,
     confusion_figure,
     confusion_table,
-    draw_cells,
     draw_curves,
     draw_reference,
     draw_rows,
@@ -24,7 +21,9 @@ from als_core.figures.primitives import (
     panels,
     percent_axis,
 )
-from als_core.figures.style import INK, MUTED, PALETTE, house_style
+from als_core.figures.style import INK, MUTED, house_style
+from als_core.statistics.metrics import merge_classes
+from als_core.studies.xia2024.benchmark import Answers
 from als_core.studies.xia2024.figures_data import class_colours
 from als_core.training.recipe import Recipe
 from als_core.training.runs import Run
@@ -191,73 +190,103 @@ def confusion_matrices(matrices: Mapping[str, np.ndarray], classes: Sequence[str
 
 
 @house_style()
-def accuracy_by_protocol(table: pd.DataFrame, title: str) -> Drawn:
-    """Draw accuracy of each classifier with its interval, over the band of its null; a panel per split.
-
-    table : columns name, protocol, accuracy, low, high, null_mean, null_low, null_high (`by_donor.summary`);
-    NaN where a classifier has no null. title : first sentence of the caption.
-    """
-    order, protocols = (list(dict.fromkeys(table[column])) for column in ("name", "protocol"))
-    figure, grid = panels(len(protocols), height=1.15 + 0.34 * len(order), sharey=True)
-    rows = table.rename(columns={"accuracy": "value", "null_mean": "null"})
-    for axes, protocol in zip(grid, protocols, strict=True):
-        draw_rows(axes, rows[rows["protocol"] == protocol], order=order)
-        percent_axis(axes).set(title=protocol.capitalize(), xlim=(0, 1), xlabel="Accuracy")
-        axes.xaxis.set_major_locator(MultipleLocator(0.5))
-        axes.xaxis.set_minor_locator(MultipleLocator(0.25))
-        axes.grid(axis="x", which="both")
-    legend(figure, {"observed, 95 %": ("interval", PALETTE[0]), "labels permuted, 5 to 95 %": ("band", NULL), "their mean": ("tick", NULL)})  # fmt: skip
-    figure.get_layout_engine().set(wspace=0.06)  # between the 100 % of one panel and the 0 % of the next
-    said = [
-        f"{row.name} {row.protocol} {percent(row.accuracy)}"
-        + (f", permuted {percent(row.null_mean)}" if not math.isnan(row.null_mean) else "")
-        + (f", p {p_value(row.p)}" if not math.isnan(getattr(row, "p", math.nan)) else "")
-        for row in table.itertuples()
+def two_questions(answers: Sequence[Answers], classes: Sequence[str]) -> Drawn:
+    """Draw how many images are right for ALS or control, and for which kind of ALS, every run a dot."""
+    control = list(classes).index("control")
+    als = [place for place in range(len(classes)) if place != control]
+    rows = []
+    for each in answers:
+        for run, confusion in enumerate(each.confusions):
+            merged = merge_classes(confusion, ((control,), als))
+            inner = confusion[np.ix_(als, als)]
+            for question, matrix in (("ALS or control", merged), ("Which kind of ALS", inner)):
+                right, n = int(np.trace(matrix)), int(matrix.sum())
+                value = right / n if n else math.nan
+                rows.append(
+                    {
+                        "question": question,
+                        "name": each.name,
+                        "run": run,
+                        "right": right,
+                        "n": n,
+                        "value": value,
+                    }
+                )
+    table = pd.DataFrame(rows)
+    order = list(dict.fromkeys(table["name"]))
+    figure, both = panels(2, height=0.8 + 0.3 * len(order), sharey=True)
+    for axes, (question, part) in zip(both, table.groupby("question", sort=False), strict=True):
+        dots = part.dropna(subset="value")
+        draw_rows(axes, part[["name"]], dots=dots, order=order)
+        percent_axis(axes).set(title=question, xlim=(0, 1.02), xlabel="Images right")
+    draw_reference(both[1], 0.5)
+    means = table.groupby(["question", "name"], sort=False)["value"].mean()
+    spoken = [
+        f"{question}: {listed(f'{name} {percent(means[question, name])}' for name in order)}"
+        for question in dict.fromkeys(table["question"])
     ]
     return Drawn(
         figure,
-        f"{title} Blue: observed, with its 95 % interval. Grey: accuracies with permuted labels and their mean.",
-        f"Dots with intervals over bands of the null. {'; '.join(said)}.",
+        "Images right when the three classes are read as two questions, a dot for each run. Left: ALS or control. "
+        "Right: concordant or discordant, among ALS images that were predicted to be ALS; the dashed line is guessing.",
+        f"Two panels of dots by network. {'; '.join(spoken)}.",
         table,
     )
 
 
-@house_style()
-def donor_grid(votes: pd.DataFrame, classes: Sequence[str]) -> Drawn:
-    """Draw the share of images of each held-out donor that each classifier gets right, framed where its vote is right.
+def stage_rows(stages: pd.DataFrame) -> pd.DataFrame:
+    """Format `models.cost.describe`: the stages of a network and how many of their parameters train."""
+    return pd.DataFrame(
+        {
+            "Stage": stages["stage"],
+            "What it is": stages["kind"],
+            "Output": ["×".join(map(str, shape[1:])) for shape in stages["output_shape"]],
+            "Parameters": [f"{count:,}" for count in stages["parameters"]],
+            "Train": [f"{count:,}" if count else "frozen" for count in stages["trainable"]],
+        }
+    )
 
-    votes : columns name (of the classifier), group, label (class number), share, right (`by_donor.group_votes`).
-    """
-    names = list(dict.fromkeys(votes["name"]))
-    donors = votes.drop_duplicates("group").sort_values(["label", "group"]).set_index("group")["label"]
-    shares, right = (
-        votes.pivot(index="group", columns="name", values=column).reindex(index=donors.index, columns=names)
-        for column in ("share", "right")
-    )
-    labels = donors.map(lambda label: classes[label])
-    figure, (axes,) = panels(1, height=0.9 + 0.24 * len(donors))
-    draw_cells(
-        axes,
-        shares.to_numpy(float),
-        shares.map(percent).to_numpy(),
-        [f"{group} ({label})" for group, label in labels.items()],
-        [name.replace(" ", "\n", 1) for name in names],
-        framed=right.fillna(False).to_numpy(bool),
-    )
-    axes.xaxis.tick_top()
-    axes.tick_params(length=0, labelsize=8)
-    colours = class_colours(classes)
-    for text, label in zip(axes.get_yticklabels(), labels, strict=True):
-        text.set_color(colours[label])
-    totals = votes.groupby("name", sort=False)["right"].agg(["sum", "size"])
-    return Drawn(
-        figure,
-        "Share of the images of each donor that each classifier gets right while the donor is held out. "
-        "A frame marks a donor whose vote is right: its commonest predicted class is its own.",
-        "Grid of donors by classifiers. Donors right: "
-        f"{listed(f'{name} {k} of {n}' for name, k, n in totals.itertuples())}.",
-        votes.assign(label=votes["label"].map(lambda label: classes[label])),
-    )
+
+def run_sources(runs_by_network: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
+    """List which runs of each network a page shows: recorded or of the profile, sizes, weights, number."""
+    rows = []
+    for runs in runs_by_network.values():
+        about, recipe = runs[0].about, Recipe.from_data(runs[0].about["recipe"])
+        rows.append(
+            {
+                "Network": recipe.name,
+                "Runs": f"{len(runs)}, {'recorded' if runs[0].recorded else 'of this profile'}",
+                "Image side": f"{recipe.side} px",
+                "Epochs": recipe.epochs,
+                "Training images": about["training_images"],
+                "Starting weights": about["weights"],
+                "Computed in": recipe.precision + (", compiled" if recipe.compiled else ""),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def ablation_rows(runs_by_name: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
+    """List accuracy on the test part by recipe: images right by run, and their mean."""
+    rows = []
+    for name, runs in runs_by_name.items():
+        counts = [run.confusion() for run in runs]
+        right = [int(np.trace(each)) for each in counts]
+        n = int(counts[0].sum())
+        rows.append(
+            {
+                "Recipe": name,
+                "Runs": len(runs),
+                f"Right of {n}, by run": ", ".join(map(str, right)),
+                "Mean": _tenth(float(np.mean(right)) / n),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def as_share(printed: pd.Series | None) -> pd.Series | None:
+    """Turn printed percentages into shares, 0 to 1."""
+    return None if printed is None else printed.str.rstrip("%").astype(float) / 100
 
 
 def training_card(runs: Sequence[Run], reason: str, parameters: tuple[int, int]) -> pd.DataFrame:
@@ -330,68 +359,6 @@ def paired_rows(table: pd.DataFrame) -> pd.DataFrame:
             "Difference, points": [number(100 * value, 1, signed=True) for value in table["difference"]],
             "McNemar p, by run": least.where(least == greatest, least + " to " + greatest),
             "p of the mean": table["p"].map(p_value),
-        }
-    )
-
-
-def recorded_rows(recorded: Sequence[Sequence[Run]]) -> pd.DataFrame:
-    """List each recipe with recorded runs: cohort, split, weights, device, and its correct predictions by run."""
-    rows = []
-    for runs in recorded:
-        about, counts = runs[0].about, [run.confusion("test") for run in runs]
-        rows.append(
-            {
-                "Recipe": about["title"],
-                "Cohort": about["cohort"],
-                "Split": about["split"],
-                "Weights": about["weights"],
-                "Device": about["device"],
-                "Correct, by run": ", ".join(str(np.trace(each)) for each in counts)
-                + f" of {counts[0].sum()}",
-                "Mean": _tenth(float(np.mean([np.trace(each) / each.sum() for each in counts]))),
-                "Date": min(run.about["began"] for run in runs)[:10],
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def protocol_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """Format `by_donor.summary` of several classifiers and splits, with columns name and protocol."""
-    null = table["null_mean"].map(_tenth) + " ± " + table["null_sd"].map(_tenth)
-    return pd.DataFrame(
-        {
-            "Split": table["protocol"],
-            "Classifier": table["name"],
-            "Predictions": table["answers"],
-            "Accuracy": table["accuracy"].map(_tenth),
-            "95 %": _ranges(table, "low", "high"),
-            "Labels permuted, mean ± SD": null.where(table["p"].notna(), "not computed"),
-            "p": table["p"].map(p_value),
-        }
-    )
-
-
-def vote_rows(votes: pd.DataFrame, intervals: pd.DataFrame) -> pd.DataFrame:
-    """List how many donors each classifier's votes get right. intervals: low and high, indexed by name."""
-    counts = votes.groupby("name", sort=False)["right"].agg(["sum", "size"])
-    return pd.DataFrame(
-        {
-            "Classifier": counts.index,
-            "Donors right": [f"{k} of {n}" for k, n in counts.itertuples(index=False)],
-            "95 %, donors independent": _ranges(intervals.loc[counts.index], "low", "high"),
-        }
-    )
-
-
-def recognition_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """Format `by_donor.recognition_table`."""
-    return pd.DataFrame(
-        {
-            "Recognised": table["unit"],
-            "Classifier": table["name"],
-            "Correct": [f"{k} of {n}" for k, n in zip(table["right"], table["answers"], strict=True)],
-            "Share": table["share"].map(_tenth),
-            "Chance": (1 / table["units"]).map(_tenth),
         }
     )
 

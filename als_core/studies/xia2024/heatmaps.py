@@ -1,7 +1,8 @@
-"""Grad-CAM of trained tissue networks: images that stand for each true and predicted class, and heat on lesions.
+"""Grad-CAM of trained tissue networks: images that represent each true and predicted class, and heat on lesions.
 
-Xia 2024, sections 2.3 and 4.7, Fig. 3. Which image stands for which pair of classes is decided by the runs'
-predictions alone; heat needs a run's weights, which recorded runs do not have.
+Xia 2024, sections 2.3 and 4.7, Fig. 3. Which image represents which pair of classes is decided by the runs'
+predictions alone. Heat comes from a run's weights or, for a recorded run, from the heatmaps of its test images that
+were recorded with it.
 """
 
 from __future__ import annotations
@@ -21,15 +22,21 @@ from als_core.explain.contract import blank
 from als_core.explain.grad_cam import grad_cam
 from als_core.explain.interception import captured_output
 from als_core.explain.sanity import cascade, rank_correlation
-from als_core.models.stages import StagedNetwork
+from als_core.models.stages import Scaling, StagedNetwork
 from als_core.refusal import Problem, refuse_if
 from als_core.statistics.intervals import bootstrap_over_groups
-from als_core.training.features import Scaling, as_input
+from als_core.studies.xia2024.amounts import TissueAmounts
+from als_core.studies.xia2024.recipes import RECIPES
+from als_core.studies.xia2024.splits import published_split
+from als_core.studies.xia2024.train import recorded_runs, tissue_runs
+from als_core.training.features import as_input
 from als_core.training.images import resized
 from als_core.training.runs import SCORE, Run
 from als_core.training.train import trained_network
 
 BATCH = 8
+HEATMAPS = "heatmaps.npz"
+EXPLAINED = ("miniset_densesenet", "resnet18_cbam", "resnet18_se", "resnet18")
 RULE = "the test image, over all runs, to which a run gave the highest score for the class it predicted"
 
 
@@ -43,8 +50,8 @@ def tested(runs: Sequence[Run]) -> pd.DataFrame:
     for place, run in enumerate(runs):
         rows = run.predictions[run.predictions["part"] == "test"]
         score = rows[[SCORE + name for name in run.classes]].max(axis=1)
-        told = rows[["path", "label", "predicted"]].assign(run=place, seed=run.about["seed"], score=score)
-        tables.append(told.rename_axis("sample").reset_index())
+        table = rows[["path", "label", "predicted"]].assign(run=place, seed=run.about["seed"], score=score)
+        tables.append(table.rename_axis("sample").reset_index())
     return pd.concat(tables, ignore_index=True)
 
 
@@ -99,6 +106,35 @@ def class_maps(network: StagedNetwork, inputs: Tensor, targets: Tensor, layer: s
     """`grad_cam` in small batches: the gradients of DenseNet121 need half a gigabyte for an image of 400 pixels."""
     batches = zip(inputs.split(BATCH), targets.split(BATCH), strict=True)
     return torch.cat([grad_cam(network, some, target, layer=layer) for some, target in batches])
+
+
+def explained_runs(cohort: Cohort, amounts: TissueAmounts, seed: int = 0) -> list[Run]:
+    """Return the runs whose heatmaps a page shows: Miniset-DenseSENet, as in the paper, where the page has its weights
+    or recorded heatmaps of it; else the first network with recorded heatmaps, those with gates first.
+    """
+    split = published_split(cohort, seed)
+    for network in EXPLAINED if amounts.recorded else ():
+        runs = recorded_runs(RECIPES[network], cohort, split)
+        if runs and all((run.folder / HEATMAPS).is_file() for run in runs):
+            return runs
+    return tissue_runs(EXPLAINED[0], cohort, amounts, split=split, seed=seed)
+
+
+def recorded_heat(chosen: pd.DataFrame, runs: Sequence[Run]) -> tuple[list[np.ndarray], tuple[int, int]]:
+    """Return the recorded Grad-CAM of the predicted class for each row of `standing_for_pairs`, as `heat_of_pairs` does.
+
+    Heat is at the size of the layer's maps, in units of the score.
+    """
+    heat = []
+    for row in chosen.itertuples():
+        with np.load(runs[row.run].folder / HEATMAPS) as stored:
+            place = int(np.flatnonzero(stored["sample"] == row.sample)[0])
+            number = runs[row.run].classes.index(row.predicted)
+            heat.append(
+                stored["last"][place, number].astype(np.float32) * float(stored["greatest"][place, number])
+            )
+    height, width = heat[0].shape
+    return heat, (height, width)
 
 
 def heat_of_pairs(

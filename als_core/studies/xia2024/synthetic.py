@@ -16,7 +16,7 @@ import math
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -166,6 +166,15 @@ def synthetic_tissue_arrays(
     table = plan(parameters)
     images, masks = zip(*_rendered(parameters, table, seed), strict=True)
     return np.stack(images), np.stack(masks), table
+
+
+def without_effect(
+    sizes: TissueParameters, seed: int, side: int = 64
+) -> tuple[np.ndarray, pd.Series, np.ndarray]:
+    """Return images, labels and donors of tissue in which donors differ strongly and the disease leaves no trace."""
+    parameters = replace(sizes, disease_effect=0, donor_effect=3, side=side)
+    images, _, table = synthetic_tissue_arrays(parameters, seed)
+    return images, table["label"], table["group"].to_numpy(str)
 
 
 def make_synthetic_tissue(

@@ -21,8 +21,8 @@ from als_core.models.weights import WeightsChoice, available_weights, imagenet_n
 from als_core.storage import code_digest, content_key, repository, results_folder
 from als_core.studies.xia2024.amounts import TissueAmounts
 from als_core.studies.xia2024.by_donor import splits_by_donor
-from als_core.studies.xia2024.recipes import RECIPES
-from als_core.studies.xia2024.splits import augmented_training_set, published_split
+from als_core.studies.xia2024.recipes import RECIPES, second_protocol, without_augmentation
+from als_core.studies.xia2024.splits import augmented_training_set, published_split, second_split
 from als_core.training.features import as_input, frozen_inputs
 from als_core.training.images import TrainingImages, resized
 from als_core.training.recipe import Recipe
@@ -101,6 +101,19 @@ def training_images(recipe: Recipe, cohort: Cohort, split: Split, seed: int = 0)
     augmented = augmented_training_set(cohort, split, recipe.copies, seed)
     sources = augmented.index["source"].to_numpy()[len(train) :]
     return TrainingImages(images, resized(augmented.images[len(train) :], recipe.side), train[sources])
+
+
+def recorded_ablations(cohort: Cohort, seed: int = 0) -> dict[str, list[Run]]:
+    """Return recorded runs with and without augmentation, and by the protocol of section 4.5.2, by what they are."""
+    found = {}
+    split = published_split(cohort, seed)
+    for network in ("resnet18", "efficientnet_lite0"):
+        recipe = RECIPES[network]
+        found[f"{recipe.name}, nine augmented copies"] = recorded_runs(recipe, cohort, split)
+        found[f"{recipe.name}, no augmentation"] = recorded_runs(without_augmentation(recipe), cohort, split)
+    other = second_protocol(RECIPES["resnet18"])
+    found[f"{other.name}, section 4.5.2"] = recorded_runs(other, cohort, second_split(cohort, seed))
+    return {name: runs for name, runs in found.items() if runs}
 
 
 def donor_splits(cohort: Cohort, seed: int = 0) -> list[Split]:

@@ -11,11 +11,16 @@ import numpy as np
 import pandas as pd
 
 from als_core.claims.verdicts import Circumstances
+from als_core.cohorts.cohort import Cohort
 from als_core.figures.drawn import counted, listed, number, p_value, percent, percent_range
 from als_core.models.weights import named_weights
-from als_core.studies.xia2024.benchmark import Answers
+from als_core.statistics.metrics import merge_classes
+from als_core.studies.xia2024.amounts import TissueAmounts
+from als_core.studies.xia2024.benchmark import Answers, networks_behind
+from als_core.studies.xia2024.heatmaps import RULE
 from als_core.studies.xia2024.recipes import PAPER, RECIPES
 from als_core.studies.xia2024.separation import BY_DONOR, BY_IMAGE, COGNITION, DISEASE, EVERY_CLASS
+from als_core.studies.xia2024.train import tissue_weights
 from als_core.training.recipe import Recipe
 from als_core.training.runs import Run
 
@@ -65,7 +70,9 @@ def substitutions(runs_by_network: Mapping[str, Sequence[Run]]) -> dict[str, tup
     for runs in runs_by_network.values():
         recipe, name = recipe_of(runs), runs[0].about["recipe"]["name"]
         for field, value in recipe.reduced_from:
-            label = {"side": "image side, pixels", "copies": "training images a sample"}.get(field, field.replace("_", " "))
+            label = {"side": "image side, pixels", "copies": "training images a sample"}.get(
+                field, field.replace("_", " ")
+            )
             rows.setdefault(f"{label}, {name}", (f"{getattr(recipe, field):,}", f"{value:,}"))
         if not is_pretrained_as_printed(runs[0]):
             rows[f"starting weights, {name}"] = ("random", "ImageNet")
@@ -100,7 +107,9 @@ def training_answer(runs: Sequence[Run], majority: float) -> dict[str, str]:
     if above == len(runs):
         beyond = f"every run does better than naming the commonest class ({percent(majority)})"
     elif above:
-        beyond = f"{above} of the {len(runs)} runs do better than naming the commonest class ({percent(majority)})"
+        beyond = (
+            f"{above} of the {len(runs)} runs do better than naming the commonest class ({percent(majority)})"
+        )
     else:
         beyond = f"no run does better than naming the commonest class ({percent(majority)})"
     spread = percent(shares[0]) if len(set(shares)) == 1 else percent_range(min(shares), max(shares))
@@ -127,14 +136,6 @@ def curves_words(runs: Sequence[Run]) -> str:
     )
 
 
-def two_class_confusion(confusion: np.ndarray, classes: Sequence[str]) -> np.ndarray:
-    """Collapse a confusion matrix (..., C, C) to control and ALS, (..., 2, 2); the order is control, ALS."""
-    control = list(classes).index(CONTROL)
-    others = [place for place in range(len(classes)) if place != control]
-    rows = np.stack([confusion[..., control, :], confusion[..., others, :].sum(-2)], axis=-2)
-    return np.stack([rows[..., control], rows[..., others].sum(-1)], axis=-1)
-
-
 def benchmark_answer(
     answers: Sequence[Answers], classes: Sequence[str], runs_by_network: Mapping[str, Sequence[Run]]
 ) -> dict[str, str]:
@@ -145,7 +146,7 @@ def benchmark_answer(
     n = len(networks[0].truth)
     found = f"{best} is best here with {percent(means[best])} of {n} test images correct on average."
     if CONTROL in classes:
-        collapsed = {each.name: two_class_confusion(each.confusions.sum(0), classes) for each in networks}
+        collapsed = {each.name: two_classes(each, classes) for each in networks}
         control = {name: float(np.trace(each) / each.sum()) for name, each in collapsed.items()}
         found += (
             f" For the question ALS or control, the networks reach {percent_range(min(control.values()), max(control.values()))};"
@@ -168,6 +169,13 @@ def benchmark_answer(
     }
 
 
+def two_classes(answers: Answers, classes: Sequence[str]) -> np.ndarray:
+    """Collapse the answers of all runs to control and ALS, int (2, 2) of true and predicted."""
+    control = list(classes).index(CONTROL)
+    als = [place for place in range(len(classes)) if place != control]
+    return merge_classes(answers.confusions.sum(0), ((control,), als))
+
+
 def _given_als(networks: Sequence[Answers], classes: Sequence[str]) -> str:
     """Range over networks of the share of ALS images, predicted as ALS, whose class is right."""
     control = list(classes).index(CONTROL)
@@ -181,7 +189,9 @@ def _given_als(networks: Sequence[Answers], classes: Sequence[str]) -> str:
 
 def separation_answer(table: pd.DataFrame, donors: int) -> dict[str, str]:
     """Fill the answer box of the page on what separates the classes. table: `separation.separation_table`."""
-    question = "Do the images tell ALS from control in new donors, and do they tell who had impaired cognition?"
+    question = (
+        "Do the images tell ALS from control in new donors, and do they tell who had impaired cognition?"
+    )
     best = {name: best_by_donor(table, name) for name in (DISEASE, COGNITION, EVERY_CLASS)}
     if best[DISEASE] is None:
         asked = best[EVERY_CLASS]
@@ -296,3 +306,155 @@ def printed_accuracies() -> pd.Series:
             if recipe.paper == PAPER
         }
     )
+
+
+def claim_circumstances(
+    claims: Sequence[str], runs_by_network: Mapping[str, Sequence[Run]], cohort_kind: str
+) -> dict[str, Circumstances]:
+    """Return under which circumstances each claim on the test set was regenerated.
+
+    Where several networks are behind a claim, the network farthest from the paper's protocol decides.
+    """
+    return {
+        claim: min(
+            (circumstances_of(runs_by_network[network], cohort_kind) for network in networks_behind(claim)),
+            key=lambda each: (bool(each.weights), each.amounts, each.seeds or 0),
+        )
+        for claim in claims
+    }
+
+
+def source_of(recipe: Recipe) -> str:
+    """Say what of the paper a page on a network regenerates; empty for a network that is not in it."""
+    return "Xia 2024, section 4.6, Table 3" if recipe.paper == PAPER else ""
+
+
+def seconds_of(runs: Sequence[Run]) -> str:
+    """Say how long the runs took."""
+    return f"{max(run.about['seconds'] for run in runs):.0f} s for {counted(len(runs), 'run')}"
+
+
+def run_names(runs: Sequence[Run]) -> str:
+    """List the keys of runs, with a mark for recorded ones."""
+    if not runs:
+        return "none"
+    marks = {True: " (recorded)", False: ""}
+    return ", ".join(f"{run.about['key']}{marks[run.recorded]}" for run in runs)
+
+
+def weights_of(runs_by_network: Mapping[str, Sequence[Run]]) -> str:
+    """List the starting weights by network."""
+    return "; ".join(f"{RECIPES[name].name} {pretraining(runs[0])}" for name, runs in runs_by_network.items())
+
+
+def weights_of_features(networks: Sequence[str], amounts: TissueAmounts) -> str:
+    """List the weights of frozen networks, by network."""
+    return "; ".join(f"{RECIPES[name].name} {tissue_weights(name, amounts).name}" for name in networks)
+
+
+EXPLAINED_FORBIDS = "Do not read these maps as maps of Miniset-DenseSENet of the paper."
+
+
+def explained_substitutions(runs: Sequence[Run]) -> dict[str, tuple[str, str]]:
+    """List what the explained runs are in place of the paper's: setting -> (here, in the paper)."""
+    recipe, printed = recipe_of(runs), RECIPES["miniset_densesenet"]
+    rows = {"network": (recipe.name, printed.name)}
+    if recipe.reduced_from:
+        rows["image side, pixels"] = (f"{recipe.side}", f"{recipe.own.side}")
+    if not is_pretrained_as_printed(runs[0]):
+        rows["starting weights"] = ("random", "ImageNet")
+    return rows
+
+
+def explained_words(runs: Sequence[Run], predicted: pd.DataFrame) -> str:
+    """Say which runs the maps come from and how good they are. predicted: of `heatmaps.tested`."""
+    images = predicted["sample"].nunique()
+    right = (predicted["label"] == predicted["predicted"]).groupby(predicted["run"]).sum()
+    largest = predicted.drop_duplicates("sample")["label"].value_counts().max()
+    return (
+        f"The maps come from {counted(len(runs), 'run')} of {runs[0].title}, started from {pretraining(runs[0])}, under the "
+        f"split by image. Of {images} test images they classify {listed(right)} correctly, run by run; the largest class "
+        f"has {largest}. A heatmap is only as good as its network."
+    )
+
+
+def matrix_caption(
+    runs: Sequence[Run],
+    predicted: pd.DataFrame,
+    places: tuple[int, int],
+    lesions: Mapping[int, np.ndarray],
+    layer: str = "the last convolutional layer",
+) -> tuple[str, str]:
+    """Return the first sentence and the rest of the caption of Fig. 3."""
+    title = f"{recipe_of(runs).name} by true and predicted class: the image, and the heat for the predicted class (Fig. 3 in the paper)."
+    note = (
+        f"Heat at {layer}, {places[0]} × {places[1]} values, parted by white lines. Each cell shows {RULE}. Below it: number "
+        f"of cases among {predicted['sample'].nunique()} test images and {counted(predicted['run'].nunique(), 'run')}, file, "
+        "seed and score."
+    )
+    if any(mask.any() for mask in lesions.values()):
+        note += " Lesions are outlined."
+    return title, note
+
+
+def sanity_words(checks: pd.DataFrame | None) -> str:
+    """Say how the maps change when the head is replaced by noise. checks: of `heatmaps.without_last_layer`."""
+    if checks is None:
+        return "The runs of this page are recorded ones without weights, so this was not tested here."
+    by_run = checks.groupby("seed")["correlation"].mean()
+    blank = int(checks["blank"].sum())
+    if by_run.isna().any():
+        first = "Some maps are constant, so their correlation with the maps of a head of noise does not exist for every run."
+    else:
+        first = (
+            "With a head of noise the correlation of the maps with the trained network's (Spearman, over pixels) is "
+            f"{listed(number(value) for value in by_run)}, by run. Near 0 a map depends on what the head learned; near 1 "
+            "any head would draw it."
+        )
+    second = (
+        f"{counted(blank, 'map')} of {len(checks)} {'is' if blank == 1 else 'are'} blank."
+        if blank
+        else "No map is blank."
+    )
+    return f"{first} {second}"
+
+
+def units_of(cohort: Cohort) -> tuple[str, str]:
+    """Return what is resampled in a cohort, and what others are: donors and other donors, or images."""
+    return ("images", "other images") if cohort.groups is None else ("donors", "other donors")
+
+
+def lesion_words(means: pd.DataFrame, unit: str) -> str:
+    """Say how much heat lies on the lesion of its own image. means: of `heatmaps.lesion_means`."""
+    last = means[means["layer"] == "last"].set_index("kind")
+    own, others, noise, gap = (last.loc[kind] for kind in ("own", "others", "noise", "difference"))
+    if gap["low"] > 0:
+        verdict = "more than on the lesions of others"
+    elif gap["high"] < 0:
+        verdict = "less than on the lesions of others"
+    else:
+        verdict = "not distinguishable from the lesions of others"
+    return (
+        f"At the last layer the lesion of an image gets {number(own['mean'])} times the heat of an even map "
+        f"({number(own['low'])} to {number(own['high'])}), lesions of other images {number(others['mean'])} times, and with a "
+        f"head of noise {number(noise['mean'])} times: {verdict} ({gap['images']} images, {gap['groups']} {unit})."
+    )
+
+
+def heatmap_answer(runs: Sequence[Run], predicted: pd.DataFrame, places: tuple[int, int]) -> dict[str, str]:
+    """Fill the answer box of the Grad-CAM page."""
+    share = float((predicted["label"] == predicted["predicted"]).mean())
+    recipe = recipe_of(runs)
+    size = "published size" if not recipe.reduced_from else f"{recipe.side} pixels"
+    return {
+        "question": "Where does the network look, and does the heatmap show the disease?",
+        "found": (
+            f"{recipe.name} at {size} classifies {percent(share)} of the test images correctly, and its heatmaps have "
+            f"{places[0]} × {places[1]} values: they point to regions, not to cells."
+        ),
+        "how_sure": (
+            f"{counted(len(runs), 'run')} and {predicted['sample'].nunique()} test images that the runs did not train on; "
+            "images were chosen by a rule before any map was drawn."
+        ),
+        "not_shown": "That the heat lies on pathology: the authors' images come without marked lesions.",
+    }

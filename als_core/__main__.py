@@ -117,15 +117,27 @@ def pdf() -> None:
 
 
 @app.command()
-def record() -> None:
-    """Copy the runs of published size that were trained here into data/recorded, without their weights."""
-    from als_core.training.runs import load_run, record_run
+def record(
+    jobs: Annotated[str, typer.Option(help="Which jobs of the plan, e.g. 0-5 or 8; all by default.")] = "",
+    list_only: Annotated[bool, typer.Option("--list", help="Print the plan and stop.")] = False,
+) -> None:
+    """Train runs of published size on the authors' images and keep them, without weights, in data/recorded.
 
-    for folder in sorted((results_folder() / "runs").glob("*/run.json")):
-        run = load_run(folder.parent)
-        if run.about["cohort"] == "xia2024" and ";" not in run.about["title"]:
-            kept = record_run(run, repository() / "data/recorded/xia2024" / run.about["recipe"]["network"])
-            typer.echo(f"{run.about['title']}, seed {run.about['seed']}: {kept.relative_to(repository())}")
+    Takes hours to days on a CPU. Interrupted runs resume; runs that are recorded are skipped.
+    """
+    from als_core.studies.xia2024.cohort import PUBLISHED, open_cohort
+    from als_core.studies.xia2024.record import PLAN
+    from als_core.studies.xia2024.record import record as record_jobs
+    from als_core.studies.xia2024.synthetic import TissueParameters
+
+    if list_only:
+        for number, job in enumerate(PLAN):
+            typer.echo(f"{number}\t{job}")
+        return
+    first, _, last = jobs.partition("-")
+    chosen = PLAN[int(first) : int(last or first) + 1] if jobs else PLAN
+    for line in record_jobs(open_cohort(PUBLISHED, TissueParameters()), chosen):
+        typer.echo(line)
 
 
 @app.command(hidden=True)

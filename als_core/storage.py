@@ -13,6 +13,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -143,15 +144,18 @@ def source_digest(path: Path | str) -> str:
 
 
 def modules_used(*sources: Path) -> tuple[Path, ...]:
-    """Files of the library that Python files import, directly or through others, sorted.
+    """Files of the library that Python files use, directly or through others, sorted.
 
-    Import statements are read, wherever they are in a file; nothing is run. Importing a module also runs the
-    `__init__` of its packages, which are therefore included.
+    Import statements are read, wherever they are in a file, and strings that name a module (`als_core.a.b` or
+    `als_core.a.b:function`, as recipes name the builder of their network); nothing is run. Importing a module also
+    runs the `__init__` of its packages, which are therefore included.
     """
     found: set[Path] = set()
     waiting = [Path(source) for source in sources]
     while waiting:
-        new = set(imports_of(waiting.pop())) - found
+        source = waiting.pop()
+        _, imports, named = _read_source(source.read_text(encoding="utf-8"), str(source))
+        new = {file for name in imports | named for file in _library_files(name)} - found
         found |= new
         waiting += new
     return tuple(sorted(found))
@@ -163,20 +167,26 @@ def imports_of(source: Path) -> tuple[Path, ...]:
     return tuple(sorted({file for name in names for file in _library_files(name)}))
 
 
+_MODULE_NAME = re.compile(rf"({PACKAGE.name}(?:\.\w+)+)(?::\w+)?")
+
+
 @cache
-def _read_source(text: str, name: str) -> tuple[str, frozenset[str]]:
-    """Digest of a source without its docstrings, and the dotted names that it imports."""
+def _read_source(text: str, name: str) -> tuple[str, frozenset[str], frozenset[str]]:
+    """Digest of a source without its docstrings, the dotted names it imports, and those it names in strings."""
     tree = ast.parse(text, filename=name)
     imports: set[str] = set()
+    named: set[str] = set()
     for node in ast.walk(tree):
         match node:
+            case ast.Constant(value=str(text)) if module := _MODULE_NAME.fullmatch(text):
+                named.add(module[1])
             case ast.Import(names=names):
                 imports.update(alias.name for alias in names)
             case ast.ImportFrom(module=str(module), names=names, level=0):
                 imports.update([module, *(f"{module}.{alias.name}" for alias in names)])
         if isinstance(body := getattr(node, "body", None), list):
             node.body = [each for each in body if not _is_text(each)]
-    return content_key(ast.dump(tree)), frozenset(imports)
+    return content_key(ast.dump(tree)), frozenset(imports), frozenset(named)
 
 
 def _is_text(node: ast.AST) -> bool:

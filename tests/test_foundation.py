@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -102,6 +103,7 @@ def test_a_code_digest_follows_the_code_of_every_module_imported(tmp_path, monke
     library = tmp_path / "toy_library"
     library.mkdir()
     monkeypatch.setattr(storage, "PACKAGE", library)
+    monkeypatch.setattr(storage, "_MODULE_NAME", re.compile(r"(toy_library(?:\.\w+)+)(?::\w+)?"))
     monkeypatch.syspath_prepend(tmp_path)
     files = {name: library / f"{name}.py" for name in ("__init__", "top", "middle", "low", "other")}
     for name, text in {
@@ -131,6 +133,8 @@ def test_a_code_digest_follows_the_code_of_every_module_imported(tmp_path, monke
     assert digest() == before
     files["__init__"].write_text("changed = True")
     assert digest() != before
+    files["low"].write_text(low + 'BUILDER = "toy_library.other:build"\n')
+    assert files["other"] in storage.modules_used(files["top"]), "a module named in a string is used"
     with pytest.raises(ModuleNotFoundError, match="none"):
         code_digest("toy_library.none")
 

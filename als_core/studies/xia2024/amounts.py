@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from als_core.studies.xia2024.recipes import RECIPES, without_gates
@@ -13,26 +13,29 @@ from als_core.training.recipe import Recipe, reduced
 class TissueAmounts:
     """How much of the tissue study's training a profile does.
 
-    side: images are this many pixels square, None for the published 400. copies: training images per
+    side: images are this many pixels square, for all networks or by network; the published 400 where it is not
+    named. copies: training images per
     sample, None for the published ten. epochs, batch_size: by network; the published number where it is
     not named. With a tenth of the images, an eighth of the batch keeps about the steps of an epoch.
-    runs: number of seeds, counted from 0. recorded: show recorded runs of published size where there are any. without_imagenet: what stands in for ImageNet weights that
+    precision: by network; fp32 where it is not named. runs: number of seeds, counted from 0. recorded: show recorded runs of published size where there are any. without_imagenet: what stands in for ImageNet weights that
     cannot be had; None refuses to go on without them.
     """
 
-    side: int | None = None
+    side: int | dict[str, int] | None = None
     copies: int | None = None
     epochs: dict[str, int] = field(default_factory=dict)
     batch_size: dict[str, int] = field(default_factory=dict)
+    precision: dict[str, Literal["fp32", "bf16"]] = field(default_factory=dict)
     runs: int = 5
     recorded: bool = True
     without_imagenet: Literal["random"] | None = None
 
     def recipe(self, network: str) -> Recipe:
         """The recipe of a network with this profile's amounts; its title names what differs."""
-        by_network = {name: getattr(self, name).get(network) for name in ("epochs", "batch_size")}
-        changes = {"side": self.side, "copies": self.copies} | by_network
-        return reduced(RECIPES[network], **changes)
+        side = self.side.get(network) if isinstance(self.side, dict) else self.side
+        sizes = {"side": side, "copies": self.copies}
+        sizes |= {name: getattr(self, name).get(network) for name in ("epochs", "batch_size")}
+        return replace(reduced(RECIPES[network], **sizes), precision=self.precision.get(network, "fp32"))
 
     def without_gates(self) -> Recipe:
         """Return `recipes.without_gates` at this profile's sizes."""

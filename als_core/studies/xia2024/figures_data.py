@@ -244,7 +244,11 @@ def sharpness_finding(found: Mapping[str, Separation], classes: Sequence[str]) -
     )
     also = [name for name in complete if name != "sharpness"]
     more = f" {listed(also).capitalize()} {_verb(also, 'separates', 'separate')} the donors just as completely." if also else ""  # fmt: skip
-    return f"Each of the {kinds[0]} {first} donors is {word} than each of the {kinds[1]} {others} donors. {ways} {threshold}{more}"
+    lead = (
+        f"By the median of its images, each of the {kinds[0]} {first} donors is {word} than each of the {kinds[1]} {others} "
+        "donors."
+    )
+    return f"{lead} {ways} {threshold}{more}"
 
 
 def cohort_answer(
@@ -277,8 +281,8 @@ def cohort_answer(
     if sharp.complete:
         word = "sharper" if sharp.auc == 1 else "less sharp"
         seen = (
-            f"Every {first} donor's images are {word} than every {others} donor's, so sharpness alone distinguishes {first} "
-            f"from {others} in {percent(sharp.balanced_accuracy)} of images from donors not seen before."
+            f"By the median of its images, every {first} donor is {word} than every {others} donor: sharpness alone "
+            f"distinguishes {first} from {others} in {percent(sharp.balanced_accuracy)} of images of donors not seen before."
         )
         sure = (
             f"So complete a separation of these donors has p {_p_phrase(sharp.p)} by chance, but it was found after "

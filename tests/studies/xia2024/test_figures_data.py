@@ -102,7 +102,9 @@ def test_every_image_is_a_dot_in_the_row_of_its_donor(table, found):
 
 def test_the_finding_counts_donors_and_arrangements(table, found):
     text = figures.sharpness_finding(found, CLASSES)
-    assert text.startswith("Each of the 5 control donors is sharper than each of the 10 ALS donors.")
+    assert text.startswith(
+        "By the median of its images, each of the 5 control donors is sharper than each of the 10 ALS donors."
+    )
     assert "Only 2 of the 3,003 ways to label these donors" in text
     assert "classifies 100 % of the images correctly as control or ALS" in text
 
@@ -117,7 +119,7 @@ def test_the_finding_says_when_donors_overlap_and_when_nothing_can_be_asked(tabl
 def test_the_answer_follows_the_numbers(table, found):
     answer = figures.cohort_answer(table, 0.75, found, CLASSES)
     assert answer["found"].startswith(
-        "The 60 images come from 15 slides and 15 donors. Every control donor's images are sharper"
+        "The 60 images come from 15 slides and 15 donors. By the median of its images, every control donor is sharper"
     )
     assert "75 % of the test images" in answer["how_sure"] and "4 related measures" in answer["how_sure"]
     flat = separations(table.assign(laplacian_variance=table["snr"]))

@@ -47,8 +47,9 @@ samples = data.samples
 #
 # The study sorts fields of post-mortem frontal cortex, stained for the protein TDP-43, into three classes:
 # *control* (no ALS), *concordant* (TDP-43 pathology and impaired cognition) and *discordant* (the same
-# pathology, cognition spared). Whether a section shows the difference between the last two is the question
-# of the paper.
+# pathology, cognition spared). The fields are from two areas that cognitive impairment in ALS involves: BA44,
+# which serves language, and BA46, which serves planning and working memory. Whether a section shows the
+# difference between concordant and discordant is the question of the paper.
 
 # %%
 counts = samples["label"].value_counts().sort_index()

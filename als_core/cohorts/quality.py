@@ -1,8 +1,8 @@
-"""The four image-quality measures of Xia et al. 2024 (Sections 2.1 and 4.3, Fig. 1, Appendix A.1).
+"""Four image-quality measures: sharpness, signal-to-noise ratio, brightness and contrast.
 
-The paper names the measures and leaves their definitions open; these are the ones of the authors'
-released code (`process_dataset/Image_quality_check.py`). The Laplacian variance, the mean and the sd
-agree to float precision with the values that release lists for the 190 images.
+Xia et al. 2024 (Sections 2.1 and 4.3, Fig. 1, Appendix A.1) name them without definitions; these are those of
+the authors' released code (`process_dataset/Image_quality_check.py`). The Laplacian variance, the mean and the sd
+agree to float precision with the values that the release lists for its 190 images.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ AXIS_LABELS = {
     "brightness_mean": "Mean brightness (levels, 0-255)",
     "contrast_sd": "Contrast, sd (levels)",
 }
-"""What to write on the axis of each measure."""
+"""Axis label of each measure."""
 
 
 def require_rgb8(image: np.ndarray) -> None:
@@ -50,13 +50,13 @@ def require_rgb8(image: np.ndarray) -> None:
 
 
 def measure_quality(image: np.ndarray) -> Quality:
-    """The four measures of one image, uint8 (H, W, 3) in RGB order (OpenCV itself reads BGR: convert first).
+    """Measure one image, uint8 (H, W, 3) in RGB order (OpenCV itself reads BGR: convert first).
 
     Gray is the luma 0.299 R + 0.587 G + 0.114 B, rounded. The mean, the sd and their ratio are taken at
     full size. The Laplacian (3 x 3: four neighbours minus four times the centre, mirrored at the border)
     is taken on a copy of 256 x 256, reduced with Pillow's antialiased bilinear filter. Reducing with
     OpenCV's bilinear filter, which does not antialias, would about double the values; and the copy is
-    square whatever the image, so values of images with different sizes do not compare.
+    always square, so values of images with different sizes cannot be compared.
 
     The "signal-to-noise ratio" divides by the sd of the whole image, tissue structure included: it is the
     inverse of the coefficient of variation, not a measure of camera noise. On an image of one gray level
@@ -82,9 +82,9 @@ def measure_quality(image: np.ndarray) -> Quality:
 
 
 def quality_table(images: np.ndarray) -> pd.DataFrame:
-    """The four measures of many images, uint8 (N, H, W, 3) RGB: one row each, in order; columns of `Quality`.
+    """Measure many images, any sequence of uint8 (H, W, 3) RGB: one row each, in order; columns of `Quality`.
 
-    Any sequence of uint8 (H, W, 3) arrays will do. Runs in threads. Raises ValueError as `measure_quality`.
+    Runs in threads. Raises ValueError as `measure_quality`.
     """
     with ThreadPoolExecutor() as pool:
         return pd.DataFrame(list(pool.map(measure_quality, images)), columns=list(Quality._fields))

@@ -71,15 +71,15 @@ RC = {
 
 @contextmanager
 def house_style() -> Iterator[None]:
-    """Draw within this block in the house style; nothing of it stays behind."""
+    """Draw within this block, or decorate a function, in the house style; settings are restored afterwards."""
     with mpl.rc_context(RC):
         yield
 
 
 def to_svg(figure: Figure, name: str) -> str:
-    """The figure as SVG text; photographs in it as JPEG, so that a gallery weighs little.
+    """Write the figure as SVG text; photographs in it as JPEG, so that a gallery stays small.
 
-    name: makes the ids in the file its own, so that two figures can stand on one page.
+    name: makes the ids in the file unique, so that two figures can be on one page.
     """
     with mpl.rc_context(RC | {"svg.hashsalt": name}):
         stream = io.StringIO()
@@ -88,7 +88,7 @@ def to_svg(figure: Figure, name: str) -> str:
 
 
 def to_png(figure: Figure) -> bytes:
-    """The figure as PNG bytes at 200 dots an inch, on white: for slides and papers."""
+    """Write the figure as PNG bytes at 200 dots an inch, on white: for slides and papers."""
     stream = io.BytesIO()
     with mpl.rc_context(RC):
         figure.savefig(stream, format="png", facecolor="white", metadata={"Software": None})
@@ -96,7 +96,7 @@ def to_png(figure: Figure) -> bytes:
 
 
 def to_dark(svg: str) -> str:
-    """The SVG with the ink colours exchanged for those of a dark page."""
+    """Exchange the ink colours of an SVG for those of a dark page."""
     return _INKS.sub(lambda found: DARK[found.group().lower()], svg)
 
 
@@ -106,7 +106,7 @@ _PHOTOGRAPH_BYTES = 6_000  # smaller rasters (colour bars, masks) stay lossless
 
 
 def _smaller_raster(found: re.Match[str]) -> str:
-    """An embedded PNG as JPEG where it is a photograph: opaque, large, and smaller that way."""
+    """Turn an embedded PNG into JPEG where it is a photograph: opaque, large, and smaller as JPEG."""
     content = base64.b64decode(found.group(1))
     picture = Image.open(io.BytesIO(content))
     if picture.mode == "RGBA" and picture.getextrema()[3][0] == 255:

@@ -39,6 +39,7 @@ from als_core.studies.xia2024.synthetic import TissueParameters, synthetic_tissu
 
 page = Page("xia2024/01_cohort_and_quality", profile, "Xia 2024, Fig. 1, Fig. 4, Table 2")
 data = open_for_page(page, cohort)
+page.substitutions(*figures.stand_ins(data))
 samples = data.samples
 
 # %% [markdown]
@@ -46,8 +47,9 @@ samples = data.samples
 #
 # The study sorts fields of post-mortem frontal cortex, stained for the protein TDP-43, into three classes:
 # *control* (no ALS), *concordant* (TDP-43 pathology and impaired cognition) and *discordant* (the same
-# pathology, cognition spared). Whether a section shows the difference between the last two is the question
-# of the paper.
+# pathology, cognition spared). The fields are from two areas that cognitive impairment in ALS involves: BA44,
+# which serves language, and BA46, which serves planning and working memory. Whether a section shows the
+# difference between concordant and discordant is the question of the paper.
 
 # %%
 counts = samples["label"].value_counts().sort_index()
@@ -74,7 +76,7 @@ ends = [data.image(int(row)) for row in (sharpness.idxmin(), sharpness.idxmax())
 page.show(figures.quality_by_class(quality, ends), "xia-fig1-quality")
 
 # %% [markdown]
-# ## Does image quality alone tell the classes apart?
+# ## Does image quality alone distinguish the classes?
 #
 # Images of one donor resemble each other, so the donor is the unit. Donors are ranked by the median of
 # their images; the test permutes the class labels over whole donors. Then a threshold on the same number,
@@ -94,7 +96,7 @@ if figures.can_be_separated(samples["label"], data.groups):
     sharp = found["laplacian_variance"]
     drawn = figures.values_by_donor(quality, "laplacian_variance", sharp, data.classes)
     page.show(drawn, "xia-sharpness-by-donor")
-    caption = "How well each quality measure alone tells donors, and images of new donors, apart."
+    caption = "How well each quality measure alone separates donors, and classifies images of new donors."
     page.table(figures.separation_table(found, data.classes), "xia-quality-separates", caption)
 page.text(figures.sharpness_finding(found, data.classes))
 
@@ -159,7 +161,8 @@ page.show(figures.synthetic_beside(beside), "xia-synthetic-beside")
 # A network that is given images can use anything that differs between their classes. A difference in
 # sharpness or contrast may be biology: neurons that shrink, a surround that loosens. It may as well be how
 # thick the sections were cut, how long they were fixed, or how they were scanned, if that was done class by
-# class. A few donors in each class cannot tell these apart, and until something does, a high accuracy is no
+# class. A few donors in each class cannot separate these causes, and until something does, a high accuracy is
+# no
 # evidence for a sign of disease.
 #
 # It does not mean that the images hold no sign of disease: what remains when sharpness is equal is another

@@ -34,10 +34,12 @@ from als_core.cohorts.splits import PARTS
 from als_core.studies.xia2024 import figures_augmentation as figures
 from als_core.studies.xia2024.augmentation import AUGMENTATIONS, FIGURE_5
 from als_core.studies.xia2024.cohort import open_for_page
+from als_core.studies.xia2024.figures_data import stand_ins
 from als_core.studies.xia2024.splits import augmented_training_set, published_split
 
 page = Page("xia2024/02_augmentation", profile, "Xia 2024, Fig. 5, Table 2")
 data = open_for_page(page, cohort)
+page.substitutions(*stand_ins(data))
 split = published_split(data, seed)
 
 # %% [markdown]

@@ -48,7 +48,8 @@ page = Page("xia2024/03_models_and_cost", profile, "Xia 2024, Fig. 6, Table 1, T
 #
 # The drawings are made from the modules that this book trains, not by hand. Each network comes in two
 # variants: *published* follows the text of the paper, *released* the code that was published with it, which
-# was read and not run. The paper prints neither widths nor the reduction inside the gates; those drawn here
+# was read and not run. The paper prints neither widths nor the reduction inside the gates; the values drawn
+# here
 # were recovered from the printed costs (see below).
 
 # %%
@@ -179,7 +180,7 @@ for name, recipe in recipes.items():
     with torch.device("meta"):
         network = build_tissue_network(name, classes=classes, side=recipe.side, seed=0)
     spent[name] = cost(network, (1, 3, network.side, network.side))
-caption = f"What the next pages train (profile {page.profile.name}): {classes} classes, {amounts.runs} runs of each network."
+caption = f"What the next pages train: {classes} classes, {amounts.runs} runs of each network."
 page.table(figures.as_run(recipes, spent), "xia-as-run", caption)
 agreeing = sum(agrees_as_printed(int(value), claim_named(cell).printed) for cell, value in cells.items())
 page.answer(**figures.cost_answer(agreeing, len(cells), len(fitting)))

@@ -1,9 +1,9 @@
-"""What lies in a field of synthetic tissue, and how it is drawn: neurons, glia, vessels, gaps, disease sign.
+"""Draw the structures in a field of synthetic tissue: neurons, glia, vessels, gaps, disease sign.
 
-Lengths are in field units: a field of view is `FIELD` units wide, whatever the number of pixels.
+Lengths are in field units: a field of view is `FIELD` units wide, for any number of pixels.
 Layers are uint8 squares that hold stain in 1/255 units of concentration. `tissue` has the channels cover,
-haematoxylin and DAB, and what is painted covers the neuropil and what was painted before; all other layers
-have one channel and lie on top of it.
+haematoxylin and DAB; each structure covers the neuropil and the structures painted before it. All other
+layers have one channel and lie on top.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Neurons(NamedTuple):
 
 
 def place_neurons(rng: np.random.Generator) -> Neurons:
-    """Neurons on a jittered lattice that reaches over the border, roughly parallel within a field."""
+    """Place neurons on a jittered lattice that reaches over the border, roughly parallel within a field."""
     spacing, cells = 50, 9
     n = min(rng.poisson(28), cells**2)
     corner = np.stack(np.divmod(rng.permutation(cells**2)[:n], cells), axis=1) * spacing - spacing / 2
@@ -76,7 +76,7 @@ def place_neurons(rng: np.random.Generator) -> Neurons:
 def draw_tissue(
     rng: np.random.Generator, neurons: Neurons, dryness: float, grid: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """All structures but the disease sign: layers `tissue` (grid, grid, 3) and `brown` (grid, grid).
+    """Draw all structures but the disease sign: layers `tissue` (grid, grid, 3) and `brown` (grid, grid).
 
     dryness: logarithm of how much more retracted and contrasted than average the preparation is.
     """
@@ -98,7 +98,7 @@ def draw_tissue(
 def draw_sign(
     rng: np.random.Generator, neurons: Neurons, pattern: Pattern, effect: float, grid: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The disease sign: layers `deposits` (DAB added) and `depletion` (DAB taken from nuclei).
+    """Draw the disease sign: layers `deposits` (DAB added) and `depletion` (DAB taken from nuclei).
 
     effect: counts grow in proportion to it; the shares of neurons hit and of stain lost go to 1.
     """
@@ -126,7 +126,7 @@ def draw_sign(
 
 
 def raggedness(rng: np.random.Generator, grid: int) -> tuple[np.ndarray, np.ndarray]:
-    """Maps for `cv2.remap` that make smooth outlines uneven: x and y of each pixel's origin, (grid, grid)."""
+    """Draw maps for `cv2.remap` that make smooth outlines uneven: x and y of each pixel's origin, (grid, grid)."""
     bends = rng.normal(0, 0.6 * grid / FIELD, (2, 66, 66)).astype(np.float32)
     x, y = (cv2.resize(bend, (grid, grid), interpolation=cv2.INTER_CUBIC) for bend in bends)
     place = np.arange(grid, dtype=np.float32)

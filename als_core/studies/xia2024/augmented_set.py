@@ -1,6 +1,6 @@
 """The augmented training set of Xia et al. 2024 (Table 2): the originals and k augmentations of each.
 
-Made once, in threads, and kept as one array on disk under a key of everything it depends on.
+Computed once, in threads, and kept as one array on disk under a key of everything it depends on.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class AugmentedSet:
 def augmented_set(
     images: np.ndarray, names: Sequence[str], seed: int, folder: Path | str, progress: bool = True
 ) -> AugmentedSet:
-    """`images` and the augmentations `names` (keys of `AUGMENTATIONS`) of each, from `folder`/<key> if there.
+    """Return `images` and the augmentations `names` (keys of `AUGMENTATIONS`) of each, from `folder`/<key> if it exists.
 
     images: uint8 (n, H, W, 3), RGB; augment the training images alone, after splitting.
     seed: for the random augmentations, not negative. Each pair of image and augmentation has a generator
@@ -55,9 +55,9 @@ def augmented_set(
     progress: show a bar on stderr while computing.
 
     The key covers images, names, constants, seed, the code of the augmentations and the versions of OpenCV
-    and NumPy. A file of the wrong size is made again; two processes that want the same set make it once.
+    and NumPy. A file of the wrong size is replaced; two processes that need the same set compute it once.
 
-    Raises RefusedInput for input that does not fit, and OSError, naming `folder`, where it cannot be
+    Raises RefusedInput for invalid input, and OSError, naming `folder`, where it cannot be
     written or the disk is full; nothing half-written is left under the final name.
     """
     images = np.asarray(images)
@@ -125,7 +125,7 @@ def _make(images: np.ndarray, names: list[str], seed: int, file: Path, progress:
         shutil.rmtree(orphan)
     count = len(images)
     jobs = [(position, row, name) for position, name in enumerate(names, 1) for row in range(count)]
-    # longest first, so that no thread ends with a long one while the others idle
+    # longest first, so that no thread starts a long one while the others are idle
     jobs.sort(key=lambda job: -AUGMENTATIONS[job[2]].milliseconds)
     with (
         atomic_write(file) as temporary,
@@ -135,7 +135,7 @@ def _make(images: np.ndarray, names: list[str], seed: int, file: Path, progress:
         tqdm(total=len(jobs), desc="augmenting", unit="image", disable=not progress) as bar,
     ):
         try:
-            # ordinary writes, not a writable memory map: on a full disk that ends the process without a word
+            # ordinary writes, not a writable memory map, which on a full disk ends the process without a message
             shape = (count * (1 + len(names)), *images.shape[1:])
             header = {"descr": "|u1", "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(stream, header)
@@ -163,7 +163,7 @@ def _augmented(image: np.ndarray, row: int, name: str, seed: int) -> np.ndarray:
 
 @contextmanager
 def _one_opencv_thread() -> Iterator[None]:
-    """OpenCV's own threads off, for the threads here are one per core; put back on leaving."""
+    """Switch off OpenCV's own threads, as there is one thread per core here; restore them on leaving."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:

@@ -149,12 +149,8 @@ def quality_changes(quality: pd.DataFrame) -> pd.DataFrame:
 
 def quality_change_words(changes: pd.DataFrame) -> str:
     """Say what augmentation does to image quality. changes: of `quality_changes`."""
-    most, least = changes["sharpness"].idxmax(), changes["sharpness"].idxmin()
     noise, perspective = (AUGMENTATIONS[name] for name in ("noise", "perspective"))
-    lines = [
-        f"{most} multiplies the median sharpness by {number(changes['sharpness'][most], 1)}, "
-        f"{least.lower()} by {number(changes['sharpness'][least], 2)}: the Laplacian variance counts noise and black borders as detail."
-    ]
+    lines = [f"{_sharpness_span(changes)}: the Laplacian variance counts noise and black borders as detail."]
     if noise.title in changes.index:
         shift = changes["brightness"][noise.title]
         lines.append(
@@ -165,7 +161,7 @@ def quality_change_words(changes: pd.DataFrame) -> str:
         contrast = 100 * (changes["contrast"][perspective.title] - 1)
         lines.append(
             f"{perspective.title} leaves black corners where the image has moved away, which changes the contrast by "
-            f"{number(contrast, 0, signed=True)} %: a network can tell such a copy by its border."
+            f"{number(contrast, 0, signed=True)} %: a network can recognise such a copy by its border."
         )
     return " ".join(
         [*lines, "Turning and mirroring move pixels and leave brightness and contrast as they were."]
@@ -174,17 +170,24 @@ def quality_change_words(changes: pd.DataFrame) -> str:
 
 def augmentation_answer(changes: pd.DataFrame, originals: int, total: int) -> dict[str, str]:
     """Fill the answer box of the page on augmentation. changes: of `quality_changes`; images of the training set."""
-    most, least = changes["sharpness"].idxmax(), changes["sharpness"].idxmin()
     return {
         "question": "How does the study turn a few hundred images into more, and what does that do to them?",
         "found": f"{originals} training images become {total:,} by {len(changes)} augmentations each. "
-        f"They change image quality as well as content: {most.lower()} multiplies sharpness by "
-        f"{number(changes['sharpness'][most], 1)}, {least.lower()} by {number(changes['sharpness'][least], 2)}.",
+        f"These change image quality as well as content. {_sharpness_span(changes)}.",
         "how_sure": "The steps are those of the authors' released code, and are exact; the paper prints only that "
         "rotation is by 90 degrees and mirroring left to right.",
         "not_shown": "Whether augmentation makes a network better: this page trains none. Copies of an image are "
         "not new images, and no copy adds a donor.",
     }
+
+
+def _sharpness_span(changes: pd.DataFrame) -> str:
+    most, least = changes["sharpness"].idxmax(), changes["sharpness"].idxmin()
+    lower = f"{number(changes['sharpness'][least], 2)} of the originals' median"
+    if changes["sharpness"][most] < 1.05:
+        return f"No augmentation makes images sharper, and {least.lower()} lowers sharpness to {lower}"
+    raised = f"{most} multiplies the median sharpness by {number(changes['sharpness'][most], 1)}"
+    return f"{raised}, and {least.lower()} lowers it to {lower}"
 
 
 def constants_table() -> pd.DataFrame:

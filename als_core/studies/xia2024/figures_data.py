@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from als_core.claims.published import claim_named
 from als_core.cohorts.cohort import Cohort
 from als_core.cohorts.quality import AXIS_LABELS
 from als_core.cohorts.splits import PARTS, Split
@@ -24,6 +25,7 @@ from als_core.figures.primitives import (
 )
 from als_core.figures.style import INK, MUTED, PALETTE, WIDTH, house_style
 from als_core.statistics.separation import Separation
+from als_core.studies.xia2024.synthetic import TissueParameters
 
 QUALITY_NAMES = {
     "laplacian_variance": "Sharpness",
@@ -53,6 +55,19 @@ def two_sides(classes: Sequence[str]) -> tuple[str, str]:
     first = "control" if "control" in classes else classes[0]
     others = [name for name in classes if name != first]
     return first, "ALS" if set(classes) == PAPER_CLASSES else listed(others, "or")
+
+
+def stand_ins(cohort: Cohort) -> tuple[dict[str, tuple[str, str]], str]:
+    """List what a synthetic cohort uses in place of the paper's images, and what that forbids; no rows for others."""
+    forbids = "No statement about ALS follows from this page: its images were drawn by a program."
+    if cohort.kind != "synthetic":
+        return {}, forbids
+    printed = claim_named("xia2024.table2.original.size").printed.text
+    rows = {
+        "Images": (f"{len(cohort)}, drawn by a program", f"{printed} micrographs of post-mortem cortex"),
+        "Side of an image": (f"{cohort.image_shape[0]} px", f"{TissueParameters().side} px"),
+    }
+    return rows, forbids
 
 
 @house_style()
@@ -178,7 +193,7 @@ def _ticks(values: pd.Series) -> list[int]:
 
 
 def separation_table(found: Mapping[str, Separation], classes: Sequence[str]) -> pd.DataFrame:
-    """Summarise, for each quality measure, how well it tells `two_sides` apart. found: by column of the measure."""
+    """Summarise, for each quality measure, how well it separates `two_sides`. found: by column of the measure."""
     first, others = two_sides(classes)
     rows = []
     for measure, each in found.items():
@@ -189,7 +204,7 @@ def separation_table(found: Mapping[str, Separation], classes: Sequence[str]) ->
                 "Measure": f"{QUALITY_NAMES[measure]} ({QUALITY_UNITS[measure]})",
                 f"Donor medians, {first}": f"{number(spans[0].min(), 1)} to {number(spans[0].max(), 1)}",
                 f"Donor medians, {others}": f"{number(spans[1].min(), 1)} to {number(spans[1].max(), 1)}",
-                "Donors told apart (AUC)": number(max(each.auc, 1 - each.auc)),
+                "AUC of donor medians": number(max(each.auc, 1 - each.auc)),
                 "p": p_value(each.p),
                 "Images right, donor left out": percent(each.balanced_accuracy),
                 "95 % over donors": percent_range(each.accuracy.low, each.accuracy.high),
@@ -200,7 +215,7 @@ def separation_table(found: Mapping[str, Separation], classes: Sequence[str]) ->
 
 
 def sharpness_finding(found: Mapping[str, Separation], classes: Sequence[str]) -> str:
-    """Say what sharpness tells about the classes, in two to four sentences. found: may be empty."""
+    """Say how far sharpness separates the classes, in two to four sentences. found: may be empty."""
     if not found:
         return "This needs at least two donors of each kind, each with images of one class, which this cohort does not have."
     first, others = two_sides(classes)
@@ -229,7 +244,11 @@ def sharpness_finding(found: Mapping[str, Separation], classes: Sequence[str]) -
     )
     also = [name for name in complete if name != "sharpness"]
     more = f" {listed(also).capitalize()} {_verb(also, 'separates', 'separate')} the donors just as completely." if also else ""  # fmt: skip
-    return f"Each of the {kinds[0]} {first} donors is {word} than each of the {kinds[1]} {others} donors. {ways} {threshold}{more}"
+    lead = (
+        f"By the median of its images, each of the {kinds[0]} {first} donors is {word} than each of the {kinds[1]} {others} "
+        "donors."
+    )
+    return f"{lead} {ways} {threshold}{more}"
 
 
 def cohort_answer(
@@ -246,7 +265,7 @@ def cohort_answer(
     found : by quality measure
         Empty where donors are unknown, too few, or hold several classes.
     """
-    question = "Who do the images come from, and does something simpler than disease tell the classes apart?"
+    question = "Who do the images come from, and does something simpler than disease distinguish the classes?"
     units = {"slide": "slide", "group": "donor"}
     counts = {unit: samples[column].nunique() for column, unit in units.items() if column in samples}
     base = f"The {counted(len(samples), 'image')} come from {listed(counted(n, unit) for unit, n in counts.items())}." if counts else f"The cohort has {counted(len(samples), 'image')} of unknown donors."  # fmt: skip
@@ -255,15 +274,15 @@ def cohort_answer(
             "question": question,
             "found": base,
             "how_sure": "Counts are exact. How much images of one donor resemble each other is not known here.",
-            "not_shown": "Whether image quality alone tells the classes apart: this needs two donors of each class or more.",
+            "not_shown": "Whether image quality alone distinguishes the classes: this needs two donors of each class or more.",
         }
     first, others = two_sides(classes)
     sharp = found["laplacian_variance"]
     if sharp.complete:
         word = "sharper" if sharp.auc == 1 else "less sharp"
         seen = (
-            f"Every {first} donor's images are {word} than every {others} donor's, so sharpness alone tells {first} "
-            f"from {others} in {percent(sharp.balanced_accuracy)} of images from donors not seen before."
+            f"By the median of its images, every {first} donor is {word} than every {others} donor: sharpness alone "
+            f"distinguishes {first} from {others} in {percent(sharp.balanced_accuracy)} of images of donors not seen before."
         )
         sure = (
             f"So complete a separation of these donors has p {_p_phrase(sharp.p)} by chance, but it was found after "
@@ -283,7 +302,7 @@ def cohort_answer(
         "question": question,
         "found": f"{base} {seen}",
         "how_sure": sure + split,
-        "not_shown": "Why images differ in sharpness: section thickness, fixation, scanner and biology cannot be told apart with these donors.",
+        "not_shown": "Why images differ in sharpness: section thickness, fixation, scanner and biology cannot be separated with these donors.",
     }
 
 

@@ -19,13 +19,13 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
-# One row a stain, of unit length; the residual is perpendicular to both and takes what neither explains.
+# One row per stain, of unit length; the residual is perpendicular to both and takes what they do not explain.
 STAIN_VECTORS = _unit(np.vstack([_MEASURED, np.cross(*_MEASURED)]))
 STAIN_VECTORS.setflags(write=False)
 
 
 def transmittance(concentrations: np.ndarray) -> np.ndarray:
-    """Share of the light that passes.
+    """Return the share of the light that passes.
 
     concentrations: (..., 2) haematoxylin and DAB, or (..., 3) with the residual, in units of optical
     density along the stain's unit vector.
@@ -41,18 +41,18 @@ def transmittance(concentrations: np.ndarray) -> np.ndarray:
 
 
 def mix_stains(concentrations: np.ndarray) -> np.ndarray:
-    """The image of mixed stains on a white background: uint8 (..., 3), red, green, blue.
+    """Render mixed stains on a white background: uint8 (..., 3), red, green, blue.
 
-    concentrations: as in `transmittance`. Where a negative one would be brighter than white, the image
+    concentrations: as in `transmittance`. A negative one that would be brighter than white
     is white.
     """
     return np.rint(255 * np.clip(transmittance(concentrations), 0, 1)).astype(np.uint8)
 
 
 def optical_density(image: np.ndarray) -> np.ndarray:
-    """Optical density -log10(I / I0) of each colour channel: float32, same shape as `image`.
+    """Return the optical density −log10(I / I0) of each colour channel: float32, same shape as `image`.
 
-    image: uint8 with I0 = 255, where 0 counts as 1 (density 2.41, the largest eight bits can tell), or
+    image: uint8 with I0 = 255, where 0 counts as 1 (density 2.41, the largest in eight bits), or
     a transmittance in floats with I0 = 1, all above 0.
     Raises ValueError for a transmittance of 0 or less, whose density is not finite.
     """
@@ -68,7 +68,7 @@ _DENSITY_OF_LEVEL = -np.log10(np.maximum(np.arange(256), 1) / 255).astype(np.flo
 
 
 def separate_stains(image: np.ndarray) -> np.ndarray:
-    """Colour deconvolution: concentrations of haematoxylin, DAB and residual, float32 (..., 3).
+    """Separate the stains of an image (colour deconvolution): concentrations of haematoxylin, DAB and residual, float32 (..., 3).
 
     image: (..., 3) red, green, blue, uint8 or transmittance as in `optical_density`. Inverse of
     `transmittance`, and of `mix_stains` up to eight-bit rounding. Not clipped: a colour that two stains

@@ -1,12 +1,12 @@
-"""Synthetic tissue: fields of cortex stained with haematoxylin and DAB, with a disease sign that we chose.
+"""Synthetic tissue: fields of cortex stained with haematoxylin and DAB, with an invented disease sign.
 
-What is drawn was modelled by eye and by colour statistics on the fields that Xia 2024 released: neuropil,
-neurons with brown cytoplasm, glial nuclei, vessels, vacuoles and retraction clefts, in Beer-Lambert colours.
+The drawing imitates, by eye and by colour statistics, the fields that Xia 2024 released: neuropil, neurons
+with brown cytoplasm, glial nuclei, vessels, vacuoles and retraction clefts, in Beer-Lambert colours.
 
 The disease sign is an invention, and no finding about ALS can be read from it. In both disease classes some
 neurons carry brown deposits in the cytoplasm and lose the stain of their nucleus, and deposits lie in the
 neuropil. "concordant" has more of it, and mostly winding skeins; "discordant" has less, and nearly only
-round puncta. `tissue_anatomy.PATTERNS` holds the amounts at `disease_effect=1`. Controls have none.
+round puncta. `anatomy.PATTERNS` holds the numbers at `disease_effect=1`. Controls have none.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ SMALLEST_GRID = 192  # pixels; a smaller image is drawn on a multiple of its sid
 
 @dataclass(frozen=True)
 class TissueParameters:
-    """What a synthetic cohort is made of. The defaults have the structure of the authors' 190 images.
+    """Parameters of a synthetic cohort. The defaults have the structure of the authors' 190 images.
 
-    disease_effect: amount of the disease sign; 0: no pixel depends on the label. 1 is moderate.
+    disease_effect: strength of the disease sign; 0: no pixel depends on the label. 1 is moderate.
     donor_effect, slide_effect: spread of stain and preparation between donors, and between slides of a
         donor; 0: no dependence. Both at 1 give about the spread between the authors' slides.
     side: width and height of the images in pixels. The field of view stays the same.
@@ -104,13 +104,13 @@ SLIDE_SPREAD = Preparation(haematoxylin=0.11, dab=0.20, dryness=0.5)
 FIELD_SPREAD = Preparation(haematoxylin=0.045, dab=0.13, dryness=0.15)
 NEUROPIL_HAEMATOXYLIN, NEUROPIL_DAB = 0.124, 0.083
 RESIDUAL_SLOPE, RESIDUAL_OF_WHITE = 0.14, -0.015
-LARGEST_DRYNESS = 1.5  # beyond it, either way, nothing that looks like a section is left
-BROWN_HAEMATOXYLIN = 0.4  # what is brown is never pure DAB: haematoxylin that comes with each unit of it
+LARGEST_DRYNESS = 1.5  # beyond it, in either direction, nothing looks like a section
+BROWN_HAEMATOXYLIN = 0.4  # brown is never pure DAB: haematoxylin that comes with each unit of it
 BOUND_SHARE = 0.4  # DAB in structures varies less between slides than in neuropil: power of its factor
 
 
 def plan(parameters: TissueParameters) -> pd.DataFrame:
-    """The cohort's manifest before any image exists: path, label, group, slide, region, mask.
+    """List the cohort's manifest before any image exists: path, label, group, slide, region, mask.
 
     Donors take the classes in turn, and neither file names nor donor names hold the class.
     """
@@ -126,7 +126,7 @@ def plan(parameters: TissueParameters) -> pd.DataFrame:
 
 
 def render_field(parameters: TissueParameters, row: Any, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """One field, the same whichever others are rendered.
+    """Render one field; the result does not depend on which other fields are rendered.
 
     row: a row of `plan` with the attributes path, label, group, slide.
     Returns the image, uint8 (side, side, 3), RGB, and its lesion mask, bool (side, side): True where the
@@ -162,7 +162,7 @@ def render_field(parameters: TissueParameters, row: Any, seed: int) -> tuple[np.
 def synthetic_tissue_arrays(
     parameters: TissueParameters, seed: int
 ) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
-    """The cohort in memory: images uint8 (n, side, side, 3), masks bool (n, side, side), and its `plan`."""
+    """Render the cohort in memory: images uint8 (n, side, side, 3), masks bool (n, side, side), and its `plan`."""
     table = plan(parameters)
     images, masks = zip(*_rendered(parameters, table, seed), strict=True)
     return np.stack(images), np.stack(masks), table
@@ -182,27 +182,27 @@ def make_synthetic_tissue(
 ) -> None:
     """Write the cohort: images/*.png, masks/*.png (255 on the sign), manifest.csv, parameters.json.
 
-    The folder appears whole or not at all, in place of one of that name. progress: show a bar on stderr.
+    The folder is written atomically and replaces one of that name. progress: show a bar on stderr.
     """
     table = plan(parameters)
-    with atomic_write(folder) as room:
+    with atomic_write(folder) as temporary:
         for name in ("images", "masks"):
-            (room / name).mkdir(parents=True)
+            (temporary / name).mkdir(parents=True)
         fields = zip(table.itertuples(), _rendered(parameters, table, seed), strict=True)
         for row, (image, mask) in tqdm(fields, "synthetic tissue", len(table), disable=not progress):
-            _write_png(room / row.path, image[..., ::-1])
-            _write_png(room / row.mask, mask.astype(np.uint8) * 255)
-        table.to_csv(room / "manifest.csv", index=False)
+            _write_png(temporary / row.path, image[..., ::-1])
+            _write_png(temporary / row.mask, mask.astype(np.uint8) * 255)
+        table.to_csv(temporary / "manifest.csv", index=False)
         made_of = {
             "seed": seed,
             **asdict(parameters),
             "patterns": {k: v._asdict() for k, v in PATTERNS.items()},
         }
-        (room / "parameters.json").write_text(json.dumps(made_of, indent=2) + "\n", encoding="utf-8")
+        (temporary / "parameters.json").write_text(json.dumps(made_of, indent=2) + "\n", encoding="utf-8")
 
 
 def cohort_key(parameters: TissueParameters, seed: int) -> str:
-    """Key of the content that `make_synthetic_tissue` writes: its arguments, and the code that draws."""
+    """Return the key of the content that `make_synthetic_tissue` writes: its arguments, and the code that draws."""
     code = [tissue_anatomy.__file__, staining.__file__, __file__]
     return content_key(asdict(parameters), seed, *map(file_digest, code))
 
@@ -279,7 +279,7 @@ def _noise(rng: np.random.Generator, grid: int, *components: tuple[float, float]
 
 
 def _photograph(rng: np.random.Generator, stains: np.ndarray, side: int) -> np.ndarray:
-    """What a camera records of the stained section: lens blur, noise in brightness, `side` pixels of 8 bits."""
+    """Photograph the stained section: lens blur, noise in brightness, `side` pixels of 8 bits."""
     grid = len(stains)
     stains = np.maximum(stains, 0)
     residual = np.float32(RESIDUAL_SLOPE) * stains[..., :1] + np.float32(RESIDUAL_OF_WHITE)

@@ -8,6 +8,7 @@ import pytest
 from drawn_words import assert_words, words
 from matplotlib.colors import to_hex
 
+from als_core.cohorts.cohort import Cohort
 from als_core.cohorts.quality import quality_table
 from als_core.cohorts.splits import Split
 from als_core.statistics.separation import separate_groups
@@ -101,7 +102,9 @@ def test_every_image_is_a_dot_in_the_row_of_its_donor(table, found):
 
 def test_the_finding_counts_donors_and_arrangements(table, found):
     text = figures.sharpness_finding(found, CLASSES)
-    assert text.startswith("Each of the 5 control donors is sharper than each of the 10 ALS donors.")
+    assert text.startswith(
+        "By the median of its images, each of the 5 control donors is sharper than each of the 10 ALS donors."
+    )
     assert "Only 2 of the 3,003 ways to label these donors" in text
     assert "classifies 100 % of the images correctly as control or ALS" in text
 
@@ -116,7 +119,7 @@ def test_the_finding_says_when_donors_overlap_and_when_nothing_can_be_asked(tabl
 def test_the_answer_follows_the_numbers(table, found):
     answer = figures.cohort_answer(table, 0.75, found, CLASSES)
     assert answer["found"].startswith(
-        "The 60 images come from 15 slides and 15 donors. Every control donor's images are sharper"
+        "The 60 images come from 15 slides and 15 donors. By the median of its images, every control donor is sharper"
     )
     assert "75 % of the test images" in answer["how_sure"] and "4 related measures" in answer["how_sure"]
     flat = separations(table.assign(laplacian_variance=table["snr"]))
@@ -145,7 +148,7 @@ def test_separation_needs_two_donors_of_each_kind_with_one_class(table):
 
 def test_the_table_of_measures_has_one_row_each(found):
     rows = figures.separation_table(found, CLASSES)
-    assert rows["Donors told apart (AUC)"].iloc[0] == "1.00" and rows["p"].iloc[0] == "< 0.001"
+    assert rows["AUC of donor medians"].iloc[0] == "1.00" and rows["p"].iloc[0] == "< 0.001"
     assert len(rows) == 4 and "Donor medians, ALS" in rows
 
 
@@ -273,3 +276,19 @@ def test_constants_are_words_and_the_angle_is_printed():
     assert not table["Constants"].str.contains("_").any()
     claims = augmentation.training_claims({"train": 114, "validation": 38, "test": 38}, 1140)
     assert claims["xia2024.table2.augmented.train"] == 1026 and claims["xia2024.table2.augmented.test"] == 38
+
+
+def test_where_nothing_gets_sharper_the_words_say_so(augmented_quality):
+    changes = augmentation.quality_changes(augmented_quality)
+    duller = changes.assign(sharpness=changes["sharpness"].clip(upper=1.0))
+    assert augmentation.quality_change_words(duller).startswith(
+        "No augmentation makes images sharper, and scaling"
+    )
+
+
+def test_synthetic_images_are_said_to_stand_in(cohort_folder):
+    cohort = Cohort.load(cohort_folder(), kind="synthetic")
+    rows, forbids = figures.stand_ins(cohort)
+    assert rows["Side of an image"] == ("32 px", "400 px") and rows["Images"][1].startswith("190 micrographs")
+    assert "No statement about ALS" in forbids
+    assert figures.stand_ins(Cohort.load(cohort.folder))[0] == {}

@@ -28,7 +28,7 @@ NEEDS = ("nothing", "printed", "composition", "cohort", "training")
 RULES = ("", "equal", "order", "binomial", "best", "spread")
 SUCCESSES = ("adds up", "as built", "as released", "reproduced")
 
-# What may never count as a target, whatever a page computes.
+# Why a printed number is never a target.
 NOT_A_TARGET = (
     "acquisition setting",
     "architecture as given",
@@ -90,7 +90,7 @@ class Claim:
         printed share of `amount` trials; `best`, the same for the best of the paper's runs; `spread`, within two
         printed standard deviations, `amount` each; empty where nothing was fixed.
     settled, why : str
-        A verdict that holds whatever is computed (`not a target`, `cannot hold`, `conflicts`), and its reason.
+        A verdict that no computation changes (`not a target`, `cannot hold`, `conflicts`), and its reason.
     issue : str
         The finding that settled it. Claims of one issue count once.
     conflicts_with, findings : tuple of str
@@ -242,7 +242,7 @@ def _claims_of(cell: Cell, row: Mapping[str, str], column: Mapping[str, str]) ->
     if column["role"] == "name":
         return [], "names or describes its row"
     if column["role"] == "bookkeeping":
-        return [], "says where a number stands and how it is judged"
+        return [], "says where a number is printed and how it is judged"
     if column["role"] == "left out":
         return [], column["why_left_out"]
     if row.get("excluded"):

@@ -5,7 +5,7 @@
 | adds up, as built, as released, reproduced | a value that agrees; which of the four is fixed with the claim |
 | differs | a value judged by the same rule that does not agree |
 | stand-in | a value made from other data, weights or amounts than the paper's |
-| conflicts, cannot hold, not a target | a claim that is settled beforehand, whatever a page computes |
+| conflicts, cannot hold, not a target | a claim that is settled before any page computes it |
 | not yet run | a claim without a value |
 
 A value that was put into a computation cannot come out of it as a success, and a value that the paper's own data

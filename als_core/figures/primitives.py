@@ -1,8 +1,8 @@
 """Plot primitives in the house style, shared by all studies.
 
 Each takes arrays or tables and knows no study. `draw_*` draws on axes that it is given and returns them;
-the others make a figure. Figure functions of a study put them together and add caption, alternative text
-and data (`als_core.figures.drawn.Drawn`). None of them leaves a figure open in pyplot.
+the others make a figure. Figure functions of a study, decorated with `@house_style()`, put them together and
+add caption, alternative text and data (`als_core.figures.drawn.Drawn`). None leaves a figure open in pyplot.
 
 | draws                                     | primitive                                 |
 |-------------------------------------------|-------------------------------------------|
@@ -142,7 +142,7 @@ def draw_curves(
             averages = table.groupby(x)[column].mean()
             axes.plot(averages.index, averages, color=colour, linewidth=2)
     if pd.api.types.is_integer_dtype(table[x]):
-        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
     axes.grid(axis="y")
     return axes
 

@@ -306,3 +306,12 @@ def test_tables_keep_their_text_as_printed():
     as_printed = published_table("miao2023_fig10_vgg16_training_log.csv", as_printed=True)
     assert as_printed["loss"][0] == "0.6510"
     assert published_table("miao2023_fig10_vgg16_training_log")["loss"][0] == 0.651
+
+
+def test_reasons_are_whole_and_carry_the_numbers_of_their_finding():
+    for claim in claims().values():
+        if claim.issue:
+            assert claim.why.endswith(f"(audit finding {claim.issue})") and "{" not in claim.why
+            assert claim.why.count('"') % 2 == 0
+    reason = claim_named("miao2023.fig13.lr0_0001.batch16.accuracy").why
+    assert "at least 0.973, and 0.73 is printed" in reason and '"test set" in the caption' in reason

@@ -247,7 +247,7 @@ def width_by_donors(curves: pd.DataFrame, marks: pd.DataFrame) -> Drawn:
     axes.minorticks_off()
     axes.grid()
     rows = [
-        f"{row.label}: {row.donors} donors, {100 * row.low:.0f} to {100 * row.high:.0f} points"
+        f"{row.label}: {row.donors} donors, ± {100 * row.low:.1f} to {100 * row.high:.1f} points"
         for row in marks.itertuples()
     ]
     return Drawn(

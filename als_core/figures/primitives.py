@@ -123,7 +123,7 @@ def draw_curves(
     columns : mapping of column to colour
         For losses and accuracies by epoch: `TRAINING` and `VALIDATION`.
     group : str, optional
-        Column that tells lines apart (run, fold). Without it the table is one line.
+        Column that distinguishes lines (run, fold). Without it the table is one line.
     mean : bool
         Whether to draw groups as thin lines under a thick one, their mean.
     chosen : mapping of column to (group -> value of `x`), optional
@@ -438,7 +438,7 @@ def score_curves(
     table : DataFrame
         One row per sample; `truth` is 0 or 1, `score` the larger the more likely 1.
     by : sequence of str
-        Columns that tell curves apart. A group with one class only has no curve and is left out.
+        Columns that distinguish curves. A group with one class only has no curve and is left out.
     kind : "roc" or "precision-recall"
 
     Returns

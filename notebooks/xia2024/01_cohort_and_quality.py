@@ -124,9 +124,15 @@ page.table(
 
 # %%
 sizes = {part: len(split.rows(part)) for part in PARTS}
+in_test = samples.loc[split.parts == "test", "label"].value_counts()
 page.claims(
     {"xia2024.table2.original.size": len(data)}
     | {f"xia2024.table2.original.{part}": size for part, size in sizes.items()}
+    | {
+        f"xia2024.derived.test.{name}.images": in_test[name]
+        for name in ("control", "concordant", "discordant")
+        if name in in_test
+    }
 )
 
 # %% [markdown]

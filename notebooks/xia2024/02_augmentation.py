@@ -103,8 +103,6 @@ page.claims(
         "xia2024.section4_2_1.augmentations.count": len(FIGURE_5),
         "xia2024.table2.augmented.train": len(training.images) - len(split.rows("train")),
         "xia2024.table2.augmented.size": len(training.images),
-        "xia2024.table2.augmented.validation": len(split.rows("validation")),
-        "xia2024.table2.augmented.test": len(split.rows("test")),
         "xia2024.section4_6.training_set.images": len(training.images),
     }
 )

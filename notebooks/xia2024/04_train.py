@@ -27,7 +27,7 @@ model = "resnet18"
 
 # %%
 from als_core.book.page import Page
-from als_core.statistics.metrics import majority_class
+from als_core.statistics.baselines import majority_class
 from als_core.studies.xia2024 import figures_benchmark as figures
 from als_core.studies.xia2024.amounts import TissueAmounts
 from als_core.studies.xia2024.benchmark import histories

@@ -33,7 +33,7 @@ import pandas as pd
 from als_core.book.blocks import pipe_table
 from als_core.book.page import Page
 from als_core.claims.published import claim_named
-from als_core.statistics.metrics import majority_class
+from als_core.statistics.baselines import majority_class
 from als_core.storage import repository
 from als_core.studies.xia2024 import benchmark
 from als_core.studies.xia2024 import figures_benchmark as figures
@@ -114,7 +114,7 @@ page.table(
 
 # %%
 same = {
-    "weights": "ImageNet" * all(run.about["weights"] == "imagenet" for name in runs for run in runs[name] if name != "basic_cnn"),
+    "weights": all(run.about["weights"] == "imagenet" for name in runs for run in runs[name] if name != "basic_cnn"),
     "amounts": amounts.runs == 5 and all(amounts.recipe(network) == RECIPES[network] for network in runs),
 }  # fmt: skip
 page.claims(benchmark.as_printed(networks, data.classes), page.circumstances(**same))

@@ -107,22 +107,6 @@ def count_verdicts(rows: Iterable[Mapping]) -> pd.DataFrame:
     return counts
 
 
-def count_trained(rows: Iterable[Mapping]) -> pd.DataFrame:
-    """Count the trained results among the claims, by paper and for `all`.
-
-    Columns: targets (claims that need training and are not settled beforehand), judged (reproduced or differs),
-    reproduced.
-    """
-    rows = [
-        (row["paper"], 1, row["verdict"] in ("reproduced", "differs"), row["verdict"] == "reproduced")
-        for row in rows
-        if claims()[row["id"]].needs == "training" and not claims()[row["id"]].settled
-    ]
-    counts = pd.DataFrame(rows, columns=["paper", "targets", "judged", "reproduced"]).groupby("paper").sum()
-    counts = counts.reindex(list(PAPERS), fill_value=0).astype(int)
-    return pd.concat([counts, counts.sum().to_frame("all").T])
-
-
 def _row(
     claim: Claim,
     verdict: Verdict,

@@ -22,7 +22,7 @@ Facts = dict[str, float | str]
 
 CATEGORIES: Mapping[str, str] = MappingProxyType(
     {
-        "arithmetically impossible": "the printed values cannot hold together as labelled, whatever the data were",
+        "arithmetically impossible": "the printed values cannot hold together as labelled, for any data",
         "inconsistent": "two statements disagree, or a value does not follow from others; "
         "where a harmless explanation was found, it is given",
         "risky practice": "the numbers can be valid; leakage, optimism or an uninformative comparison is likely",
@@ -33,7 +33,7 @@ SEVERITIES: Mapping[str, str] = MappingProxyType(
     {
         "critical": "a main claim rests on it",
         "major": "changes how a main number is read",
-        "moderate": "matters to whoever repeats the study",
+        "moderate": "matters when the study is repeated",
         "minor": "a slip that changes no conclusion",
     }
 )

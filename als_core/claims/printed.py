@@ -67,8 +67,8 @@ def parse_printed(text: str) -> tuple[Printed, ...]:
     """Every number in a printed text, in order; none where it holds none.
 
     Text in brackets is a remark on the number and is not read, `3x3x3` and `6:2:2` are three numbers,
-    `0.77 ± 0.06` are two, and a number word (zero to twelve) counts only where it stands alone.
-    A number that stands alone keeps the whole text; of several, each keeps its own part.
+    `0.77 ± 0.06` are two, and a number word (zero to twelve) counts only where it is the whole text.
+    A single number keeps the whole text; of several, each keeps its own part.
     """
     if text.strip().lower() in _WORDS:
         return (Printed(text, "=", float(_WORDS.index(text.strip().lower())), 0.5),)

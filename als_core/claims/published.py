@@ -28,7 +28,7 @@ NEEDS = ("nothing", "printed", "composition", "cohort", "training")
 RULES = ("", "equal", "order", "binomial", "best", "spread")
 SUCCESSES = ("adds up", "as built", "as released", "reproduced")
 
-# What may never count as a target, whatever a page computes.
+# Why a printed number is never a target.
 NOT_A_TARGET = (
     "acquisition setting",
     "architecture as given",
@@ -90,7 +90,7 @@ class Claim:
         printed share of `amount` trials; `best`, the same for the best of the paper's runs; `spread`, within two
         printed standard deviations, `amount` each; empty where nothing was fixed.
     settled, why : str
-        A verdict that holds whatever is computed (`not a target`, `cannot hold`, `conflicts`), and its reason.
+        A verdict that no computation changes (`not a target`, `cannot hold`, `conflicts`), and its reason.
     issue : str
         The finding that settled it. Claims of one issue count once.
     conflicts_with, findings : tuple of str
@@ -242,7 +242,7 @@ def _claims_of(cell: Cell, row: Mapping[str, str], column: Mapping[str, str]) ->
     if column["role"] == "name":
         return [], "names or describes its row"
     if column["role"] == "bookkeeping":
-        return [], "says where a number stands and how it is judged"
+        return [], "says where a number is printed and how it is judged"
     if column["role"] == "left out":
         return [], column["why_left_out"]
     if row.get("excluded"):
@@ -327,21 +327,34 @@ def _with_kind(claim: Claim, kinds: list[dict[str, str]]) -> Claim:
 
 
 def _marked(mark: Mapping[str, str], found: Mapping[str, Claim]) -> Iterator[Claim]:
-    """Yield the claims that a mark of the audit names, with its finding and, where it settles them, its verdict."""
-    matched = [claim for claim_id, claim in found.items() if fnmatchcase(claim_id, mark["claims"])]
-    against = tuple(mark["conflicts_with"].split())
-    if not matched or (mark["verdict"] == "conflicts") != bool(against) or set(against) - set(found):
+    """Yield the claims that a mark of the audit names, with its finding and, where it settles them, its verdict.
+
+    The numbers in a reason are those that the finding states.
+    """
+    patterns = mark["claims"].split()
+    matched = [claim for claim in found.values() if any(fnmatchcase(claim.id, each) for each in patterns)]
+    if not matched or (mark["verdict"] == "conflicts") != bool(mark["conflicts_with"]):
         raise ValueError(
             f"claim_marks.csv: {mark['claims']} ({mark['finding']}) names claims that are not there"
         )
+    why = f"{mark['why'].format_map(_stated_numbers(mark['finding']))} (audit finding {mark['finding']})"
     for claim in matched:
         claim = replace(claim, findings=tuple(dict.fromkeys((*claim.findings, mark["finding"]))))
         if mark["verdict"]:
-            why = f"{mark['why']} (audit finding {mark['finding']})"
-            claim = replace(
-                claim, settled=mark["verdict"], why=why, issue=mark["finding"], conflicts_with=against
-            )
+            against = tuple(mark["conflicts_with"].format(*claim.id.split(".")).split())
+            if mark["conflicts_with"] == "each other":
+                against = tuple(other.id for other in matched if other.id != claim.id)
+            if set(against) - set(found):
+                raise ValueError(f"claim_marks.csv: {' '.join(against)} names claims that are not there")
+            settled = {"settled": mark["verdict"], "why": why, "issue": mark["finding"]}
+            claim = replace(claim, conflicts_with=against, **settled)
         yield claim
+
+
+def _stated_numbers(finding_id: str) -> dict[str, str]:
+    """Return the numbers that a finding of the audit states, by name, as text."""
+    with (repository() / "data" / "audit" / "numbers.csv").open(newline="", encoding="utf-8") as stream:
+        return {row["name"]: row["stated"] for row in csv.DictReader(stream) if row["finding"] == finding_id}
 
 
 def _where(section: str) -> str:

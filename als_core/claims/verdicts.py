@@ -5,7 +5,7 @@
 | adds up, as built, as released, reproduced | a value that agrees; which of the four is fixed with the claim |
 | differs | a value judged by the same rule that does not agree |
 | stand-in | a value made from other data, weights or amounts than the paper's |
-| conflicts, cannot hold, not a target | a claim that is settled beforehand, whatever a page computes |
+| conflicts, cannot hold, not a target | a claim that is settled before any page computes it |
 | not yet run | a claim without a value |
 
 A value that was put into a computation cannot come out of it as a success, and a value that the paper's own data
@@ -139,7 +139,10 @@ def judge(claim: Claim, regenerated: Regenerated, circumstances: Circumstances) 
 
 
 def nearest_reading(claim: Claim, regenerated: Regenerated) -> tuple[int | float | None, str]:
-    """Return the value to judge and the name of its reading, empty where only one reading was given."""
+    """Return the value to judge and the name of its reading, empty where only one reading was given.
+
+    Of several readings one that agrees comes first, then the nearest to the printed number.
+    """
     if not isinstance(regenerated, Mapping):
         return as_number(regenerated), ""
     readings = {
@@ -147,7 +150,13 @@ def nearest_reading(claim: Claim, regenerated: Regenerated) -> tuple[int | float
     }
     if not readings:
         return None, ""
-    nearest = min(readings, key=lambda name: abs(readings[name] - claim.value))
+    nearest = min(
+        readings,
+        key=lambda name: (
+            not agrees_as_printed(readings[name], claim.printed),
+            abs(readings[name] - claim.value),
+        ),
+    )
     return readings[nearest], nearest
 
 
@@ -225,8 +234,10 @@ def _judge_order(claim: Claim, value: float, seeds: int | None) -> Verdict:
     if verdict.kind == claim.success or seeds is None or wanted is None or seeds >= wanted:
         return verdict
     half_width = share_of(claim, claim.amount * Z * math.sqrt(0.5 / (claim.amount * seeds)))
-    reason = f"{verdict.reason}; {seeds} of {wanted} runs, which leave ± {_short(half_width)}"
-    return Verdict("differs" if abs(value) > half_width else "stand-in", reason)
+    runs = f"{verdict.reason}; {seeds} of {wanted} runs leave ± {_short(half_width)}"
+    if abs(value) > half_width:
+        return Verdict("differs", runs)
+    return Verdict("stand-in", f"{runs}, too much to decide")
 
 
 def _inside_or_not(inside: bool, value: float, rule: str) -> Verdict:
@@ -236,4 +247,4 @@ def _inside_or_not(inside: bool, value: float, rule: str) -> Verdict:
 
 
 def _short(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
+    return (f"{value:,}" if isinstance(value, int) else f"{value:.6g}").replace("-", "−")

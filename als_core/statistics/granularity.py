@@ -1,7 +1,7 @@
 """Which counts a printed share can be, and how often chance alone makes what is printed.
 
 A share of n things is k / n, and not every percentage is one: the check is known as GRIM (Brown and Heathers 2017,
-doi 10.1177/1948550616673876). A printed number stands for every value that rounds to it; a tie may be rounded either
+doi 10.1177/1948550616673876). A printed number represents every value that rounds to it; a tie may be rounded either
 way, so both ends count. Arithmetic on printed shares is exact.
 """
 

@@ -45,8 +45,8 @@ page = Page("audit/published_numbers", profile, "all printed numbers of the five
 # ## The findings at a glance
 #
 # A *finding* is something that the printed numbers show together and no single one shows. There are four
-# kinds. *Arithmetically impossible*: the printed values cannot hold together as labelled, whatever the data
-# were. *Inconsistent*: two statements disagree, or a value does not follow from others. *Risky practice*:
+# kinds. *Arithmetically impossible*: the printed values cannot hold together as labelled, for any
+# data. *Inconsistent*: two statements disagree, or a value does not follow from others. *Risky practice*:
 # the number can be valid, but leakage, optimism or an uninformative comparison is likely. *Not reported*:
 # needed to judge, and missing.
 #
@@ -78,7 +78,7 @@ page.show(figures.headline_intervals(results), "audit-headlines")
 
 # %% [markdown]
 # Several thin intervals reach down to their cross: on so few independent cases, a good result and no result
-# at all cannot be told from each other by these numbers alone.
+# at all cannot be distinguished by these numbers alone.
 #
 # ## Which differences could be significant at all
 #
@@ -90,7 +90,7 @@ page.show(figures.headline_intervals(results), "audit-headlines")
 page.show(figures.mcnemar_ranges(mcnemar_table(), "Miniset-DenseSENet"), "audit-mcnemar")
 
 # %% [markdown]
-# Red ranges cannot reach 0.05 whatever the predictions were; a larger test set could decide.
+# Red ranges cannot reach 0.05 with any predictions; a larger test set could decide.
 #
 # ## Which images and which answers lie behind a percentage
 #

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from als_core.claims.claims import COLUMNS, claims_table, count_trained, count_verdicts, every_claim, record
+from als_core.claims.claims import COLUMNS, claims_table, count_verdicts, every_claim, record
 from als_core.claims.published import PAPERS, claims
 from als_core.claims.verdicts import VERDICTS, Circumstances
 from als_core.refusal import RefusedInput
@@ -122,16 +122,6 @@ def test_claims_that_one_finding_settles_are_counted_once():
     recalls = [claim.id for claim in settled if claim.issue == "T5"]
     voxels = [claim.id for claim in settled if claim.issue == "T11"]
     assert len(recalls) == 4 and len(voxels) == 4 and not any(".z" in claim for claim in voxels)
-
-
-def test_trained_results_are_counted_with_how_many_were_judged():
-    order = "xia2024.section3.resnet18_minus_densenet121.accuracy"
-    as_paper = Circumstances("published", weights="ImageNet-1k, torchvision", amounts=True)
-    judged = record(order, -1.0, as_paper, page="xia2024/05_benchmark", cohort="xia2024")
-    counts = count_trained(every_claim([judged, row()]))
-    assert judged["verdict"] == "differs"
-    assert counts.loc["xia2024", ["judged", "reproduced"]].tolist() == [1, 0]
-    assert counts.loc["all", "targets"] == counts.loc[list(PAPERS), "targets"].sum() > 100
 
 
 def test_the_reading_that_is_judged_is_the_value_of_the_row():

@@ -49,21 +49,21 @@ SEVERAL = [
 
 
 @pytest.mark.parametrize(("text", "relation", "value", "half_unit"), FORMS)
-def test_one_number(text, relation, value, half_unit):
+def test_a_text_with_one_number_gives_its_value_and_precision(text, relation, value, half_unit):
     (printed,) = parse_printed(text)
     assert (printed.text, printed.relation, printed.value) == (text, relation, value)
     assert printed.half_unit == pytest.approx(half_unit, rel=1e-12)
 
 
 @pytest.mark.parametrize(("text", "values"), SEVERAL)
-def test_several_numbers(text, values):
+def test_a_text_with_several_numbers_gives_each(text, values):
     assert [printed.value for printed in parse_printed(text)] == values
 
 
 @pytest.mark.parametrize(
     "text", ["", "Adam", "ResNet18", "BA44; BA46", "last two modules", "F1-score", "1.5T", "(3 runs)"]
 )
-def test_no_number(text):
+def test_a_text_without_a_number_gives_none(text):
     assert parse_printed(text) == ()
 
 
@@ -79,7 +79,7 @@ def test_no_number(text):
         ("1e-4", [1e-4, 1.4e-4], [1.6e-4, 4e-5, math.nan, math.inf]),
     ],
 )
-def test_agreement(text, agreeing, differing):
+def test_values_agree_within_half_a_unit_or_beyond_a_bound(text, agreeing, differing):
     (printed,) = parse_printed(text)
     assert all(agrees_as_printed(value, printed) for value in agreeing)
     assert not any(agrees_as_printed(value, printed) for value in differing)

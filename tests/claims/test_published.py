@@ -1,4 +1,4 @@
-"""Claims: every numeric cell accounted for, ids that stay, and settled verdicts that follow from the numbers."""
+"""Claims: every numeric cell accounted for, ids that do not change, and settled verdicts that follow from numbers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from als_core.refusal import RefusedInput
 
 ABOUT_CLAIMS = {"claim_columns.csv", "claim_kinds.csv", "claim_marks.csv"}
 
-# Columns of nothing but numbers that number or name their row, so that no result hides among the names.
+# Columns of numbers that only number or name their row. A result among the names would be missed.
 NUMBERED = {
     ("xia2024_augmentations.csv", "bullet_order"),
     ("miao2023_fig6_samples.csv", "row_in_figure"),
@@ -72,7 +72,7 @@ def test_every_number_in_a_cell_of_claims_is_a_claim():
             assert not re.search(r"\d", cell.text), cell
 
 
-def test_no_column_of_numbers_hides_among_the_names():
+def test_columns_of_numbers_that_name_rows_are_listed_here():
     def is_number(text):
         return bool(re.fullmatch(r"[\d.]+", text))
 
@@ -94,7 +94,7 @@ def test_a_repeated_number_repeats_a_claim():
             assert agrees_as_printed(claim.value, number), cell
 
 
-def test_no_sentence_of_a_paper():
+def test_transcriptions_hold_no_sentence_of_a_paper():
     for file, rows in transcriptions().items():
         assert not {"quote", "source_sentence"} & set(rows[0]), file
 
@@ -165,7 +165,7 @@ def test_an_unknown_id_is_refused_with_the_nearest_three():
     assert "xia2024.table1.resnet18.params" in remedy and remedy.count("xia2024.") == 3
 
 
-def test_hyperparameters_and_wall_times_are_no_targets():
+def test_hyperparameters_and_wall_times_are_not_targets():
     for claim in claims().values():
         if ".table3." in claim.id and claim.paper == "xia2024":
             assert (claim.settled, claim.why) == ("not a target", "hyper-parameter")
@@ -173,7 +173,7 @@ def test_hyperparameters_and_wall_times_are_no_targets():
             assert (claim.settled, claim.why) == ("not a target", "wall time")
 
 
-# --- what is settled beforehand follows from the printed numbers
+# --- settled verdicts follow from the printed numbers
 
 
 def grid_mean(file: str) -> float:
@@ -267,7 +267,7 @@ def test_marks_name_findings_and_give_reasons():
         assert bool(claim.conflicts_with) == (claim.settled == "conflicts")
 
 
-# --- a broken transcription does not become a claim
+# --- a broken transcription is refused
 
 
 @pytest.fixture
@@ -306,3 +306,12 @@ def test_tables_keep_their_text_as_printed():
     as_printed = published_table("miao2023_fig10_vgg16_training_log.csv", as_printed=True)
     assert as_printed["loss"][0] == "0.6510"
     assert published_table("miao2023_fig10_vgg16_training_log")["loss"][0] == 0.651
+
+
+def test_reasons_are_whole_and_carry_the_numbers_of_their_finding():
+    for claim in claims().values():
+        if claim.issue:
+            assert claim.why.endswith(f"(audit finding {claim.issue})") and "{" not in claim.why
+            assert claim.why.count('"') % 2 == 0
+    reason = claim_named("miao2023.fig13.lr0_0001.batch16.accuracy").why
+    assert "at least 0.973, and 0.73 is printed" in reason and '"test set" in the caption' in reason

@@ -71,7 +71,7 @@ def verdict(claim_id, value, circumstances):
         (ORDER, 0.0, AS_PAPER, "differs"),
         ("turrisi2024.section4.dl7_minus_dl8.knn.f1", -7.5, TURRISI, "reproduced"),
         ("turrisi2024.section4.dl7_minus_dl8.knn.f1", 7.5, TURRISI, "differs"),
-        # settled beforehand, whatever comes out
+        # settled beforehand, with any value
         ("xia2024.section2_2.every_run.accuracy", 95.0, AS_PAPER, "conflicts"),
         ("miao2023.fig12.steps_per_epoch", 25, NO_COHORT, "cannot hold"),
         ("turrisi2024.section2_4.grid_search.test_share", 20, NO_COHORT, "not a target"),

@@ -11,7 +11,7 @@ from als_core.statistics.curves import auc_bounds, auc_interval, auprc_bounds, c
 FOLD = (183, 35)  # ALS and mimics in a test fold of Turrisi 2024
 
 
-def test_areas_by_counting():
+def test_curve_areas_equal_pair_counting():
     positive = np.array([True, True, False, True, False])
     scores = np.array([0.9, 0.4, 0.4, 0.2, 0.1])
     pairs = [(a > b) + (a == b) / 2 for a in scores[positive] for b in scores[~positive]]
@@ -59,6 +59,6 @@ def test_hanley_mcneil_at_the_printed_auc():
     assert auc_interval(0.69, 548, 106) == pytest.approx((0.6405, 0.7395), abs=5e-5)
 
 
-def test_one_class_has_no_curve():
+def test_a_single_class_has_no_curve_and_is_refused():
     with pytest.raises(ValueError, match="both classes"):
         curve_areas(np.ones(3, bool), np.arange(3))

@@ -44,7 +44,7 @@ def test_paired_permutation_equals_enumeration_by_hand():
     assert not drawn.exact and drawn.patterns == 31
 
 
-def test_ten_images_of_three_donors_are_not_thirty_votes():
+def test_thirty_images_of_three_donors_give_the_p_of_three():
     """All images of all donors favour the first: over images overwhelming, over 3 groups p = 2 / 2^3."""
     first, second, groups = np.ones(30), np.zeros(30), np.repeat([0, 1, 2], 10)
     found = paired.paired_permutation_over_groups(first, second, groups, np.random.default_rng(0))
@@ -52,7 +52,7 @@ def test_ten_images_of_three_donors_are_not_thirty_votes():
     assert paired.mcnemar_exact(first, second).p_value < 1e-8
 
 
-def test_permutation_p_value_counts_itself():
+def test_the_permutation_p_value_counts_the_observed_score():
     assert paired.permutation_p_value(0.9, np.full(99, 0.5)) == pytest.approx(1 / 100)
     assert paired.permutation_p_value(0.5, np.full(99, 0.5)) == 1
     assert paired.permutation_p_value(0.1 + 0.2, np.array([0.3, 0.0, 0.0])) == pytest.approx(2 / 4)
@@ -73,14 +73,14 @@ def test_labels_move_with_their_whole_group():
     labels = np.repeat([0, 0, 1, 2], [3, 1, 2, 2])
     seen = set()
     for seed in range(40):
-        dealt = paired.permute_labels_over_groups(labels, groups, np.random.default_rng(seed))
-        of_group = {group: set(dealt[groups == group]) for group in np.unique(groups)}
+        permuted = paired.permute_labels_over_groups(labels, groups, np.random.default_rng(seed))
+        of_group = {group: set(permuted[groups == group]) for group in np.unique(groups)}
         assert all(len(each) == 1 for each in of_group.values())
         assert sorted(next(iter(each)) for each in of_group.values()) == [0, 0, 1, 2]
-        seen.add(tuple(dealt))
+        seen.add(tuple(permuted))
     assert len(seen) == 12  # 4! / 2! deals
 
 
-def test_a_group_of_two_labels_is_named():
+def test_a_group_with_two_labels_is_refused_by_name():
     with pytest.raises(ValueError, match="more than one label: b"):
         paired.permute_labels_over_groups([0, 0, 1], ["a", "b", "b"], np.random.default_rng(0))

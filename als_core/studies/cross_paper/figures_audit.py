@@ -1,13 +1,11 @@
-"""Figures of the audit: findings at a glance, what printed numbers leave possible, donors needed, leaks replayed."""
+"""Figures of the pages on printed numbers and on numbers of donors, with their words and data."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch, Patch
 from matplotlib.ticker import FixedLocator, NullFormatter
@@ -23,7 +21,7 @@ from als_core.figures.primitives import (
     panels,
     percent_axis,
 )
-from als_core.figures.style import GRID, GROUND, INK, MUTED, PALETTE, WIDTH, house_style
+from als_core.figures.style import GRID, INK, MUTED, PALETTE, WIDTH, house_style
 
 PAPER_NAMES = {
     "xia2024": "Xia 2024",
@@ -34,7 +32,6 @@ PAPER_NAMES = {
 }
 PAPER_COLOURS = dict(zip(PAPER_NAMES, PALETTE, strict=False))
 SEVERITY_SHADES = dict(zip(SEVERITIES, (1.0, 0.55, 0.3, 0.12), strict=True))  # opacity of one colour
-KIND_COLOURS = dict(zip(("tissue", "crops", "brains", "feature tables"), PALETTE, strict=False))
 
 
 @house_style()
@@ -250,7 +247,7 @@ def width_by_donors(curves: pd.DataFrame, marks: pd.DataFrame) -> Drawn:
     axes.minorticks_off()
     axes.grid()
     rows = [
-        f"{row.label}: {row.donors} donors, {100 * row.low:.0f} to {100 * row.high:.0f} points"
+        f"{row.label}: {row.donors} donors, ± {100 * row.low:.1f} to {100 * row.high:.1f} points"
         for row in marks.itertuples()
     ]
     return Drawn(
@@ -289,153 +286,3 @@ def coverage_by_correlation(table: pd.DataFrame, cohorts: int) -> Drawn:
         f"{100 * known.max():.0f} %; with every image taken as independent it is {falling}.",
         table,
     )
-
-
-@house_style()
-def leak_shifts(directions: pd.DataFrame, order: Sequence[str]) -> Figure:
-    """How far each switch moves the AUC of null cohorts, by kind of material, with 95 % intervals.
-
-    directions: from `training.leak_switches.directions`. order: the switches from top to bottom. An open circle
-    at 0 marks a switch that does not apply to a kind.
-    """
-    figure, axes = plt.subplots(figsize=(WIDTH, 0.8 + 0.5 * len(order)))
-    for number, (kind, colour) in enumerate(KIND_COLOURS.items()):
-        rows = directions[directions["kind"] == kind].set_index("switches")
-        for place, name in enumerate(order):
-            y = place + (number - 1.5) * 0.17
-            if name not in rows.index or rows.loc[name, "declared"] == "not applicable":
-                axes.plot(0, y, "o", color=colour, markersize=4, fillstyle="none", alpha=0.7)
-                continue
-            shift, half = rows.loc[name, "shift"], 1.96 * rows.loc[name, "error"]
-            axes.plot([shift - half, shift + half], [y, y], color=colour, linewidth=1.6)
-            axes.plot(shift, y, "o", color=colour, markersize=5)
-    axes.axvline(0, color=MUTED, linewidth=0.9)
-    axes.set_yticks(range(len(order)), order)
-    axes.set(xlabel="Reported AUC minus that of the honest protocol, where there is nothing to find")
-    axes.invert_yaxis()
-    axes.tick_params(axis="y", length=0)
-    axes.grid(axis="x")
-    handles = [
-        Line2D([], [], color=colour, marker="o", linewidth=1.6, label=kind)
-        for kind, colour in KIND_COLOURS.items()
-    ]
-    handles.append(
-        Line2D([], [], color=MUTED, marker="o", fillstyle="none", linestyle="", label="does not apply")
-    )
-    axes.legend(handles=handles, ncols=5, loc="lower center", bbox_to_anchor=(0.4, 1.0), columnspacing=1.2)
-    plt.close(figure)
-    return figure
-
-
-@house_style()
-def something_from_nothing(steps: pd.DataFrame) -> Figure:
-    """Reported AUC of null cohorts as one switch after another is turned on, and what the models are worth.
-
-    steps: from `training.leak_switches.summary`, sets of `stacked` in their order, one kind of material or more.
-    """
-    kinds = steps["kind"].unique()
-    figure, panels = plt.subplots(1, len(kinds), figsize=(WIDTH, 3.6), sharey=True, squeeze=False)
-    for axes, kind in zip(panels[0], kinds, strict=True):
-        part = steps[steps["kind"] == kind].reset_index(drop=True)
-        places = np.arange(len(part))
-        axes.fill_between([-0.6, len(part) - 0.4], 0.5, 0, color=GRID, alpha=0.35, linewidth=0)
-        axes.bar(places, part["reported"] - 0.5, bottom=0.5, width=0.72, color=KIND_COLOURS[kind])
-        axes.vlines(places, part["low"], part["high"], color=INK, linewidth=1)
-        axes.plot(places, part["deployed"], "D", color=INK, markersize=4.5, markerfacecolor=GROUND)
-        for place, row in part.iterrows():
-            axes.text(
-                place,
-                min(max(row["high"], row["deployed"] + 0.02, 0.5) + 0.02, 1.03),
-                f"{row['reported']:.2f}".removeprefix("0"),
-                ha="center",
-                va="bottom",
-                rotation=90,
-                fontsize=8,
-            )
-        axes.set_xticks(places, part["switches"], rotation=90, fontsize=8)
-        axes.set(xlim=(-0.6, len(part) - 0.4), ylim=(0.3, 1.13), title=kind)
-        axes.axhline(0.5, color=MUTED, linewidth=0.9)
-    panels[0, 0].set_ylabel("AUC, nothing to find")
-    handles = [Patch(color=MUTED, label="reported"), Line2D([], [], color=INK, marker="D", markerfacecolor=GROUND, linestyle="", label="the same models on new donors")]  # fmt: skip
-    figure.legend(handles=handles, ncols=2, loc="outside upper right")
-    plt.close(figure)
-    return figure
-
-
-@house_style()
-def leaks_by_donors(
-    table: pd.DataFrame, effects: Mapping[str, Mapping[float, str]], lines: Mapping[str, str]
-) -> Figure:
-    """Reported AUC against the number of donors, by kind (columns) and size of the effect (rows).
-
-    table: from `training.leak_switches.summary`. effects: kind -> effect -> its name, the same names in the same
-    order for every kind. lines: name of a set of switches -> its label. Dashed: the honest models on new donors.
-    """
-    kinds, names = list(effects), list(next(iter(effects.values())).values())
-    figure, grid = plt.subplots(len(names), len(kinds), figsize=(WIDTH, 1.35 * len(names) + 0.9), sharey=True, sharex="col", squeeze=False)  # fmt: skip
-    colours = dict(zip(lines, (PALETTE[2], PALETTE[1], PALETTE[4]), strict=False))
-    for (row, column), axes in np.ndenumerate(grid):
-        kind = kinds[column]
-        effect = list(effects[kind])[row]
-        here = table[(table["kind"] == kind) & (table["effect"] == effect)]
-        for name, colour in colours.items():
-            part = here[here["switches"] == name].sort_values("donors")
-            axes.fill_between(
-                part["donors"], part["low"], part["high"], color=colour, alpha=0.25, linewidth=0
-            )
-            axes.plot(part["donors"], part["reported"], color=colour, marker="o", markersize=3)
-        honest = here[here["switches"] == next(iter(lines))].sort_values("donors")
-        axes.plot(honest["donors"], honest["deployed"], color=INK, linestyle="--", linewidth=1)
-        axes.axhline(0.5, color=MUTED, linewidth=0.8)
-        axes.set(xscale="log", ylim=(0.38, 1.04))
-        ticks = sorted(here["donors"].unique())
-        axes.set_xticks(ticks, [str(tick) for tick in ticks], fontsize=8)
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.minorticks_off()
-        axes.grid(axis="y")
-        if row == 0:
-            axes.set_title(kind, fontsize=9)
-        if column == 0:
-            axes.set_ylabel(f"AUC\n{names[row]}", fontsize=8.5)
-    figure.supxlabel("Donors of the cohort (cases, patients, subjects)", fontsize=9)
-    handles = [
-        Line2D([], [], color=colours[name], marker="o", markersize=3, label=label)
-        for name, label in lines.items()
-    ]
-    handles.append(
-        Line2D([], [], color=INK, linestyle="--", linewidth=1, label="honest models on new donors")
-    )
-    figure.legend(handles=handles, ncols=2, loc="outside upper center")
-    plt.close(figure)
-    return figure
-
-
-@house_style()
-def draws_by_split(draws: pd.DataFrame) -> Figure:
-    """AUC of every draw under two splits, with the labels as they are and dealt anew to donors.
-
-    draws: from `training.leak_switches.by_image_and_by_donor`: columns labels, split, reported.
-    """
-    rows = list(draws.groupby(["labels", "split"], sort=False))
-    figure, axes = plt.subplots(figsize=(WIDTH, 0.7 + 0.42 * len(rows)))
-    rng = np.random.default_rng(0)
-    for place, ((_, split), part) in enumerate(rows):
-        colour = PALETTE[2] if split == "by donor" else PALETTE[1]
-        axes.plot(
-            part["reported"],
-            place + rng.uniform(-0.2, 0.2, len(part)),
-            "o",
-            color=colour,
-            alpha=0.45,
-            markersize=4,
-        )
-        axes.plot([part["reported"].mean()] * 2, [place - 0.34, place + 0.34], color=INK, linewidth=2)
-        axes.text(1.03, place, f"mean {part['reported'].mean():.2f}", va="center", fontsize=8)
-    axes.axvline(0.5, color=MUTED, linewidth=0.9)
-    axes.set_yticks(range(len(rows)), [f"{labels}, split {split}" for (labels, split), _ in rows])
-    axes.set(xlabel="AUC, mean of five splits, one point a draw", xlim=(0, 1.18))
-    axes.set_xticks(np.linspace(0, 1, 6))
-    axes.invert_yaxis()
-    axes.tick_params(axis="y", length=0)
-    plt.close(figure)
-    return figure

@@ -9,18 +9,30 @@ import pandas as pd
 
 from als_core.claims.findings import CATEGORIES, Finding
 
+IN_PLAIN_WORDS = dict(
+    zip(
+        CATEGORIES,
+        (
+            "are about numbers that cannot hold as labelled",
+            "about statements that disagree",
+            "about ways of testing that make good results likely",
+            "about information that is missing",
+        ),
+        strict=True,
+    )
+)
 Answer = dict[str, str]  # question, found, how_sure, not_shown: the arguments of `Page.answer`
 
 
 def answer_on_findings(findings: Sequence[Finding], checks: pd.DataFrame) -> Answer:
     """Answer whether the printed numbers fit together. checks: from `audit.check_all`."""
     kinds = Counter(finding.category for finding in findings)
-    counts = [f"{kinds[name]} {name}" for name in CATEGORIES]
+    counts = [f"{kinds[name]} {words}" for name, words in IN_PLAIN_WORDS.items()]
     critical = sum(finding.severity == "critical" for finding in findings)
     return {
         "question": "Do the numbers that five papers print about themselves fit together?",
-        "found": f"Not everywhere: there are {len(findings)} findings ({', '.join(counts[:-1])} and {counts[-1]}), and "
-        f"{critical} of them touch a main result. Several are ordinary slips.",
+        "found": f"Not everywhere. Of {len(findings)} findings, {', '.join(counts[:-1])} and {counts[-1]}; {critical} "
+        "of all findings touch a main result, and several are ordinary slips.",
         "how_sure": f"{_agreement(checks)} They follow from the printed numbers by arithmetic, so anybody can repeat "
         "them; the code is beside each finding.",
         "not_shown": "How the numbers came to be, or whether a result would hold on new patients. Where a harmless "
@@ -64,8 +76,8 @@ def answer_on_donors(marks: pd.DataFrame, needed: pd.DataFrame, covered: pd.Data
         "question": "How many donors does it take to know an accuracy?",
         "found": f"An accuracy measured on {tissue['images']} images of {tissue['donors']} donors is known to within "
         f"± {100 * tissue['low']:.0f} to {100 * tissue['high']:.0f} percentage points. To know it within ± 5 points "
-        f"takes {narrow['donors'].min()} to {narrow['donors'].max()} donors, depending on how alike images of one "
-        "donor are.",
+        f"takes {narrow['donors'].min()} to {narrow['donors'].max()} donors, depending on how many images each "
+        "gives and how alike these are.",
         "how_sure": f"In simulated cohorts the interval contains the true accuracy in {100 * known.min():.0f} to "
         f"{100 * known.max():.0f} % of cases when the correlation within donors is known, and in as few as "
         f"{100 * naive.min():.0f} % when every image is taken as independent.",

@@ -82,7 +82,7 @@ def test_a_tick_is_drawn_for_every_size_in_the_data():
 def test_the_answer_on_findings_counts_them_and_says_whether_they_agree():
     checks = pd.DataFrame({"finding": ["X1", "X2"], "agrees": [True, True]})
     answer = words_audit.answer_on_findings(FOUND, checks)
-    assert "49 findings (3 arithmetically impossible, " in answer["found"]
+    assert "Of 49 findings, 3 are about numbers that cannot hold as labelled, 25 about" in answer["found"]
     assert answer["how_sure"].startswith("All 2 numbers in the findings were computed again")
     off = words_audit.answer_on_findings(FOUND, checks.assign(agrees=[True, False]))
     assert "those of X2 do not agree" in off["how_sure"]

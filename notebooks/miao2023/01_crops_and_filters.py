@@ -34,7 +34,7 @@ import pandas as pd
 from als_core.book.page import Page
 from als_core.studies.miao2023 import figures_crops as figures
 from als_core.studies.miao2023.amounts import CropAmounts
-from als_core.studies.miao2023.audit import m7
+from als_core.studies.miao2023.audit import cases_in_a_split_by_crop
 from als_core.studies.miao2023.cohort import grey_crops, is_case, open_crops, truth_and_masks
 from als_core.studies.miao2023.filters import FILTERS, MOVES, low_resolution, moved, shares_of, trimmed
 from als_core.studies.miao2023.restoration import count_aggregates, psnr, sharpness
@@ -78,7 +78,7 @@ page.figure(
 # does not explain its parts.
 
 # %%
-listed, facts = plan(), m7()
+listed, facts = plan(), cases_in_a_split_by_crop()
 page.figure(
     figures.listing(listed),
     "miao-fig6-listing",

@@ -100,7 +100,7 @@ printed = (
     if log_figure == 16
     else audit.log(log_figure).astype({"epoch": int, "loss": float, "accuracy": float})
 )
-entropy = audit.m4()["entropy"]
+entropy = audit.log_against_a_constant_answer()["entropy"]
 page.figure(
     figures.training_log(
         course, printed, {f"class shares, {entropy:.3f}": entropy, "one half, 0.693": np.log(2)}
@@ -124,8 +124,8 @@ if model == "mobilenet_v3":
     claims["miao2023.fig16.mobile_net_v3.loss_rises_after"] = lowest if lowest < amounts.epochs else None
 else:
     claims[f"miao2023.fig{log_figure}.steps_per_epoch"] = {
-        10: -(-audit.m6()["total"] // 256),
-        12: audit.m9()["steps_needed"],
+        10: -(-audit.sizes_behind_the_logged_shares()["total"] // 256),
+        12: audit.steps_of_the_resnet50_log()["steps_needed"],
     }[log_figure]
     claims |= {
         f"miao2023.fig{log_figure}.epoch{epoch}.{column}": value
@@ -181,11 +181,16 @@ page.claims(
         f"miao2023.fig{grid_figure}.lr{f'{lr:g}'.replace('.', '_')}.batch{size}.accuracy": value
         for (size, lr), value in by[PUBLISHED]["train_accuracy"].stack().items()
     }
-    | {f"miao2023.section3.{printed_name}.average_accuracy": audit.m2()[printed_name]}
+    | {f"miao2023.section3.{printed_name}.average_accuracy": audit.means_of_the_grids()[printed_name]}
 )
 
 # %%
-m2, m3, m4, m5 = audit.m2(), audit.m3(), audit.m4(), audit.m5()
+m2, m3, m4, m5 = (
+    audit.means_of_the_grids(),
+    audit.cells_that_repeat_another_grid(),
+    audit.log_against_a_constant_answer(),
+    audit.sizes_behind_the_test_accuracy(),
+)
 page.text({
     "vgg16": f"**The printed VGG16 numbers are those of a network that gives the class shares.** Always answering ALS is right for {m4['majority_percent']:.2f}% of the listed crops and always giving this share has a loss of {m4['entropy']:.4f}; the last ten printed losses average {m4['last_ten']:.4f}, the nine cells {m2['vgg16']:.2f}%. With equal classes these would be 50% and {m4['balanced_entropy']:.3f}.",
     "resnet50": f"**0.9925 is the last line of the printed training log, and stands in the grid as a test accuracy.** The text's average, 98.59%, is the mean of the nine cells ({m2['resnet50']:.2f}%). Why 0.9925 cannot be a test accuracy beside an AUC of 0.73 is on the page {{ref}}`miao-roc`.",

@@ -119,7 +119,7 @@ page.claims(
 )
 
 # %%
-m1, m8, share = audit.m1(), audit.m8(), audit.als_share()
+m1, m8, share = audit.accuracy_against_auc(), audit.difference_of_two_aucs(), audit.als_share()
 accuracies = np.linspace(0.6, 1, 201)
 bounds = pd.DataFrame(
     {"accuracy": accuracies, "least_auc": [auc_bounds_of_accuracy(a, share).least for a in accuracies]}
@@ -259,7 +259,7 @@ page.table(
     "miao-cost",
     f"Cost of the three networks on images of {amounts.side} × {amounts.side} pixels ({device.type.upper()}).",
 )
-m11 = audit.m11()
+m11 = audit.announced_results_and_time()
 announced = published_table("miao2023_promised_not_reported")
 page.text(
     f"**{m11['announced']} results are announced in the paper, and {m11['reported'] or 'none'} of them printed**: {', '.join(announced['item'])}. "

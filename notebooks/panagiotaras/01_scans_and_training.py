@@ -37,7 +37,13 @@ from als_core.refusal import RefusedInput
 from als_core.studies.brains import figures, training
 from als_core.studies.brains.networks import panagiotaras_network
 from als_core.studies.brains.training import FIELDS, PanagiotarasAmounts
-from als_core.studies.panagiotaras.audit import accuracy_of, p1, p2, p5, spread_of
+from als_core.studies.panagiotaras.audit import (
+    accuracy_of,
+    class_shares_at_3t,
+    shares_of_the_printed_splits,
+    sizes_of_the_printed_layers,
+    spread_of,
+)
 
 page = Page(
     "panagiotaras/01_scans_and_training",
@@ -88,7 +94,7 @@ page.claims(
 )
 
 # %%
-consistent, uneven = p1(), p2()
+consistent, uneven = shares_of_the_printed_splits(), class_shares_at_3t()
 page.text(
     f"{consistent['sums_holding']} of the {consistent['sums']} printed sums are the sums of their parts. But the split is uneven. At 3T "
     f"{consistent['at_3_percent']:.0f} % of the patients are validation (one fold of five would hold 20 %), and "
@@ -176,7 +182,7 @@ page.figure(
 # %%
 small = panagiotaras_network(shown.volume(0)[amounts.box].shape, amounts.variant, seed=seed)
 total, here = (sum(each.numel() for each in network.parameters()) for network in (published, small))
-by_hand = p5()
+by_hand = sizes_of_the_printed_layers()
 page.text(
     f"The network has {total:,} parameters; counted by hand from the printed layers there are {by_hand['parameters']:,.0f}. "
     f"{by_hand['dense_percent']:.0f} % of them are in the first dense layer. This page trains the variant *{amounts.variant}* on volumes of "

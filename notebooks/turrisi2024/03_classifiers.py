@@ -33,7 +33,7 @@ from als_core.book.page import Page
 from als_core.claims.published import claim_named, published_table
 from als_core.statistics.curves import auprc_bounds
 from als_core.studies.turrisi2024 import figures
-from als_core.studies.turrisi2024.audit import t3, t4
+from als_core.studies.turrisi2024.audit import f1_of_always_answering_als, tables_of_counts_behind_table_4
 from als_core.studies.turrisi2024.classifiers import DEMOGRAPHIC_BASELINE, METHODS
 from als_core.studies.turrisi2024.feature_table import demographic_features
 from als_core.studies.turrisi2024.leaks import directions, replay
@@ -161,7 +161,7 @@ table = f1.merge(ours, on=["method", "representation"])[
     ["method", "representation", "mean", "sd", "printed", "printed_sd"]
 ]
 always = 100 * summary.loc[("no image", "always ALS"), ("f1", "mean")]
-always_printed = t3()["baseline"]
+always_printed = f1_of_always_answering_als()["baseline"]
 page.figure(
     figures.f1_dots(
         table,
@@ -368,7 +368,7 @@ above = {name: summary.loc[(name, method), ("balanced_accuracy", "mean")] for na
 age = (
     summary.loc[("no image", "age and sex"), ("balanced_accuracy", "mean")] if len(references) > 1 else np.nan
 )
-facts, audit = t3(), t4()
+facts, audit = f1_of_always_answering_als(), tables_of_counts_behind_table_4()
 page.headline(
     f"Answering ALS for everybody has an F1 of {facts['baseline']:.2f} on the paper's folds: {facts['above']} of its {facts['cells']} printed means is above it, by {facts['gain']:.2f} points. "
     f"Balanced accuracy tells more: the best printed model's is {100 * audit['dl7_balanced_least']:.0f} to {100 * audit['dl7_balanced_most']:.0f}, where 50 is chance."

@@ -1,0 +1,324 @@
+"""Sentences and tables of the T1w pages (Turrisi 2024), computed from results; each returns whole sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from als_core.cohorts.volume_cohort import VolumeCohort
+from als_core.figures.drawn import counted, listed, number, p_value, percent
+from als_core.statistics.bounds import METRICS
+from als_core.studies.turrisi2024.audit import ALS, MIMICS, t3, t4, tables_of
+from als_core.studies.turrisi2024.nested_cv import metric_intervals
+from als_core.studies.turrisi2024.study import FINE_MM, REPORTED, TurrisiAmounts
+
+FORBIDS = (
+    "Do not compare the scores of this page with the paper's: they show how the methods behave on drawn brains, "
+    "and nothing about ALS."
+)
+INTERVALS = {"balanced_accuracy": "Balanced accuracy", "auc": "AUC", "f1": "F1"}
+OTHERS = {
+    "precision": "Precision", "recall": "Recall", "auprc": "AUPRC", "f1_other": "F1, other",
+    "precision_other": "Precision, other", "recall_other": "Recall, other", "auprc_other": "AUPRC, other", "matthews": "MCC",
+}  # fmt: skip
+
+
+def slug(text: str) -> str:
+    """Write a name as claim ids do."""
+    return text.lower().replace(" (", "_").replace(")", "").replace(" ", "_")
+
+
+def substitutions(
+    data: VolumeCohort, amounts: TurrisiAmounts, weights: str = "public"
+) -> dict[str, tuple[str, str]]:
+    """List what a page used in place of what the paper used, for `Page.substitutions`."""
+    source = "the public ones of the same group"
+    rows = {
+        "Voxel side": (f"{data.settings.resolution} mm", f"{FINE_MM} mm"),
+        "Extractor's weights": (source if weights.startswith("public") else weights, source),
+        "Neighbours of SMOTE": (str(amounts.neighbours), str(TurrisiAmounts.neighbours)),
+        "Classifiers": (str(len(amounts.methods)), str(len(TurrisiAmounts.methods))),
+    }
+    if data.kind != "synthetic":
+        return rows
+    return {
+        "Patients": (f"{len(data)}, drawn by a program", f"{ALS + MIMICS}, scanned"),
+        "Disease": (f"drawn at {amounts.effect:g} times the size stated for ALS", "real"),
+    } | rows
+
+
+def als_against_mimics(sex: tuple[float, float], age: tuple[float, float]) -> dict[str, str]:
+    """Answer the question of the page of patients. sex, age: smaller and larger p value of the tests in use."""
+    low, high = min(*sex, *age), max(*sex, *age)
+    crosses = "None of them crosses 0.05." if low > 0.05 else "Not all of them are above 0.05."
+    return {
+        "question": "Do the patients with ALS and those with a disease that looks like it differ in age or sex, before any image is used?",
+        "found": f"The printed counts and test results give p values from {p_value(low)} to {p_value(high)}. {crosses}",
+        "how_sure": "Sex is tested again from the printed counts. The ages are not public, but the printed distance "
+        "between the two groups and their sizes fix the p value.",
+        "not_shown": "That the groups are alike. A test that finds no difference does not show that there is none, "
+        "so age and sex alone are a baseline on the page of the classifiers.",
+    }
+
+
+def referrals() -> str:
+    """Say what the best printed model would do for 100 patients referred as in the paper."""
+    tables = tables_of("dl7")
+    als = round(100 * ALS / (ALS + MIMICS))
+    spared = _whole_range((100 - als) * METRICS["specificity"](tables))
+    missed = _whole_range(als * (1 - METRICS["recall"](tables)))
+    return (
+        f"Of 100 referrals like the paper's, {als} have ALS and {100 - als} a mimic. The best printed model recognises "
+        f"{spared} of the {100 - als} mimics and takes {missed} of the {als} ALS patients for a mimic; naming everyone "
+        f"ALS recognises none of the mimics and misses no ALS patient."
+    )
+
+
+def against_always_als(synthetic: bool) -> dict[str, str]:
+    """Answer the question of the page of classifiers, from the printed numbers."""
+    facts, audit = t3(), t4()
+    balanced = f"{100 * audit['dl7_balanced_least']:.0f} to {100 * audit['dl7_balanced_most']:.0f}"
+    return {
+        "question": "Can classifiers on a T1-weighted scan tell ALS from diseases that look like it?",
+        "found": f"{facts['below']} of the paper's {facts['cells']} classifiers have a lower F1 than naming everyone ALS "
+        f"({facts['baseline']:.2f}), and the best is {facts['gain']:.2f} points above it. {referrals()}",
+        "how_sure": f"This follows from the printed numbers alone: every table of counts that agrees with the best model's "
+        f"precision, recall and F1 has a balanced accuracy of {balanced} %, where naming everyone ALS has 50 %.",
+        "not_shown": "Whether the images add anything to age and sex in real patients: the paper has no such baseline, "
+        + (
+            "and the brains on this page are drawn."
+            if synthetic
+            else "and this page shows the reader's patients."
+        ),
+    }
+
+
+def features_and_control(
+    features: int, beyond: Mapping[str, float], control: pd.DataFrame, effect: float, random_weights: bool
+) -> dict[str, str]:
+    """Answer the question of the page of features.
+
+    beyond: share of features more than two standard errors apart, by representation. control: one row per deep
+    representation: representation, auc, permuted, p.
+    """
+    best = control.loc[control["auc"].idxmax()]
+    answers = best["p"] <= 0.05
+    verb = "reacts to" if answers else "does not measurably react to"
+    shares = listed(f"{percent(share)} of {name}" for name, share in beyond.items())
+    source = "An extractor with random weights" if random_weights else "The public extractor"
+    return {
+        "question": "What is measured on a scan, and does the network that measures it see a disease at all?",
+        "found": f"{features} features describe each brain; {shares} differ between the groups by more than two standard "
+        f"errors, where 5 % would by chance. {source} {verb} the atrophy it was trained to find: AUC "
+        f"{number(best['auc'])} on drawn brains, {number(best['permuted'])} with permuted labels.",
+        "how_sure": "Group differences of single features are exploratory: with hundreds of features the largest is large by chance. "
+        f"The control has a permutation test (p {p_value(best['p'])}).",
+        "not_shown": f"Real patients. The atrophy of the control is drawn at {effect:g} times its stated size, and the signs of ALS "
+        "are elsewhere in the brain.",
+    }
+
+
+def optima_table(optima: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
+    """Put the printed optimum of Table 1 beside the one optimum of the paper's protocol and the three nested ones.
+
+    Columns representation, method, parameter, printed, as in the paper, nested (fold by fold).
+    """
+    keys = ["representation", "method", "parameter"]
+    by_protocol = optima.groupby([*keys, "protocol"], sort=False)["value"].agg(list).unstack("protocol")
+    table = pd.DataFrame(
+        {
+            "as in the paper": by_protocol["as in the paper"].map(lambda values: values[0]),
+            "nested": by_protocol["nested"].map(lambda values: ", ".join(f"{value:g}" for value in values)),
+        }
+    )
+    return printed.merge(table.reset_index(), on=keys)
+
+
+def f1_comparison(summary: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
+    """Put the printed F1 of Table 3 beside both protocols': one row per protocol, method and representation, percent."""
+    here = (100 * summary["f1"]).reset_index()
+    renamed = printed.rename(columns={"f1_mean_percent": "printed", "f1_sd_percent": "printed_sd"})
+    table = renamed.merge(here, on=["method", "representation"])
+    return table[["protocol", "method", "representation", "mean", "sd", "printed", "printed_sd"]]
+
+
+def f1_cells(comparison: pd.DataFrame, without_image: pd.DataFrame) -> pd.DataFrame:
+    """Lay Table 3 out for reading: a row per method, a column per representation and protocol.
+
+    without_image: mean and sd of F1 (0 to 1) by method; such a row has the same cell in every column.
+    """
+    cells = [f"{number(m)} ± {number(s)}" for m, s in zip(comparison["mean"], comparison["sd"], strict=True)]
+    heads = comparison["representation"] + ", " + comparison["protocol"]
+    table = comparison.assign(cell=cells, head=heads)
+    wide = table.pivot(index="method", columns="head", values="cell")[
+        list(dict.fromkeys(sorted(heads, key=str)))
+    ]
+    wide = wide.loc[list(dict.fromkeys(comparison["method"]))]
+    for method, row in (100 * without_image).iterrows():
+        wide.loc[method] = f"{number(row['mean'])} ± {number(row['sd'])}"
+    return wide.rename_axis(None, axis=1).rename_axis("Method").reset_index()
+
+
+def metric_tables(
+    predictions: pd.DataFrame,
+    summary: pd.DataFrame,
+    wanted: list[tuple[str, str, str]],
+    resamples: int,
+    seed: int,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Make Table 4 for some configurations: three metrics with intervals, and means of the others.
+
+    wanted: protocol, representation and method of each row. Also returns, in the first table, the columns
+    `value`, `low` and `high` of balanced accuracy as numbers.
+    """
+    generator = np.random.default_rng(seed)
+    with_intervals, others = [], []
+    indexed = predictions.set_index(["protocol", "representation", "method"]).sort_index()
+    for protocol, representation, method in wanted:
+        part = indexed.loc[(protocol, representation, method)]
+        with np.errstate(invalid="ignore"):  # resamples without a mimic in a fold have no AUC there: left out
+            found = metric_intervals(part, generator, resamples)
+        about = {"Features": representation, "Method": method, "Protocol": protocol}
+        texts = {head: _interval(found.loc[metric]) for metric, head in INTERVALS.items()}
+        with_intervals.append(about | texts | found.loc["balanced_accuracy"].to_dict())
+        mean = summary.loc[(protocol, representation, method)].xs("mean", level=1)
+        others.append(about | {head: round(mean[metric], 2) for metric, head in OTHERS.items()})
+    return pd.DataFrame(with_intervals), pd.DataFrame(others)
+
+
+def best_cells(summary: pd.DataFrame) -> pd.DataFrame:
+    """Find each protocol's best cell by F1 and by balanced accuracy, and the same cell under the other protocol.
+
+    Columns Chosen by, Protocol, Best cell, Score, Same cell by the other protocol, Difference; percent and points.
+    """
+    rows = []
+    for metric, name in (("f1", "F1"), ("balanced_accuracy", "Balanced accuracy")):
+        means = 100 * summary[metric, "mean"].unstack("protocol")
+        for protocol, other in (("as in the paper", "nested"), ("nested", "as in the paper")):
+            cell = means[protocol].idxmax()
+            best, same = means.loc[cell, protocol], means.loc[cell, other]
+            row = {
+                "Chosen by": name,
+                "Protocol": protocol,
+                "Best cell": ", ".join(cell),
+                "Score (%)": round(best, 2),
+            }
+            rows.append(
+                row | {"Other protocol (%)": round(same, 2), "Difference (points)": round(best - same, 2)}
+            )
+    return pd.DataFrame(rows)
+
+
+def protocol_difference(summary: pd.DataFrame, null_shift: pd.Series | None = None) -> str:
+    """Say what tuning on all subjects does to the tuned cells, to the best one, and where there is nothing to find.
+
+    summary: of both protocols, tuned methods only. null_shift: row of `leaks.check_leaks` for "as described".
+    """
+    means = 100 * summary["balanced_accuracy", "mean"].unstack("protocol")
+    shift = means["as in the paper"] - means["nested"]
+    higher = int((shift > 0).sum())
+    best = {protocol: means[protocol].max() for protocol in means}
+    text = (
+        f"Tuning once on all subjects moves the balanced accuracy of {counted(len(shift), 'tuned cell')} by "
+        f"{number(shift.mean(), 1, signed=True)} points on average ({number(shift.min(), 1, signed=True)} to "
+        f"{number(shift.max(), 1, signed=True)}), and {higher} of them upwards. The best tuned cell has "
+        f"{number(best['as in the paper'], 1)} % by the paper's protocol and {number(best['nested'], 1)} % by the nested one."
+    )
+    if null_shift is None:
+        return text
+    points, error = 100 * null_shift["shift"], 100 * null_shift["error"]
+    return (
+        f"{text} Where there is nothing to find, the same change moves {null_shift['method']} by "
+        f"{number(points, 1, signed=True)} points (standard error {number(error, 1)})."
+    )
+
+
+def best_here(table: pd.DataFrame, mimics: int, others: str) -> str:
+    """Say how the best configurations of this page compare with always ALS. table: from `metric_tables`, nested rows."""
+    images = table[table["Features"] != "no image"]
+    best = images.loc[images.groupby("Features", sort=False)["value"].idxmax()]
+    named = [f"{row['Features']} {row['value']:.2f} ({row['Method']})" for row in best.to_dict("records")]
+    sure = best.loc[best["low"] > 0.5, "Features"].tolist()
+    above = f"its interval is above 0.50 for {listed(sure)}" if sure else "no interval is above 0.50"
+    return (
+        f"Best balanced accuracy by representation, nested protocol: {listed(named)}; always ALS has 0.50. The best of "
+        f"several methods is often above 0.50 by luck; {above}. There are {counted(mimics, f'{others} patient')}, so "
+        f"one of them more or less moves balanced accuracy by {50 / mimics:.1f} points."
+    )
+
+
+def auprc_floor(printed: str, least: float) -> str:
+    """Compare the printed AUPRC of radiomics with the least that ALS as the positive class can have."""
+    verdict = "cannot be one of ALS" if float(printed) < least else "can be one of ALS"
+    return (
+        f"The printed AUPRC of radiomics, {printed}, {verdict}: the worst ranking there is, all mimics first, has "
+        f"{number(least)} in a fold of the printed size."
+    )
+
+
+def printed_model(facts: Mapping[str, float], audit: Mapping[str, float]) -> str:
+    """Say what the printed numbers of the best model (DL7, SVM (P)) leave possible. facts: `t3()`; audit: `t4()`."""
+    above = counted(int(facts["above"]), "printed mean")
+    return (
+        f"In the paper, {above} of {facts['cells']} exceeds the F1 of always answering ALS. Every table of counts "
+        f"that agrees with the printed precision, recall and F1 of DL7 with SVM (P) recognises {audit['spared_least']:.0f} "
+        f"to {audit['spared_most']:.0f} of {audit['mimics']} mimics. Its AUC says that the ranking holds some information."
+    )
+
+
+def null_caption(method: str, cohorts: int, brains: int) -> str:
+    """Caption the figure of null cohorts."""
+    return (
+        f"AUC of the nested protocol on {counted(cohorts, 'null cohort')} of {brains} brains, with random labels and with "
+        f"permuted ones. Method: {method} with two values of C. One dot per cohort."
+    )
+
+
+def leak_table(checked: pd.DataFrame) -> pd.DataFrame:
+    """Lay out `leaks.check_leaks` for reading: what was declared, what was seen, and whether they agree."""
+    metric = checked["metric"].map({"auc": "AUC", "balanced_accuracy": "balanced accuracy"})
+    declared = checked["declared"].map({"up": "rises", "none": "no change", "mirrored": "1 − AUC"})
+    return pd.DataFrame(
+        {
+            "Method": checked["method"],
+            "Leak": checked["procedure"],
+            "Score": metric,
+            "Null cohorts": checked["cohorts"].astype(int),
+            "Nested": checked["reference"].astype(float).round(3),
+            "With the leak": checked["score"].astype(float).round(3),
+            "Shift": checked["shift"].astype(float).round(3),
+            "Standard error": checked["error"].astype(float).round(3),
+            "Expected": declared,
+            "As expected": checked["holds"].map({True: "yes", False: "no"}),
+        }
+    )
+
+
+def null_table(checked: pd.DataFrame) -> pd.DataFrame:
+    """Lay out the check of null cohorts for reading: labels as they are against permuted ones."""
+    table = leak_table(checked).drop(columns=["Leak", "Score", "Expected", "Method"])
+    table.insert(0, "Features", checked["representation"].to_numpy())
+    names = {
+        "Nested": "AUC",
+        "With the leak": "AUC, labels permuted",
+        "As expected": "Within three standard errors",
+    }
+    return table.rename(columns=names)
+
+
+def _whole_range(values: np.ndarray) -> str:
+    """Write the range of expected counts, rounded to whole patients."""
+    low, high = round(float(np.min(values))), round(float(np.max(values)))
+    return f"{low}" if low == high else f"{low} or {high}" if high == low + 1 else f"{low} to {high}"
+
+
+def _interval(row: pd.Series) -> str:
+    """Write a value with its interval, without a place where a narrow column could break it."""
+    return f"{row['value']:.2f}\u00a0({row['low']:.2f}–{row['high']:.2f})"
+
+
+def reported_cells(methods: tuple[str, ...]) -> list[tuple[str, str]]:
+    """List representation and method of the configurations of Table 4 that are computed."""
+    return [(name, method) for name, method in REPORTED.items() if method in methods]

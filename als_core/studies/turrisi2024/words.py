@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from als_core.claims.published import claim_named
 from als_core.cohorts.volume_cohort import VolumeCohort
 from als_core.figures.drawn import counted, listed, number, p_value, percent
 from als_core.statistics.bounds import METRICS
+from als_core.statistics.groups import ChiSquare, KolmogorovSmirnov
+from als_core.statistics.null_check import PERMUTED
 from als_core.studies.turrisi2024.audit import ALS, MIMICS, t3, t4, tables_of
 from als_core.studies.turrisi2024.nested_cv import metric_intervals
+from als_core.studies.turrisi2024.radiomics import RadiomicSettings
 from als_core.studies.turrisi2024.study import FINE_MM, REPORTED, TurrisiAmounts
 
 FORBIDS = (
     "Do not compare the scores of this page with the paper's: they show how the methods behave on drawn brains, "
     "and nothing about ALS."
+)
+FORBIDS_BRIGHTNESS = (
+    "Do not compare the histograms or the fitted ages of this page with the paper's: volumes are drawn."
+)
+OF_VOLUMES = ("Patients", "Voxel side")  # substitutions that matter on a page without features
+DIAGNOSES = {
+    "cervical_spondylotic_myelopathy": "cervical spondylotic myelopathy",
+    "myasthenia_gravis": "myasthenia gravis",
+    "monomelic_amyotrophy": "monomelic amyotrophy (Hirayama)",
+    "peripheral_motor_neuropathy": "peripheral motor neuropathy",
+}
+LEVELS = {"<60": "under_60", "60-75": "60_75", ">75": "over_75", "F": "f", "M": "m"}
+READABLE = {"<60": "under 60", "60-75": "60 to 75", ">75": "over 75", "F": "women", "M": "men"}
+FAMILY_SLUGS = {"firstorder": "first_order"}  # of claim ids
+COUNT_HEADS = ["Features of", "Features", "That differ between patients"]
+CONTROL_TABLE = (
+    "The positive control: mean AUC over draws of folds, the same with permuted labels, and the share of permuted "
+    "draws that reach it (p)."
 )
 INTERVALS = {"balanced_accuracy": "Balanced accuracy", "auc": "AUC", "f1": "F1"}
 OTHERS = {
@@ -47,6 +70,120 @@ def substitutions(
         "Patients": (f"{len(data)}, drawn by a program", f"{ALS + MIMICS}, scanned"),
         "Disease": (f"drawn at {amounts.effect:g} times the size stated for ALS", "real"),
     } | rows
+
+
+def patients_claim(row: NamedTuple) -> str:
+    """Name the claims of one row of the paper's table of patients, without their last part."""
+    return f"turrisi2024.table1b.{row.variable}.{LEVELS[row.level]}.{row.group.lower()}"
+
+
+def patients_table(printed: pd.DataFrame, computed: Sequence[float]) -> pd.DataFrame:
+    """Lay out the table of patients for reading: printed counts and percentages, and those computed."""
+    return pd.DataFrame(
+        {
+            "Variable": printed["variable"],
+            "Level": printed["level"].map(READABLE),
+            "Group": printed["group"],
+            "Patients": printed["n"],
+            "Printed (%)": printed["percent"],
+            "From the count (%)": np.round(computed, 2),
+        }
+    )
+
+
+def tests_table(
+    pearson: ChiSquare,
+    yates: ChiSquare,
+    printed_sex: tuple[float, float],
+    printed_age: tuple[float, KolmogorovSmirnov],
+    here: KolmogorovSmirnov | None,
+    patients: int,
+    synthetic: bool,
+) -> pd.DataFrame:
+    """Lay out the tests of Table 2. printed_sex: statistic and its own p; printed_age: distance and what it allows."""
+    p_sex, p_age = (claim_named(f"turrisi2024.table2.{name}.p_value").value for name in ("sex", "age"))
+    distance, from_distance = printed_age
+    rows = [
+        ("Sex", "printed", printed_sex[0], p_sex),
+        ("Sex", "Pearson, from the printed counts", pearson.statistic, pearson.p),
+        ("Sex", "Pearson with Yates' correction", yates.statistic, yates.p),
+        ("Sex", "p that belongs to the printed statistic", *printed_sex),
+        ("Age", "printed", distance, p_age),
+        ("Age", "p of the printed D, finite samples", distance, from_distance.p_finite),
+        ("Age", "p of the printed D, limit", distance, from_distance.p_limit),
+    ]
+    if here is not None:
+        kind = "synthetic patients" if synthetic else "patients"
+        rows.append(("Age", f"ages of {patients} {kind}, exact", here.distance, here.p_exact))
+    return pd.DataFrame(rows, columns=["Variable", "Source", "Statistic", "p"]).round(4)
+
+
+def tests_sentence(
+    pearson: ChiSquare,
+    yates: ChiSquare,
+    statistic: float,
+    p_of_statistic: float,
+    distance: float,
+    from_distance: KolmogorovSmirnov,
+) -> str:
+    """Say how the printed tests of sex and age relate to the printed counts."""
+    ordered = sorted([yates.statistic, pearson.statistic])
+    place = "is between" if ordered[0] <= statistic <= ordered[1] else "is not between"
+    return (
+        f"The printed chi-square of sex, {statistic:.2f}, {place} the two ways of computing it from the printed counts "
+        f"({pearson.statistic:.2f}, p {p_value(pearson.p)}, and {yates.statistic:.2f} with Yates' correction, p {p_value(yates.p)}); "
+        f"its own p is {p_value(p_of_statistic)}. For age, D = {distance:.2f} in groups of {ALS} and {MIMICS} has a p of "
+        f"{p_value(from_distance.p_finite)} or {p_value(from_distance.p_limit)}. What age and sex alone can tell is in the tables "
+        "of {ref}`turrisi-classifiers`."
+    )
+
+
+def demographic_claims(patients: pd.DataFrame) -> dict[str, float]:
+    """Compute the printed summaries of age and sex from a table of patients, by claim id."""
+    others = next(name for name in sorted(set(patients["label"])) if name != "ALS")
+    by_group = patients.groupby("label")["age"].agg(["mean", "std", "median", "min", "max"])
+    bands = pd.cut(patients["age"], [0, 59.95, 75.05, 200], labels=["under_60", "60_75", "over_75"])
+    ages = {
+        "mean_age": "mean",
+        "sd_age": "std",
+        "median_age": "median",
+        "minimum_age": "min",
+        "maximum_age": "max",
+    }
+    claims: dict[str, float] = {
+        "turrisi2024.section2_1.als.subjects": int((patients["label"] == "ALS").sum())
+    }
+    for group, label in {"als": "ALS", "mimicking": others}.items():
+        ours = patients["label"] == label
+        claims |= {
+            f"turrisi2024.section3_1_1.{group}.{name}": by_group.loc[label, column]
+            for name, column in ages.items()
+        }
+        claims |= {
+            f"turrisi2024.table1b.age.{band}.{group}.n": int((ours & (bands == band)).sum())
+            for band in bands.cat.categories
+        }
+        claims |= {
+            f"turrisi2024.table1b.sex.{sex.lower()}.{group}.n": int((ours & (patients["sex"] == sex)).sum())
+            for sex in "FM"
+        }
+    return claims
+
+
+def diagnosis_claims(patients: pd.DataFrame) -> dict[str, int]:
+    """Count the mimics by diagnosis, by claim id."""
+    counts = patients["diagnosis"].value_counts()
+    return {
+        f"turrisi2024.section2_1.mimicking.{slug}.subjects": int(counts[name])
+        for slug, name in DIAGNOSES.items()
+    }
+
+
+def mean_histogram(label: str, edges: np.ndarray, voxels: np.ndarray) -> pd.DataFrame:
+    """Average the histograms of a group's volumes. edges: (bins + 1,). voxels: counts (volumes, bins)."""
+    middles = (edges[1:] + edges[:-1]) / 2
+    mean, sd = voxels.mean(0), voxels.std(0, ddof=1)
+    return pd.DataFrame({"label": label, "value": middles, "mean": mean, "sd": sd, "volumes": len(voxels)})
 
 
 def als_against_mimics(sex: tuple[float, float], age: tuple[float, float]) -> dict[str, str]:
@@ -118,6 +255,55 @@ def features_and_control(
         "not_shown": f"Real patients. The atrophy of the control is drawn at {effect:g} times its stated size, and the signs of ALS "
         "are elsewhere in the brain.",
     }
+
+
+def how_measured(resolution: int, settings: RadiomicSettings) -> str:
+    """Say how radiomic and deep features are measured where the paper leaves it open."""
+    halving = (
+        ""
+        if resolution == FINE_MM
+        else f" The extractor was made for volumes of {FINE_MM} mm and halves them "
+        f"first; at {resolution} mm the halving is left out."
+    )
+    return (
+        f"Radiomic features are measured inside the patient's brain after registration to MNI space at {resolution} mm: "
+        "the template's brain mask, where there is signal. Intensities are brought to mean 0 and a standard deviation of "
+        f"{settings.normalised_sd:g}, and grey levels are {settings.bin_width:g} wide; the paper states neither. The 107 "
+        f"values are checked against PyRadiomics in the tests.{halving}"
+    )
+
+
+def largest_difference(effects: pd.DataFrame, patients: int) -> str:
+    """Say which feature differs most, and why that is no finding. effects: from `study.group_differences`."""
+    row = effects.loc[effects["d"].abs().idxmax()]
+    return (
+        f"The largest difference is that of `{row['feature']}`, {number(row['d'])} standard deviations. With "
+        f"{counted(len(effects), 'feature')} and {counted(patients, 'patient')} the largest of them is large by chance as "
+        "well: which features matter has to be judged on patients that were not looked at."
+    )
+
+
+def control_caption(has_atrophy: np.ndarray, draws: int, effect: float) -> str:
+    """Caption the figure of the positive control."""
+    return (
+        f"AUC for Alzheimer-like atrophy in {len(has_atrophy)} drawn brains, from deep features, with labels as they are and "
+        f"permuted. {int(has_atrophy.sum())} brains have the atrophy, drawn at {effect:g} times its stated size. Method: "
+        f"a linear SVM, nested protocol; one dot for each of {counted(draws, 'draw')} of folds. *Synthetic cohort.*"
+    )
+
+
+def control_summary(by_protocol: pd.DataFrame, p_of: Callable[[float, np.ndarray], float]) -> pd.DataFrame:
+    """Summarise the positive control: representation, auc and permuted (means over draws), p.
+
+    by_protocol: a list of AUCs per representation (rows) and protocol (columns). p_of: `permutation_p_value`.
+    """
+    rows = []
+    for name, row in by_protocol.iterrows():
+        auc, permuted = np.mean(row["nested"]), np.array(row[PERMUTED])
+        rows.append(
+            {"representation": name, "auc": auc, "permuted": permuted.mean(), "p": p_of(auc, permuted)}
+        )
+    return pd.DataFrame(rows)
 
 
 def optima_table(optima: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:

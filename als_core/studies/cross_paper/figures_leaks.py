@@ -69,9 +69,9 @@ def something_from_nothing(steps: pd.DataFrame) -> Drawn:
                 textcoords="offset points", ha="center", fontsize=8, color=INK,
             )  # fmt: skip
         draw_reference(axes, 0.5)
-        axes.set(title=kind, xlim=(0.35, 1.05))
-    figure.supxlabel("AUC with nothing to find", fontsize=9)
-    legend(figure, {"reported, with 95 % interval": ("interval", MUTED), "the same models on new donors": ("diamond", INK)})  # fmt: skip
+        axes.set(title=kind, xlim=(min(0.35, rows["printed"].min() - 0.05), 1.05))
+    figure.supxlabel("AUC with nothing to find", fontsize=9, color=INK)
+    legend(figure, {"reported, with 95 % interval": ("interval", MUTED), "the same models on new donors": ("diamond", INK)}, loc="outside upper center")  # fmt: skip
     cohorts = counted(int(steps["cohorts"].iloc[0]), "null cohort")
     last = steps.groupby("kind", sort=False).last()
     said = [f"{kind}: reported {number(row['reported'])}, on new donors {number(row['deployed'])}" for kind, row in last.iterrows()]  # fmt: skip
@@ -113,9 +113,9 @@ def leaks_by_donors(curves: pd.DataFrame) -> Drawn:
             axes.set_title(kind)
         if kind == KINDS[0]:
             axes.set_ylabel(f"AUC\n{signal}")
-    figure.supxlabel("Donors of the cohort (cases, patients, subjects)", fontsize=9)
+    figure.supxlabel("Donors of the cohort (cases, patients, subjects)", fontsize=9, color=INK)
     entries = {label: ("line", colour) for label, colour in LINES.values()}
-    legend(figure, entries | {"honest models on new donors": ("dashed", INK)})
+    legend(figure, entries | {"honest models on new donors": ("dashed", INK)}, loc="outside upper center")
     fewest = curves[(curves["kind"] == "tissue") & (curves["donors"] == curves.loc[curves["kind"] == "tissue", "donors"].min())]  # fmt: skip
     said = [
         f"{row['signal']}, {LINES[row['switches']][0]}: {number(row['reported'])}"
@@ -144,7 +144,7 @@ def draws_by_split(draws: pd.DataFrame, title: str, reference: str, donors: int)
     draw_rows(axes, means, colour=INK, kind="tick")
     draw_rows(axes, means[["name"]], colour=colours, dots=named)
     for place, row in means.iterrows():
-        axes.text(1.03, place, f"mean {number(row['value'])}", va="center", fontsize=8)
+        axes.text(1.03, place, f"mean {number(row['value'])}", va="center", fontsize=8, color=INK)
     draw_reference(axes, 0.5)
     axes.set(xlabel="AUC, mean of five splits, one dot per draw", xlim=(0, 1.18))
     axes.set_xticks(np.linspace(0, 1, 6))

@@ -57,7 +57,10 @@ page.about_cohort(data)
 network, weights = extractor(amounts.without_weights, seed)
 features = measure_features(data, network, amounts.jobs)
 used = {name: varying(table) for name, table in features.items()}
-page.substitutions(words.substitutions(data, amounts, weights), words.FORBIDS)
+substituted = words.substitutions(data, amounts, weights)
+page.substitutions(
+    {name: substituted[name] for name in words.OF_FEATURES if name in substituted}, words.FORBIDS
+)
 
 # %% [markdown]
 # ## The extractor, drawn from its module
@@ -137,7 +140,9 @@ by_protocol = control.pivot_table(
     index="representation", columns="protocol", values="auc", aggfunc=list, sort=False
 )
 summary = words.control_summary(by_protocol, permutation_p_value)
-page.table(summary.round(3), "turrisi-positive-control-summary", words.CONTROL_TABLE, of_cohort=False)
+page.table(
+    words.control_table(summary), "turrisi-positive-control-summary", words.CONTROL_TABLE, of_cohort=False
+)
 
 # %% [markdown]
 # ## How alike the features are

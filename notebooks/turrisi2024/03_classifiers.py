@@ -160,7 +160,7 @@ best = best_methods(metrics[(metrics["protocol"] == "nested") & (metrics["repres
 reported = words.reported_cells(amounts.methods)
 cells = dict.fromkeys([*reported, *best.items()])
 wanted = [("nested", "no image", name) for name in without_image.index]
-wanted += [(protocol, *cell) for cell in cells for protocol in PROTOCOLS]
+wanted += words.rows_of(cells, PROTOCOLS)
 with_intervals, others = words.metric_tables(predictions, summary, wanted, amounts.resamples, seed)
 page.table(
     with_intervals.drop(columns=["value", "low", "high"]),
@@ -266,9 +266,8 @@ page.text(words.protocol_difference(tuned, described.iloc[0] if len(described) e
 # a shortcut in the paper's own data.
 
 # %%
-nested_rows = with_intervals[with_intervals["Protocol"] == "nested"]
 page.answer(**words.against_always_als(data.kind == "synthetic"))
-page.text(words.best_here(nested_rows, int((~positive).sum()), mimic))
+page.text(words.best_here(with_intervals, int((~positive).sum()), mimic))
 page.text(words.printed_model(t3(), t4()))
 page.made_of(
     extractor=weights,

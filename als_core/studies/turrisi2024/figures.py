@@ -22,11 +22,12 @@ from als_core.figures.primitives import (
 from als_core.figures.style import INK, MUTED, PALETTE, SMALLEST_TEXT, WIDTH
 
 GROUP_COLOURS = {"ALS": PALETTE[0]}  # whatever ALS is compared with is orange
+FAMILY_NAMES = {"firstorder": "first order", "shape": "shape"}  # the others are abbreviations, in capitals
 REPRESENTATION_COLOURS = {
     "Radiomics": PALETTE[0],
     "DL7": PALETTE[1],
     "DL8": PALETTE[2],
-    "age and sex": PALETTE[6],
+    "age and sex": PALETTE[3],
 }
 
 
@@ -130,6 +131,7 @@ def separation(effects: pd.DataFrame, chance: float, constant: int) -> Drawn:
     effects: columns family, representation, feature, d (difference of the means over the pooled sd).
     chance: standard error of d where nothing differs. constant: features left out.
     """
+    effects = effects.assign(family=effects["family"].map(lambda name: FAMILY_NAMES.get(name, name.upper())))
     families = list(dict.fromkeys(effects["family"]))
     colours = (
         effects.drop_duplicates("family").set_index("family")["representation"].map(REPRESENTATION_COLOURS)
@@ -145,8 +147,8 @@ def separation(effects: pd.DataFrame, chance: float, constant: int) -> Drawn:
         figure,
         f"Standardised difference between the groups in {counted(len(effects), 'feature')}, by family and layer. "
         f"Features that are the same for everybody ({constant}) are left out. Families of texture: grey-level "
-        "co-occurrence (glcm), dependence (gldm), run length (glrlm) and size zone (glszm) matrices, and "
-        "neighbouring grey-tone difference (ngtdm).",
+        "co-occurrence (GLCM), dependence (GLDM), run length (GLRLM) and size zone (GLSZM) matrices, and "
+        "neighbouring grey-tone difference (NGTDM).",
         "Dots along rows for each radiomic family and each deep layer, spread around zero. Share of features more "
         "than two standard errors from zero: "
         f"{', '.join(f'{name} {percent(share)}' for name, share in beyond.items())}.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from als_core.statistics.bounds import METRICS
 from als_core.statistics.groups import ChiSquare, KolmogorovSmirnov
 from als_core.statistics.null_check import PERMUTED
 from als_core.studies.turrisi2024.audit import ALS, MIMICS, t3, t4, tables_of
+from als_core.studies.turrisi2024.classifiers import METHODS
 from als_core.studies.turrisi2024.nested_cv import metric_intervals
 from als_core.studies.turrisi2024.radiomics import RadiomicSettings
 from als_core.studies.turrisi2024.study import FINE_MM, REPORTED, TurrisiAmounts
@@ -27,6 +28,7 @@ FORBIDS_BRIGHTNESS = (
     "Do not compare the histograms or the fitted ages of this page with the paper's: volumes are drawn."
 )
 OF_VOLUMES = ("Patients", "Voxel side")  # substitutions that matter on a page without features
+OF_FEATURES = (*OF_VOLUMES, "Disease", "Extractor's weights")  # and without classifiers
 DIAGNOSES = {
     "cervical_spondylotic_myelopathy": "cervical spondylotic myelopathy",
     "myasthenia_gravis": "myasthenia gravis",
@@ -38,8 +40,8 @@ READABLE = {"<60": "under 60", "60-75": "60 to 75", ">75": "over 75", "F": "wome
 FAMILY_SLUGS = {"firstorder": "first_order"}  # of claim ids
 COUNT_HEADS = ["Features of", "Features", "That differ between patients"]
 CONTROL_TABLE = (
-    "The positive control: mean AUC over draws of folds, the same with permuted labels, and the share of permuted "
-    "draws that reach it (p)."
+    "The positive control: mean AUC over draws of folds, the same with permuted labels, and the permutation p value. "
+    "*Synthetic cohort.*"
 )
 INTERVALS = {"balanced_accuracy": "Balanced accuracy", "auc": "AUC", "f1": "F1"}
 OTHERS = {
@@ -220,7 +222,7 @@ def against_always_als(synthetic: bool) -> dict[str, str]:
     return {
         "question": "Can classifiers on a T1-weighted scan tell ALS from diseases that look like it?",
         "found": f"{facts['below']} of the paper's {facts['cells']} classifiers have a lower F1 than naming everyone ALS "
-        f"({facts['baseline']:.2f}), and the best is {facts['gain']:.2f} points above it. {referrals()}",
+        f"({facts['baseline']:.2f} %), and the best is {facts['gain']:.2f} points above it. {referrals()}",
         "how_sure": f"This follows from the printed numbers alone: every table of counts that agrees with the best model's "
         f"precision, recall and F1 has a balanced accuracy of {balanced} %, where naming everyone ALS has 50 %.",
         "not_shown": "Whether the images add anything to age and sex in real patients: the paper has no such baseline, "
@@ -243,7 +245,10 @@ def features_and_control(
     best = control.loc[control["auc"].idxmax()]
     answers = best["p"] <= 0.05
     verb = "reacts to" if answers else "does not measurably react to"
-    shares = listed(f"{percent(share)} of {name}" for name, share in beyond.items())
+    shares = listed(
+        f"{percent(share)} of {'the radiomic ones' if name == 'Radiomics' else name}"
+        for name, share in beyond.items()
+    )
     source = "An extractor with random weights" if random_weights else "The public extractor"
     return {
         "question": "What is measured on a scan, and does the network that measures it see a disease at all?",
@@ -356,22 +361,30 @@ def metric_tables(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Make Table 4 for some configurations: three metrics with intervals, and means of the others.
 
-    wanted: protocol, representation and method of each row. Also returns, in the first table, the columns
-    `value`, `low` and `high` of balanced accuracy as numbers.
+    wanted: protocol, representation and method of each row. The first table also has the columns `value`, `low` and
+    `high` of balanced accuracy, as numbers.
     """
-    generator = np.random.default_rng(seed)
     with_intervals, others = [], []
     indexed = predictions.set_index(["protocol", "representation", "method"]).sort_index()
     for protocol, representation, method in wanted:
         part = indexed.loc[(protocol, representation, method)]
         with np.errstate(invalid="ignore"):  # resamples without a mimic in a fold have no AUC there: left out
-            found = metric_intervals(part, generator, resamples)
-        about = {"Features": representation, "Method": method, "Protocol": protocol}
+            # the same resamples for every row, so that rows can be compared
+            found = metric_intervals(part, np.random.default_rng(seed), resamples)
+        about = {
+            "Features": representation,
+            "Method": method,
+            "Protocol": protocol if _is_tuned(method) else "both",
+        }
         texts = {head: _interval(found.loc[metric]) for metric, head in INTERVALS.items()}
         with_intervals.append(about | texts | found.loc["balanced_accuracy"].to_dict())
         mean = summary.loc[(protocol, representation, method)].xs("mean", level=1)
         others.append(about | {head: round(mean[metric], 2) for metric, head in OTHERS.items()})
     return pd.DataFrame(with_intervals), pd.DataFrame(others)
+
+
+def _is_tuned(method: str) -> bool:
+    return method in METHODS and bool(METHODS[method].grid)
 
 
 def best_cells(summary: pd.DataFrame) -> pd.DataFrame:
@@ -422,8 +435,8 @@ def protocol_difference(summary: pd.DataFrame, null_shift: pd.Series | None = No
 
 
 def best_here(table: pd.DataFrame, mimics: int, others: str) -> str:
-    """Say how the best configurations of this page compare with always ALS. table: from `metric_tables`, nested rows."""
-    images = table[table["Features"] != "no image"]
+    """Say how the best configurations of this page compare with always ALS. table: from `metric_tables`."""
+    images = table[(table["Features"] != "no image") & (table["Protocol"] != "as in the paper")]
     best = images.loc[images.groupby("Features", sort=False)["value"].idxmax()]
     named = [f"{row['Features']} {row['value']:.2f} ({row['Method']})" for row in best.to_dict("records")]
     sure = best.loc[best["low"] > 0.5, "Features"].tolist()
@@ -503,6 +516,20 @@ def _whole_range(values: np.ndarray) -> str:
 def _interval(row: pd.Series) -> str:
     """Write a value with its interval, without a place where a narrow column could break it."""
     return f"{row['value']:.2f}\u00a0({row['low']:.2f}–{row['high']:.2f})"
+
+
+def control_table(summary: pd.DataFrame) -> pd.DataFrame:
+    """Lay out `control_summary` for reading."""
+    return summary.round(3).set_axis(["Features", "AUC", "AUC, labels permuted", "p"], axis=1)
+
+
+def rows_of(cells: Iterable[tuple[str, str]], protocols: Iterable[str]) -> list[tuple[str, str, str]]:
+    """List protocol, representation and method of cells; a method without hyper-parameters has one protocol."""
+    return [
+        (protocol, name, method)
+        for name, method in cells
+        for protocol in (protocols if _is_tuned(method) else ["nested"])
+    ]
 
 
 def reported_cells(methods: tuple[str, ...]) -> list[tuple[str, str]]:

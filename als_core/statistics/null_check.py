@@ -61,9 +61,9 @@ def check_directions(scores: pd.DataFrame, declared: Mapping[str, Direction], re
     Returns
     -------
     DataFrame
-        One row per declared procedure: procedure, declared, cohorts, reference and score (means over cohorts),
-        shift and its standard error `error`, in_errors (the first over the second) and holds. All but the
-        first two are NaN where a procedure is not applicable.
+        One row per declared procedure: procedure, declared, cohorts, reference and score (means over
+        cohorts), shift and its standard error `error`, in_errors (the first over the second) and holds. All
+        but the first two are NaN where a procedure is not applicable.
 
     Raises
     ------

@@ -17,9 +17,10 @@
 # (audit-leaks)=
 # # Leaks, replayed
 #
-# A leak is a step of an evaluation that lets something of the test samples into training, or into the choice of what is reported.
-# Here one protocol is run with each leak as a switch, on synthetic tissue, crops, brains and feature tables: alone, together, at
-# no signal, a weak and a strong one, and for few and many donors. The truth is known, because the data are drawn.
+# A leak is a step of an evaluation that lets something of the test samples into training, or into the choice
+# of what is reported. Here one protocol is run with each leak as a switch, on synthetic tissue, crops, brains
+# and feature tables: alone, together, at no signal, a weak and a strong one, and for few and many donors. The
+# truth is known, because the data are drawn.
 
 # %% tags=["parameters"]
 profile = "test"
@@ -47,10 +48,10 @@ from als_core.studies.xia2024.synthetic import TissueParameters
 # %% [markdown]
 # ## The switches
 #
-# Without any switch, donors are split into training, validation and test parts; scaling, SMOTE and augmented copies see the
-# training part alone; the penalty of a linear model and its stopping time are chosen on the validation part; and the mean test AUC
-# of five splits is reported. Each switch changes one of these steps, and declares beforehand which way it moves the AUC where there is
-# nothing to find.
+# Without any switch, donors are split into training, validation and test parts; scaling, SMOTE and augmented
+# copies see the training part alone; the penalty of a linear model and its stopping time are chosen on the
+# validation part; and the mean test AUC of five splits is reported. Each switch changes one of these steps,
+# and declares beforehand which way it moves the AUC where there is nothing to find.
 
 # %%
 page = Page("audit/leaks_replayed", profile)
@@ -69,7 +70,8 @@ page.table(
 # %% [markdown]
 # ## Each alone, where there is nothing to find
 #
-# In a null cohort donors get their labels at random. Any signal that is then reported was let in by the protocol.
+# In a null cohort donors get their labels at random. Any signal that is then reported was let in by the
+# protocol.
 
 # %%
 nothing = {kind: [0.0] for kind in KINDS}
@@ -90,8 +92,8 @@ page.table(
 # %% [markdown]
 # ## Something from nothing
 #
-# One leak after another, still with nothing to find. Dots are what would be reported; diamonds are the AUC of the very same models
-# on donors that took no part.
+# One leak after another, still with nothing to find. Dots are what would be reported; diamonds are the AUC of
+# the very same models on donors that took no part.
 
 # %%
 cumulative = {kind: leaks.cumulative_leaks(kind) for kind in KINDS}
@@ -105,8 +107,8 @@ page.show(figures.something_from_nothing(steps), "audit-something-from-nothing")
 # %% [markdown]
 # ## Weak and strong signals, few and many donors
 #
-# With many donors and a strong signal a leak has little left to add. With the numbers of donors that such studies have, it decides what is
-# reported.
+# With many donors and a strong signal a leak has little left to add. With the numbers of donors that such
+# studies have, it decides what is reported.
 
 # %%
 effects = {kind: [0.0, *EFFECTS[kind]] for kind in KINDS}
@@ -121,7 +123,8 @@ page.show(figures.leaks_by_donors(leaks.mean_by_set(replayed)), "audit-leaks-by-
 # %% [markdown]
 # ## A convolutional network does the same
 #
-# The linear models above learn on fixed features. A small convolutional network on the pixels of null tissue, nothing chosen:
+# The linear models above learn on fixed features. A small convolutional network on the pixels of null tissue,
+# nothing chosen:
 
 # %%
 images = null_tissue_images(24, 8, 32, seed + 3, amounts.jobs)
@@ -130,14 +133,16 @@ by_split = checks.groupby("split", sort=False)["reported"].agg(["mean", "sem", "
 page.table(
     by_split.round(3).set_axis(["Split", "Mean AUC", "Standard error", "Cohorts"], axis=1),
     "audit-leak-network",
-    "A small convolutional network on null cohorts of eight donors with eight fields each. *Synthetic cohorts.*",
+    "A small convolutional network on null cohorts of eight donors with eight fields each. *Synthetic "
+    "cohorts.*",
 )
 
 # %% [markdown]
 # ## The cohort of this book, its labels permuted
 #
-# The last test needs no synthetic image. The labels of the cohort of this book are permuted across its donors: no disease can be
-# found any more, and yet a split by image finds one. The rows with the labels as they are show what is left when donors are held out.
+# The last test needs no synthetic image. The labels of the cohort of this book are permuted across its
+# donors: no disease can be found any more, and yet a split by image finds one. The rows with the labels as
+# they are show what is left when donors are held out.
 
 # %%
 data = open_cohort(cohort, page.profile.amounts("synthetic_tissue", TissueParameters), progress=False)
@@ -158,10 +163,10 @@ else:
 # %% [markdown]
 # ## What this means
 #
-# A high score is evidence only together with the way it was evaluated. The leaks that matter most here are the ones that are
-# easiest to make: splitting images instead of donors, and copying or oversampling before the split. Each is found by the same
-# test, and it needs no new data: permute the labels across donors and run everything again. That a leak *can* raise a number does
-# not say that it did so in any paper.
+# A high score is evidence only together with the way it was evaluated. The leaks that matter most here are
+# the ones that are easiest to make: splitting images instead of donors, and copying or oversampling before
+# the split. Each is found by the same test, and it needs no new data: permute the labels across donors and
+# run everything again. That a leak *can* raise a number does not say that it did so in any paper.
 
 # %%
 page.made_of(

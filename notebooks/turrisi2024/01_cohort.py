@@ -22,7 +22,7 @@
 
 # %% tags=["parameters"]
 profile = "test"
-cohort = "synthetic"  # or a folder of T1w volumes, labels ALS and one other; for any other cohort of the book, synthetic
+cohort = "synthetic"  # or a folder of T1w volumes, labels ALS and one other; else synthetic
 seed = 0
 
 # %%
@@ -59,9 +59,9 @@ page.substitutions(
 # %% [markdown]
 # ## The groups
 #
-# All patients came with signs that made ALS possible. The larger group has ALS; the smaller one has a disease that
-# looks like it, a *mimic*. The printed counts are added up here, and every percentage of the paper's table of patients is
-# computed from the count beside it, within its group.
+# All patients came with signs that made ALS possible. The larger group has ALS; the smaller one has a disease
+# that looks like it, a *mimic*. The printed counts are added up here, and every percentage of the paper's
+# table of patients is computed from the count beside it, within its group.
 
 # %%
 groups = published_table("turrisi2024_cohort").set_index("row")["n_subjects"]
@@ -92,9 +92,9 @@ page.claims(
 # %% [markdown]
 # ## Do the groups differ in sex and age?
 #
-# Table 2 of the paper tests sex with Pearson's chi-square and age with the two-sample test of Kolmogorov and Smirnov. Sex
-# is tested again from the printed counts, both ways in use. The ages themselves are not public; but the printed distance D and
-# the sizes of the groups fix p.
+# Table 2 of the paper tests sex with Pearson's chi-square and age with the two-sample test of Kolmogorov and
+# Smirnov. Sex is tested again from the printed counts, both ways in use. The ages themselves are not public;
+# but the printed distance D and the sizes of the groups fix p.
 
 # %%
 sex = counts.loc["sex"].to_numpy()
@@ -115,7 +115,8 @@ page.table(
         synthetic,
     ),
     "turrisi-table2-tests",
-    "Tests of a difference between the groups (after Table 2 in the paper). *Printed numbers, but for a last row that says otherwise.*",
+    "Tests of a difference between the groups (after Table 2 in the paper). *Printed numbers, but for a "
+    "last row that says otherwise.*",
     of_cohort=False,
 )
 page.claims(
@@ -132,9 +133,9 @@ page.text(words.tests_sentence(pearson, yates, statistic, p_of_printed, distance
 # %% [markdown]
 # ## Are ages normally distributed?
 #
-# Points on the dashed line would be ages of a normal distribution. Points below it at the left end are patients younger
-# than such a distribution would have: a long left tail. Ages of a synthetic cohort are drawn to the printed means, spreads and
-# ranges, so the shape of their distribution is the book's.
+# Points on the dashed line would be ages of a normal distribution. Points below it at the left end are
+# patients younger than such a distribution would have: a long left tail. Ages of a synthetic cohort are drawn
+# to the printed means, spreads and ranges, so the shape of their distribution is the book's.
 
 # %%
 if known:
@@ -154,8 +155,8 @@ if known:
 # %% [markdown]
 # ## Brightness
 #
-# A histogram of voxel values for each patient, background left out, averaged within each group. The units of a
-# T1-weighted scan are arbitrary: they depend on the scanner's gain, in the synthetic volumes too.
+# A histogram of voxel values for each patient, background left out, averaged within each group. The units of
+# a T1-weighted scan are arbitrary: they depend on the scanner's gain, in the synthetic volumes too.
 
 # %%
 values = [np.asarray(read_volume(data.folder / path).dataobj).ravel() for path in data.samples["path"]]
@@ -171,8 +172,8 @@ page.claims({"turrisi2024.section3_1_2.voxel.most_values": median})
 # %% [markdown]
 # ## Sizes that the protocol makes
 #
-# Three stratified folds of the printed groups, and SMOTE on the training part of each, run as the classifiers run
-# them: on a table of 654 subjects whose features are noise.
+# Three stratified folds of the printed groups, and SMOTE on the training part of each, run as the classifiers
+# run them: on a table of 654 subjects whose features are noise.
 
 # %%
 table = synthetic_feature_table(
@@ -201,9 +202,10 @@ page.claims(
 # %% [markdown]
 # ## What this means
 #
-# Sex and age do not differ significantly between the groups, and the printed sums are right. This does not make the groups alike: with
-# 106 mimics a difference of some years would be missed, and mimics are four diseases with ages of their own. Scores of classifiers
-# on scans therefore have to be read beside a classifier that sees age and sex alone.
+# Sex and age do not differ significantly between the groups, and the printed sums are right. This does not
+# make the groups alike: with 106 mimics a difference of some years would be missed, and mimics are four
+# diseases with ages of their own. Scores of classifiers on scans therefore have to be read beside a
+# classifier that sees age and sex alone.
 
 # %%
 page.made_of(volumes=f"{len(data)} at {data.settings.resolution} mm", seed=seed)

@@ -17,12 +17,12 @@
 # (turrisi-features)=
 # # Three descriptions of a brain
 #
-# What is measured on each T1-weighted volume: 107 radiomic features, and two layers of a network that was trained on another
-# disease (Turrisi et al. 2024, section 2.2, Fig. 1).
+# What is measured on each T1-weighted volume: 107 radiomic features, and two layers of a network that was
+# trained on another disease (Turrisi et al. 2024, section 2.2, Fig. 1).
 
 # %% tags=["parameters"]
 profile = "test"
-cohort = "synthetic"  # or a folder of T1w volumes, labels ALS and one other; for any other cohort of the book, synthetic
+cohort = "synthetic"  # or a folder of T1w volumes, labels ALS and one other; else synthetic
 seed = 0
 
 # %%
@@ -65,8 +65,8 @@ page.substitutions(
 # %% [markdown]
 # ## The extractor, drawn from its module
 #
-# Eight blocks of convolution, batch norm and ReLU, some with pooling. DL7 is what leaves block 7, DL8 what leaves block 8. The
-# network is not trained further.
+# Eight blocks of convolution, batch norm and ReLU, some with pooling. DL7 is what leaves block 7, DL8 what
+# leaves block 8. The network is not trained further.
 
 # %%
 shape = (1, 1, *network.shape)
@@ -78,8 +78,8 @@ page.show(drawing, "turrisi-fig1-extractor", of_cohort=False)
 # %% [markdown]
 # ## How many features
 #
-# Counted in what was measured: the columns of the tables, and the layers of the module. What is the same for everybody is left out
-# before classifying: a ReLU answers 0 to everything that does not excite it.
+# Counted in what was measured: the columns of the tables, and the layers of the module. What is the same for
+# everybody is left out before classifying: a ReLU answers 0 to everything that does not excite it.
 
 # %%
 families = pd.Series([column.partition("_")[0] for column in features["Radiomics"]]).value_counts()
@@ -109,8 +109,8 @@ page.text(words.how_measured(data.settings.resolution, SETTINGS))
 # %% [markdown]
 # ## How far the groups are apart
 #
-# The difference between the groups' means in each feature, over the standard deviation within the groups. Where nothing differs,
-# the dots still scatter, by about as much as {math}`\sqrt{1/n_1 + 1/n_2}`.
+# The difference between the groups' means in each feature, over the standard deviation within the groups.
+# Where nothing differs, the dots still scatter, by about as much as {math}`\sqrt{1/n_1 + 1/n_2}`.
 
 # %%
 positive = is_positive(data)
@@ -123,9 +123,10 @@ page.text(words.largest_difference(effects, len(data)))
 # %% [markdown]
 # ## Does the extractor see a disease at all?
 #
-# A positive control: the network was trained to tell Alzheimer's disease from healthy ageing. On drawn brains with and without
-# atrophy of the medial temporal lobe and wide ventricles, a linear classifier on its features must find the difference; otherwise a
-# poor result on ALS says nothing about ALS. Folds are drawn several times; for each draw the labels are also permuted.
+# A positive control: the network was trained to tell Alzheimer's disease from healthy ageing. On drawn brains
+# with and without atrophy of the medial temporal lobe and wide ventricles, a linear classifier on its
+# features must find the difference; otherwise a poor result on ALS says nothing about ALS. Folds are drawn
+# several times; for each draw the labels are also permuted.
 
 # %%
 control_patients = open_control_patients(amounts, seed)
@@ -147,8 +148,8 @@ page.table(
 # %% [markdown]
 # ## How alike the features are
 #
-# Many features say the same thing twice. The number of directions that hold 95 % of the (standardised) variance is what a classifier
-# has to work with.
+# Many features say the same thing twice. The number of directions that hold 95 % of the (standardised)
+# variance is what a classifier has to work with.
 
 # %%
 directions = {}
@@ -160,9 +161,10 @@ page.show(figures.correlations(used, directions), "turrisi-correlations")
 # %% [markdown]
 # ## What this means
 #
-# The three descriptions are what the paper says they are, in number and in kind. Whether they hold anything about ALS is a question
-# for patients: on drawn brains, a difference only shows that a feature answers to what was drawn. A deep feature that does not
-# answer to the atrophy it was trained on would be no evidence against ALS.
+# The three descriptions are what the paper says they are, in number and in kind. Whether they hold anything
+# about ALS is a question for patients: on drawn brains, a difference only shows that a feature answers to
+# what was drawn. A deep feature that does not answer to the atrophy it was trained on would be no evidence
+# against ALS.
 
 # %%
 beyond = effects.groupby("representation", sort=False)["d"].apply(lambda d: (d.abs() > 2 * chance).mean())

@@ -22,7 +22,7 @@
 
 # %% tags=["parameters"]
 profile = "test"
-cohort = "synthetic"  # or a folder of T1w volumes, labels ALS and one other; for any other cohort of the book, synthetic
+cohort = "synthetic"  # or a folder of T1w volumes, labels ALS and one other; else synthetic
 seed = 0
 
 # %%
@@ -71,15 +71,17 @@ features = {name: varying(table) for name, table in measure_features(data, netwo
 # %% [markdown]
 # ## Two protocols
 #
-# The paper tunes each method once, on all subjects, and then judges it on three outer folds of the same subjects. Its words,
-# "shuffled, random state 42, test size 20 %, 3-fold stratified", describe scikit-learn's `StratifiedShuffleSplit`. The nested
-# protocol tunes in three inner folds of each outer training part, so no test subject has a say in it. Both are judged on the
-# same outer folds; scaling and SMOTE see training subjects only, and both networks are trained five times.
+# The paper tunes each method once, on all subjects, and then judges it on three outer folds of the same
+# subjects. Its words, "shuffled, random state 42, test size 20 %, 3-fold stratified", describe scikit-learn's
+# `StratifiedShuffleSplit`. The nested protocol tunes in three inner folds of each outer training part, so no
+# test subject has a say in it. Both are judged on the same outer folds; scaling and SMOTE see training
+# subjects only, and both networks are trained five times.
 #
-# - Hyper-parameters are chosen by balanced accuracy. The paper does not print its score; F1 of ALS would reward answering
-#   ALS for everybody.
-# - The networks have dropout after their two hidden layers. The paper says "after each layer"; after the last one it would
-#   set one of the two class scores to 0 at random in a third of the training samples, which no rule for dropout asks for.
+# - Hyper-parameters are chosen by balanced accuracy. The paper does not print its score; F1 of ALS would
+#   reward answering ALS for everybody.
+# - The networks have dropout after their two hidden layers. The paper says "after each layer"; after the last
+#   one it would set one of the two class scores to 0 at random in a third of the training samples, which no
+#   rule for dropout asks for.
 
 # %%
 settings = {"seed": seed, "neighbours": amounts.neighbours, "jobs": amounts.jobs}
@@ -96,8 +98,9 @@ page.download(predictions, "turrisi-predictions", "The prediction of every class
 # %% [markdown]
 # ## F1 of 24 configurations
 #
-# Table 3 of the paper is a table of F1 with ALS as the positive class. With five ALS patients for each mimic, answering ALS for
-# everybody has a high F1: the dashed and the dotted line. The printed mean that is right of its line can be counted.
+# Table 3 of the paper is a table of F1 with ALS as the positive class. With five ALS patients for each mimic,
+# answering ALS for everybody has a high F1: the dashed and the dotted line. The printed mean that is right of
+# its line can be counted.
 
 # %%
 printed = published_table("turrisi2024_table3_f1")
@@ -126,8 +129,8 @@ page.claims(
 # %% [markdown]
 # ## Which hyper-parameters
 #
-# Table 1 of the paper prints one optimum for each method and representation. The paper's protocol gives one here, too; the
-# nested protocol gives one for each outer fold.
+# Table 1 of the paper prints one optimum for each method and representation. The paper's protocol gives one
+# here, too; the nested protocol gives one for each outer fold.
 
 # %%
 table1 = published_table("turrisi2024_table1_hyperparameters", as_printed=True)
@@ -136,7 +139,8 @@ optima = words.optima_table(results.optima, table1[["representation", "method", 
 page.table(
     optima.rename(columns=lambda name: {"nested": "Nested, fold by fold"}.get(name, name.capitalize())),
     "turrisi-table1-optima",
-    "Hyper-parameters: printed, chosen once on all subjects, and chosen in each outer fold (Table 1 in the paper).",
+    "Hyper-parameters: printed, chosen once on all subjects, and chosen in each outer fold (Table 1 in the "
+    "paper).",
 )
 page.claims(
     {
@@ -150,10 +154,10 @@ page.claims(
 # %% [markdown]
 # ## All metrics, both ways round
 #
-# Table 4 of the paper follows the best configuration of each representation. Here they are compared with the methods that do best
-# on this page by balanced accuracy, and with what needs no image. *Other* takes the mimics as positive, so its recall is the share of
-# mimics found. Without information balanced accuracy and AUC are 0.5, MCC is 0, and AUPRC is the share of the class taken as
-# positive.
+# Table 4 of the paper follows the best configuration of each representation. Here they are compared with the
+# methods that do best on this page by balanced accuracy, and with what needs no image. *Other* takes the
+# mimics as positive, so its recall is the share of mimics found. Without information balanced accuracy and
+# AUC are 0.5, MCC is 0, and AUPRC is the share of the class taken as positive.
 
 # %%
 best = best_methods(metrics[(metrics["protocol"] == "nested") & (metrics["representation"] != "no image")])
@@ -171,7 +175,8 @@ page.table(
 page.table(
     others,
     "turrisi-table4-both-ways",
-    "The other metrics: means over folds and trials, empty where a fold has none (after Table 4 in the paper).",
+    "The other metrics: means over folds and trials, empty where a fold has none (after Table 4 in the "
+    "paper).",
 )
 table4 = {
     (name, method): summary.loc[("as in the paper", name, method)].xs("mean", level=1)
@@ -207,10 +212,11 @@ page.show(figures.confusion_panels(counts, (mimic, "ALS")), "turrisi-fig4-confus
 # %% [markdown]
 # ## Where there is nothing to find
 #
-# Null cohorts: features measured on synthetic brains that depend on neither label nor age nor sex, with random labels; beside them,
-# age and sex alone. The nested protocol must do no better with these labels than with the same labels permuted. (Cross-validated AUCs
-# without a signal fall a little below one half.) Then each leak is replayed: a protocol that lets something of the test subjects
-# through, with the direction in which it should move a score. The leaks are those that the paper's wording and the public code leave
+# Null cohorts: features measured on synthetic brains that depend on neither label nor age nor sex, with
+# random labels; beside them, age and sex alone. The nested protocol must do no better with these labels than
+# with the same labels permuted. (Cross-validated AUCs without a signal fall a little below one half.) Then
+# each leak is replayed: a protocol that lets something of the test subjects through, with the direction in
+# which it should move a score. The leaks are those that the paper's wording and the public code leave
 # possible. **Whether any of them made a printed number is not known.**
 
 # %%
@@ -226,7 +232,8 @@ page.show(
 page.table(
     words.null_table(check_leaks(null)),
     "turrisi-null-summary",
-    "Mean AUC over null cohorts, with their labels and with permuted ones, and the standard error of the difference.",
+    "Mean AUC over null cohorts, with their labels and with permuted ones, and the standard error of the "
+    "difference.",
 )
 radiomics = {"Radiomics": arrays["Radiomics"]}
 replayed = [
@@ -242,8 +249,8 @@ page.table(
 # %% [markdown]
 # ## What the protocol does to the best cell
 #
-# A best cell is chosen from 24, so it is optimistic under either protocol. Tuning on all subjects adds to that: the test subjects
-# have helped to choose the hyper-parameters.
+# A best cell is chosen from 24, so it is optimistic under either protocol. Tuning on all subjects adds to
+# that: the test subjects have helped to choose the hyper-parameters.
 
 # %%
 tuned = summary[
@@ -260,10 +267,10 @@ page.text(words.protocol_difference(tuned, described.iloc[0] if len(described) e
 # %% [markdown]
 # ## What this means
 #
-# F1 with ALS as the positive class cannot show what these classifiers know about the mimics: naming everyone ALS already scores high.
-# Balanced accuracy can, and on the printed numbers it is between chance and useful. What part of it is age, sex or the choice of
-# the best cell cannot be said without a baseline and without the predictions. Nothing on this page is evidence for or against
-# a shortcut in the paper's own data.
+# F1 with ALS as the positive class cannot show what these classifiers know about the mimics: naming everyone
+# ALS already scores high. Balanced accuracy can, and on the printed numbers it is between chance and useful.
+# What part of it is age, sex or the choice of the best cell cannot be said without a baseline and without the
+# predictions. Nothing on this page is evidence for or against a shortcut in the paper's own data.
 
 # %%
 page.answer(**words.against_always_als(data.kind == "synthetic"))
@@ -271,7 +278,7 @@ page.text(words.best_here(with_intervals, int((~positive).sum()), mimic))
 page.text(words.printed_model(t3(), t4()))
 page.made_of(
     extractor=weights,
-    protocol=f"nested 3 x 3, and one optimum as in the paper; SMOTE with {amounts.neighbours} neighbours, seed {seed}",
+    protocols=f"nested, and as in the paper; SMOTE with {amounts.neighbours} neighbours, seed {seed}",
     null_cohorts=f"{amounts.null_cohorts} of {len(null_patients)} brains",
     volumes=f"{data.settings.resolution} mm",
 )

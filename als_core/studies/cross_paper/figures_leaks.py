@@ -17,7 +17,11 @@ from als_core.studies.cross_paper.leak_switches import ALL_LEAKS, HONEST, SWITCH
 
 KIND_COLOURS = dict(zip(KINDS, PALETTE, strict=False))
 SPLIT_COLOURS = {"by donor": PALETTE[2], "by image": PALETTE[1]}
-LINES = {HONEST: ("honest", PALETTE[2]), "split by image": ("split by image", PALETTE[1]), ALL_LEAKS: (ALL_LEAKS, PALETTE[4])}  # fmt: skip
+LINES = {
+    HONEST: ("honest", PALETTE[2]),
+    "split by image": ("split by image", PALETTE[1]),
+    ALL_LEAKS: (ALL_LEAKS, PALETTE[4]),
+}
 DIRECTIONS = {"up": "rises", "none": "no change", "mirrored": "1 − AUC", "not applicable": "not applicable"}
 
 
@@ -44,10 +48,13 @@ def leak_shifts(checked: pd.DataFrame, pools: Sequence[FeaturePool], amounts: Le
     ]
     return Drawn(
         figure,
-        f"Shift of the AUC by each leak, in {counted(amounts.null_cohorts, 'null cohort')} of each kind of data. "
-        f"Means with 95 % intervals; cohorts: {sizes}. *{PERMUTED.capitalize()}* is the honest protocol after "
+        f"Shift of the AUC by each leak, in {counted(amounts.null_cohorts, 'null cohort')} of each kind of "
+        "data. "
+        f"Means with 95 % intervals; cohorts: {sizes}. *{PERMUTED.capitalize()}* is the honest protocol "
+        "after "
         "permuting labels across donors: it shows how far chance moves. *Synthetic cohorts.*",
-        f"Dot plot of shifts in area under the curve, leaks as rows, kinds of data in colour. {'; '.join(said)}.",
+        "Dot plot of shifts in area under the curve, leaks as rows, kinds of data in colour. "
+        f"{'; '.join(said)}.",
         rows.drop(columns="in_errors"),
     )
 
@@ -65,33 +72,53 @@ def something_from_nothing(steps: pd.DataFrame) -> Drawn:
         draw_rows(axes, part, order=order, colour=colour)
         for row in part.to_dict("records"):
             axes.annotate(
-                number(row["value"]), (row["value"], order.index(row["name"])), (0, 5),
-                textcoords="offset points", ha="center", fontsize=8, color=INK,
-            )  # fmt: skip
+                number(row["value"]),
+                (row["value"], order.index(row["name"])),
+                (0, 5),
+                textcoords="offset points",
+                ha="center",
+                fontsize=8,
+                color=INK,
+            )
         draw_reference(axes, 0.5)
         axes.set(title=kind, xlim=(min(0.35, rows["printed"].min() - 0.05), 1.05))
     figure.supxlabel("AUC with nothing to find", fontsize=9, color=INK)
-    legend(figure, {"reported, with 95 % interval": ("interval", MUTED), "the same models on new donors": ("diamond", INK)}, loc="outside upper center")  # fmt: skip
+    legend(
+        figure,
+        {
+            "reported, with 95 % interval": ("interval", MUTED),
+            "the same models on new donors": ("diamond", INK),
+        },
+        loc="outside upper center",
+    )
     cohorts = counted(int(steps["cohorts"].iloc[0]), "null cohort")
     last = steps.groupby("kind", sort=False).last()
-    said = [f"{kind}: reported {number(row['reported'])}, on new donors {number(row['deployed'])}" for kind, row in last.iterrows()]  # fmt: skip
+    said = [
+        f"{kind}: reported {number(row['reported'])}, on new donors {number(row['deployed'])}"
+        for kind, row in last.iterrows()
+    ]
     return Drawn(
         figure,
-        f"Nothing to find: mean AUC of {cohorts} as leaks are added from top to bottom. Diamonds: AUC of the same "
-        "models on new donors. A row without a dot is a leak that this kind of data cannot have. *Synthetic cohorts.*",
-        "Rows of dots for four kinds of data; dots move from one half towards one as leaks are added, diamonds stay "
+        f"Nothing to find: mean AUC of {cohorts} as leaks are added from top to bottom. Diamonds: AUC of "
+        "the same "
+        "models on new donors. A row without a dot is a leak that this kind of data cannot have. "
+        "*Synthetic cohorts.*",
+        "Rows of dots for four kinds of data; dots move from one half towards one as leaks are added, "
+        "diamonds stay "
         f"near one half. {'; '.join(said)}.",
         steps,
     )
 
 
 def leaks_by_donors(curves: pd.DataFrame) -> Drawn:
-    """Draw the reported AUC against the number of donors, by kind (columns) and strength of the signal (rows).
+    """Draw the reported AUC against the number of donors, by kind (columns) and signal (rows).
 
     curves: from `leak_switches.mean_by_set`, with the sets of `LINES`.
     """
     signals = {kind: dict(zip((0.0, *sizes), SIGNALS, strict=True)) for kind, sizes in EFFECTS.items()}
-    curves = curves.assign(signal=[signals[kind][effect] for kind, effect in zip(curves["kind"], curves["effect"], strict=True)])  # fmt: skip
+    curves = curves.assign(
+        signal=[signals[kind][effect] for kind, effect in zip(curves["kind"], curves["effect"], strict=True)]
+    )
     figure, grid = panels(len(KINDS) * len(SIGNALS), len(KINDS), height=1.5, sharey=True, sharex=False)
     for place, axes in enumerate(grid):
         signal, kind = SIGNALS[place // len(KINDS)], KINDS[place % len(KINDS)]
@@ -116,7 +143,10 @@ def leaks_by_donors(curves: pd.DataFrame) -> Drawn:
     figure.supxlabel("Donors of the cohort (cases, patients, subjects)", fontsize=9, color=INK)
     entries = {label: ("line", colour) for label, colour in LINES.values()}
     legend(figure, entries | {"honest models on new donors": ("dashed", INK)}, loc="outside upper center")
-    fewest = curves[(curves["kind"] == "tissue") & (curves["donors"] == curves.loc[curves["kind"] == "tissue", "donors"].min())]  # fmt: skip
+    fewest = curves[
+        (curves["kind"] == "tissue")
+        & (curves["donors"] == curves.loc[curves["kind"] == "tissue", "donors"].min())
+    ]
     said = [
         f"{row['signal']}, {LINES[row['switches']][0]}: {number(row['reported'])}"
         for row in fewest.to_dict("records")
@@ -124,9 +154,11 @@ def leaks_by_donors(curves: pd.DataFrame) -> Drawn:
     return Drawn(
         figure,
         "Reported AUC against the number of donors, at three strengths of signal, honest and with leaks. "
-        f"Means of {counted(int(curves['cohorts'].iloc[0]), 'cohort')} with 95 % intervals. Dashed: AUC of the "
+        f"Means of {counted(int(curves['cohorts'].iloc[0]), 'cohort')} with 95 % intervals. Dashed: AUC of "
+        "the "
         "honest models on new donors. *Synthetic cohorts.*",
-        "Grid of line charts, four kinds of data by three strengths of signal, number of donors across. Tissue with "
+        "Grid of line charts, four kinds of data by three strengths of signal, number of donors across. "
+        "Tissue with "
         f"the fewest donors: {'; '.join(said)}.",
         curves,
     )
@@ -150,8 +182,10 @@ def draws_by_split(draws: pd.DataFrame, title: str, reference: str, donors: int)
     axes.set_xticks(np.linspace(0, 1, 6))
     return Drawn(
         figure,
-        f"{title}: AUC for {reference} against the rest, with the labels as they are and permuted across donors. "
-        f"A linear model on colour and texture of the images; {donors} donors. One dot per draw, ticks are means.",
+        f"{title}: AUC for {reference} against the rest, with the labels as they are and permuted across "
+        "donors. "
+        f"A linear model on colour and texture of the images; {donors} donors. One dot per draw, ticks are "
+        "means.",
         "Rows of dots, one per draw, for two splits and two sets of labels. Mean AUC: "
         f"{'; '.join(f'{name} {number(value)}' for name, value in zip(means['name'], means['value'], strict=True))}.",
         draws,
@@ -159,22 +193,26 @@ def draws_by_split(draws: pd.DataFrame, title: str, reference: str, donors: int)
 
 
 def own_labels(draws: pd.DataFrame, reference: str) -> str:
-    """Say what both splits find with the cohort's own labels and with permuted ones, its favourable row included."""
+    """Say what both splits find with the cohort's own labels and with permuted ones."""
     areas = {key: part["reported"].to_numpy() for key, part in draws.groupby(["labels", "split"])}
     own, null = areas["as they are", "by donor"], areas[PERMUTED, "by donor"]
     p = permutation_p_value(own.mean(), null)
     spread = f" ({number(own.min())} to {number(own.max())} over {counted(len(own), 'draw')} of the split)"
     verdict = (
-        "So this contrast is more than the recognition of donors. What carries it, the disease or something that "
+        "So this contrast is more than the recognition of donors. What carries it, the disease or "
+        "something that "
         "differs between the donors' slides, such as their sharpness, this test cannot say."
         if p <= 0.05
         else "So this test does not show that the contrast is more than the recognition of donors."
     )
     return (
         f"With permuted labels, which no image can show, the split by image still has a mean AUC of "
-        f"{number(areas[PERMUTED, 'by image'].mean())}, and the split by donor {number(null.mean())}. With the labels as "
-        f"they are and donors held out, {reference} against the rest has {number(own.mean())}{spread if len(own) > 1 else ''}; "
-        f"{counted(int((null >= own.mean()).sum()), 'permuted draw')} of {len(null)} reach it (p {p_value(p)}). {verdict}"
+        f"{number(areas[PERMUTED, 'by image'].mean())}, and the split by donor {number(null.mean())}. With "
+        "the labels as "
+        f"they are and donors held out, {reference} against the rest has "
+        f"{number(own.mean())}{spread if len(own) > 1 else ''}; "
+        f"{counted(int((null >= own.mean()).sum()), 'permuted draw')} of {len(null)} reach it (p "
+        f"{p_value(p)}). {verdict}"
     )
 
 
@@ -184,7 +222,8 @@ def agreement(checked: pd.DataFrame) -> str:
     held = int(applied["holds"].astype(bool).sum())
     share = "All" if held == len(applied) else f"{held} of"
     return (
-        f"{share} {len(applied)} declared directions hold on these cohorts. *Rises* means a shift above {UP_ERRORS} standard "
+        f"{share} {len(applied)} declared directions hold on these cohorts. *Rises* means a shift above "
+        f"{UP_ERRORS} standard "
         f"errors, *no change* a shift within {NONE_ERRORS}, and *1 − AUC* exactly that."
     )
 
@@ -208,10 +247,13 @@ def answer(steps: pd.DataFrame, checked: pd.DataFrame) -> Mapping[str, str]:
     largest = shifts.drop(PERMUTED).drop("other class").idxmax()
     return {
         "question": "How much accuracy can a mistake in the evaluation make where there is nothing to find?",
-        "found": f"Six leaks together turn an AUC of one half into {number(last['reported'])} on drawn tissue images that "
-        f"differ in nothing but their donors; on new donors the same models have {number(last['deployed'])}. The "
+        "found": f"Six leaks together turn an AUC of one half into {number(last['reported'])} on drawn "
+        "tissue images that "
+        "differ in nothing but their donors; on new donors the same models have "
+        f"{number(last['deployed'])}. The "
         f"largest single leak there is *{largest}* ({number(shifts[largest], signed=True)}).",
-        "how_sure": f"The truth is known, because the images are drawn: {counted(int(last['cohorts']), 'cohort')} without a "
+        "how_sure": "The truth is known, because the images are drawn: "
+        f"{counted(int(last['cohorts']), 'cohort')} without a "
         f"signal were evaluated; 95 % interval of that mean {number(last['low'])} to {number(last['high'])}.",
         "not_shown": "That any of these leaks made a number in any paper. What the papers describe is in "
         "{ref}`the findings <audit-numbers>`.",

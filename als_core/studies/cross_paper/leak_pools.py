@@ -2,8 +2,8 @@
 
 A pool holds each donor's features without and with the disease, and is computed once. A cohort is a choice of
 donors with a label each, so a null cohort costs nothing: with no effect the label has no part in any feature.
-Four kinds: fields of tissue (Xia 2024), crops with two per case (Miao), brains at several visits (Panagiotaras),
-one row of a table per subject (Turrisi). Sizes are the section `leaks` of a profile.
+Four kinds: fields of tissue (Xia 2024), crops with two per case (Miao), brains at several visits
+(Panagiotaras), one row of a table per subject (Turrisi). Sizes are the section `leaks` of a profile.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from als_core.studies.xia2024 import synthetic as synthetic_tissue
 from als_core.studies.xia2024.augmentation import AUGMENTATIONS
 
 KINDS = ("tissue", "crops", "brains", "feature tables")
-# Sizes of the disease effect beside none, chosen so that the weak one takes more donors than the studies have.
+# Sizes of the disease effect beside none, chosen so that the weak one takes more donors than the studies
+# have.
 EFFECTS: Mapping[str, tuple[float, float]] = MappingProxyType(
     {"tissue": (0.7, 2.0), "crops": (0.5, 1.5), "brains": (2.0, 5.0), "feature tables": (1.0, 2.5)}
 )
@@ -51,7 +52,8 @@ class LeakAmounts:
 
     fields : of a donor's tissue. visits : scans of a patient. side : of tissue and crops, in pixels.
     null_cohorts, curve_cohorts : of each kind, and behind each point of a curve.
-    checks : null cohorts of the convolutional network. draws : permutations of the labels of the book's cohort.
+    checks : null cohorts of the convolutional network. draws : permutations of the labels of the book's
+        cohort.
     jobs : processes.
     """
 
@@ -138,7 +140,7 @@ def feature_pools(amounts: LeakAmounts, seed: int = 0) -> list[FeaturePool]:
 
 
 def tissue_field(effect: float, donor: int, field: int, side: int, seed: int) -> np.ndarray:
-    """Draw one field of one slide of a donor who has the disease, uint8 (side, side, 3). effect 0 shows no sign of it."""
+    """Draw a field of a donor who has the disease, uint8 (side, side, 3). effect 0 shows no sign of it."""
     parameters = synthetic_tissue.TissueParameters(disease_effect=effect, side=side)
     group = f"donor-{donor:03d}"
     row = SimpleNamespace(path=f"{donor:03d}-{field}", label="concordant", group=group, slide=f"{group}-BA44")
@@ -178,9 +180,10 @@ def crop_pool(cases: int, effects: Sequence[float], side: int, seed: int, jobs: 
 
 
 def brain_pool(patients: int, effects: Sequence[float], visits: int, seed: int, jobs: int = 1) -> FeaturePool:
-    """Compute scans of 4 mm at several visits; half the patients have Alzheimer's disease, as on Panagiotaras' slides.
+    """Compute 4 mm scans at several visits; half the patients have Alzheimer's disease (Panagiotaras).
 
-    Features are means over blocks of `BLOCK` voxels a side, where the brain is. No copies: that study has none.
+    Features are means over blocks of `BLOCK` voxels a side, where the brain is. No copies: that study has
+    none.
     """
 
     def features(effect: float, patient: int) -> np.ndarray:
@@ -214,7 +217,8 @@ def image_features(image: np.ndarray) -> np.ndarray:
     """Measure colour and texture of an image: quantiles of each channel, and the spread of its differences.
 
     image: uint8 (H, W, 3). Returns float64 (36,): for each channel 9 quantiles and the standard deviation of
-    differences between pixels 1, 2 and 4 apart. What recognises a stain or a microscope also recognises a donor.
+    differences between pixels 1, 2 and 4 apart. What recognises a stain or a microscope also recognises a
+    donor.
     """
     values = image.astype(np.float32)
     levels = np.quantile(values, QUANTILES, axis=(0, 1)).ravel()
@@ -223,10 +227,10 @@ def image_features(image: np.ndarray) -> np.ndarray:
 
 
 def random_features(values: np.ndarray, width: int = WIDTH) -> np.ndarray:
-    """Compute rectified random sums of standardised features, float64 (..., width), as untrained layers would.
+    """Compute rectified random sums of standardised features, float64 (..., width).
 
-    values: (..., F). A linear model on them can follow bends that it could not on the features themselves. Means
-    and spreads are those of all values, the random sums always the same; no label is used.
+    values: (..., F). A linear model on them can follow bends that it could not on the features themselves.
+    Means and spreads are those of all values, the random sums always the same; no label is used.
     """
     flat = values.reshape(-1, values.shape[-1])
     spread = flat.std(0)

@@ -1,10 +1,11 @@
 """Leaks as switches: one protocol, each step of which can let something of the test part through.
 
-The honest protocol splits donors into training (60 %), validation (20 %) and test parts. It scales, oversamples the
-rarer class and adds augmented copies in the training part alone, trains a linear model, and chooses its penalty
-and stopping time on the validation part. The mean test AUC of five splits is reported. Each switch changes one of
-these steps, and declares for each kind of data which way it moves that AUC when there is nothing to find;
-`check_switches` holds it to that. `deployed` is the AUC of the same models on donors that took no part.
+The honest protocol splits donors into training (60 %), validation (20 %) and test parts. It scales,
+oversamples the rarer class and adds augmented copies in the training part alone, trains a linear model, and
+chooses its penalty and stopping time on the validation part. The mean test AUC of five splits is reported.
+Each switch changes one of these steps, and declares for each kind of data which way it moves that AUC when
+there is nothing to find; `check_switches` holds it to that. `deployed` is the AUC of the same models on
+donors that took no part.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ class RunAreas(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Rows to split: features, labels, the unit each belongs to in the split, and whether it may be judged."""
+    """Rows to split: features, labels, the unit that is split, and whether a row may be judged."""
 
     features: np.ndarray
     positive: np.ndarray
@@ -109,8 +110,8 @@ class Rows(NamedTuple):
 class GradientFlow:
     """Ridge regression of the labels, trained by gradient descent in infinitely small steps from zero.
 
-    In closed form: along the i-th singular direction of the training features, with squared singular value s of
-    X / sqrt(n), the weights at time t are those of ridge regression times 1 - exp(-t (s + penalty)).
+    In closed form: along the i-th singular direction of the training features, with squared singular value s
+    of X / sqrt(n), the weights at time t are those of ridge regression times 1 - exp(-t (s + penalty)).
     """
 
     def __init__(self, features: np.ndarray, positive: np.ndarray):
@@ -129,7 +130,7 @@ class GradientFlow:
 
 
 def auc_by_column(positive: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Compute the AUC of each column of scores (n, ...) by ranks; ties count one half. positive: bool (n,)."""
+    """Compute the AUC of each column of scores (n, ...); ties count one half. positive: bool (n,)."""
     ranks = rankdata(scores, axis=0)
     hits = int(positive.sum())
     return (ranks[positive].sum(0) - hits * (hits + 1) / 2) / (hits * (len(positive) - hits))
@@ -174,7 +175,7 @@ def single_leaks(kind: str) -> dict[str, SwitchSet]:
 
 
 def cumulative_leaks(kind: str, order: Sequence[str] = ORDER) -> dict[str, SwitchSet]:
-    """List sets of switches: none, then one more at each step, in `order`, leaving out what does not apply."""
+    """List sets of switches: none, then one more at each step, leaving out what does not apply."""
     known = [name for name in order if name in applicable(kind)]
     return {HONEST: frozenset()} | {f"+ {name}": frozenset(known[: i + 1]) for i, name in enumerate(known)}
 
@@ -213,8 +214,8 @@ def replay(
 def check_switches(replayed: pd.DataFrame) -> pd.DataFrame:
     """Compare the shift of every switch with its declared direction, on null cohorts.
 
-    replayed: from `replay` with `single_leaks` and `permuted`, at effect 0. One row per kind and switch: kind,
-    then the columns of `null_check.check_directions`.
+    replayed: from `replay` with `single_leaks` and `permuted`, at effect 0. One row per kind and switch:
+    kind, then the columns of `null_check.check_directions`.
     """
     if (replayed["effect"] != 0).any():
         raise ValueError("directions are declared for cohorts without an effect")
@@ -229,11 +230,14 @@ def check_switches(replayed: pd.DataFrame) -> pd.DataFrame:
 
 
 def mean_by_set(replayed: pd.DataFrame) -> pd.DataFrame:
-    """Average over cohorts: reported with its 95 % interval low to high, deployed, and the number of cohorts."""
+    """Average over cohorts: reported with its 95 % interval low to high, deployed, and cohorts."""
     groups = replayed.groupby(["kind", "effect", "donors", "switches"], sort=False)
     table = groups.agg(
-        reported=("reported", "mean"), error=("reported", "sem"), deployed=("deployed", "mean"), cohorts=("reported", "size")
-    )  # fmt: skip
+        reported=("reported", "mean"),
+        error=("reported", "sem"),
+        deployed=("deployed", "mean"),
+        cohorts=("reported", "size"),
+    )
     half = 1.96 * table.pop("error")
     return table.assign(low=table["reported"] - half, high=table["reported"] + half).reset_index()
 
@@ -262,9 +266,9 @@ def compare_splits(samples: Samples, draws: int, seed: int = 0, jobs: int = 1) -
 def convolutional_check(images: np.ndarray, cohorts: int, donors: int, seed: int = 0) -> pd.DataFrame:
     """Train a small convolutional network on null cohorts of images, split by donor and by image.
 
-    images: uint8 (donors, fields, side, side, 3) without a disease. donors: of a cohort; half of them are called
-    positive. It trains on all but the test part, and nothing is chosen. One row per cohort and split: cohort,
-    split, reported.
+    images: uint8 (donors, fields, side, side, 3) without a disease. donors: of a cohort; half of them are
+    called positive. It trains on all but the test part, and nothing is chosen. One row per cohort and split:
+    cohort, split, reported.
     """
     rows = []
     for cohort in range(cohorts):
@@ -282,7 +286,7 @@ def convolutional_check(images: np.ndarray, cohorts: int, donors: int, seed: int
 
 
 def network_scores(images: np.ndarray, positive: np.ndarray, training: np.ndarray, seed: int) -> np.ndarray:
-    """Train a small network on some images and score the positive class of all. Raises `Diverged` for non-finite scores."""
+    """Train a small network on some images and score all. Raises `Diverged` for non-finite scores."""
     import torch  # only this function needs it
     from torch import nn
 
@@ -391,7 +395,7 @@ def _split(rows: Rows, rng: np.random.Generator) -> np.ndarray:
 def _choose_model(
     validation: np.ndarray, test: np.ndarray, new: np.ndarray, chosen: SwitchSet
 ) -> tuple[float, float]:
-    """Return the test AUC and the AUC on new donors at the time and penalty that are best on the part in use."""
+    """Return the AUC on the test part and on new donors at the chosen time and penalty."""
     stop = (test if "stop on test" in chosen else validation).argmax(1)
     each = np.arange(len(stop))
     best = (test if "tune on test" in chosen else validation)[each, stop].argmax()

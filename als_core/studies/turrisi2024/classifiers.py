@@ -1,4 +1,4 @@
-"""The eight classifiers of Turrisi 2024 with their published grids, each as one pipeline of scale, SMOTE, fit.
+"""The eight classifiers of Turrisi 2024 with their published grids, each as a pipeline of scale, SMOTE, fit.
 
 Everything that learns from data is a step of the pipeline, so whoever fits it on a training part keeps the
 test part out. Class 1 is the positive class (ALS) throughout, and a higher score always means more positive.
@@ -117,8 +117,8 @@ def tuned(
 ) -> tuple[Pipeline, dict[str, Any]]:
     """The method's pipeline fitted to all given samples, with the values that did best on `folds`.
 
-    features: float (n, F). labels: 0 and 1, (n,). folds: whatever scikit-learn takes as `cv`. Where nothing is
-    to be tuned, `folds` is not used. The second value is the choice under the paper's letters.
+    features: float (n, F). labels: 0 and 1, (n,). folds: whatever scikit-learn takes as `cv`. Where nothing
+    is to be tuned, `folds` is not used. The second value is the choice under the paper's letters.
     """
     if not method.grid:
         return method.fitted({}, features, labels, seed, neighbours), {}

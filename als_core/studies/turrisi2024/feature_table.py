@@ -1,7 +1,8 @@
 """A table of features, one row a subject: loading, checking, and synthetic ones with a chosen effect.
 
 The file: CSV with `subject,label`, where known `age` (years) and `sex` (F or M), and one numeric column a
-feature. Two labels, one of them the positive class. Turrisi 2024: 548 ALS and 106 mimics, 107 or 256 features.
+feature. Two labels, one of them the positive class. Turrisi 2024: 548 ALS and 106 mimics, 107 or 256
+features.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ NOT_FEATURES = ("subject", "label", "age", "sex")
 
 @dataclass(frozen=True)
 class GroupMargins:
-    """What a paper prints about one group: counts, and the age's mean, standard deviation and range in years."""
+    """The printed counts of a group, and mean, standard deviation and range of its ages in years."""
 
     label: str
     female: int
@@ -176,7 +177,7 @@ def synthetic_feature_table(
     age_effect: float = 0.0,
     positive_label: str = "ALS",
 ) -> FeatureTable:
-    """Correlated features of the subjects in `demographics`, with a disease and an age effect of our choosing.
+    """Draw correlated features of the subjects in `demographics`, with a chosen disease and age effect.
 
     Twelve hidden factors are mixed into `columns` features, to which as much noise is added again. `effect`:
     distance between the two class means in standard deviations of a factor, spread over three of them; 0: the

@@ -1,4 +1,4 @@
-"""Figures of the T1w study (Turrisi 2024): ages, intensities, the extractor, its features, and the classifiers."""
+"""Figures of the T1w study (Turrisi 2024): ages, intensities, extractor, features and classifiers."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ def quantile_plots(quantiles: pd.DataFrame, synthetic: bool) -> Drawn:
     return Drawn(
         figure,
         "Ages against normal quantiles, by group (Fig. 2 in the paper)." + (drawn_to if synthetic else ""),
-        "Two quantile plots, one for each group, of age in years against the quantile of a normal distribution, "
+        "Two quantile plots, one for each group, of age in years against the quantile of a normal "
+        "distribution, "
         f"with a dashed diagonal. Skewness: {', '.join(skew)}.",
         quantiles,
     )
@@ -79,7 +80,8 @@ def mean_histograms(histograms: pd.DataFrame, median: float) -> Drawn:
         figure,
         f"Mean histogram of the voxel values of {volumes} volumes, by group (Fig. 3 in the paper). "
         "Lines: one standard deviation between patients.",
-        "Two bar histograms, one for each group, of voxels per patient against voxel value, each with the peak of "
+        "Two bar histograms, one for each group, of voxels per patient against voxel value, each with the "
+        "peak of "
         f"white matter at the right; half of all values are below {median:.0f}.",
         histograms,
     )
@@ -102,7 +104,15 @@ def extractor_drawing(
         x, height = step * (place + 1.5), 0.25 + 0.17 * np.log2(stage["output_shape"][-1])
         feature = taken.get(stage["stage"])
         colour = REPRESENTATION_COLOURS.get(feature, PALETTE[6])
-        draw_box(axes, (x, middle), (step - 0.2, height), f"{place + 1}", ink=ON_COLOUR, facecolor=colour, linewidth=0)  # fmt: skip
+        draw_box(
+            axes,
+            (x, middle),
+            (step - 0.2, height),
+            f"{place + 1}",
+            ink=ON_COLOUR,
+            facecolor=colour,
+            linewidth=0,
+        )
         draw_arrow(axes, (x - step + step / 2 - 0.1, middle), (x - step / 2 + 0.1, middle))
         maps, *sides = stage["output_shape"][1:]
         axes.text(x, 0.25, f"{maps} maps\n" + "×".join(map(str, sides)), **small, color=INK)
@@ -110,7 +120,8 @@ def extractor_drawing(
         axes.text(x, 2.1, f"pool {pool}" if pool else "", **small, color=MUTED)
         axes.text(x, 2.35, feature or "", **small, color=colour, fontweight="bold")
     named = [
-        f"block {place + 1}, {row['output_shape'][1]} maps of {' by '.join(map(str, row['output_shape'][2:]))}"
+        f"block {place + 1}, {row['output_shape'][1]} maps of "
+        f"{' by '.join(map(str, row['output_shape'][2:]))}"
         for place, row in blocks.iterrows()
     ]
     shapes = stages["output_shape"].map(lambda size: " x ".join(map(str, size[1:])))
@@ -145,11 +156,14 @@ def separation(effects: pd.DataFrame, chance: float, constant: int) -> Drawn:
     beyond = effects.groupby("representation", sort=False)["d"].apply(lambda d: (d.abs() > 2 * chance).mean())
     return Drawn(
         figure,
-        f"Standardised difference between the groups in {counted(len(effects), 'feature')}, by family and layer. "
-        f"Features that are the same for everybody ({constant}) are left out. Families of texture: grey-level "
+        f"Standardised difference between the groups in {counted(len(effects), 'feature')}, by family and "
+        "layer. "
+        f"Features that are the same for everybody ({constant}) are left out. Families of texture: "
+        "grey-level "
         "co-occurrence (GLCM), dependence (GLDM), run length (GLRLM) and size zone (GLSZM) matrices, and "
         "neighbouring grey-tone difference (NGTDM).",
-        "Dots along rows for each radiomic family and each deep layer, spread around zero. Share of features more "
+        "Dots along rows for each radiomic family and each deep layer, spread around zero. Share of "
+        "features more "
         "than two standard errors from zero: "
         f"{', '.join(f'{name} {percent(share)}' for name, share in beyond.items())}.",
         effects,
@@ -229,10 +243,14 @@ def f1_dots(table: pd.DataFrame, always: float, always_printed: float) -> Drawn:
     ]
     return Drawn(
         figure,
-        "Mean F1 of ALS with its standard deviation, printed and on this page, by two protocols (Table 3 in the paper). "
-        "Lines: the F1 of answering ALS for everybody. Standard deviations are over folds, and trials of the networks.",
-        f"Dots with error bars for {len(methods)} methods in {len(names)} panels, with two vertical lines for always "
-        f"answering ALS at {always:.1f} and {always_printed:.1f} percent. To the right of their line: {listed(above)}.",
+        "Mean F1 of ALS with its standard deviation, printed and on this page, by two protocols (Table 3 "
+        "in the paper). "
+        "Lines: the F1 of answering ALS for everybody. Standard deviations are over folds, and trials of "
+        "the networks.",
+        f"Dots with error bars for {len(methods)} methods in {len(names)} panels, with two vertical lines "
+        "for always "
+        f"answering ALS at {always:.1f} and {always_printed:.1f} percent. To the right of their line: "
+        f"{listed(above)}.",
         table,
     )
 
@@ -246,7 +264,8 @@ def confusion_panels(counts: Mapping[str, np.ndarray], classes: tuple[str, str])
     ]
     return Drawn(
         confusion_figure(counts, classes),
-        "Answers for test subjects of all folds, by the configurations of the paper's Table 4 (Fig. 4 in the paper). "
+        "Answers for test subjects of all folds, by the configurations of the paper's Table 4 (Fig. 4 in "
+        "the paper). "
         "Of the networks, all trials are counted. Shade and percentage: share of the true class.",
         f"Confusion matrices side by side. {' '.join(said)}",
         confusion_table(counts, classes),
@@ -256,7 +275,8 @@ def confusion_panels(counts: Mapping[str, np.ndarray], classes: tuple[str, str])
 def null_dots(replayed: pd.DataFrame, caption: str) -> Drawn:
     """Draw the AUC of the nested protocol on each cohort or draw, beside the AUC with permuted labels.
 
-    replayed: from `leaks.replay`, one method, without leaks. caption: whole, because both controls use this figure.
+    replayed: from `leaks.replay`, one method, without leaks. caption: whole, because both controls use this
+    figure.
     """
     areas = replayed.rename(columns={"representation": "name", "auc": "value"})
     names = list(dict.fromkeys(areas["name"]))
@@ -270,7 +290,14 @@ def null_dots(replayed: pd.DataFrame, caption: str) -> Drawn:
         draw_rows(axes, means, order=names, colour=INK, kind="tick", shift=shift)
     draw_reference(axes, 0.5)
     axes.set_xlabel("AUC")
-    legend(figure, {"labels as they are (colour)": ("dot", PALETTE[0]), "labels permuted": ("dot", NULL), "mean": ("tick", INK)})  # fmt: skip
+    legend(
+        figure,
+        {
+            "labels as they are (colour)": ("dot", PALETTE[0]),
+            "labels permuted": ("dot", NULL),
+            "mean": ("tick", INK),
+        },
+    )
     means = areas.pivot_table(index="name", columns="protocol", values="value", sort=False)
     said = [
         f"{name} {number(row['nested'], 3)} and {number(row['labels permuted'], 3)}"
@@ -279,7 +306,8 @@ def null_dots(replayed: pd.DataFrame, caption: str) -> Drawn:
     return Drawn(
         figure,
         caption,
-        f"Dots of AUC for each representation, with the labels as they are and with permuted ones; means {'; '.join(said)}.",
+        "Dots of AUC for each representation, with the labels as they are and with permuted ones; means "
+        f"{'; '.join(said)}.",
         replayed,
     )
 

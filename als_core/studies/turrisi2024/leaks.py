@@ -1,9 +1,9 @@
 """Leaks: protocols that let something of the test subjects through, each checked on null cohorts.
 
-A leak lets the test subjects influence what is fitted, or mislabels what comes out. Each declares which way it
-should move a score where there is nothing to find, and `check_leaks` holds it to that. The leaks are those that
-the paper's description or its first author's public code leave possible. Whether any of them made a published
-number is not known.
+A leak lets the test subjects influence what is fitted, or mislabels what comes out. Each declares which way
+it should move a score where there is nothing to find, and `check_leaks` holds it to that. The leaks are those
+that the paper's description or its first author's public code leave possible. Whether any of them made a
+published number is not known.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from als_core.studies.turrisi2024.nested_cv import (
 def smote_before_splitting(
     features: np.ndarray, positive: np.ndarray, method: Method, seed: int, neighbours: int = NEIGHBOURS
 ) -> Outcome:
-    """Scale and oversample all subjects at once, then run the nested protocol on real and synthetic subjects alike.
+    """Scale and oversample all subjects at once, then run the nested protocol on real and synthetic ones alike.
 
     Synthetic subjects have `sample` numbers from n on, and are judged too.
     """
@@ -118,7 +118,7 @@ LEAKS = {
 
 
 def null_labels(subjects: int, cohorts: int, neighbours: int, seed: int) -> list[np.ndarray]:
-    """Draw random labels, one bool (subjects,) per cohort: mimics in the published share, or as SMOTE needs."""
+    """Draw random labels, bool (subjects,) per cohort: mimics in the published share, or as SMOTE needs."""
     als, mimics = (group.size for group in MARGINS)
     negatives = max(round(subjects * mimics / (als + mimics)), least_class_size(neighbours))
     generator = np.random.default_rng(seed)
@@ -134,7 +134,7 @@ def replay(
     jobs: int = 1,
     leaks: Mapping[str, Leak] = LEAKS,
 ) -> pd.DataFrame:
-    """Run the nested protocol on cohorts, with their labels, with permuted ones, and with each leak that applies.
+    """Run the nested protocol on cohorts: with their labels, with permuted ones, and with each leak.
 
     Parameters
     ----------

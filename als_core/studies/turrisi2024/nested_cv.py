@@ -1,10 +1,11 @@
 """The protocols of Turrisi 2024 and the metrics of their predictions.
 
-``nested``        outer folds judge, inner folds choose: scaling, SMOTE and hyper-parameters see training subjects only
-``as_published``  the paper's words: one grid search on all subjects, then outer folds of the same subjects
+``nested``        outer folds judge, inner folds choose: scaling, SMOTE and hyper-parameters see training
+subjects only ``as_published``  the paper's words: one grid search on all subjects, then outer folds of the
+same subjects
 
-Both judge on the same stratified outer folds. Results are tidy predictions, one row per fold, trial and subject;
-every number of a table derives from them.
+Both judge on the same stratified outer folds. Results are tidy predictions, one row per fold, trial and
+subject; every number of a table derives from them.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ SEARCH_SPLITS, SEARCH_TEST_SHARE, SEARCH_STATE = 3, 0.2, 42  # section 2.4
 class Outcome:
     """The predictions of a protocol, and the hyper-parameters it chose.
 
-    predictions : one row per fold, trial and test subject: `fold`, `trial` and `sample` (row of the table, int),
-        `positive` (the truth, bool), `score` (higher is more positive), `answer` (bool).
+    predictions : one row per fold, trial and test subject: `fold`, `trial` and `sample` (row of the table,
+        int), `positive` (the truth, bool), `score` (higher is more positive), `answer` (bool).
     optima : one row per fold and hyper-parameter: `fold`, `parameter`, `value`.
 
     Results of several configurations also have the columns of `CONFIGURATION`.
@@ -86,8 +87,8 @@ def as_published(
 ) -> Outcome:
     """Tune once on all subjects, then judge on outer folds of the same subjects (section 2.4 of the paper).
 
-    scikit-learn's grid search over three stratified shuffled splits, a fifth of the subjects in each test part,
-    random state 42. The score it maximises is not printed; balanced accuracy is used, as in `nested`.
+    scikit-learn's grid search over three stratified shuffled splits, a fifth of the subjects in each test
+    part, random state 42. The score it maximises is not printed; balanced accuracy is used, as in `nested`.
     """
     labels = positive.astype(int)
     chosen: dict[str, Any] = {}
@@ -147,8 +148,8 @@ def study(
     ----------
     representations : name -> features (n, F) of the same subjects in the same order.
     positive : bool (n,).
-    protocols : name -> protocol, such as `PROTOCOLS`. A method without hyper-parameters is fitted once: nothing
-        is tuned, so `nested` and `as_published` are the same.
+    protocols : name -> protocol, such as `PROTOCOLS`. A method without hyper-parameters is fitted once:
+        nothing is tuned, so `nested` and `as_published` are the same.
     jobs : processes, each with one thread; the outcome does not depend on it.
 
     Raises
@@ -201,10 +202,10 @@ def always_positive(positive: np.ndarray, seed: int = 42) -> pd.DataFrame:
 
 
 def count_metrics(confusion: np.ndarray) -> dict[str, np.ndarray]:
-    """Compute the metrics of 2 x 2 counts (..., 2, 2), rows the truth, columns the answer, positive last; 0 to 1.
+    """Compute metrics (0 to 1) of counts (..., 2, 2), rows the truth, columns the answer, positive last.
 
-    `_other` takes the other class as positive, so `recall_other` is the specificity. `matthews` is -1 to 1, and
-    NaN, like precision, where nobody is called one of the classes.
+    `_other` takes the other class as positive, so `recall_other` is the specificity. `matthews` is -1 to 1,
+    and NaN, like precision, where nobody is called one of the classes.
     """
     confusion = np.asarray(confusion, float)
     hits = np.diagonal(confusion, axis1=-2, axis2=-1)
@@ -227,7 +228,7 @@ def confusion(predictions: pd.DataFrame) -> np.ndarray:
 
 
 def fold_metrics(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Compute all metrics of every fold and trial (and configuration, where there are several), one row each."""
+    """Compute all metrics of every fold and trial, and of every configuration; one row each."""
     keys = [name for name in (*CONFIGURATION, "fold", "trial") if name in predictions]
     rows = []
     for key, part in predictions.groupby(keys, sort=False):
@@ -239,8 +240,8 @@ def fold_metrics(predictions: pd.DataFrame) -> pd.DataFrame:
 def mean_and_sd(metrics: pd.DataFrame) -> pd.DataFrame:
     """Average every metric over folds and trials, with its sample standard deviation, as Table 3 does.
 
-    metrics: from `fold_metrics`. One row a configuration, columns (metric, mean or sd). A metric that is NaN in
-    one fold is NaN, never a mean of the others.
+    metrics: from `fold_metrics`. One row a configuration, columns (metric, mean or sd). A metric that is NaN
+    in one fold is NaN, never a mean of the others.
     """
     values = metrics.drop(columns=["fold", "trial"])
     keys = [name for name in CONFIGURATION if name in values]

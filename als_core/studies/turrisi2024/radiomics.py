@@ -27,7 +27,8 @@ from tqdm import tqdm
 from als_core.refusal import Problem, refuse_if
 from als_core.storage import atomic_write, content_key, file_digest
 
-# PyRadiomics' name and, after the colon, MIRP's abbreviation without the suffixes that MIRP adds for its settings
+# PyRadiomics' name and, after the colon, MIRP's abbreviation without the suffixes that MIRP adds for its
+# settings
 _TEXTURE = {
     "glcm": """
         Autocorrelation:cm_auto_corr ClusterProminence:cm_clust_prom ClusterShade:cm_clust_shade
@@ -107,9 +108,9 @@ MIRP_SETTINGS = {
 class RadiomicSettings:
     """What a radiomic value depends on besides the volume and its mask.
 
-    bin_width: width of a grey-level bin, in the units of the (normalised) intensities; bins start at multiples
-    of it, as in PyRadiomics. normalised_sd: None keeps the intensities; a number brings the whole volume to
-    mean 0 and this standard deviation first (PyRadiomics' `normalize` with `normalizeScale`).
+    bin_width: width of a grey-level bin, in the units of the (normalised) intensities; bins start at
+    multiples of it, as in PyRadiomics. normalised_sd: None keeps the intensities; a number brings the whole
+    volume to mean 0 and this standard deviation first (PyRadiomics' `normalize` with `normalizeScale`).
     """
 
     bin_width: float = 25.0
@@ -121,14 +122,14 @@ def radiomic_features(
 ) -> pd.Series:
     """Measure all 107 features of one volume, float64, indexed `family_Name` in the order of `FAMILIES`.
 
-    volume: (Z, Y, X), any real dtype. mask: (Z, Y, X) bool, the voxels that count. spacing: voxel edges in mm,
-    in the order of the axes. PyRadiomics writes the same names with `original_` in front.
+    volume: (Z, Y, X), any real dtype. mask: (Z, Y, X) bool, the voxels that count. spacing: voxel edges in
+    mm, in the order of the axes. PyRadiomics writes the same names with `original_` in front.
 
-    Lengths are in mm, `SurfaceArea` in mm2, volumes in mm3, `TotalEnergy` in intensity2 mm3; first-order values
-    are in intensities or their powers; texture is in bin numbers (from 1) and voxels.
+    Lengths are in mm, `SurfaceArea` in mm2, volumes in mm3, `TotalEnergy` in intensity2 mm3; first-order
+    values are in intensities or their powers; texture is in bin numbers (from 1) and voxels.
 
-    Raises RefusedInput for shapes that do not fit, values that are not finite, a mask thinner than two voxels,
-    or a mask whose intensities all fall into one bin.
+    Raises RefusedInput for shapes that do not fit, values that are not finite, a mask thinner than two
+    voxels, or a mask whose intensities all fall into one bin.
     """
     settings = settings or RadiomicSettings()
     volume, mask = np.asarray(volume, np.float64), np.asarray(mask)
@@ -151,7 +152,7 @@ def radiomic_features(
 
 
 def grey_levels(volume: np.ndarray, mask: np.ndarray, bin_width: float) -> np.ndarray:
-    """Bin the intensities: from 1 inside the mask, 0 outside; int64, (Z, Y, X). Edges are multiples of the width."""
+    """Bin the intensities: from 1 in the mask, 0 outside; int64, (Z, Y, X). Edges are multiples of the width."""
     inside = volume[mask]
     levels = np.zeros(volume.shape, np.int64)
     levels[mask] = np.floor(inside / bin_width) - np.floor(inside.min() / bin_width) + 1
@@ -159,7 +160,7 @@ def grey_levels(volume: np.ndarray, mask: np.ndarray, bin_width: float) -> np.nd
 
 
 def cooccurrence(levels: np.ndarray) -> np.ndarray:
-    """Count grey-level co-occurrences, both ways, in the 13 directions of 3-D; (13, G, G), level 0 left out."""
+    """Count grey-level co-occurrences, both ways, in 13 directions; (13, G, G), level 0 left out."""
     count = levels.max() + 1
     matrices = []
     for step in [step for step in product((-1, 0, 1), repeat=3) if step > (0, 0, 0)]:
@@ -199,10 +200,10 @@ def radiomic_table(
 ) -> pd.DataFrame:
     """Measure every subject, (N, 107), indexed by subject; a progress bar goes to stderr.
 
-    load: position -> (volume, mask, spacing), called in the worker processes. Each subject's values are in one
-    JSON file of `folder`, with the settings, library versions and code that made them, named by all of these and
-    the volume, mask and spacing: an interrupted table is resumed, and what changed is measured again. Raises
-    what `load` and `radiomic_features` raise.
+    load: position -> (volume, mask, spacing), called in the worker processes. Each subject's values are in
+    one JSON file of `folder`, with the settings, library versions and code that made them, named by all of
+    these and the volume, mask and spacing: an interrupted table is resumed, and what changed is measured
+    again. Raises what `load` and `radiomic_features` raise.
     """
     settings, folder = settings or RadiomicSettings(), Path(folder)
     work = Parallel(n_jobs=jobs, return_as="generator")(
@@ -280,7 +281,8 @@ def _first_order(values: np.ndarray, levels: np.ndarray, voxel_mm3: float) -> It
 def _shape(mask: np.ndarray, spacing: np.ndarray) -> Iterator[tuple[str, float]]:
     from skimage.measure import marching_cubes, mesh_surface_area
 
-    # Where a 2 x 2 x 2 block of the mask can be cut in two ways, scikit-image and PyRadiomics cut differently:
+    # Where a 2 x 2 x 2 block of the mask can be cut in two ways, scikit-image and PyRadiomics cut
+    # differently:
     # on the MNI brain at 2 mm, area and sphericity differ by 5 in 100 000, the mesh volume by 1.
     vertices, faces, _, _ = marching_cubes(np.pad(mask, 1).astype(np.float64), 0.5, spacing=tuple(spacing))
     first, second, third = vertices[faces].transpose(1, 0, 2)
@@ -313,7 +315,7 @@ def _principal_axes(points: np.ndarray) -> np.ndarray:
 
 
 def _diameter(points: np.ndarray) -> float:
-    """Find the largest distance between two points. Only corners of the convex hull can be the furthest apart."""
+    """Find the largest distance between two points; it is between corners of the convex hull."""
     from scipy.spatial import ConvexHull
     from scipy.spatial.distance import pdist
 

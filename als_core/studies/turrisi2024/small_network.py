@@ -146,7 +146,7 @@ class SmallNetwork(ClassifierMixin, BaseEstimator):
 
 
 def initial_weights(sizes: tuple[int, ...], trials: int, generator: torch.Generator) -> Weights:
-    """Weights and biases uniform in +-1 / sqrt(inputs), PyTorch's default for a linear layer, for every trial."""
+    """Draw weights and biases uniformly in +-1 / sqrt(inputs), PyTorch's default for a linear layer."""
     weights = []
     for inputs, outputs in pairwise(sizes):
         shapes = ((trials, inputs, outputs), (trials, 1, outputs))

@@ -1,8 +1,9 @@
 """The T1w study (Turrisi 2024) on a cohort of brain volumes: patients, features, and two controls.
 
-From volumes to three tables of features (radiomics, DL7, DL8), each subject measured once and kept in the results
-folder. Null patients have no effect of anything, so that a score on them is chance; control patients have the
-atrophy that the extractor was trained to find, so that a feature that ignores it says nothing about ALS either.
+From volumes to three tables of features (radiomics, DL7, DL8), each subject measured once and kept in the
+results folder. Null patients have no effect of anything, so that a score on them is chance; control patients
+have the atrophy that the extractor was trained to find, so that a feature that ignores it says nothing about
+ALS either.
 """
 
 from __future__ import annotations
@@ -167,8 +168,8 @@ def measure_features(cohort: VolumeCohort, network, jobs: int = 1) -> dict[str, 
     """Measure radiomics (n, 107), DL7 and DL8 (n, 256 each) of every patient, indexed by sample number.
 
     Each patient's values are in a file of their own, named by the volume and what measured it, so an
-    interrupted measurement is resumed. Two processes do not measure one cohort at a time: the second waits, and
-    reads what the first has stored.
+    interrupted measurement is resumed. Two processes do not measure one cohort at a time: the second waits,
+    and reads what the first has stored.
     """
     folder = results_folder() / "features"
     subjects = [str(number) for number in range(len(cohort))]
@@ -195,7 +196,7 @@ def measure_deep_features(cohort: VolumeCohort, network) -> dict[str, pd.DataFra
 
 
 def intensities(cohort: VolumeCohort, number: int) -> np.ndarray:
-    """Undo the normalisation of a prepared volume: float32 (X, Y, Z), the scanner's unit, 0 outside the brain.
+    """Undo the normalisation of a volume: float32 (X, Y, Z), the scanner's unit, 0 outside the brain.
 
     A normalised volume has its mean at 0, where background lies too; here the two can be told apart.
     """
@@ -207,7 +208,7 @@ def intensities(cohort: VolumeCohort, number: int) -> np.ndarray:
 
 
 def brain_of(cohort: VolumeCohort, number: int) -> np.ndarray:
-    """Find the patient's own brain after registration, bool (X, Y, Z): the template's mask where there is signal.
+    """Find the patient's own brain, bool (X, Y, Z): the template's mask where there is signal.
 
     The template's mask alone would give everybody the same shape. Holes are filled, and bumps of a single
     voxel's width are taken off.
@@ -240,12 +241,12 @@ def _deep(cohort: VolumeCohort, number: int, network, weights: str, folder: Path
 
 
 def varying(features: pd.DataFrame) -> pd.DataFrame:
-    """Drop the features that are the same for everybody: they separate nobody, and scaling would divide by 0."""
+    """Drop features that are the same for everybody: they separate nobody."""
     return features.loc[:, np.ptp(features.to_numpy(), axis=0) > 0]
 
 
 def group_differences(representations: Mapping[str, pd.DataFrame], positive: np.ndarray) -> pd.DataFrame:
-    """Compute Cohen's d of each feature, the standardised difference of the groups' means; above 0: greater in ALS.
+    """Compute Cohen's d of each feature between the groups; above 0: greater in ALS.
 
     Columns representation, family (of radiomics; else the representation), feature, d.
     """

@@ -1,4 +1,4 @@
-"""Sentences and tables of the T1w pages (Turrisi 2024), computed from results; each returns whole sentences."""
+"""Sentences and tables of the T1w pages (Turrisi 2024), computed from results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from als_core.studies.turrisi2024.radiomics import RadiomicSettings
 from als_core.studies.turrisi2024.study import FINE_MM, REPORTED, TurrisiAmounts
 
 FORBIDS = (
-    "Do not compare the scores of this page with the paper's: they show how the methods behave on drawn brains, "
+    "Do not compare the scores of this page with the paper's: they show how the methods behave on drawn "
+    "brains, "
     "and nothing about ALS."
 )
 FORBIDS_BRIGHTNESS = (
@@ -40,14 +41,21 @@ READABLE = {"<60": "under 60", "60-75": "60 to 75", ">75": "over 75", "F": "wome
 FAMILY_SLUGS = {"firstorder": "first_order"}  # of claim ids
 COUNT_HEADS = ["Features of", "Features", "That differ between patients"]
 CONTROL_TABLE = (
-    "The positive control: mean AUC over draws of folds, the same with permuted labels, and the permutation p value. "
+    "The positive control: mean AUC over draws of folds, the same with permuted labels, and the "
+    "permutation p value. "
     "*Synthetic cohort.*"
 )
 INTERVALS = {"balanced_accuracy": "Balanced accuracy", "auc": "AUC", "f1": "F1"}
 OTHERS = {
-    "precision": "Precision", "recall": "Recall", "auprc": "AUPRC", "f1_other": "F1, other",
-    "precision_other": "Precision, other", "recall_other": "Recall, other", "auprc_other": "AUPRC, other", "matthews": "MCC",
-}  # fmt: skip
+    "precision": "Precision",
+    "recall": "Recall",
+    "auprc": "AUPRC",
+    "f1_other": "F1, other",
+    "precision_other": "Precision, other",
+    "recall_other": "Recall, other",
+    "auprc_other": "AUPRC, other",
+    "matthews": "MCC",
+}
 
 
 def slug(text: str) -> str:
@@ -102,7 +110,7 @@ def tests_table(
     patients: int,
     synthetic: bool,
 ) -> pd.DataFrame:
-    """Lay out the tests of Table 2. printed_sex: statistic and its own p; printed_age: distance and what it allows."""
+    """Lay out the tests of Table 2. printed_sex: statistic and its p; printed_age: distance and its p."""
     p_sex, p_age = (claim_named(f"turrisi2024.table2.{name}.p_value").value for name in ("sex", "age"))
     distance, from_distance = printed_age
     rows = [
@@ -132,10 +140,14 @@ def tests_sentence(
     ordered = sorted([yates.statistic, pearson.statistic])
     place = "is between" if ordered[0] <= statistic <= ordered[1] else "is not between"
     return (
-        f"The printed chi-square of sex, {statistic:.2f}, {place} the two ways of computing it from the printed counts "
-        f"({pearson.statistic:.2f}, p {p_value(pearson.p)}, and {yates.statistic:.2f} with Yates' correction, p {p_value(yates.p)}); "
-        f"its own p is {p_value(p_of_statistic)}. For age, D = {distance:.2f} in groups of {ALS} and {MIMICS} has a p of "
-        f"{p_value(from_distance.p_finite)} or {p_value(from_distance.p_limit)}. What age and sex alone can tell is in the tables "
+        f"The printed chi-square of sex, {statistic:.2f}, {place} the two ways of computing it from the "
+        "printed counts "
+        f"({pearson.statistic:.2f}, p {p_value(pearson.p)}, and {yates.statistic:.2f} with Yates' "
+        f"correction, p {p_value(yates.p)}); "
+        f"its own p is {p_value(p_of_statistic)}. For age, D = {distance:.2f} in groups of {ALS} and "
+        f"{MIMICS} has a p of "
+        f"{p_value(from_distance.p_finite)} or {p_value(from_distance.p_limit)}. What age and sex alone can "
+        "tell is in the tables "
         "of {ref}`turrisi-classifiers`."
     )
 
@@ -189,15 +201,19 @@ def mean_histogram(label: str, edges: np.ndarray, voxels: np.ndarray) -> pd.Data
 
 
 def als_against_mimics(sex: tuple[float, float], age: tuple[float, float]) -> dict[str, str]:
-    """Answer the question of the page of patients. sex, age: smaller and larger p value of the tests in use."""
+    """Answer the question of the page of patients. sex, age: p values of the two tests in use."""
     low, high = min(*sex, *age), max(*sex, *age)
     crosses = "None of them crosses 0.05." if low > 0.05 else "Not all of them are above 0.05."
     return {
-        "question": "Do the patients with ALS and those with a disease that looks like it differ in age or sex, before any image is used?",
-        "found": f"The printed counts and test results give p values from {p_value(low)} to {p_value(high)}. {crosses}",
-        "how_sure": "Sex is tested again from the printed counts. The ages are not public, but the printed distance "
+        "question": "Do the patients with ALS and those with a disease that looks like it differ in age or "
+        "sex, before any image is used?",
+        "found": f"The printed counts and test results give p values from {p_value(low)} to {p_value(high)}. "
+        f"{crosses}",
+        "how_sure": "Sex is tested again from the printed counts. The ages are not public, but the printed "
+        "distance "
         "between the two groups and their sizes fix the p value.",
-        "not_shown": "That the groups are alike. A test that finds no difference does not show that there is none, "
+        "not_shown": "That the groups are alike. A test that finds no difference does not show that there "
+        "is none, "
         "so age and sex alone are a baseline on the page of the classifiers.",
     }
 
@@ -209,8 +225,10 @@ def referrals() -> str:
     spared = _whole_range((100 - als) * METRICS["specificity"](tables))
     missed = _whole_range(als * (1 - METRICS["recall"](tables)))
     return (
-        f"Of 100 referrals like the paper's, {als} have ALS and {100 - als} a mimic. The best printed model recognises "
-        f"{spared} of the {100 - als} mimics and takes {missed} of the {als} ALS patients for a mimic; naming everyone "
+        f"Of 100 referrals like the paper's, {als} have ALS and {100 - als} a mimic. The best printed model "
+        "recognises "
+        f"{spared} of the {100 - als} mimics and takes {missed} of the {als} ALS patients for a mimic; "
+        "naming everyone "
         f"ALS recognises none of the mimics and misses no ALS patient."
     )
 
@@ -221,11 +239,15 @@ def against_always_als(synthetic: bool) -> dict[str, str]:
     balanced = f"{100 * audit['dl7_balanced_least']:.0f} to {100 * audit['dl7_balanced_most']:.0f}"
     return {
         "question": "Can classifiers on a T1-weighted scan tell ALS from diseases that look like it?",
-        "found": f"{facts['below']} of the paper's {facts['cells']} classifiers have a lower F1 than naming everyone ALS "
+        "found": f"{facts['below']} of the paper's {facts['cells']} classifiers have a lower F1 than naming "
+        "everyone ALS "
         f"({facts['baseline']:.2f} %), and the best is {facts['gain']:.2f} points above it. {referrals()}",
-        "how_sure": f"This follows from the printed numbers alone: every table of counts that agrees with the best model's "
-        f"precision, recall and F1 has a balanced accuracy of {balanced} %, where naming everyone ALS has 50 %.",
-        "not_shown": "Whether the images add anything to age and sex in real patients: the paper has no such baseline, "
+        "how_sure": "This follows from the printed numbers alone: every table of counts that agrees with "
+        "the best model's "
+        f"precision, recall and F1 has a balanced accuracy of {balanced} %, where naming everyone ALS has "
+        "50 %.",
+        "not_shown": "Whether the images add anything to age and sex in real patients: the paper has no "
+        "such baseline, "
         + (
             "and the brains on this page are drawn."
             if synthetic
@@ -239,8 +261,8 @@ def features_and_control(
 ) -> dict[str, str]:
     """Answer the question of the page of features.
 
-    beyond: share of features more than two standard errors apart, by representation. control: one row per deep
-    representation: representation, auc, permuted, p.
+    beyond: share of features more than two standard errors apart, by representation. control: one row per
+    deep representation: representation, auc, permuted, p.
     """
     best = control.loc[control["auc"].idxmax()]
     answers = best["p"] <= 0.05
@@ -252,12 +274,15 @@ def features_and_control(
     source = "An extractor with random weights" if random_weights else "The public extractor"
     return {
         "question": "What is measured on a scan, and does the network that measures it see a disease at all?",
-        "found": f"{features} features describe each brain; {shares} differ between the groups by more than two standard "
+        "found": f"{features} features describe each brain; {shares} differ between the groups by more than "
+        "two standard "
         f"errors, where 5 % would by chance. {source} {verb} the atrophy it was trained to find: AUC "
         f"{number(best['auc'])} on drawn brains, {number(best['permuted'])} with permuted labels.",
-        "how_sure": "Group differences of single features are exploratory: with hundreds of features the largest is large by chance. "
+        "how_sure": "Group differences of single features are exploratory: with hundreds of features the "
+        "largest is large by chance. "
         f"The control has a permutation test (p {p_value(best['p'])}).",
-        "not_shown": f"Real patients. The atrophy of the control is drawn at {effect:g} times its stated size, and the signs of ALS "
+        "not_shown": f"Real patients. The atrophy of the control is drawn at {effect:g} times its stated "
+        "size, and the signs of ALS "
         "are elsewhere in the brain.",
     }
 
@@ -271,9 +296,12 @@ def how_measured(resolution: int, settings: RadiomicSettings) -> str:
         f"first; at {resolution} mm the halving is left out."
     )
     return (
-        f"Radiomic features are measured inside the patient's brain after registration to MNI space at {resolution} mm: "
-        "the template's brain mask, where there is signal. Intensities are brought to mean 0 and a standard deviation of "
-        f"{settings.normalised_sd:g}, and grey levels are {settings.bin_width:g} wide; the paper states neither. The 107 "
+        "Radiomic features are measured inside the patient's brain after registration to MNI space at "
+        f"{resolution} mm: "
+        "the template's brain mask, where there is signal. Intensities are brought to mean 0 and a "
+        "standard deviation of "
+        f"{settings.normalised_sd:g}, and grey levels are {settings.bin_width:g} wide; the paper states "
+        "neither. The 107 "
         f"values are checked against PyRadiomics in the tests.{halving}"
     )
 
@@ -283,7 +311,8 @@ def largest_difference(effects: pd.DataFrame, patients: int) -> str:
     row = effects.loc[effects["d"].abs().idxmax()]
     return (
         f"The largest difference is that of `{row['feature']}`, {number(row['d'])} standard deviations. With "
-        f"{counted(len(effects), 'feature')} and {counted(patients, 'patient')} the largest of them is large by chance as "
+        f"{counted(len(effects), 'feature')} and {counted(patients, 'patient')} the largest of them is "
+        "large by chance as "
         "well: which features matter has to be judged on patients that were not looked at."
     )
 
@@ -291,9 +320,12 @@ def largest_difference(effects: pd.DataFrame, patients: int) -> str:
 def control_caption(has_atrophy: np.ndarray, draws: int, effect: float) -> str:
     """Caption the figure of the positive control."""
     return (
-        f"AUC for Alzheimer-like atrophy in {len(has_atrophy)} drawn brains, from deep features, with labels as they are and "
-        f"permuted. {int(has_atrophy.sum())} brains have the atrophy, drawn at {effect:g} times its stated size. Method: "
-        f"a linear SVM, nested protocol; one dot for each of {counted(draws, 'draw')} of folds. *Synthetic cohort.*"
+        f"AUC for Alzheimer-like atrophy in {len(has_atrophy)} drawn brains, from deep features, with "
+        "labels as they are and "
+        f"permuted. {int(has_atrophy.sum())} brains have the atrophy, drawn at {effect:g} times its stated "
+        "size. Method: "
+        f"a linear SVM, nested protocol; one dot for each of {counted(draws, 'draw')} of folds. *Synthetic "
+        "cohort.*"
     )
 
 
@@ -312,7 +344,7 @@ def control_summary(by_protocol: pd.DataFrame, p_of: Callable[[float, np.ndarray
 
 
 def optima_table(optima: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
-    """Put the printed optimum of Table 1 beside the one optimum of the paper's protocol and the three nested ones.
+    """Put the printed optimum of Table 1 beside that of the paper's protocol and the three nested ones.
 
     Columns representation, method, parameter, printed, as in the paper, nested (fold by fold).
     """
@@ -328,7 +360,7 @@ def optima_table(optima: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
 
 
 def f1_comparison(summary: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
-    """Put the printed F1 of Table 3 beside both protocols': one row per protocol, method and representation, percent."""
+    """Put the printed F1 of Table 3 beside both protocols', in percent, a row per protocol and cell."""
     here = (100 * summary["f1"]).reset_index()
     renamed = printed.rename(columns={"f1_mean_percent": "printed", "f1_sd_percent": "printed_sd"})
     table = renamed.merge(here, on=["method", "representation"])
@@ -361,8 +393,8 @@ def metric_tables(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Make Table 4 for some configurations: three metrics with intervals, and means of the others.
 
-    wanted: protocol, representation and method of each row. The first table also has the columns `value`, `low` and
-    `high` of balanced accuracy, as numbers.
+    wanted: protocol, representation and method of each row. The first table also has the columns `value`,
+    `low` and `high` of balanced accuracy, as numbers.
     """
     with_intervals, others = [], []
     indexed = predictions.set_index(["protocol", "representation", "method"]).sort_index()
@@ -388,9 +420,10 @@ def _is_tuned(method: str) -> bool:
 
 
 def best_cells(summary: pd.DataFrame) -> pd.DataFrame:
-    """Find each protocol's best cell by F1 and by balanced accuracy, and the same cell under the other protocol.
+    """Find each protocol's best cell by F1 and by balanced accuracy, and its score under the other protocol.
 
-    Columns Chosen by, Protocol, Best cell, Score, Same cell by the other protocol, Difference; percent and points.
+    Columns Chosen by, Protocol, Best cell, Score, Same cell by the other protocol, Difference; percent and
+    points.
     """
     rows = []
     for metric, name in (("f1", "F1"), ("balanced_accuracy", "Balanced accuracy")):
@@ -411,7 +444,7 @@ def best_cells(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def protocol_difference(summary: pd.DataFrame, null_shift: pd.Series | None = None) -> str:
-    """Say what tuning on all subjects does to the tuned cells, to the best one, and where there is nothing to find.
+    """Say what tuning on all subjects does to the tuned cells, the best cell, and a null cohort.
 
     summary: of both protocols, tuned methods only. null_shift: row of `leaks.check_leaks` for "as described".
     """
@@ -423,7 +456,8 @@ def protocol_difference(summary: pd.DataFrame, null_shift: pd.Series | None = No
         f"Tuning once on all subjects moves the balanced accuracy of {counted(len(shift), 'tuned cell')} by "
         f"{number(shift.mean(), 1, signed=True)} points on average ({number(shift.min(), 1, signed=True)} to "
         f"{number(shift.max(), 1, signed=True)}), and {higher} of them upwards. The best tuned cell has "
-        f"{number(best['as in the paper'], 1)} % by the paper's protocol and {number(best['nested'], 1)} % by the nested one."
+        f"{number(best['as in the paper'], 1)} % by the paper's protocol and {number(best['nested'], 1)} % "
+        "by the nested one."
     )
     if null_shift is None:
         return text
@@ -442,8 +476,10 @@ def best_here(table: pd.DataFrame, mimics: int, others: str) -> str:
     sure = best.loc[best["low"] > 0.5, "Features"].tolist()
     above = f"its interval is above 0.50 for {listed(sure)}" if sure else "no interval is above 0.50"
     return (
-        f"Best balanced accuracy by representation, nested protocol: {listed(named)}; always ALS has 0.50. The best of "
-        f"several methods is often above 0.50 by luck; {above}. There are {counted(mimics, f'{others} patient')}, so "
+        f"Best balanced accuracy by representation, nested protocol: {listed(named)}; always ALS has 0.50. "
+        "The best of "
+        f"several methods is often above 0.50 by luck; {above}. There are "
+        f"{counted(mimics, f'{others} patient')}, so "
         f"one of them more or less moves balanced accuracy by {50 / mimics:.1f} points."
     )
 
@@ -452,25 +488,30 @@ def auprc_floor(printed: str, least: float) -> str:
     """Compare the printed AUPRC of radiomics with the least that ALS as the positive class can have."""
     verdict = "cannot be one of ALS" if float(printed) < least else "can be one of ALS"
     return (
-        f"The printed AUPRC of radiomics, {printed}, {verdict}: the worst ranking there is, all mimics first, has "
+        f"The printed AUPRC of radiomics, {printed}, {verdict}: the worst ranking there is, all mimics "
+        "first, has "
         f"{number(least)} in a fold of the printed size."
     )
 
 
 def printed_model(facts: Mapping[str, float], audit: Mapping[str, float]) -> str:
-    """Say what the printed numbers of the best model (DL7, SVM (P)) leave possible. facts: `t3()`; audit: `t4()`."""
+    """Say what the printed numbers of the best model leave possible. facts: `t3()`; audit: `t4()`."""
     above = counted(int(facts["above"]), "printed mean")
     return (
-        f"In the paper, {above} of {facts['cells']} exceeds the F1 of always answering ALS. Every table of counts "
-        f"that agrees with the printed precision, recall and F1 of DL7 with SVM (P) recognises {audit['spared_least']:.0f} "
-        f"to {audit['spared_most']:.0f} of {audit['mimics']} mimics. Its AUC says that the ranking holds some information."
+        f"In the paper, {above} of {facts['cells']} exceeds the F1 of always answering ALS. Every table of "
+        "counts "
+        "that agrees with the printed precision, recall and F1 of DL7 with SVM (P) recognises "
+        f"{audit['spared_least']:.0f} "
+        f"to {audit['spared_most']:.0f} of {audit['mimics']} mimics. Its AUC says that the ranking holds "
+        "some information."
     )
 
 
 def null_caption(method: str, cohorts: int, brains: int) -> str:
     """Caption the figure of null cohorts."""
     return (
-        f"AUC of the nested protocol on {counted(cohorts, 'null cohort')} of {brains} brains, with random labels and with "
+        f"AUC of the nested protocol on {counted(cohorts, 'null cohort')} of {brains} brains, with random "
+        "labels and with "
         f"permuted ones. Method: {method} with two values of C. One dot per cohort."
     )
 
@@ -524,7 +565,7 @@ def control_table(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def rows_of(cells: Iterable[tuple[str, str]], protocols: Iterable[str]) -> list[tuple[str, str, str]]:
-    """List protocol, representation and method of cells; a method without hyper-parameters has one protocol."""
+    """List protocol, representation and method of cells; a method with nothing to tune has one protocol."""
     return [
         (protocol, name, method)
         for name, method in cells

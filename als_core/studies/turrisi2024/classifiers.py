@@ -1,7 +1,7 @@
 """The eight classifiers of Turrisi 2024 with their published grids, each as a pipeline of scale, SMOTE, fit.
 
-Everything that learns from data is a step of the pipeline, so fitting it on a training part keeps the test part
-out. Class 1 is the positive class (ALS) throughout, and a higher score always means more positive.
+Everything that learns from data is a step of the pipeline, so fitting it on a training part keeps the test
+part out. Class 1 is the positive class (ALS) throughout, and a higher score always means more positive.
 
 Left open by the paper and chosen here: features are standardised before SMOTE; the SVMs' other parameters are
 scikit-learn's defaults; hyper-parameters are chosen by balanced accuracy.
@@ -116,10 +116,13 @@ def tuned(
     folds: Any,
     neighbours: int = NEIGHBOURS,
 ) -> tuple[Pipeline, dict[str, Any]]:
-    """The method's pipeline fitted to all given samples, with the values that did best on `folds`.
+    """Choose hyper-parameters by their mean score on `folds`, and fit the method to all given samples.
 
-    features: float (n, F). labels: 0 and 1, (n,). folds: whatever scikit-learn takes as `cv`. Where nothing
-    is to be tuned, `folds` is not used. The second value is the choice under the paper's letters.
+    The same choice as scikit-learn's `GridSearchCV`, but faster: scaling and SMOTE are fitted once per fold.
+    A method without hyper-parameters does not use `folds`.
+
+    features : float (n, F). labels : 0 and 1, (n,). folds : anything that scikit-learn takes as `cv`.
+    Returns the fitted pipeline, and the choice under the paper's letters.
     """
     if not method.grid:
         return method.fitted({}, features, labels, seed, neighbours), {}

@@ -96,8 +96,8 @@ def feature_problems(
 ) -> list[Problem]:
     """List what keeps a table from nested cross-validation with SMOTE.
 
-    features: (n, F). positive: bool (n,). neighbours: SMOTE's k; an inner training part needs one more member of
-    each class than that.
+    features: (n, F). positive: bool (n,). neighbours: SMOTE's k; an inner training part needs one more member
+    of each class than that.
     """
     problems = []
     values = features.to_numpy(np.float64)

@@ -34,7 +34,7 @@ from als_core.studies.turrisi2024.nested_cv import (
 def smote_before_splitting(
     features: np.ndarray, positive: np.ndarray, method: Method, seed: int, neighbours: int = NEIGHBOURS
 ) -> Outcome:
-    """Scale and oversample all subjects at once, then run the nested protocol on real and synthetic ones alike.
+    """Scale and oversample all subjects at once, then run the nested protocol on real and synthetic ones.
 
     Synthetic subjects have `sample` numbers from n on, and are judged too.
     """

@@ -152,7 +152,7 @@ def radiomic_features(
 
 
 def grey_levels(volume: np.ndarray, mask: np.ndarray, bin_width: float) -> np.ndarray:
-    """Bin the intensities: from 1 in the mask, 0 outside; int64, (Z, Y, X). Edges are multiples of the width."""
+    """Bin intensities: from 1 in the mask, 0 outside; int64, (Z, Y, X). Edges are multiples of the width."""
     inside = volume[mask]
     levels = np.zeros(volume.shape, np.int64)
     levels[mask] = np.floor(inside / bin_width) - np.floor(inside.min() / bin_width) + 1

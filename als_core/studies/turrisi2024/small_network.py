@@ -1,11 +1,12 @@
 """The 50-3-2 network of Turrisi 2024 (section 2.4) as a classifier, all its trials trained side by side.
 
-Chosen where the paper leaves it open: ReLU; mini-batches of 32; the l2 penalty as Adam's weight decay; the weights
-of the best epoch are kept; DNNv watches the validation loss with both classes weighted alike, and SMOTE acts
-after its validation split, so no interpolated point of a validation subject is trained on.
+Chosen where the paper leaves it open: ReLU; mini-batches of 32; the l2 penalty as Adam's weight decay; the
+weights of the best epoch are kept; DNNv watches the validation loss with both classes weighted alike, and
+SMOTE acts after its validation split, so no interpolated point of a validation subject is trained on.
 
-The paper says "dropout after each layer". It is applied after the two hidden layers: after the third it would set
-class scores to 0 at random, in 36 % of the samples at least one of the two, and the loss would be taken of that.
+The paper says "dropout after each layer". It is applied after the two hidden layers: after the third it would
+set class scores to 0 at random, in 36 % of the samples at least one of the two, and the loss would be taken
+of that.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ class SmallNetwork(ClassifierMixin, BaseEstimator):
 
     watch : "training" stops on the F1-score of class 1 on the training set (DNNt), "validation" on the
         class-balanced cross-entropy of a stratified `validation_share` of it (DNNv).
-    oversampler : fitted to what is left after that share was taken (DNNv only; for DNNt the pipeline has SMOTE).
+    oversampler : fitted to what is left after that share was taken (DNNv only; for DNNt the pipeline has
+        SMOTE).
     warm_start : a second `fit` continues from the weights of the first.
 
     After `fit`: `weights_`, and `epochs_`, the number of epochs each trial's kept weights were trained.
@@ -160,7 +162,7 @@ def initial_weights(sizes: tuple[int, ...], trials: int, generator: torch.Genera
 def forward(
     weights: Weights, inputs: Tensor, dropout: float = 0.0, generator: torch.Generator | None = None
 ) -> Tensor:
-    """Compute class scores (trials, n, 2) before softmax. inputs: (n, F) for all trials, or (trials, n, F)."""
+    """Compute logits (trials, n, 2). inputs: (n, F) for all trials, or (trials, n, F)."""
     values = inputs
     for weight, bias in weights[:-1]:
         values = relu(values @ weight + bias)

@@ -46,7 +46,6 @@ from als_core.studies.turrisi2024.nested_cv import (
 )
 from als_core.studies.turrisi2024.study import (
     NULL_METHOD,
-    REPORTED,
     TurrisiAmounts,
     best_methods,
     extractor,
@@ -57,7 +56,6 @@ from als_core.studies.turrisi2024.study import (
     varying,
 )
 
-# %%
 page = Page("turrisi2024/03_classifiers", profile, "Turrisi 2024, Fig. 4, Tables 1, 3 and 4")
 amounts = page.profile.amounts("turrisi2024", TurrisiAmounts)
 data, null_patients = open_patients(cohort, amounts, seed), open_null_patients(amounts, seed)
@@ -114,17 +112,7 @@ page.table(
     "F1 of ALS in percent, mean and standard deviation, by two protocols (after Table 3 in the paper). "
     "The last rows use no image, so theirs is the same in every column.",
 )
-cells = comparison[comparison["protocol"] == "as in the paper"]
-page.claims(
-    {
-        f"turrisi2024.table3.{words.slug(row.method)}.{words.slug(row.representation)}.f1_{what}": getattr(
-            row, what
-        )
-        for row in cells.itertuples()
-        for what in ("mean", "sd")
-    }
-    | {"turrisi2024.section4.all_configurations.f1_median": float(printed["f1_mean_percent"].median())}
-)
+page.claims(words.table3_claims(comparison))
 
 # %% [markdown]
 # ## Which hyper-parameters
@@ -142,14 +130,7 @@ page.table(
     "Hyper-parameters: printed, chosen once on all subjects, and chosen in each outer fold (Table 1 in the "
     "paper).",
 )
-page.claims(
-    {
-        f"turrisi2024.table1.{words.slug(name)}.{words.slug(method)}.{parameter.lower()}": float(value)
-        for name, method, parameter, value in optima.drop(columns=["printed", "nested"]).itertuples(
-            index=False
-        )
-    }
-)
+page.claims(words.table1_claims(optima))
 
 # %% [markdown]
 # ## All metrics, both ways round
@@ -178,29 +159,9 @@ page.table(
     "The other metrics: means over folds and trials, empty where a fold has none (after Table 4 in the "
     "paper).",
 )
-table4 = {
-    (name, method): summary.loc[("as in the paper", name, method)].xs("mean", level=1)
-    for name, method in reported
-}
-page.claims(
-    {
-        f"turrisi2024.table4.{words.slug(name)}.{metric}": means[metric]
-        for (name, _), means in table4.items()
-        for metric in ("f1", "precision", "recall", "auc", "auprc")
-    }
-    | {
-        f"turrisi2024.{claim}": table4["DL7", REPORTED["DL7"]][claim.rpartition(".")[2]]
-        for claim in ("abstract.best.f1", "abstract.best.recall", "section3_2.dl7_svm_p.recall")
-        if ("DL7", REPORTED["DL7"]) in table4
-    }
-)
-page.text(
-    words.auprc_floor(
-        claim_named("turrisi2024.table4.radiomics.auprc").printed.text, auprc_bounds(*folds()[0]).least
-    )
-)
-
-# %%
+page.claims(words.table4_claims(summary, amounts.methods))
+floor = auprc_bounds(*folds()[0]).least
+page.text(words.auprc_floor(claim_named("turrisi2024.table4.radiomics.auprc").printed.text, floor))
 mimic = next(name for name in data.classes if name != "ALS")
 indexed = predictions.set_index(["protocol", "representation", "method"]).sort_index()
 counts = {
@@ -245,6 +206,7 @@ page.table(
     "turrisi-leaks",
     "Each leak on null cohorts of radiomic features: score without and with it.",
 )
+page.text(words.leaks_seen(leaks))
 
 # %% [markdown]
 # ## What the protocol does to the best cell

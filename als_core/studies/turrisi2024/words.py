@@ -13,7 +13,7 @@ from als_core.cohorts.volume_cohort import VolumeCohort
 from als_core.figures.drawn import counted, listed, number, p_value, percent
 from als_core.statistics.bounds import METRICS
 from als_core.statistics.groups import ChiSquare, KolmogorovSmirnov
-from als_core.statistics.null_check import PERMUTED
+from als_core.statistics.null_check import PERMUTED, UP_ERRORS
 from als_core.studies.turrisi2024.audit import ALS, MIMICS, t3, t4, tables_of
 from als_core.studies.turrisi2024.classifiers import METHODS
 from als_core.studies.turrisi2024.nested_cv import metric_intervals
@@ -384,6 +384,40 @@ def f1_cells(comparison: pd.DataFrame, without_image: pd.DataFrame) -> pd.DataFr
     return wide.rename_axis(None, axis=1).rename_axis("Method").reset_index()
 
 
+def table1_claims(optima: pd.DataFrame) -> dict[str, float]:
+    """Name the hyper-parameters of the paper's protocol by claim id. optima: from `optima_table`."""
+    return {
+        f"turrisi2024.table1.{slug(row['representation'])}.{slug(row['method'])}.{row['parameter'].lower()}": float(
+            row["as in the paper"]
+        )
+        for row in optima.to_dict("records")
+    }
+
+
+def table3_claims(comparison: pd.DataFrame) -> dict[str, float]:
+    """Name F1 by the paper's protocol, and the median of the printed means, by claim id."""
+    cells = comparison[comparison["protocol"] == "as in the paper"].to_dict("records")
+    claims = {
+        f"turrisi2024.table3.{slug(row['method'])}.{slug(row['representation'])}.f1_{part}": row[part]
+        for row in cells
+        for part in ("mean", "sd")
+    }
+    return claims | {"turrisi2024.section4.all_configurations.f1_median": t3()["median"]}
+
+
+def table4_claims(summary: pd.DataFrame, methods: Sequence[str]) -> dict[str, float]:
+    """Name the metrics of the configurations of Table 4, by the paper's protocol, by claim id."""
+    claims = {}
+    for name, method in reported_cells(methods):
+        means = summary.loc[("as in the paper", name, method)].xs("mean", level=1)
+        for metric in ("f1", "precision", "recall", "auc", "auprc"):
+            claims[f"turrisi2024.table4.{slug(name)}.{metric}"] = means[metric]
+        if name == "DL7":
+            claims |= {f"turrisi2024.abstract.best.{metric}": means[metric] for metric in ("f1", "recall")}
+            claims["turrisi2024.section3_2.dl7_svm_p.recall"] = means["recall"]
+    return claims
+
+
 def metric_tables(
     predictions: pd.DataFrame,
     summary: pd.DataFrame,
@@ -533,6 +567,21 @@ def leak_table(checked: pd.DataFrame) -> pd.DataFrame:
             "Expected": declared,
             "As expected": checked["holds"].map({True: "yes", False: "no"}),
         }
+    )
+
+
+def leaks_seen(checked: pd.DataFrame) -> str:
+    """Say how many leaks moved their score as declared, and name the others. checked: from `leaks.check_leaks`."""
+    missed = checked[~checked["holds"].astype(bool)]
+    if missed.empty:
+        return f"All {len(checked)} shifts are as expected on these null cohorts."
+    named = listed(
+        f"{row['procedure']} with {row['method']} ({counted(int(row['cohorts']), 'cohort')})"
+        for row in missed.to_dict("records")
+    )
+    return (
+        f"{len(checked) - len(missed)} of {len(checked)} shifts are as expected. Not seen here: {named}. With few null "
+        f"cohorts a small shift is within {UP_ERRORS} standard errors of none."
     )
 
 

@@ -11,6 +11,7 @@ import pytest
 from drawn_words import assert_words, words
 
 from als_core.book.page import Page
+from als_core.claims.published import claims as published_claims
 from als_core.claims.published import published_table
 from als_core.models.cost import describe
 from als_core.statistics.paired import permutation_p_value
@@ -293,6 +294,26 @@ def test_the_leak_table_has_words_for_columns_and_no_empty_row(features, positiv
     assert table.notna().all(axis=None) and "network trained on across folds" not in set(table["Leak"])
     assert all(" " in name or name.istitle() for name in table) and set(table["As expected"]) <= {"yes", "no"}
     assert "Within three standard errors" in say.null_table(checked)
+    missed = int((~checked["holds"].astype(bool)).sum())
+    assert f"{len(checked) - missed} of {len(checked)} shifts" in say.leaks_seen(checked) or not missed
+    assert (
+        say.leaks_seen(checked.assign(holds=True))
+        == f"All {len(checked)} shifts are as expected on these null cohorts."
+    )
+    one = checked.assign(holds=[False] + [True] * (len(checked) - 1))
+    assert "Not seen here: labels permuted with SVM (P) (2 cohorts)" in say.leaks_seen(one)
+
+
+def test_claims_of_the_tables_come_from_the_papers_protocol(summary):
+    comparison = say.f1_comparison(summary, published_table("turrisi2024_table3_f1"))
+    claims = say.table3_claims(comparison)
+    assert claims["turrisi2024.table3.knn.dl7.f1_mean"] == pytest.approx(
+        100 * summary.loc[("as in the paper", "DL7", "Knn"), ("f1", "mean")]
+    )
+    table4 = say.table4_claims(summary, [SVM])
+    cell = summary.loc[("as in the paper", "DL7", SVM)]
+    assert table4["turrisi2024.abstract.best.f1"] == table4["turrisi2024.table4.dl7.f1"] == cell["f1", "mean"]
+    assert {*claims, *table4} <= set(published_claims())
 
 
 def test_claims_of_the_patients_cover_what_was_planned():

@@ -19,6 +19,7 @@ import pandas as pd
 from markdown_it import MarkdownIt
 from matplotlib.figure import Figure
 
+from als_core.figures.drawn import counted
 from als_core.figures.style import WIDTH, to_png, to_svg
 
 MIME = "application/vnd.als.block+json"
@@ -99,6 +100,13 @@ def table_block(table: pd.DataFrame, name: str, caption: str) -> Block:
     myst = f"{shown}\n{_downloads({'table (CSV)': f'{name}.csv'})}"
     preview = f"<p>{inline_html(caption)}</p>{table.to_html(index=False)}"
     return Block(myst, files, preview={"text/html": preview, "text/plain": table.to_string()})
+
+
+def download_block(table: pd.DataFrame, name: str, text: str) -> Block:
+    """A sentence and a CSV to download, for a table too long to be shown (predictions of each case)."""
+    _check_name(name)
+    myst = f"{text.strip()}: {counted(len(table), 'row')}.\n\n{_downloads({'table (CSV)': f'{name}.csv'})}"
+    return Block(myst, {f"{name}.csv": _csv(table)}, preview={"text/markdown": f"{text} ({name}.csv)"})
 
 
 def note_block(title: str, text: str, kind: str = "note") -> Block:

@@ -174,6 +174,13 @@ class Page:
         note = self._data_note() if of_cohort else ""
         self._show(blocks.table_block(table, name, f"{caption.strip()}{note}"))
 
+    def download(self, table: pd.DataFrame, name: str, text: str) -> None:
+        """A table to download as CSV and not to read here, such as one row per case and classifier.
+
+        name: lower-case words joined by hyphens, unique in the book. text: what a row is, without a full stop.
+        """
+        self._show(blocks.download_block(table, name, text))
+
     def claims(
         self,
         regenerated: Mapping[str, float | None],

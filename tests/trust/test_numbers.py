@@ -17,7 +17,7 @@ from als_core.cohorts.volumes import brain_box, mni_map
 from als_core.refusal import RefusedInput
 from als_core.statistics import metrics
 from als_core.studies.brains import training as volumes
-from als_core.studies.cross_paper import leak_models
+from als_core.studies.cross_paper import leak_switches
 from als_core.studies.turrisi2024.small_network import SmallNetwork
 from als_core.studies.xia2024 import by_donor
 from als_core.training.epochs import Diverged
@@ -65,7 +65,7 @@ def test_the_small_network_of_tables_stops_too(watch):
 def test_the_network_of_the_leak_replay_stops_too():
     images = np.full((8, 16, 16, 3), 7, np.uint8)  # one grey: nothing to scale by
     with pytest.raises(Diverged, match="leak replay, seed 2"):
-        leak_models.network_scores(images, np.arange(8) < 4, np.arange(8), seed=2)
+        leak_switches.network_scores(images, np.arange(8) < 4, np.arange(8), seed=2)
 
 
 def test_a_loss_that_is_no_number_stops_the_volumes_too():

@@ -1,7 +1,7 @@
-"""The eight classifiers of Turrisi 2024 with their published grids, each as one pipeline of scale, SMOTE, fit.
+"""The eight classifiers of Turrisi 2024 with their published grids, each as a pipeline of scale, SMOTE, fit.
 
-Everything that learns from data is a step of the pipeline, so whoever fits it on a training part keeps the
-test part out. Class 1 is the positive class (ALS) throughout, and a higher score always means more positive.
+Everything that learns from data is a step of the pipeline, so fitting it on a training part keeps the test
+part out. Class 1 is the positive class (ALS) throughout, and a higher score always means more positive.
 
 Left open by the paper and chosen here: features are standardised before SMOTE; the SVMs' other parameters are
 scikit-learn's defaults; hyper-parameters are chosen by balanced accuracy.
@@ -37,8 +37,9 @@ PARAMETERS = {"k": "n_neighbors", "N": "n_estimators", "C": "C", "gamma": "gamma
 class Method:
     """A classifier and the values tried for its hyper-parameters, under the paper's letters.
 
-    make: seed -> unfitted classifier. oversamples_itself: SMOTE happens inside the classifier, after it took
-    its validation share, and not in the pipeline; such a method has nothing to tune.
+    make : seed -> unfitted classifier.
+    oversamples_itself : SMOTE acts inside the classifier, after it took its validation share, and not in the
+        pipeline; such a method has nothing to tune.
     """
 
     name: str
@@ -48,7 +49,7 @@ class Method:
     oversamples_itself: bool = False
 
     def pipeline(self, seed: int, neighbours: int = NEIGHBOURS) -> Pipeline:
-        """Scaling, SMOTE and the classifier, unfitted."""
+        """Build scaling, SMOTE and the classifier, unfitted."""
         smote = SMOTE(k_neighbors=neighbours, random_state=seed)
         classifier = self.make(seed)
         if self.oversamples_itself:
@@ -60,7 +61,7 @@ class Method:
     def fitted(
         self, chosen: Mapping[str, Any], features: np.ndarray, labels: np.ndarray, seed: int, neighbours: int
     ) -> Pipeline:
-        """The pipeline with these values, under the paper's letters, fitted to all given samples."""
+        """Fit the pipeline with these values, under the paper's letters, to all given samples."""
         pipeline = self.pipeline(seed, neighbours).set_params(**in_pipeline(chosen))
         return pipeline.fit(features, labels)
 
@@ -68,7 +69,7 @@ class Method:
 def _network(watch: str) -> Callable[[int], BaseEstimator]:
     def make(seed: int) -> BaseEstimator:
         from als_core.studies.turrisi2024.small_network import (
-            SmallNetwork,  # torch, for those who use it only
+            SmallNetwork,  # imports torch, which worker processes without a network do not need
         )
 
         return SmallNetwork(watch=watch, random_state=seed)
@@ -93,17 +94,17 @@ METHODS = {
         Method("DNNv", _network("validation"), is_network=True, oversamples_itself=True),
     )
 }
-# for age and sex alone: what any score has to be compared with
+# age and sex alone: the baseline of every score
 DEMOGRAPHIC_BASELINE = Method("age and sex", lambda seed: LogisticRegression())
 
 
 def in_pipeline(by_letter: Mapping[str, Any]) -> dict[str, Any]:
-    """The paper's letters as the names that a pipeline's `set_params` and scikit-learn's searches take."""
+    """Translate the paper's letters into names for a pipeline's `set_params` and scikit-learn's searches."""
     return {f"classify__{PARAMETERS[letter]}": value for letter, value in by_letter.items()}
 
 
 def selection_score(answers: np.ndarray, labels: np.ndarray) -> float:
-    """Balanced accuracy of answers, both 0 and 1, (n,): by what hyper-parameters are chosen."""
+    """Compute the balanced accuracy of answers (0 or 1, (n,)), by which hyper-parameters are chosen."""
     return float(balanced_accuracy(confusion_matrix(labels, answers, 2)))
 
 
@@ -115,17 +116,20 @@ def tuned(
     folds: Any,
     neighbours: int = NEIGHBOURS,
 ) -> tuple[Pipeline, dict[str, Any]]:
-    """The method's pipeline fitted to all given samples, with the values that did best on `folds`.
+    """Choose hyper-parameters by their mean score on `folds`, and fit the method to all given samples.
 
-    features: float (n, F). labels: 0 and 1, (n,). folds: whatever scikit-learn takes as `cv`. Where nothing is
-    to be tuned, `folds` is not used. The second value is the choice under the paper's letters.
+    The same choice as scikit-learn's `GridSearchCV`, but faster: scaling and SMOTE are fitted once per fold.
+    A method without hyper-parameters does not use `folds`.
+
+    features : float (n, F). labels : 0 and 1, (n,). folds : anything that scikit-learn takes as `cv`.
+    Returns the fitted pipeline, and the choice under the paper's letters.
     """
     if not method.grid:
         return method.fitted({}, features, labels, seed, neighbours), {}
     choices = [dict(zip(method.grid, values, strict=True)) for values in product(*method.grid.values())]
     scores = []
     for train, test in check_cv(folds, labels, classifier=True).split(features, labels):
-        # what comes before the classifier is the same for every choice, so it is fitted once a fold
+        # scaling and SMOTE are the same for every choice, so they are fitted once per fold
         before = method.pipeline(seed, neighbours)[:-1]
         inputs, targets = before.fit_resample(features[train], labels[train])
         unseen = before["scale"].transform(features[test])
@@ -140,7 +144,7 @@ def _with(method: Method, choice: Mapping[str, Any], seed: int) -> BaseEstimator
 
 
 def trial_scores(pipeline: Pipeline, features: np.ndarray) -> np.ndarray:
-    """Score of the positive class by every trial, (trials, n): one trial for all but the networks.
+    """Score the positive class by every trial, (trials, n): one trial for all methods but the networks.
 
     A probability, or for an SVM the signed distance from its boundary.
     """
@@ -153,7 +157,7 @@ def trial_scores(pipeline: Pipeline, features: np.ndarray) -> np.ndarray:
 
 
 def trial_answers(pipeline: Pipeline, features: np.ndarray) -> np.ndarray:
-    """What every trial answers, bool (trials, n), True for the positive class."""
+    """Classify by every trial, bool (trials, n), True for the positive class."""
     if hasattr(pipeline["classify"], "trial_scores"):
         return trial_scores(pipeline, features) > 0.5
     return pipeline.predict(features)[None] == 1

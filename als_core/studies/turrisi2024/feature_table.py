@@ -1,7 +1,8 @@
-"""A table of features, one row a subject: loading, checking, and synthetic ones with a chosen effect.
+"""Tables of features, one row per subject: loading, checking, and synthetic ones with a chosen effect.
 
-The file: CSV with `subject,label`, where known `age` (years) and `sex` (F or M), and one numeric column a
-feature. Two labels, one of them the positive class. Turrisi 2024: 548 ALS and 106 mimics, 107 or 256 features.
+The file: CSV with `subject,label`, where known `age` (years) and `sex` (F or M), and one numeric column per
+feature. Two labels, one of them the positive class. Turrisi 2024: 548 ALS and 106 mimics, 107 or 256
+features.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ NOT_FEATURES = ("subject", "label", "age", "sex")
 
 @dataclass(frozen=True)
 class GroupMargins:
-    """What a paper prints about one group: counts, and the age's mean, standard deviation and range in years."""
+    """The printed counts of a group, and mean, standard deviation and range of its ages in years."""
 
     label: str
     female: int
@@ -93,9 +94,9 @@ def load_feature_table(file: Path | str, positive_label: str = "ALS") -> Feature
 def feature_problems(
     features: pd.DataFrame, positive: np.ndarray, neighbours: int = NEIGHBOURS
 ) -> list[Problem]:
-    """What keeps a table from nested cross-validation with SMOTE; empty where nothing does.
+    """List what keeps a table from nested cross-validation with SMOTE.
 
-    features: (n, F). positive: bool (n,). neighbours: SMOTE's k: an inner training part needs one more member
+    features: (n, F). positive: bool (n,). neighbours: SMOTE's k; an inner training part needs one more member
     of each class than that.
     """
     problems = []
@@ -108,7 +109,7 @@ def feature_problems(
             row = int(missing[0]) + 2
             problems.append(Problem(f"column {name}", found, "a number in every row", remedy, row))
         elif len(column) and np.ptp(column) == 0:
-            remedy = "Leave the column out: it tells nobody apart, and scaling would divide by 0."
+            remedy = "Leave the column out: it separates nobody, and scaling would divide by 0."
             problems.append(
                 Problem(f"column {name}", f"{column[0]:g} in every row", "values that differ", remedy)
             )
@@ -131,7 +132,7 @@ def feature_problems(
 
 
 def least_class_size(neighbours: int = NEIGHBOURS) -> int:
-    """The smallest class whose every inner training part has more members than SMOTE has neighbours."""
+    """Find the smallest class whose inner training parts all have more members than SMOTE has neighbours."""
     size = neighbours + 1
     while _left_after(_left_after(size, OUTER_FOLDS), INNER_FOLDS) <= neighbours:
         size += 1
@@ -141,7 +142,7 @@ def least_class_size(neighbours: int = NEIGHBOURS) -> int:
 def synthetic_demographics(
     rng: np.random.Generator, size: int | None = None, margins: tuple[GroupMargins, ...] = MARGINS
 ) -> pd.DataFrame:
-    """Subjects with the published margins: columns subject, label, diagnosis, sex, age (years, float64).
+    """Draw subjects with the published margins: columns subject, label, diagnosis, sex, age (years, float64).
 
     Counts are met exactly at the published size (size=None) and by largest remainder at another; ages are
     drawn from a beta distribution over the printed range with the printed mean and standard deviation.
@@ -176,7 +177,7 @@ def synthetic_feature_table(
     age_effect: float = 0.0,
     positive_label: str = "ALS",
 ) -> FeatureTable:
-    """Correlated features of the subjects in `demographics`, with a disease and an age effect of our choosing.
+    """Draw correlated features of the subjects in `demographics`, with a chosen disease and age effect.
 
     Twelve hidden factors are mixed into `columns` features, to which as much noise is added again. `effect`:
     distance between the two class means in standard deviations of a factor, spread over three of them; 0: the
@@ -195,7 +196,7 @@ def synthetic_feature_table(
 
 
 def demographic_features(demographics: pd.DataFrame) -> pd.DataFrame:
-    """Age in years and sex as 0 (M) or 1 (F), float64 (n, 2): what is known without an image."""
+    """Encode age in years and sex as 0 (M) or 1 (F), float64 (n, 2): what is known without an image."""
     return pd.DataFrame({"age": demographics["age"], "female": demographics["sex"] == "F"}).astype(np.float64)
 
 
@@ -205,14 +206,14 @@ def _column_problems(table: pd.DataFrame, positive_label: str) -> Iterator[Probl
             expected = "columns subject, label, then features"
             yield Problem(f"column {name}", "no such column", expected, "Add it, or correct its name.")
     if not set(table.columns) - set(NOT_FEATURES):
-        yield Problem("header", "no feature column", "one numeric column a feature", "Add the features.")
+        yield Problem("header", "no feature column", "one numeric column per feature", "Add the features.")
     if len({"age", "sex"} & set(table)) == 1:
         yield Problem("header", "one of age and sex", "both or neither", "Add the other, for the baseline.")
     if "label" in table:
         labels = sorted(table["label"].astype(str).unique())
         if len(labels) != 2 or positive_label not in labels:
             expected = f"two labels, one of them {positive_label}"
-            remedy = "Leave out or merge what is more; name your positive class with positive_label."
+            remedy = "Leave out or merge further labels; name your positive class with positive_label."
             yield Problem("column label", ", ".join(labels[:6]) or "nothing", expected, remedy)
 
 
@@ -231,12 +232,12 @@ def _row_problems(table: pd.DataFrame) -> Iterator[Problem]:
 
 
 def _left_after(members: int, folds: int) -> int:
-    """Members of a class in the smallest training part of a stratified cross-validation."""
+    """Count the members of a class in the smallest training part of a stratified cross-validation."""
     return members - math.ceil(members / folds)
 
 
 def _allot(counts: tuple[int, ...] | list[int], size: int | None) -> list[int]:
-    """Whole numbers in the ratio of `counts` that add up to `size`, the largest remainders rounded up."""
+    """Round `counts` scaled to the sum `size` to whole numbers, the largest remainders up."""
     shares = np.array(counts) * (1.0 if size is None else size / sum(counts))
     whole = np.floor(shares + 1e-9).astype(int)
     left = round(shares.sum()) - whole.sum()

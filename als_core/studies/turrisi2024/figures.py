@@ -1,251 +1,317 @@
-"""Figures of the T1w study: ages, intensities, the extractor, its features, and what classifiers make of them (Turrisi 2024)."""
+"""Figures of the T1w study (Turrisi 2024): ages, intensities, extractor, features and classifiers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
-from als_core.figures.style import GRID, INK, MUTED, PALETTE, WIDTH, house_style
+from als_core.figures.drawn import Drawn, counted, listed, number, percent
+from als_core.figures.pictures import canvas, draw_arrow, draw_box
+from als_core.figures.primitives import (
+    NULL,
+    ON_COLOUR,
+    confusion_figure,
+    confusion_table,
+    draw_reference,
+    draw_rows,
+    legend,
+    panels,
+)
+from als_core.figures.style import INK, MUTED, PALETTE, SMALLEST_TEXT, WIDTH
 
-GROUP_COLOURS = {"ALS": PALETTE[0], "mimicking": PALETTE[1]}
+GROUP_COLOURS = {"ALS": PALETTE[0]}  # whatever ALS is compared with is orange
+FAMILY_NAMES = {"firstorder": "first order", "shape": "shape"}  # the others are abbreviations, in capitals
 REPRESENTATION_COLOURS = {
     "Radiomics": PALETTE[0],
     "DL7": PALETTE[1],
     "DL8": PALETTE[2],
-    "age and sex": PALETTE[6],
+    "age and sex": PALETTE[3],
 }
-ON_COLOUR = "#ffffff"  # text on a filled shape: the same on light and dark pages
 
 
-def group_colour(label: str) -> str:
-    """ALS blue, whatever it is compared with orange."""
-    return GROUP_COLOURS.get(label, GROUP_COLOURS["mimicking"])
+def quantile_plots(quantiles: pd.DataFrame, synthetic: bool) -> Drawn:
+    """Draw Fig. 2: ages of each group against the quantiles of a normal distribution with its mean and sd.
 
-
-@house_style()
-def quantile_plots(quantiles: pd.DataFrame) -> Figure:
-    """Fig. 2: ages of each group against the quantiles of a normal distribution with its mean and sd.
-
-    quantiles: columns label, normal and age (years), one row a patient.
+    quantiles: columns label, normal and age (years), one row per patient.
     """
     groups = list(quantiles.groupby("label"))
-    figure, panels = plt.subplots(1, len(groups), figsize=(WIDTH, 3.1), sharex=True, sharey=True)
+    figure, grid = panels(len(groups), height=3.1, sharex=True, sharey=True)
     ends = quantiles[["normal", "age"]].to_numpy()
     ends = [ends.min() - 2, ends.max() + 2]
-    for axes, letter, (label, ours) in zip(panels, "ab", groups, strict=True):
+    for axes, letter, (label, part) in zip(grid, "ab", groups, strict=True):
         axes.plot(ends, ends, "--", color=MUTED, linewidth=1)
-        axes.scatter(ours["normal"], ours["age"], s=9, color=group_colour(label), linewidth=0, alpha=0.7)
-        axes.set(
-            xlim=ends,
-            ylim=ends,
-            xlabel="Normal quantile (years)",
-            title=f"({letter}) {label}, n = {len(ours)}",
-        )
+        colour = GROUP_COLOURS.get(label, PALETTE[1])
+        axes.scatter(part["normal"], part["age"], s=9, color=colour, linewidth=0, alpha=0.7)
+        axes.set(xlim=ends, ylim=ends, xlabel="Normal quantile (years)")
+        axes.set_title(f"({letter}) {label}, n = {len(part)}")
         axes.grid()
-    panels[0].set_ylabel("Age (years)")
-    plt.close(figure)
-    return figure
+    grid[0].set_ylabel("Age (years)")
+    skew = [f"{label} {number(part['age'].skew())}" for label, part in groups]
+    drawn_to = f" All {len(quantiles)} planned patients; their ages were drawn to the printed summaries."
+    return Drawn(
+        figure,
+        "Ages against normal quantiles, by group (Fig. 2 in the paper)." + (drawn_to if synthetic else ""),
+        "Two quantile plots, one for each group, of age in years against the quantile of a normal "
+        "distribution, "
+        f"with a dashed diagonal. Skewness: {', '.join(skew)}.",
+        quantiles,
+    )
 
 
-@house_style()
-def mean_histograms(histograms: pd.DataFrame) -> Figure:
-    """Fig. 3: mean histogram of voxel values in each group, with one standard deviation around it.
+def mean_histograms(histograms: pd.DataFrame, median: float) -> Drawn:
+    """Draw Fig. 3: mean histogram of voxel values in each group, with one standard deviation around it.
 
-    histograms: columns label, value (middle of the bin), mean and sd (voxels a patient).
+    histograms: columns label, value (middle of the bin), mean and sd (voxels of a patient), volumes.
     """
     groups = list(histograms.groupby("label"))
-    figure, panels = plt.subplots(1, len(groups), figsize=(WIDTH, 2.9), sharex=True, sharey=True)
-    for axes, letter, (label, ours) in zip(panels, "ab", groups, strict=True):
-        width = np.diff(ours["value"])[0]
-        axes.bar(ours["value"], ours["mean"], width=width * 0.92, color=group_colour(label))
-        axes.vlines(
-            ours["value"], (ours["mean"] - ours["sd"]).clip(0), ours["mean"] + ours["sd"], INK, linewidth=0.7
-        )
+    figure, grid = panels(len(groups), height=2.9, sharex=True, sharey=True)
+    for axes, letter, (label, part) in zip(grid, "ab", groups, strict=True):
+        width = np.diff(part["value"])[0] * 0.92
+        axes.bar(part["value"], part["mean"], width=width, color=GROUP_COLOURS.get(label, PALETTE[1]))
+        low, high = (part["mean"] - part["sd"]).clip(0), part["mean"] + part["sd"]
+        axes.vlines(part["value"], low, high, INK, linewidth=0.7)
         axes.set(xlabel="Voxel value (0 left out)", title=f"({letter}) {label}")
         axes.grid(axis="y")
-    panels[0].set_ylabel("Voxels a patient")
-    plt.close(figure)
-    return figure
+    grid[0].set_ylabel("Voxels per patient")
+    volumes = sum(part["volumes"].iloc[0] for _, part in groups)
+    return Drawn(
+        figure,
+        f"Mean histogram of the voxel values of {volumes} volumes, by group (Fig. 3 in the paper). "
+        "Lines: one standard deviation between patients.",
+        "Two bar histograms, one for each group, of voxels per patient against voxel value, each with the "
+        "peak of "
+        f"white matter at the right; half of all values are below {median:.0f}.",
+        histograms,
+    )
 
 
-@house_style()
-def extractor_drawing(stages: pd.DataFrame, input_shape: Sequence[int], taken: Mapping[str, str]) -> Figure:
-    """Fig. 1: the blocks of the extractor from left to right, and where features are taken.
+def extractor_drawing(
+    stages: pd.DataFrame, input_shape: Sequence[int], taken: Mapping[str, str], weights: str
+) -> Drawn:
+    """Draw Fig. 1: the blocks of the extractor from left to right, and where features are taken.
 
-    stages: as `models.cost.describe` lists them. input_shape: (1, 1, Z, X, Y). taken: stage -> name of what is
-    taken from it. A block is as tall as its maps are (on a logarithmic scale).
+    stages: from `models.cost.describe`. input_shape: (1, 1, Z, X, Y). taken: stage -> name of its features.
+    A block is as high as its maps are (on a logarithmic scale).
     """
-    shown = stages[stages["output_shape"].map(len) == 5]
-    figure, axes = plt.subplots(figsize=(WIDTH, 2.9))
-    axes.set(xlim=(-0.75, len(shown) + 0.45), ylim=(-1.75, 1.6))
-    axes.set_axis_off()
-    tall = lambda shape: 0.35 + 0.25 * np.log2(shape[-1])  # noqa: E731
-    axes.text(-0.4, 0, "T1w\n" + "\n× ".join(map(str, input_shape[2:])), ha="center", va="center", fontsize=8)
-    for place, stage in enumerate(shown.itertuples()):
-        height = tall(stage.output_shape)
-        feature = taken.get(stage.stage)
+    blocks = stages[stages["output_shape"].map(len) == 5].reset_index(drop=True)
+    figure, axes = canvas(2.5)
+    step, middle = WIDTH / (len(blocks) + 1), 1.25
+    small = {"ha": "center", "va": "center", "fontsize": SMALLEST_TEXT}
+    axes.text(step / 2, middle, "T1w\n" + "\n× ".join(map(str, input_shape[2:])), **small, color=INK)
+    for place, stage in blocks.iterrows():
+        x, height = step * (place + 1.5), 0.25 + 0.17 * np.log2(stage["output_shape"][-1])
+        feature = taken.get(stage["stage"])
         colour = REPRESENTATION_COLOURS.get(feature, PALETTE[6])
-        axes.add_patch(Rectangle((place + 0.08, -height / 2), 0.84, height, facecolor=colour))
-        axes.annotate("", (place + 0.09, 0), (place - 0.1, 0), arrowprops={"arrowstyle": "-", "color": MUTED})
-        middle = place + 0.5
-        pool = stage.kind.rpartition("max pool ")[2] if "max pool" in stage.kind else ""
-        axes.text(middle, 0, f"{place + 1}", ha="center", va="center", color=ON_COLOUR, fontsize=9)
-        axes.text(middle, 1.12, f"pool {pool}" if pool else "", ha="center", fontsize=8, color=MUTED)
-        maps, *sides = stage.output_shape[1:]
-        axes.text(
-            middle, -1.12, f"{maps} maps\n" + "×".join(map(str, sides)), ha="center", va="top", fontsize=8
+        draw_box(
+            axes,
+            (x, middle),
+            (step - 0.2, height),
+            f"{place + 1}",
+            ink=ON_COLOUR,
+            facecolor=colour,
+            linewidth=0,
         )
-        if feature:
-            axes.annotate(
-                feature, (middle, height / 2 + 0.02), (middle, 0.92),
-                ha="center", fontsize=9.5, fontweight="bold", color=colour,
-                arrowprops={"arrowstyle": "<-", "color": colour},
-            )  # fmt: skip
-    plt.close(figure)
-    return figure
+        draw_arrow(axes, (x - step + step / 2 - 0.1, middle), (x - step / 2 + 0.1, middle))
+        maps, *sides = stage["output_shape"][1:]
+        axes.text(x, 0.25, f"{maps} maps\n" + "×".join(map(str, sides)), **small, color=INK)
+        pool = stage["kind"].rpartition("max pool ")[2] if "max pool" in stage["kind"] else ""
+        axes.text(x, 2.1, f"pool {pool}" if pool else "", **small, color=MUTED)
+        axes.text(x, 2.35, feature or "", **small, color=colour, fontweight="bold")
+    named = [
+        f"block {place + 1}, {row['output_shape'][1]} maps of "
+        f"{' by '.join(map(str, row['output_shape'][2:]))}"
+        for place, row in blocks.iterrows()
+    ]
+    shapes = stages["output_shape"].map(lambda size: " x ".join(map(str, size[1:])))
+    places = [f"{name} after {stage.replace('block', 'block ')}" for stage, name in taken.items()]
+    return Drawn(
+        figure,
+        f"The network that gives the deep features (Fig. 1 in the paper), with {weights}. "
+        "Boxes are as high as the maps that leave a block, on a logarithmic scale.",
+        f"{counted(len(blocks), 'box', 'boxes')} from left to right, shrinking: {'; '.join(named)}. "
+        f"Features are taken: {listed(places)}.",
+        stages.assign(output_shape=shapes)[["stage", "kind", "output_shape", "parameters"]],
+    )
 
 
-@house_style()
-def separation(effects: pd.DataFrame) -> Figure:
-    """How far the groups are apart in each feature: one dot a feature, by family or layer.
+def separation(effects: pd.DataFrame, chance: float, constant: int) -> Drawn:
+    """Draw how far the groups are apart in each feature: one dot per feature, by family or layer.
 
     effects: columns family, representation, feature, d (difference of the means over the pooled sd).
+    chance: standard error of d where nothing differs. constant: features left out.
     """
-    families = list(effects["family"].unique())
-    figure, axes = plt.subplots(figsize=(WIDTH, 0.9 + 0.34 * len(families)))
-    generator = np.random.default_rng(0)
-    for place, family in enumerate(families):
-        ours = effects[effects["family"] == family]
-        height = place + generator.uniform(-0.27, 0.27, len(ours))
-        colour = REPRESENTATION_COLOURS[ours["representation"].iloc[0]]
-        axes.scatter(ours["d"], height, s=12, color=colour, alpha=0.65, linewidth=0)
-    axes.axvline(0, color=MUTED, linewidth=1)
-    axes.set_yticks(range(len(families)), families)
-    axes.invert_yaxis()
-    axes.tick_params(axis="y", length=0)
-    axes.set_xlabel("ALS less the others, in standard deviations")
-    axes.grid(axis="x")
-    plt.close(figure)
-    return figure
+    effects = effects.assign(family=effects["family"].map(lambda name: FAMILY_NAMES.get(name, name.upper())))
+    families = list(dict.fromkeys(effects["family"]))
+    colours = (
+        effects.drop_duplicates("family").set_index("family")["representation"].map(REPRESENTATION_COLOURS)
+    )
+    figure, (axes,) = panels(1, height=0.9 + 0.34 * len(families))
+    names = pd.DataFrame({"name": families})
+    dots = effects.rename(columns={"family": "name", "d": "value"})
+    draw_rows(axes, names, colour=colours.to_dict(), dots=dots, spread=0.6)
+    draw_reference(axes, 0, kind="line")
+    axes.set_xlabel("ALS minus the others, in standard deviations")
+    beyond = effects.groupby("representation", sort=False)["d"].apply(lambda d: (d.abs() > 2 * chance).mean())
+    return Drawn(
+        figure,
+        f"Standardised difference between the groups in {counted(len(effects), 'feature')}, by family and "
+        "layer. "
+        f"Features that are the same for everybody ({constant}) are left out. Families of texture: "
+        "grey-level "
+        "co-occurrence (GLCM), dependence (GLDM), run length (GLRLM) and size zone (GLSZM) matrices, and "
+        "neighbouring grey-tone difference (NGTDM).",
+        "Dots along rows for each radiomic family and each deep layer, spread around zero. Share of "
+        "features more "
+        "than two standard errors from zero: "
+        f"{', '.join(f'{name} {percent(share)}' for name, share in beyond.items())}.",
+        effects,
+    )
 
 
-@house_style()
-def correlations(matrices: Mapping[str, np.ndarray]) -> Figure:
-    """Correlation of every pair of features, a panel a representation. matrices: name -> (F, F), -1 to 1."""
-    figure, panels = plt.subplots(1, len(matrices), figsize=(WIDTH, 2.7))
-    for axes, (name, matrix) in zip(panels, matrices.items(), strict=True):
+def correlations(features: Mapping[str, pd.DataFrame], directions: Mapping[str, int]) -> Drawn:
+    """Draw the correlation of every two features, a panel per representation.
+
+    directions: how many directions hold 95 % of the variance, by representation.
+    """
+    figure, grid = panels(len(features), height=2.7)
+    cells = []
+    for axes, (name, table) in zip(grid, features.items(), strict=True):
+        matrix = np.corrcoef(table.to_numpy(), rowvar=False)
         shown = axes.imshow(matrix, vmin=-1, vmax=1, cmap="RdBu_r", interpolation="nearest")
         axes.set(title=f"{name}, {len(matrix)} features", xticks=[], yticks=[])
-    bar = figure.colorbar(shown, ax=panels, shrink=0.8, pad=0.015)
-    bar.set_label("Correlation", color=INK)
-    plt.close(figure)
-    return figure
-
-
-@house_style()
-def f1_dots(table: pd.DataFrame, lines: Mapping[str, float]) -> Figure:
-    """Table 3 as dots: F1 of every method on every representation, regenerated beside printed.
-
-    table: columns method, representation, mean, sd, printed, printed_sd (percent). lines: dashed lines, name
-    to F1 in percent: first that of this page's cohort, then that of the paper's.
-    """
-    names = list(table["representation"].unique())
-    methods = list(table["method"].unique())
-    figure, panels = plt.subplots(
-        1, len(names), figsize=(WIDTH, 1.35 + 0.33 * len(methods)), sharey=True, sharex=True
+        row, column = np.triu_indices(len(matrix), 1)
+        pairs = {
+            "representation": name,
+            "row": row,
+            "column": column,
+            "correlation": matrix[row, column].round(3),
+        }
+        cells.append(pd.DataFrame(pairs))
+    figure.colorbar(shown, ax=grid, shrink=0.8, pad=0.015).set_label("Correlation", color=INK)
+    held = [f"{name} {count} of {features[name].shape[1]}" for name, count in directions.items()]
+    return Drawn(
+        figure,
+        "Correlation between every two features of a representation, in the order of the tables.",
+        "Three square maps of correlations, red for features that rise together and blue for opposed ones. "
+        f"Directions that hold 95 % of the variance: {', '.join(held)}.",
+        pd.concat(cells, ignore_index=True),
     )
-    for axes, name in zip(panels, names, strict=True):
-        ours = table[table["representation"] == name].set_index("method").reindex(methods)
-        rows = np.arange(len(methods))
-        colour = REPRESENTATION_COLOURS[name]
-        axes.errorbar(ours["printed"], rows - 0.16, xerr=ours["printed_sd"], fmt="o", color=MUTED, mfc="none",
-                      markersize=4.5, elinewidth=1, label="printed")  # fmt: skip
-        axes.errorbar(ours["mean"], rows + 0.16, xerr=ours["sd"], fmt="o", color=colour, markersize=5, elinewidth=1.4,
-                      label="this page")  # fmt: skip
-        for value, style, ink in zip(lines.values(), ("--", ":"), (INK, MUTED), strict=False):
-            axes.axvline(value, linestyle=style, color=ink, linewidth=1.2, zorder=0)
+
+
+def f1_dots(table: pd.DataFrame, always: float, always_printed: float) -> Drawn:
+    """Draw Table 3: F1 of every method on every representation, by both protocols, beside the printed F1.
+
+    table: columns protocol, method, representation, mean, sd, printed, printed_sd (percent). always,
+    always_printed: F1 of answering ALS for everybody, on this cohort and on the paper's folds.
+    """
+    names, methods = list(dict.fromkeys(table["representation"])), list(dict.fromkeys(table["method"]))
+    figure, grid = panels(len(names), height=1.35 + 0.36 * len(methods), sharey=True, sharex=True)
+    looks = {
+        "printed": ("open dot", MUTED, -0.25),
+        "as in the paper": ("square", INK, 0.0),
+        "nested": ("dot", "", 0.25),
+    }
+    for axes, name in zip(grid, names, strict=True):
+        part = table[table["representation"] == name]
+        for source, (kind, colour, shift) in looks.items():
+            value, sd = ("printed", "printed_sd") if source == "printed" else ("mean", "sd")
+            rows = part.drop_duplicates("method") if source == "printed" else part[part["protocol"] == source]
+            rows = pd.DataFrame({"name": rows["method"], "value": rows[value], "sd": rows[sd]})
+            rows = rows.assign(low=rows["value"] - rows["sd"], high=rows["value"] + rows["sd"])
+            colour = colour or REPRESENTATION_COLOURS[name]
+            draw_rows(axes, rows, order=methods, shift=shift, kind=kind, colour=colour, linewidth=1.1)
+        draw_reference(axes, always, colour=INK)
+        draw_reference(axes, always_printed, kind="dotted")
         axes.set(title=name, xlabel="F1 of ALS (%)")
-        axes.grid(axis="x")
-        axes.tick_params(axis="y", length=0)
-    panels[0].set_yticks(range(len(methods)), methods)
-    panels[0].invert_yaxis()
-    printed, ours = panels[0].containers[:2]
-    handles = [
-        ours,
-        printed,
-        *(plt.Line2D([], [], linestyle=s, color=i) for s, i in zip(("--", ":"), (INK, MUTED), strict=True)),
+    legend(
+        figure,
+        {
+            "printed": ("open dot", MUTED),
+            "this page, the paper's protocol": ("square", INK),
+            "this page, nested (colour)": ("dot", PALETTE[0]),
+            f"always ALS, this page ({number(always)})": ("dashed", INK),
+            f"always ALS, the paper's folds ({number(always_printed)})": ("dotted", MUTED),
+        },
+        columns=3,
+    )
+    printed = table.drop_duplicates(["method", "representation"])["printed"]
+    above = [f"{int((printed > always_printed).sum())} of {len(printed)} printed means"] + [
+        f"{int((part['mean'] > always).sum())} of {len(part)} means here ({protocol})"
+        for protocol, part in table.groupby("protocol", sort=False)
     ]
-    figure.legend(handles, ["this page", "printed", *lines], loc="outside lower center", ncols=4, fontsize=8)
-    plt.close(figure)
-    return figure
+    return Drawn(
+        figure,
+        "Mean F1 of ALS with its standard deviation, printed and on this page, by two protocols (Table 3 "
+        "in the paper). "
+        "Lines: the F1 of answering ALS for everybody. Standard deviations are over folds, and trials of "
+        "the networks.",
+        f"Dots with error bars for {len(methods)} methods in {len(names)} panels, with two vertical lines "
+        "for always "
+        f"answering ALS at {always:.1f} and {always_printed:.1f} percent. To the right of their line: "
+        f"{listed(above)}.",
+        table,
+    )
 
 
-@house_style()
-def confusion_panels(counts: Mapping[str, np.ndarray], classes: tuple[str, str]) -> Figure:
-    """Fig. 4: confusion matrices side by side, shaded by the share of the true class.
+def confusion_panels(counts: Mapping[str, np.ndarray], classes: tuple[str, str]) -> Drawn:
+    """Draw Fig. 4: confusion matrices side by side. counts: title -> int (2, 2), rows the truth, ALS last."""
+    other, als = classes
+    said = [
+        f"{title}: {c[0, 0]} of {c[0].sum()} {other} and {c[1, 1]} of {c[1].sum()} {als} answers right."
+        for title, c in counts.items()
+    ]
+    return Drawn(
+        confusion_figure(counts, classes),
+        "Answers for test subjects of all folds, by the configurations of the paper's Table 4 (Fig. 4 in "
+        "the paper). "
+        "Of the networks, all trials are counted. Shade and percentage: share of the true class.",
+        f"Confusion matrices side by side. {' '.join(said)}",
+        confusion_table(counts, classes),
+    )
 
-    counts: title to int (2, 2), rows the truth, columns the answer. classes: names in that order.
+
+def null_dots(replayed: pd.DataFrame, caption: str) -> Drawn:
+    """Draw the AUC of the nested protocol on each cohort or draw, beside the AUC with permuted labels.
+
+    replayed: from `leaks.replay`, one method, without leaks. caption: whole, because both controls use this
+    figure.
     """
-    figure, panels = plt.subplots(1, len(counts), figsize=(WIDTH, 2.65), sharey=True)
-    for axes, (title, matrix) in zip(panels, counts.items(), strict=True):
-        _matrix(axes, np.asarray(matrix), title)
-        axes.set_xticks((0, 1), classes)
-        axes.set_yticks((0, 1), classes, rotation=90, va="center")
-        axes.set_xlabel("Answer")
-    panels[0].set_ylabel("Truth")
-    plt.close(figure)
-    return figure
+    areas = replayed.rename(columns={"representation": "name", "auc": "value"})
+    names = list(dict.fromkeys(areas["name"]))
+    figure, (axes,) = panels(1, height=1.1 + 0.62 * len(names))
+    for protocol, shift in (("nested", -0.2), ("labels permuted", 0.2)):
+        part = areas[areas["protocol"] == protocol]
+        means = part.groupby("name", sort=False, as_index=False)["value"].mean()
+        colour = dict.fromkeys(names, NULL) if shift > 0 else REPRESENTATION_COLOURS
+        dots = part.assign(value=part["value"])
+        draw_rows(axes, names_only(names), order=names, colour=colour, dots=dots, shift=shift, spread=0.26)
+        draw_rows(axes, means, order=names, colour=INK, kind="tick", shift=shift)
+    draw_reference(axes, 0.5)
+    axes.set_xlabel("AUC")
+    legend(
+        figure,
+        {
+            "labels as they are (colour)": ("dot", PALETTE[0]),
+            "labels permuted": ("dot", NULL),
+            "mean": ("tick", INK),
+        },
+    )
+    means = areas.pivot_table(index="name", columns="protocol", values="value", sort=False)
+    said = [
+        f"{name} {number(row['nested'], 3)} and {number(row['labels permuted'], 3)}"
+        for name, row in means.iterrows()
+    ]
+    return Drawn(
+        figure,
+        caption,
+        "Dots of AUC for each representation, with the labels as they are and with permuted ones; means "
+        f"{'; '.join(said)}.",
+        replayed,
+    )
 
 
-def _matrix(axes: Axes, matrix: np.ndarray, title: str) -> None:
-    shares = matrix / matrix.sum(1, keepdims=True)
-    for row, column in np.ndindex(2, 2):
-        share = shares[row, column]
-        axes.add_patch(
-            Rectangle(
-                (column - 0.48, row - 0.48), 0.96, 0.96, facecolor=PALETTE[0], alpha=0.12 + 0.88 * share
-            )
-        )
-        text = f"{matrix[row, column]}\n{share:.0%}"
-        axes.text(
-            column, row, text, ha="center", va="center", fontsize=9, color=ON_COLOUR if share > 0.75 else INK
-        )
-    axes.set(title=title, xlim=(-0.5, 1.5), ylim=(1.5, -0.5))
-    axes.set_aspect("equal")
-    axes.tick_params(length=0)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-
-
-@house_style()
-def null_dots(areas: pd.DataFrame) -> Figure:
-    """AUC of the nested protocol on null cohorts, a dot each, beside that with permuted labels; means as lines.
-
-    areas: columns representation, nested, permuted.
-    """
-    names = list(areas["representation"].unique())
-    figure, axes = plt.subplots(figsize=(WIDTH, 0.8 + 0.62 * len(names)))
-    generator = np.random.default_rng(0)
-    for place, name in enumerate(names):
-        ours = areas[areas["representation"] == name]
-        for column, shift, colour in (
-            ("nested", -0.2, REPRESENTATION_COLOURS[name]),
-            ("permuted", 0.2, MUTED),
-        ):
-            height = place + shift + generator.uniform(-0.11, 0.11, len(ours))
-            axes.scatter(ours[column], height, s=11, color=colour, alpha=0.6, linewidth=0)
-            mean = ours[column].mean()
-            axes.plot([mean, mean], [place + shift - 0.18, place + shift + 0.18], color=INK, linewidth=1.8)
-    axes.axvline(0.5, color=GRID, linewidth=1.2, zorder=0)
-    axes.set_yticks(range(len(names)), names)
-    axes.invert_yaxis()
-    axes.tick_params(axis="y", length=0)
-    axes.set_xlabel("AUC of one null cohort: colour, its labels; grey, permuted; line, mean")
-    plt.close(figure)
-    return figure
+def names_only(names: Sequence[str]) -> pd.DataFrame:
+    """Make a table for `draw_rows` that has rows and no values of its own."""
+    return pd.DataFrame({"name": list(names)})

@@ -1,61 +1,42 @@
-"""The protocol as Turrisi 2024 describes it, and four leaks, each as a protocol of its own beside the nested one.
+"""Leaks: protocols that let something of the test subjects through, each checked on null cohorts.
 
-A leak lets something of the test subjects into what is fitted, or mislabels what comes out. Each declares
-which way it should move a score where there is nothing to find, and is held to that on null tables. The leaks are
-those that the paper's description or its first author's public code make thinkable; that any of them made a
+A leak lets the test subjects influence what is fitted, or mislabels what comes out. Each declares which way
+it should move a score where there is nothing to find, and `check_leaks` holds it to that. The leaks are those
+that the paper's description or its first author's public code leave possible. Whether any of them made a
 published number is not known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from itertools import product
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed, parallel_config
-from sklearn.model_selection import StratifiedShuffleSplit
-from tqdm import tqdm
 
+from als_core.statistics import null_check
+from als_core.statistics.null_check import PERMUTED, Direction, check_directions
+from als_core.statistics.paired import permute_labels_over_groups
 from als_core.studies.turrisi2024.classifiers import METHODS, Method, tuned
-from als_core.studies.turrisi2024.feature_table import NEIGHBOURS
+from als_core.studies.turrisi2024.feature_table import MARGINS, NEIGHBOURS, least_class_size
 from als_core.studies.turrisi2024.nested_cv import (
     Outcome,
     Protocol,
+    as_published,
     fold_metrics,
     inner_folds,
-    judged,
     nested,
+    predict_folds,
 )
-
-Direction = Literal["up", "none", "mirrored", "not applicable"]
-PERMUTED = "labels permuted"
-
-
-def as_described(
-    features: np.ndarray, positive: np.ndarray, method: Method, seed: int, neighbours: int = NEIGHBOURS
-) -> Outcome:
-    """One optimum a method, found on all subjects, then judged on outer folds of the same subjects.
-
-    Section 2.4 says stratified 3-fold with a test size of 20 %, which only three shuffled splits can have.
-    """
-    labels = positive.astype(int)
-    splits = StratifiedShuffleSplit(3, test_size=0.2, random_state=seed)
-    _, chosen = tuned(method, features, labels, seed, splits, neighbours)
-
-    def fit(train: np.ndarray, test: np.ndarray):
-        return method.fitted(chosen, features[train], labels[train], seed, neighbours), chosen
-
-    return judged(features, positive, seed, fit)
 
 
 def smote_before_splitting(
     features: np.ndarray, positive: np.ndarray, method: Method, seed: int, neighbours: int = NEIGHBOURS
 ) -> Outcome:
-    """All subjects scaled and oversampled at once, then the nested protocol on real and made-up subjects alike.
+    """Scale and oversample all subjects at once, then run the nested protocol on real and synthetic ones.
 
-    Made-up subjects have `sample` numbers from n on, and are judged too.
+    Synthetic subjects have `sample` numbers from n on, and are judged too.
     """
     scale_and_smote = METHODS["Knn"].pipeline(seed, neighbours)[:-1]
     features, labels = scale_and_smote.fit_resample(features, positive.astype(int))
@@ -65,32 +46,32 @@ def smote_before_splitting(
 def tuned_on_test_folds(
     features: np.ndarray, positive: np.ndarray, method: Method, seed: int, neighbours: int = NEIGHBOURS
 ) -> Outcome:
-    """The hyper-parameters of each outer fold are those that do best on its own test subjects."""
+    """Choose the hyper-parameters of each outer fold by their result on its own test subjects."""
     labels = positive.astype(int)
 
     def fit(train: np.ndarray, test: np.ndarray):
         _, chosen = tuned(method, features, labels, seed, [(train, test)], neighbours)
         return method.fitted(chosen, features[train], labels[train], seed, neighbours), chosen
 
-    return judged(features, positive, seed, fit)
+    return predict_folds(features, positive, seed, fit)
 
 
 def network_trained_on(
     features: np.ndarray, positive: np.ndarray, method: Method, seed: int, neighbours: int = NEIGHBOURS
 ) -> Outcome:
-    """One network for all folds: in the second and third it goes on from weights that saw their test subjects."""
+    """Train one network through all folds: from the second on, its weights have seen the test subjects."""
     pipeline = method.pipeline(seed, neighbours).set_params(classify__warm_start=True)
 
     def fit(train: np.ndarray, test: np.ndarray):
         return pipeline.fit(features[train], positive[train].astype(int)), {}
 
-    return judged(features, positive, seed, fit)
+    return predict_folds(features, positive, seed, fit)
 
 
 def gamma_and_degree_unused(
     features: np.ndarray, positive: np.ndarray, method: Method, seed: int, neighbours: int = NEIGHBOURS
 ) -> Outcome:
-    """C, gamma and degree are tuned in the inner folds, and then C alone is used."""
+    """Tune C, gamma and degree in the inner folds, and then use C alone."""
     labels = positive.astype(int)
 
     def fit(train: np.ndarray, test: np.ndarray):
@@ -98,22 +79,22 @@ def gamma_and_degree_unused(
         used = {"C": chosen["C"]}
         return method.fitted(used, features[train], labels[train], seed, neighbours), used
 
-    return judged(features, positive, seed, fit)
+    return predict_folds(features, positive, seed, fit)
 
 
 def class_zero_scores(
     features: np.ndarray, positive: np.ndarray, method: Method, seed: int, neighbours: int = NEIGHBOURS
 ) -> Outcome:
-    """The nested protocol, with the other class's score handed to the curves: the AUC becomes 1 - AUC."""
+    """Run the nested protocol, and give the score of class 0 to the curves: the AUC becomes 1 - AUC."""
     outcome = nested(features, positive, method, seed, neighbours)
     return Outcome(outcome.predictions.assign(score=-outcome.predictions["score"]), outcome.optima)
 
 
 @dataclass(frozen=True)
 class Leak:
-    """A protocol that lets something through.
+    """A protocol with a leak.
 
-    direction: which way it moves `metric` where nothing is to be found, for the methods it `applies` to.
+    direction: which way it moves `metric` where there is nothing to find, for the methods it `applies` to.
     """
 
     name: str
@@ -122,14 +103,11 @@ class Leak:
     direction: Direction
     applies: Callable[[Method], bool]
 
-    def direction_for(self, method: Method) -> Direction:
-        return self.direction if self.applies(method) else "not applicable"
-
 
 LEAKS = {
     leak.name: leak
     for leak in (
-        Leak("as described", as_described, "balanced_accuracy", "up", lambda m: bool(m.grid)),
+        Leak("as described", as_published, "balanced_accuracy", "up", lambda m: bool(m.grid)),
         Leak("SMOTE before splitting", smote_before_splitting, "auc", "up", lambda m: True),
         Leak("tuned on test folds", tuned_on_test_folds, "balanced_accuracy", "up", lambda m: bool(m.grid)),
         Leak("network trained on across folds", network_trained_on, "auc", "up", lambda m: m.is_network),
@@ -139,75 +117,73 @@ LEAKS = {
 }
 
 
+def null_labels(subjects: int, cohorts: int, neighbours: int, seed: int) -> list[np.ndarray]:
+    """Draw random labels, bool (subjects,) per cohort: mimics in the published share, or as SMOTE needs."""
+    als, mimics = (group.size for group in MARGINS)
+    negatives = max(round(subjects * mimics / (als + mimics)), least_class_size(neighbours))
+    generator = np.random.default_rng(seed)
+    return [generator.permutation(subjects) >= negatives for _ in range(cohorts)]
+
+
 def replay(
-    tables: Sequence[tuple[np.ndarray, np.ndarray]],
+    representations: Mapping[str, np.ndarray],
+    labels: Sequence[np.ndarray],
     methods: Sequence[Method],
     seed: int = 0,
     neighbours: int = NEIGHBOURS,
     jobs: int = 1,
+    leaks: Mapping[str, Leak] = LEAKS,
 ) -> pd.DataFrame:
-    """Every method on every table by the nested protocol, with permuted labels, and with each leak that applies.
+    """Run the nested protocol on cohorts: with their labels, with permuted ones, and with each leak.
 
-    tables: (features, positive), such as null cohorts; table number i is replayed with the seed `seed` + i.
-    One row a table, method and protocol ("nested", `PERMUTED` or a leak's name), with `auc` and
-    `balanced_accuracy`, means over folds and trials. A progress bar goes to stderr.
+    Parameters
+    ----------
+    representations : name -> features (n, F), the same in every cohort.
+    labels : bool (n,) of each cohort; cohort number i is replayed with the seed `seed` + i.
+    leaks : leaks to replay; empty compares the labels with permuted ones only.
+
+    Returns
+    -------
+    DataFrame
+        One row per representation, cohort, method and protocol ("nested", `PERMUTED` or a leak's name), with
+        `auc` and `balanced_accuracy`, means over folds and trials.
     """
     tasks = []
-    for number, (features, positive) in enumerate(tables):
-        shuffled = np.random.default_rng((seed, number)).permutation(positive)
-        for method in methods:
-            runs = [("nested", nested, positive), (PERMUTED, nested, shuffled)]
-            runs += [(leak.name, leak.protocol, positive) for leak in LEAKS.values() if leak.applies(method)]
-            tasks += [(number, method, name, run, features, labels) for name, run, labels in runs]
-    with parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
-        work = Parallel(return_as="generator", batch_size=1)(
-            delayed(_replayed)(*task, seed + task[0], neighbours) for task in tasks
-        )
-        rows = list(tqdm(work, total=len(tasks), desc="leaks", unit="run", disable=None))
-    return pd.DataFrame(rows)
+    for (name, features), (cohort, positive), method in product(
+        representations.items(), enumerate(labels), methods
+    ):
+        subjects = np.arange(len(positive))
+        shuffled = permute_labels_over_groups(positive, subjects, np.random.default_rng((seed, cohort)))
+        runs = [("nested", nested, positive), (PERMUTED, nested, shuffled)]
+        runs += [(leak.name, leak.protocol, positive) for leak in leaks.values() if leak.applies(method)]
+        keys = {"representation": name, "cohort": cohort, "method": method.name}
+        tasks += [
+            (keys | {"protocol": title}, protocol, features, truth, method, seed + cohort, neighbours)
+            for title, protocol, truth in runs
+        ]
+    return null_check.replay(_score, tasks, jobs, "protocols")
 
 
-def directions(replayed: pd.DataFrame, methods: Sequence[Method]) -> pd.DataFrame:
-    """Did each leak move its score as declared? One row a method and leak, beside the permuted-label check.
+def check_leaks(replayed: pd.DataFrame) -> pd.DataFrame:
+    """Compare permuted labels and every replayed leak with the nested protocol, as each leak declares.
 
-    replayed: from `replay`. Columns: method, protocol, metric, nested and moved (means over tables), shift and
-    its standard error, declared, holds. "up" holds where the mean shift is above two standard errors, "none"
-    and the permuted labels where it is within three, "mirrored" where every AUC is 1 minus the nested one. A
-    leak that does not apply has no numbers.
+    replayed: from `replay`. One row per representation, method and procedure: metric, then the columns of
+    `null_check.check_directions`.
     """
-    rows = []
-    for method in methods:
-        ours = replayed[replayed["method"] == method.name].set_index(["protocol", "table"])
-        declared = {PERMUTED: ("auc", "none")}
-        declared |= {leak.name: (leak.metric, leak.direction_for(method)) for leak in LEAKS.values()}
-        for protocol, (metric, direction) in declared.items():
-            row = {"method": method.name, "protocol": protocol, "metric": metric, "declared": direction}
-            rows.append(row)
-            if direction == "not applicable":
+    parts = []
+    for (name, method), part in replayed.groupby(["representation", "method"], sort=False):
+        for procedure in part["protocol"].unique():
+            if procedure == "nested":
                 continue
-            before, after = ours.loc["nested"][metric], ours.loc[protocol][metric]
-            shift = after - before
-            error = shift.std() / np.sqrt(len(shift))
-            holds = {
-                "up": shift.mean() > 2 * error,
-                "none": abs(shift.mean()) <= 3 * error,
-                "mirrored": bool(np.allclose(after, 1 - before)),
-            }[direction]
-            row |= {"nested": before.mean(), "moved": after.mean(), "shift": shift.mean(), "error": error}
-            row["holds"] = bool(holds)
-    return pd.DataFrame(rows)
+            metric, direction = "auc", "none"
+            if procedure != PERMUTED:
+                metric, direction = LEAKS[procedure].metric, LEAKS[procedure].direction
+            scores = part.pivot(index="cohort", columns="protocol", values=metric)
+            row = check_directions(scores, {procedure: direction}, "nested")
+            parts.append(row.assign(representation=name, method=method, metric=metric))
+    return pd.concat(parts, ignore_index=True)
 
 
-def _replayed(
-    number: int,
-    method: Method,
-    name: str,
-    protocol: Protocol,
-    features: np.ndarray,
-    positive: np.ndarray,
-    seed: int,
-    neighbours: int,
-) -> dict:
-    metrics = fold_metrics(protocol(features, positive, method, seed, neighbours).predictions)
-    means = metrics[["auc", "balanced_accuracy"]].mean().to_dict()
-    return {"table": number, "method": method.name, "protocol": name} | means
+def _score(keys: dict[str, object], protocol: Protocol, *arguments) -> list[dict[str, object]]:
+    metrics = fold_metrics(protocol(*arguments).predictions)
+    return [keys | metrics[["auc", "balanced_accuracy"]].mean().to_dict()]

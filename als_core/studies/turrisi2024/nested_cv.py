@@ -1,7 +1,11 @@
-"""Nested cross-validation of the classifiers of Turrisi 2024, and the metrics of what it predicts.
+"""The protocols of Turrisi 2024 and the metrics of their predictions.
 
-Outer folds judge, inner folds choose: scaling, SMOTE and hyper-parameters see training subjects only. All
-results are tidy predictions, one row a fold, trial and subject; every number of a table derives from them.
+``nested``        outer folds judge, inner folds choose: scaling, SMOTE and hyper-parameters see training
+subjects only ``as_published``  the paper's words: one grid search on all subjects, then outer folds of the
+same subjects
+
+Both judge on the same stratified outer folds. Results are tidy predictions, one row per fold, trial and
+subject; every number of a table derives from them.
 """
 
 from __future__ import annotations
@@ -9,32 +13,43 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from imblearn.pipeline import Pipeline
 from joblib import Parallel, delayed, parallel_config
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, StratifiedShuffleSplit
 from tqdm import tqdm
 
 from als_core.refusal import refuse_if
 from als_core.statistics.curves import curve_areas
 from als_core.statistics.intervals import draw_groups, percentile_interval
 from als_core.statistics.metrics import accuracy, balanced_accuracy, confusion_matrix, matthews
-from als_core.studies.turrisi2024.classifiers import METHODS, Method, trial_answers, trial_scores, tuned
+from als_core.studies.turrisi2024.classifiers import (
+    METHODS,
+    PARAMETERS,
+    Method,
+    trial_answers,
+    trial_scores,
+    tuned,
+)
 from als_core.studies.turrisi2024.feature_table import INNER_FOLDS, NEIGHBOURS, OUTER_FOLDS, feature_problems
 
-CONFIGURATION = ["representation", "method"]
+CONFIGURATION = ["protocol", "representation", "method"]
+SEARCH_SPLITS, SEARCH_TEST_SHARE, SEARCH_STATE = 3, 0.2, 42  # section 2.4
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a protocol found.
+    """The predictions of a protocol, and the hyper-parameters it chose.
 
-    predictions: one row a fold, trial and test subject: `fold`, `trial` and `sample` (row of the table, int),
-    `positive` (the truth, bool), `score` (higher is more positive), `answer` (bool). optima: one row a fold and
-    hyper-parameter: `fold`, `parameter`, `value`. Of several configurations, `representation` and `method` too.
+    predictions : one row per fold, trial and test subject: `fold`, `trial` and `sample` (row of the table,
+        int), `positive` (the truth, bool), `score` (higher is more positive), `answer` (bool).
+    optima : one row per fold and hyper-parameter: `fold`, `parameter`, `value`.
+
+    Results of several configurations also have the columns of `CONFIGURATION`.
     """
 
     predictions: pd.DataFrame
@@ -58,17 +73,44 @@ def inner_folds(seed: int) -> StratifiedKFold:
 def nested(
     features: np.ndarray, positive: np.ndarray, method: Method, seed: int, neighbours: int = NEIGHBOURS
 ) -> Outcome:
-    """Stratified 3 x 3 nested cross-validation. features: float (n, F). positive: bool (n,)."""
+    """Run stratified 3 x 3 nested cross-validation. features: float (n, F). positive: bool (n,)."""
     labels = positive.astype(int)
 
     def fit(train: np.ndarray, test: np.ndarray) -> tuple[Pipeline, dict[str, Any]]:
         return tuned(method, features[train], labels[train], seed, inner_folds(seed), neighbours)
 
-    return judged(features, positive, seed, fit)
+    return predict_folds(features, positive, seed, fit)
 
 
-def judged(features: np.ndarray, positive: np.ndarray, seed: int, fit: Fit) -> Outcome:
-    """What the pipelines that `fit` makes for each outer fold say about its test subjects.
+def as_published(
+    features: np.ndarray, positive: np.ndarray, method: Method, seed: int, neighbours: int = NEIGHBOURS
+) -> Outcome:
+    """Tune once on all subjects, then judge on outer folds of the same subjects (section 2.4 of the paper).
+
+    scikit-learn's grid search over three stratified shuffled splits, a fifth of the subjects in each test
+    part, random state 42. The score it maximises is not printed; balanced accuracy is used, as in `nested`.
+    """
+    labels = positive.astype(int)
+    chosen: dict[str, Any] = {}
+    if method.grid:
+        grid = {f"classify__{PARAMETERS[letter]}": values for letter, values in method.grid.items()}
+        splits = StratifiedShuffleSplit(SEARCH_SPLITS, test_size=SEARCH_TEST_SHARE, random_state=SEARCH_STATE)
+        pipeline = method.pipeline(seed, neighbours)
+        search = GridSearchCV(pipeline, grid, scoring="balanced_accuracy", cv=splits, refit=False)
+        best = search.fit(features, labels).best_params_
+        chosen = {letter: best[f"classify__{PARAMETERS[letter]}"] for letter in method.grid}
+
+    def fit(train: np.ndarray, test: np.ndarray) -> tuple[Pipeline, dict[str, Any]]:
+        return method.fitted(chosen, features[train], labels[train], seed, neighbours), chosen
+
+    return predict_folds(features, positive, seed, fit)
+
+
+PROTOCOLS: Mapping[str, Protocol] = MappingProxyType({"as in the paper": as_published, "nested": nested})
+
+
+def predict_folds(features: np.ndarray, positive: np.ndarray, seed: int, fit: Fit) -> Outcome:
+    """Predict the test subjects of each outer fold with the pipeline that `fit` makes for it.
 
     fit: (training rows, test rows) -> fitted pipeline and the hyper-parameters chosen for it.
     """
@@ -95,16 +137,25 @@ def study(
     representations: Mapping[str, pd.DataFrame],
     positive: np.ndarray,
     methods: Sequence[Method] = tuple(METHODS.values()),
-    protocol: Protocol = nested,
+    protocols: Mapping[str, Protocol] = MappingProxyType({"nested": nested}),
     seed: int = 42,
     neighbours: int = NEIGHBOURS,
     jobs: int = 1,
 ) -> Outcome:
-    """Every method on every representation by one protocol; a progress bar goes to stderr.
+    """Run every method on every representation by each protocol; a progress bar goes to stderr.
 
-    representations: name -> features (n, F) of the same subjects in the same order. positive: bool (n,).
-    jobs: processes, each with one thread; the outcome does not depend on it. Raises RefusedInput with the
-    problems of every representation before anything is fitted.
+    Parameters
+    ----------
+    representations : name -> features (n, F) of the same subjects in the same order.
+    positive : bool (n,).
+    protocols : name -> protocol, such as `PROTOCOLS`. A method without hyper-parameters is fitted once:
+        nothing is tuned, so `nested` and `as_published` are the same.
+    jobs : processes, each with one thread; the outcome does not depend on it.
+
+    Raises
+    ------
+    RefusedInput
+        With the problems of every representation, before anything is fitted.
     """
     problems = [
         replace(problem, where=f"{name}, {problem.where}")
@@ -112,36 +163,37 @@ def study(
         for problem in feature_problems(features, positive, neighbours)
     ]
     refuse_if("Features", problems)
-    pairs = list(product(methods, representations))
+    cells = list(product(methods, representations, protocols))
+    same = next(iter(protocols))
+    fitted = [cell for cell in cells if cell[0].grid or cell[2] == same]
     with parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
         work = Parallel(return_as="generator", batch_size=1)(
-            delayed(protocol)(representations[name].to_numpy(np.float64), positive, method, seed, neighbours)
-            for method, name in pairs
+            delayed(protocols[protocol])(
+                representations[name].to_numpy(np.float64), positive, method, seed, neighbours
+            )
+            for method, name, protocol in fitted
         )
-        outcomes = list(tqdm(work, total=len(pairs), desc="classifiers", unit="configuration", disable=None))
-    return together(
-        named(outcome, name, method.name) for outcome, (method, name) in zip(outcomes, pairs, strict=True)
-    )
-
-
-def named(outcome: Outcome, representation: str, method: str) -> Outcome:
-    """The outcome with the columns `representation` and `method` in front."""
+        outcomes = list(tqdm(work, "classifiers", len(fitted), unit="configuration", disable=None))
+    by_cell = {(m.name, name, p): one for (m, name, p), one in zip(fitted, outcomes, strict=True)}
+    order = [(p, name, m.name) for m, name, p in cells]
+    found = [by_cell.get((m, name, p)) or by_cell[m, name, same] for p, name, m in order]
     return Outcome(
-        *(
-            pd.concat({(representation, method): table}, names=CONFIGURATION).reset_index(CONFIGURATION)
-            for table in (outcome.predictions, outcome.optima)
-        )
+        _stacked(order, [one.predictions for one in found]), _stacked(order, [one.optima for one in found])
     )
 
 
-def together(outcomes: Iterable[Outcome]) -> Outcome:
-    """Several named outcomes as one."""
-    predictions, optima = zip(*((one.predictions, one.optima) for one in outcomes), strict=True)
-    return Outcome(pd.concat(predictions, ignore_index=True), pd.concat(optima, ignore_index=True))
+def _stacked(cells: Iterable[tuple[str, str, str]], tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Tables of several configurations as one, with the columns of `CONFIGURATION` in front."""
+    parts = [
+        table.assign(**dict(zip(CONFIGURATION, cell, strict=True)))
+        for cell, table in zip(cells, tables, strict=True)
+    ]
+    stacked = pd.concat(parts, ignore_index=True)
+    return stacked[[*CONFIGURATION, *(name for name in stacked if name not in CONFIGURATION)]]
 
 
 def always_positive(positive: np.ndarray, seed: int = 42) -> pd.DataFrame:
-    """Tidy predictions of answering the positive class for everybody, on the same outer folds."""
+    """Predict the positive class for everybody, on the same outer folds."""
     parts = [
         pd.DataFrame({"fold": fold, "trial": 0, "sample": test, "positive": positive[test]})
         for fold, (_, test) in enumerate(outer_folds(positive, seed))
@@ -150,10 +202,10 @@ def always_positive(positive: np.ndarray, seed: int = 42) -> pd.DataFrame:
 
 
 def count_metrics(confusion: np.ndarray) -> dict[str, np.ndarray]:
-    """The metrics of 2 x 2 counts (..., 2, 2), rows the truth, columns the answer, positive last; 0 to 1.
+    """Compute metrics (0 to 1) of counts (..., 2, 2), rows the truth, columns the answer, positive last.
 
-    `_other` takes the other class as positive, so `recall_other` is the specificity. `matthews` is -1 to 1, and
-    NaN, like precision, where nobody is called one of the classes.
+    `_other` takes the other class as positive, so `recall_other` is the specificity. `matthews` is -1 to 1,
+    and NaN, like precision, where nobody is called one of the classes.
     """
     confusion = np.asarray(confusion, float)
     hits = np.diagonal(confusion, axis1=-2, axis2=-1)
@@ -171,12 +223,12 @@ def count_metrics(confusion: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def confusion(predictions: pd.DataFrame) -> np.ndarray:
-    """Counts over all given rows, int64 (2, 2): rows the truth, columns the answer, the positive class last."""
+    """Count all rows, int64 (2, 2): rows the truth, columns the answer, the positive class last."""
     return confusion_matrix(predictions["positive"].to_numpy(int), predictions["answer"].to_numpy(int), 2)
 
 
 def fold_metrics(predictions: pd.DataFrame) -> pd.DataFrame:
-    """All metrics of every fold and trial (and configuration, where there are several), one row each."""
+    """Compute all metrics of every fold and trial, and of every configuration; one row each."""
     keys = [name for name in (*CONFIGURATION, "fold", "trial") if name in predictions]
     rows = []
     for key, part in predictions.groupby(keys, sort=False):
@@ -186,10 +238,10 @@ def fold_metrics(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def mean_and_sd(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Mean and sample standard deviation of every metric over folds and trials, as Table 3 gives them.
+    """Average every metric over folds and trials, with its sample standard deviation, as Table 3 does.
 
-    metrics: from `fold_metrics`. One row a configuration, columns (metric, mean or sd). A metric that is NaN in
-    one fold is NaN, never a mean of the others.
+    metrics: from `fold_metrics`. One row a configuration, columns (metric, mean or sd). A metric that is NaN
+    in one fold is NaN, never a mean of the others.
     """
     values = metrics.drop(columns=["fold", "trial"])
     keys = [name for name in CONFIGURATION if name in values]
@@ -203,7 +255,7 @@ def mean_and_sd(metrics: pd.DataFrame) -> pd.DataFrame:
 def metric_intervals(
     predictions: pd.DataFrame, generator: np.random.Generator, resamples: int = 1000
 ) -> pd.DataFrame:
-    """Intervals of one configuration, subjects resampled within each class: columns value, low, high, by metric.
+    """Bootstrap one configuration, subjects resampled within each class: columns value, low, high, by metric.
 
     Counts are pooled over folds and trials; `auc` is the mean over folds and trials of the area within each,
     because scores of different models have no common scale. What the choice of folds adds is not in them.

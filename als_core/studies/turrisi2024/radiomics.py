@@ -27,90 +27,49 @@ from tqdm import tqdm
 from als_core.refusal import Problem, refuse_if
 from als_core.storage import atomic_write, content_key, file_digest
 
-# PyRadiomics' name -> MIRP's abbreviation, without the suffixes that MIRP adds for its settings
-GLCM = {
-    "Autocorrelation": "cm_auto_corr",
-    "ClusterProminence": "cm_clust_prom",
-    "ClusterShade": "cm_clust_shade",
-    "ClusterTendency": "cm_clust_tend",
-    "Contrast": "cm_contrast",
-    "Correlation": "cm_corr",
-    "DifferenceAverage": "cm_diff_avg",
-    "DifferenceEntropy": "cm_diff_entr",
-    "DifferenceVariance": "cm_diff_var",
-    "Id": "cm_inv_diff",
-    "Idm": "cm_inv_diff_mom",
-    "Idmn": "cm_inv_diff_mom_norm",
-    "Idn": "cm_inv_diff_norm",
-    "Imc1": "cm_info_corr1",
-    "Imc2": "cm_info_corr2",
-    "InverseVariance": "cm_inv_var",
-    "JointAverage": "cm_joint_avg",
-    "JointEnergy": "cm_energy",
-    "JointEntropy": "cm_joint_entr",
-    "MaximumProbability": "cm_joint_max",
-    "SumAverage": "cm_sum_avg",
-    "SumEntropy": "cm_sum_entr",
-    "SumSquares": "cm_joint_var",
-}
-GLDM = {
-    "DependenceEntropy": "ngl_dc_entr",
-    "DependenceNonUniformity": "ngl_dcnu",
-    "DependenceNonUniformityNormalized": "ngl_dcnu_norm",
-    "DependenceVariance": "ngl_dc_var",
-    "GrayLevelNonUniformity": "ngl_glnu",
-    "GrayLevelVariance": "ngl_gl_var",
-    "HighGrayLevelEmphasis": "ngl_hgce",
-    "LargeDependenceEmphasis": "ngl_hde",
-    "LargeDependenceHighGrayLevelEmphasis": "ngl_hdhge",
-    "LargeDependenceLowGrayLevelEmphasis": "ngl_hdlge",
-    "LowGrayLevelEmphasis": "ngl_lgce",
-    "SmallDependenceEmphasis": "ngl_lde",
-    "SmallDependenceHighGrayLevelEmphasis": "ngl_ldhge",
-    "SmallDependenceLowGrayLevelEmphasis": "ngl_ldlge",
-}
-GLRLM = {
-    "GrayLevelNonUniformity": "rlm_glnu",
-    "GrayLevelNonUniformityNormalized": "rlm_glnu_norm",
-    "GrayLevelVariance": "rlm_gl_var",
-    "HighGrayLevelRunEmphasis": "rlm_hgre",
-    "LongRunEmphasis": "rlm_lre",
-    "LongRunHighGrayLevelEmphasis": "rlm_lrhge",
-    "LongRunLowGrayLevelEmphasis": "rlm_lrlge",
-    "LowGrayLevelRunEmphasis": "rlm_lgre",
-    "RunEntropy": "rlm_rl_entr",
-    "RunLengthNonUniformity": "rlm_rlnu",
-    "RunLengthNonUniformityNormalized": "rlm_rlnu_norm",
-    "RunPercentage": "rlm_r_perc",
-    "RunVariance": "rlm_rl_var",
-    "ShortRunEmphasis": "rlm_sre",
-    "ShortRunHighGrayLevelEmphasis": "rlm_srhge",
-    "ShortRunLowGrayLevelEmphasis": "rlm_srlge",
-}
-GLSZM = {
-    "GrayLevelNonUniformity": "szm_glnu",
-    "GrayLevelNonUniformityNormalized": "szm_glnu_norm",
-    "GrayLevelVariance": "szm_gl_var",
-    "HighGrayLevelZoneEmphasis": "szm_hgze",
-    "LargeAreaEmphasis": "szm_lze",
-    "LargeAreaHighGrayLevelEmphasis": "szm_lzhge",
-    "LargeAreaLowGrayLevelEmphasis": "szm_lzlge",
-    "LowGrayLevelZoneEmphasis": "szm_lgze",
-    "SizeZoneNonUniformity": "szm_zsnu",
-    "SizeZoneNonUniformityNormalized": "szm_zsnu_norm",
-    "SmallAreaEmphasis": "szm_sze",
-    "SmallAreaHighGrayLevelEmphasis": "szm_szhge",
-    "SmallAreaLowGrayLevelEmphasis": "szm_szlge",
-    "ZoneEntropy": "szm_zs_entr",
-    "ZonePercentage": "szm_z_perc",
-    "ZoneVariance": "szm_zs_var",
-}
-NGTDM = {
-    "Busyness": "ngt_busyness",
-    "Coarseness": "ngt_coarseness",
-    "Complexity": "ngt_complexity",
-    "Contrast": "ngt_contrast",
-    "Strength": "ngt_strength",
+# PyRadiomics' name and, after the colon, MIRP's abbreviation without the suffixes that MIRP adds for its
+# settings
+_TEXTURE = {
+    "glcm": """
+        Autocorrelation:cm_auto_corr ClusterProminence:cm_clust_prom ClusterShade:cm_clust_shade
+        ClusterTendency:cm_clust_tend Contrast:cm_contrast Correlation:cm_corr
+        DifferenceAverage:cm_diff_avg DifferenceEntropy:cm_diff_entr DifferenceVariance:cm_diff_var
+        Id:cm_inv_diff Idm:cm_inv_diff_mom Idmn:cm_inv_diff_mom_norm Idn:cm_inv_diff_norm
+        Imc1:cm_info_corr1 Imc2:cm_info_corr2 InverseVariance:cm_inv_var JointAverage:cm_joint_avg
+        JointEnergy:cm_energy JointEntropy:cm_joint_entr MaximumProbability:cm_joint_max
+        SumAverage:cm_sum_avg SumEntropy:cm_sum_entr SumSquares:cm_joint_var
+    """,
+    "gldm": """
+        DependenceEntropy:ngl_dc_entr DependenceNonUniformity:ngl_dcnu
+        DependenceNonUniformityNormalized:ngl_dcnu_norm DependenceVariance:ngl_dc_var
+        GrayLevelNonUniformity:ngl_glnu GrayLevelVariance:ngl_gl_var HighGrayLevelEmphasis:ngl_hgce
+        LargeDependenceEmphasis:ngl_hde LargeDependenceHighGrayLevelEmphasis:ngl_hdhge
+        LargeDependenceLowGrayLevelEmphasis:ngl_hdlge LowGrayLevelEmphasis:ngl_lgce
+        SmallDependenceEmphasis:ngl_lde SmallDependenceHighGrayLevelEmphasis:ngl_ldhge
+        SmallDependenceLowGrayLevelEmphasis:ngl_ldlge
+    """,
+    "glrlm": """
+        GrayLevelNonUniformity:rlm_glnu GrayLevelNonUniformityNormalized:rlm_glnu_norm
+        GrayLevelVariance:rlm_gl_var HighGrayLevelRunEmphasis:rlm_hgre LongRunEmphasis:rlm_lre
+        LongRunHighGrayLevelEmphasis:rlm_lrhge LongRunLowGrayLevelEmphasis:rlm_lrlge
+        LowGrayLevelRunEmphasis:rlm_lgre RunEntropy:rlm_rl_entr RunLengthNonUniformity:rlm_rlnu
+        RunLengthNonUniformityNormalized:rlm_rlnu_norm RunPercentage:rlm_r_perc RunVariance:rlm_rl_var
+        ShortRunEmphasis:rlm_sre ShortRunHighGrayLevelEmphasis:rlm_srhge
+        ShortRunLowGrayLevelEmphasis:rlm_srlge
+    """,
+    "glszm": """
+        GrayLevelNonUniformity:szm_glnu GrayLevelNonUniformityNormalized:szm_glnu_norm
+        GrayLevelVariance:szm_gl_var HighGrayLevelZoneEmphasis:szm_hgze LargeAreaEmphasis:szm_lze
+        LargeAreaHighGrayLevelEmphasis:szm_lzhge LargeAreaLowGrayLevelEmphasis:szm_lzlge
+        LowGrayLevelZoneEmphasis:szm_lgze SizeZoneNonUniformity:szm_zsnu
+        SizeZoneNonUniformityNormalized:szm_zsnu_norm SmallAreaEmphasis:szm_sze
+        SmallAreaHighGrayLevelEmphasis:szm_szhge SmallAreaLowGrayLevelEmphasis:szm_szlge
+        ZoneEntropy:szm_zs_entr ZonePercentage:szm_z_perc ZoneVariance:szm_zs_var
+    """,
+    "ngtdm": """
+        Busyness:ngt_busyness Coarseness:ngt_coarseness Complexity:ngt_complexity Contrast:ngt_contrast
+        Strength:ngt_strength
+    """,
 }
 FIRST_ORDER = (
     "10Percentile", "90Percentile", "Energy", "Entropy", "InterquartileRange", "Kurtosis", "Maximum", "Mean",
@@ -122,13 +81,13 @@ SHAPE = (
     "Maximum2DDiameterRow", "Maximum2DDiameterSlice", "Maximum3DDiameter", "MeshVolume", "MinorAxisLength",
     "Sphericity", "SurfaceArea", "SurfaceVolumeRatio", "VoxelVolume",
 )  # fmt: skip
-TEXTURE = {"glcm": GLCM, "gldm": GLDM, "glrlm": GLRLM, "glszm": GLSZM, "ngtdm": NGTDM}
+TEXTURE = {family: dict(pair.split(":") for pair in pairs.split()) for family, pairs in _TEXTURE.items()}
 FAMILIES: dict[str, tuple[str, ...]] = {
     "firstorder": FIRST_ORDER,
     "shape": SHAPE,
     **{family: tuple(names) for family, names in TEXTURE.items()},
 }
-FAMILIES["glcm"] = tuple(sorted((*GLCM, "MCC")))
+FAMILIES["glcm"] = tuple(sorted((*TEXTURE["glcm"], "MCC")))
 NAMES = tuple(f"{family}_{name}" for family, names in FAMILIES.items() for name in names)
 LIBRARIES = ("mirp", "scikit-image", "scipy", "numpy")
 
@@ -149,9 +108,9 @@ MIRP_SETTINGS = {
 class RadiomicSettings:
     """What a radiomic value depends on besides the volume and its mask.
 
-    bin_width: width of a grey-level bin, in the units of the (normalised) intensities; bins start at multiples
-    of it, as in PyRadiomics. normalised_sd: None keeps the intensities; a number brings the whole volume to
-    mean 0 and this standard deviation first (PyRadiomics' `normalize` with `normalizeScale`).
+    bin_width: width of a grey-level bin, in the units of the (normalised) intensities; bins start at
+    multiples of it, as in PyRadiomics. normalised_sd: None keeps the intensities; a number brings the whole
+    volume to mean 0 and this standard deviation first (PyRadiomics' `normalize` with `normalizeScale`).
     """
 
     bin_width: float = 25.0
@@ -161,16 +120,16 @@ class RadiomicSettings:
 def radiomic_features(
     volume: np.ndarray, mask: np.ndarray, spacing: Sequence[float], settings: RadiomicSettings | None = None
 ) -> pd.Series:
-    """All 107 features of one volume, float64, indexed `family_Name` in the order of `FAMILIES`.
+    """Measure all 107 features of one volume, float64, indexed `family_Name` in the order of `FAMILIES`.
 
-    volume: (Z, Y, X), any real dtype. mask: (Z, Y, X) bool, the voxels that count. spacing: voxel edges in mm,
-    in the order of the axes. PyRadiomics writes the same names with `original_` in front.
+    volume: (Z, Y, X), any real dtype. mask: (Z, Y, X) bool, the voxels that count. spacing: voxel edges in
+    mm, in the order of the axes. PyRadiomics writes the same names with `original_` in front.
 
-    Lengths are in mm, `SurfaceArea` in mm2, volumes in mm3, `TotalEnergy` in intensity2 mm3; first-order values
-    are in intensities or their powers; texture is in bin numbers (from 1) and voxels.
+    Lengths are in mm, `SurfaceArea` in mm2, volumes in mm3, `TotalEnergy` in intensity2 mm3; first-order
+    values are in intensities or their powers; texture is in bin numbers (from 1) and voxels.
 
-    Raises RefusedInput for shapes that do not fit, values that are not finite, a mask thinner than two voxels,
-    or a mask whose intensities all fall into one bin.
+    Raises RefusedInput for shapes that do not fit, values that are not finite, a mask thinner than two
+    voxels, or a mask whose intensities all fall into one bin.
     """
     settings = settings or RadiomicSettings()
     volume, mask = np.asarray(volume, np.float64), np.asarray(mask)
@@ -193,7 +152,7 @@ def radiomic_features(
 
 
 def grey_levels(volume: np.ndarray, mask: np.ndarray, bin_width: float) -> np.ndarray:
-    """Bin numbers from 1 inside the mask, 0 outside; int64, (Z, Y, X). Bin edges are multiples of the width."""
+    """Bin intensities: from 1 in the mask, 0 outside; int64, (Z, Y, X). Edges are multiples of the width."""
     inside = volume[mask]
     levels = np.zeros(volume.shape, np.int64)
     levels[mask] = np.floor(inside / bin_width) - np.floor(inside.min() / bin_width) + 1
@@ -201,7 +160,7 @@ def grey_levels(volume: np.ndarray, mask: np.ndarray, bin_width: float) -> np.nd
 
 
 def cooccurrence(levels: np.ndarray) -> np.ndarray:
-    """Symmetric grey-level co-occurrence counts of the 13 directions of 3-D; (13, G, G), level 0 left out."""
+    """Count grey-level co-occurrences, both ways, in 13 directions; (13, G, G), level 0 left out."""
     count = levels.max() + 1
     matrices = []
     for step in [step for step in product((-1, 0, 1), repeat=3) if step > (0, 0, 0)]:
@@ -214,7 +173,7 @@ def cooccurrence(levels: np.ndarray) -> np.ndarray:
 
 
 def maximal_correlation(matrices: np.ndarray) -> float:
-    """Maximal correlation coefficient (MCC), averaged over directions; 0 to 1.
+    """Compute the maximal correlation coefficient (MCC), averaged over directions; 0 to 1.
 
     The square root of the second largest eigenvalue of Q(i, j) = sum over k of p(i, k) p(j, k) / (p(i) p(k)).
     MIRP 2.7.0 fills Q only where p(i, j) > 0, which is not this definition. For symmetric p the same value is
@@ -239,12 +198,12 @@ def radiomic_table(
     settings: RadiomicSettings | None = None,
     jobs: int = 1,
 ) -> pd.DataFrame:
-    """The features of every subject, (N, 107), indexed by subject; a progress bar goes to stderr.
+    """Measure every subject, (N, 107), indexed by subject; a progress bar goes to stderr.
 
-    load: position -> (volume, mask, spacing), called in the worker processes. Each subject's values lie in one
-    JSON file of `folder`, with the settings, library versions and code that made them, named by all of these and
-    the volume, mask and spacing: an interrupted table is taken up where it stopped, and what changed is measured
-    anew. Raises what `load` and `radiomic_features` raise.
+    load: position -> (volume, mask, spacing), called in the worker processes. Each subject's values are in
+    one JSON file of `folder`, with the settings, library versions and code that made them, named by all of
+    these and the volume, mask and spacing: an interrupted table is resumed, and what changed is measured
+    again. Raises what `load` and `radiomic_features` raise.
     """
     settings, folder = settings or RadiomicSettings(), Path(folder)
     work = Parallel(n_jobs=jobs, return_as="generator")(
@@ -273,9 +232,9 @@ def _measured_once(load: Callable, position: int, folder: Path, settings: Radiom
 def _problems(volume: np.ndarray, mask: np.ndarray, spacing: np.ndarray) -> Iterator[Problem]:
     if spacing.shape != (3,) or not (spacing > 0).all():
         yield Problem("spacing", f"{spacing.tolist()}", "three edges in mm", "Read it off the header.")
-    unlike = int((~np.isfinite(volume)).sum())
-    if unlike:
-        yield Problem("volume", f"{unlike} values not finite", "numbers only", "Set the background to 0.")
+    non_finite = int((~np.isfinite(volume)).sum())
+    if non_finite:
+        yield Problem("volume", f"{non_finite} values not finite", "numbers only", "Set the background to 0.")
     if volume.ndim != 3 or mask.shape != volume.shape or mask.dtype != bool:
         found = f"shapes {volume.shape} and {mask.shape}, a mask of {mask.dtype}"
         expected = "two arrays over the same three axes, the mask bool"
@@ -322,7 +281,8 @@ def _first_order(values: np.ndarray, levels: np.ndarray, voxel_mm3: float) -> It
 def _shape(mask: np.ndarray, spacing: np.ndarray) -> Iterator[tuple[str, float]]:
     from skimage.measure import marching_cubes, mesh_surface_area
 
-    # Where a 2 x 2 x 2 block of the mask can be cut in two ways, scikit-image and PyRadiomics cut differently:
+    # Where a 2 x 2 x 2 block of the mask can be cut in two ways, scikit-image and PyRadiomics cut
+    # differently:
     # on the MNI brain at 2 mm, area and sphericity differ by 5 in 100 000, the mesh volume by 1.
     vertices, faces, _, _ = marching_cubes(np.pad(mask, 1).astype(np.float64), 0.5, spacing=tuple(spacing))
     first, second, third = vertices[faces].transpose(1, 0, 2)
@@ -349,13 +309,13 @@ def _shape(mask: np.ndarray, spacing: np.ndarray) -> Iterator[tuple[str, float]]
 
 
 def _principal_axes(points: np.ndarray) -> np.ndarray:
-    """Lengths of the axes of the ellipsoid with the points' covariance, shortest first, in mm."""
+    """Compute the lengths of the axes of the ellipsoid with the points' covariance, shortest first, in mm."""
     variances = np.linalg.eigvalsh(np.cov(points.T, bias=True))
     return 4 * np.sqrt(np.clip(variances, 0, None))
 
 
 def _diameter(points: np.ndarray) -> float:
-    """The largest distance between two points. Only corners of the convex hull can be the furthest apart."""
+    """Find the largest distance between two points; it is between corners of the convex hull."""
     from scipy.spatial import ConvexHull
     from scipy.spatial.distance import pdist
 
@@ -371,11 +331,11 @@ def _texture(levels: np.ndarray, mask: np.ndarray) -> dict[str, float]:
     from mirp import extract_features  # imported here: only the measuring processes pay for it
 
     with _root_logger_kept():
-        found = extract_features(
+        measured = extract_features(
             image=levels.astype(np.float64), mask=mask.astype(np.int64), export_features=True, **MIRP_SETTINGS
         )[0].iloc[0]
     # MIRP's columns carry suffixes for its settings; the abbreviation before them is followed by _d1 or _3d
-    short = {column.split("_d1")[0].split("_3d")[0]: value for column, value in found.items()}
+    short = {column.split("_d1")[0].split("_3d")[0]: value for column, value in measured.items()}
     return {
         f"{family}_{name}": short[abbr] for family, names in TEXTURE.items() for name, abbr in names.items()
     }

@@ -1,9 +1,12 @@
-"""The 50-3-2 network of Turrisi 2024 (section 2.4), all trials of it trained side by side, as a classifier.
+"""The 50-3-2 network of Turrisi 2024 (section 2.4) as a classifier, all its trials trained side by side.
 
-Read into what the paper leaves open: ReLU; dropout after the two hidden layers; mini-batches of 32; the l2
-penalty as Adam's weight decay; the weights of the best epoch are kept; DNNv watches the validation loss with
-both classes weighing the same, and SMOTE acts after its validation split, so no interpolated point of a
-validation subject is trained on.
+Chosen where the paper leaves it open: ReLU; mini-batches of 32; the l2 penalty as Adam's weight decay; the
+weights of the best epoch are kept; DNNv watches the validation loss with both classes weighted alike, and
+SMOTE acts after its validation split, so no interpolated point of a validation subject is trained on.
+
+The paper says "dropout after each layer". It is applied after the two hidden layers: after the third it would
+set class scores to 0 at random, in 36 % of the samples at least one of the two, and the loss would be taken
+of that.
 """
 
 from __future__ import annotations
@@ -29,10 +32,11 @@ Weights = list[tuple[Tensor, Tensor]]  # a layer: (trials, inputs, outputs) and 
 class SmallNetwork(ClassifierMixin, BaseEstimator):
     """A scikit-learn classifier of two classes, 0 and 1.
 
-    watch: "training" stops on the F1-score of class 1 on the training set (DNNt), "validation" on the
-    class-balanced cross-entropy of a stratified `validation_share` of it (DNNv). oversampler: fitted to what
-    is left after that share was taken (DNNv only; before, the pipeline's own SMOTE does it).
-    warm_start: a second `fit` goes on from the weights of the first.
+    watch : "training" stops on the F1-score of class 1 on the training set (DNNt), "validation" on the
+        class-balanced cross-entropy of a stratified `validation_share` of it (DNNv).
+    oversampler : fitted to what is left after that share was taken (DNNv only; for DNNt the pipeline has
+        SMOTE).
+    warm_start : a second `fit` continues from the weights of the first.
 
     After `fit`: `weights_`, and `epochs_`, the number of epochs each trial's kept weights were trained.
     """
@@ -66,9 +70,9 @@ class SmallNetwork(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, features: np.ndarray, labels: np.ndarray) -> SmallNetwork:
-        """features: (n, F). labels: (n,) of 0 and 1, both present.
+        """Train all trials. features: (n, F). labels: (n,) of 0 and 1, both present.
 
-        Raises `Diverged` with the epoch in which weights ceased to be numbers.
+        Raises `Diverged` with the epoch in which weights became non-finite.
         """
         self.classes_ = np.arange(CLASSES)
         generator = torch.Generator().manual_seed(self.random_state)
@@ -91,12 +95,12 @@ class SmallNetwork(ClassifierMixin, BaseEstimator):
         return self
 
     def trial_scores(self, features: np.ndarray) -> np.ndarray:
-        """Probability of class 1 of every trial, float32 (trials, n)."""
+        """Compute the probability of class 1 by every trial, float32 (trials, n)."""
         with torch.inference_mode():
             return forward(self.weights_, _tensors(features)).softmax(-1)[..., 1].numpy()
 
     def predict_proba(self, features: np.ndarray) -> np.ndarray:
-        """Class probabilities averaged over the trials, (n, 2)."""
+        """Average the class probabilities over the trials, (n, 2)."""
         positive = self.trial_scores(features).mean(0)
         return np.stack([1 - positive, positive], 1)
 
@@ -146,7 +150,7 @@ class SmallNetwork(ClassifierMixin, BaseEstimator):
 
 
 def initial_weights(sizes: tuple[int, ...], trials: int, generator: torch.Generator) -> Weights:
-    """Weights and biases uniform in +-1 / sqrt(inputs), PyTorch's default for a linear layer, for every trial."""
+    """Draw weights and biases uniformly in +-1 / sqrt(inputs), PyTorch's default for a linear layer."""
     weights = []
     for inputs, outputs in pairwise(sizes):
         shapes = ((trials, inputs, outputs), (trials, 1, outputs))
@@ -158,7 +162,7 @@ def initial_weights(sizes: tuple[int, ...], trials: int, generator: torch.Genera
 def forward(
     weights: Weights, inputs: Tensor, dropout: float = 0.0, generator: torch.Generator | None = None
 ) -> Tensor:
-    """Class scores (trials, n, 2) before softmax. inputs: (n, F) for all trials, or (trials, n, F)."""
+    """Compute logits (trials, n, 2). inputs: (n, F) for all trials, or (trials, n, F)."""
     values = inputs
     for weight, bias in weights[:-1]:
         values = relu(values @ weight + bias)
@@ -170,14 +174,14 @@ def forward(
 
 
 def f1_score(scores: Tensor, labels: Tensor) -> Tensor:
-    """F1 of class 1 for each trial; 0 where neither truth nor answer has it."""
+    """Compute F1 of class 1 for each trial; 0 where neither truth nor answer has it."""
     answers = scores.argmax(-1)
     hits = (answers * labels).sum(-1)
     return 2 * hits / (answers.sum(-1) + labels.sum(-1)).clamp(min=1)
 
 
 def balanced_loss(scores: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of each trial, mean within each class, then over the classes."""
+    """Average the cross-entropy of each trial within each class, then over the classes."""
     each = -scores.log_softmax(-1).gather(-1, labels.expand(len(scores), -1)[..., None])[..., 0]
     return torch.stack([each[:, labels == label].mean(1) for label in range(CLASSES)]).mean(0)
 

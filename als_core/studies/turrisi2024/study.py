@@ -1,7 +1,9 @@
-"""The T1w study (Turrisi 2024) on a cohort of brain volumes: its features, and what to expect where nothing is to find.
+"""The T1w study (Turrisi 2024) on a cohort of brain volumes: patients, features, and two controls.
 
 From volumes to three tables of features (radiomics, DL7, DL8), each subject measured once and kept in the
-results folder; then null cohorts, made of measured features and labels that mean nothing.
+results folder. Null patients have no effect of anything, so that a score on them is chance; control patients
+have the atrophy that the extractor was trained to find, so that a feature that ignores it says nothing about
+ALS either.
 """
 
 from __future__ import annotations
@@ -17,8 +19,6 @@ from typing import Literal
 import nibabel
 import numpy as np
 import pandas as pd
-from filelock import FileLock
-from joblib import Parallel, delayed, parallel_config
 from scipy.ndimage import binary_fill_holes, binary_opening
 from tqdm import TqdmWarning
 
@@ -26,21 +26,19 @@ from als_core.cohorts.check import MANIFEST
 from als_core.cohorts.volume_cohort import VolumeCohort
 from als_core.cohorts.volumes import SUFFIXES, Preprocessing
 from als_core.refusal import RefusedInput
-from als_core.storage import atomic_write, content_key, results_folder
+from als_core.storage import atomic_write, content_key, exclusive_lock, results_folder
 from als_core.studies.brains.cohorts import open_synthetic_brains
 from als_core.studies.brains.synthetic import BrainParameters, without_effects
-from als_core.studies.turrisi2024.classifiers import METHODS, Method
-from als_core.studies.turrisi2024.feature_table import MARGINS, NEIGHBOURS, least_class_size
-from als_core.studies.turrisi2024.nested_cv import fold_metrics, nested
+from als_core.studies.turrisi2024.classifiers import METHODS
+from als_core.studies.turrisi2024.feature_table import NEIGHBOURS
 from als_core.studies.turrisi2024.radiomics import RadiomicSettings, radiomic_table
 
 POSITIVE = "ALS"
-STRUCTURE = "turrisi2024"
+STRUCTURE, CONTROL_STRUCTURE = "turrisi2024", "panagiotaras-1.5T"  # of `brains.structures`
 REPRESENTATIONS = ("Radiomics", "DL7", "DL8")
 REPORTED = {"Radiomics": "DNNv", "DL7": "SVM (P)", "DL8": "SVM (P)"}  # Table 4: the method of each
-SETTINGS = RadiomicSettings(
-    normalised_sd=100
-)  # intensities of T1w images have no unit; 25 is then a quarter sd
+# intensities of T1w images have no unit; 25 is then a quarter sd
+SETTINGS = RadiomicSettings(normalised_sd=100)
 # of many null cohorts: tuned like any other, over two values instead of six
 NULL_METHOD = replace(METHODS["SVM (L)"], grid={"C": (0.001, 0.1)})
 FINE_MM = 1  # the extractor halves volumes of this resolution before anything else
@@ -48,34 +46,44 @@ FINE_MM = 1  # the extractor halves volumes of this resolution before anything e
 
 @dataclass(frozen=True)
 class TurrisiAmounts:
-    """How much of the study a profile does.
+    """Sizes and repeats of the study in a profile; the defaults are the published ones.
 
-    fraction: share of the 654 patients that synthetic brains are drawn of. at_most: of each label, the first
-    this many of them; None all. effect: of the disease, 1 for the size stated in `synthetic_brain.DISEASES`.
-    resolution: voxel side, mm.
-    methods: classifiers by name, of `METHODS`. neighbours: of SMOTE. resamples: of each bootstrap interval.
-    null_fraction: share of the patients drawn without any effect, from whom null cohorts are made.
-    null_cohorts: how many. leaks_on: on how many of them, of one representation, each leak is replayed, by
-    method. without_weights: what stands in for the public weights of the extractor where they cannot be had;
-    None refuses to go on without them. jobs: processes.
+    fraction : share of the 654 patients that synthetic brains are drawn of.
+    at_most : of each label, the first this many of them; None all.
+    effect : of the disease, 1 for the size stated in `brains.synthetic.DISEASES`.
+    resolution : voxel side, mm.
+    methods : classifiers by name, of `METHODS`.
+    neighbours : of SMOTE.
+    resamples : of each bootstrap interval.
+    null_fraction : share of the patients drawn without any effect, from whom null cohorts are made.
+    null_cohorts : number of null cohorts.
+    leaks_on : number of null cohorts, of one representation, on which each leak is replayed, by method.
+    control_fraction : share of 344 patients of whom the positive control (Alzheimer-like atrophy) is drawn.
+    control_effect : size of their atrophy; like `effect`.
+    control_draws : draws of folds, and as many permutations of labels, in the positive control.
+    without_weights : "random" allows random weights where the public ones of the extractor cannot be had.
+    jobs : processes.
     """
 
     fraction: float = 1.0
     at_most: int | None = None
     effect: float = 1.0
-    resolution: int = 2
+    resolution: int = FINE_MM
     methods: tuple[str, ...] = tuple(METHODS)
     neighbours: int = NEIGHBOURS
     resamples: int = 2000
     null_fraction: float = 0.2
     null_cohorts: int = 100
     leaks_on: dict[str, int] = field(default_factory=lambda: {"SVM (P)": 50, "DNNv": 50})
+    control_fraction: float = 1.0
+    control_effect: float = 1.0
+    control_draws: int = 100
     without_weights: Literal["random"] | None = None
     jobs: int = 1
 
 
 def open_patients(cohort: str, amounts: TurrisiAmounts, seed: int) -> VolumeCohort:
-    """The patients of a folder of T1w volumes whose labels are ALS and one other, else synthetic ones.
+    """Open a folder of T1w volumes whose labels are ALS and one other, else synthetic patients.
 
     cohort: a folder, or the name of any other cohort of the book, for which the patients are synthetic. A
     reader's volumes are registered affinely. Raises RefusedInput with every problem found in them.
@@ -101,9 +109,25 @@ def _has_patients(cohort: str) -> bool:
 
 
 def open_null_patients(amounts: TurrisiAmounts, seed: int) -> VolumeCohort:
-    """Synthetic patients whose brains depend on neither label nor age nor sex."""
+    """Open synthetic patients whose brains depend on neither label nor age nor sex."""
     parameters = without_effects(_parameters(amounts.null_fraction, amounts, seed + 1))
     return open_synthetic_brains(parameters, progress=False)
+
+
+def open_control_patients(amounts: TurrisiAmounts, seed: int) -> VolumeCohort:
+    """Open the positive control: synthetic patients with and without Alzheimer-like atrophy, one scan each.
+
+    With the sizes of a profile they are the brains of the Panagiotaras pages, which need them anyway.
+    """
+    parameters = BrainParameters(
+        CONTROL_STRUCTURE,
+        amounts.control_fraction,
+        resolution=amounts.resolution,
+        effect=amounts.control_effect,
+        seed=seed,
+    )
+    drawn = open_synthetic_brains(parameters, progress=False)
+    return replace(drawn, samples=drawn.samples.drop_duplicates("group").reset_index(drop=True))
 
 
 def _parameters(fraction: float, amounts: TurrisiAmounts, seed: int) -> BrainParameters:
@@ -112,13 +136,13 @@ def _parameters(fraction: float, amounts: TurrisiAmounts, seed: int) -> BrainPar
     )
 
 
-def is_positive(cohort: VolumeCohort) -> np.ndarray:
-    """Who has ALS, bool (n,)."""
-    return (cohort.samples["label"] == POSITIVE).to_numpy()
+def is_positive(cohort: VolumeCohort, label: str = POSITIVE) -> np.ndarray:
+    """Mark the patients with a label, bool (n,)."""
+    return (cohort.samples["label"] == label).to_numpy()
 
 
 def extractor(without_weights: str | None, seed: int = 0):
-    """The network that gives DL7 and DL8, and in words where its weights are from.
+    """Build the network that gives DL7 and DL8; return it with a phrase that says where its weights are from.
 
     without_weights: "random" takes seeded random values where the public weights cannot be had, and says so;
     None raises RefusedInput there.
@@ -141,32 +165,40 @@ def extractor(without_weights: str | None, seed: int = 0):
 
 
 def measure_features(cohort: VolumeCohort, network, jobs: int = 1) -> dict[str, pd.DataFrame]:
-    """Radiomics (n, 107), DL7 and DL8 (n, 256 each) of every patient, indexed by sample number.
+    """Measure radiomics (n, 107), DL7 and DL8 (n, 256 each) of every patient, indexed by sample number.
 
-    Each patient's values lie in a file of their own, named by the volume and what measured it, so an
-    interrupted measurement goes on where it stopped. Two processes do not measure one cohort at a time: the
-    second waits, and reads what the first has left.
+    Each patient's values are in a file of their own, named by the volume and what measured it, so an
+    interrupted measurement is resumed. Two processes do not measure one cohort at a time: the second waits,
+    and reads what the first has stored.
     """
     folder = results_folder() / "features"
-    folder.mkdir(parents=True, exist_ok=True)
     subjects = [str(number) for number in range(len(cohort))]
     load = partial(_for_radiomics, cohort)
-    weights = content_key(*(value.numpy(force=True) for value in network.state_dict().values()))
-    with FileLock(folder / f"{cohort.digest}.lock"):
+    with exclusive_lock(folder / f"radiomics-{cohort.digest}"):
         radiomics = radiomic_table(subjects, load, folder / "radiomics", SETTINGS, jobs)
+    return {"Radiomics": radiomics} | measure_deep_features(cohort, network)
+
+
+def measure_deep_features(cohort: VolumeCohort, network) -> dict[str, pd.DataFrame]:
+    """Measure DL7 and DL8 (n, 256 each) of every patient; stored like those of `measure_features`."""
+    from als_core.training.features import state_dict_digest
+
+    folder = results_folder() / "features"
+    weights = state_dict_digest(network.state_dict())
+    with exclusive_lock(folder / f"deep-{cohort.digest}"):
         deep = [_deep(cohort, number, network, weights, folder / "deep") for number in range(len(cohort))]
-    tables = {"Radiomics": radiomics}
-    for name in ("DL7", "DL8"):
-        values = np.stack([each[name] for each in deep]).astype(np.float64)
-        columns = [f"{name}_{number:03d}" for number in range(values.shape[1])]
-        tables[name] = pd.DataFrame(values, radiomics.index, columns)
-    return tables
+    subjects = pd.Index([str(number) for number in range(len(cohort))], name="subject")
+    tables = {name: np.stack([each[name] for each in deep]).astype(np.float64) for name in ("DL7", "DL8")}
+    return {
+        name: pd.DataFrame(values, subjects, [f"{name}_{number:03d}" for number in range(values.shape[1])])
+        for name, values in tables.items()
+    }
 
 
 def intensities(cohort: VolumeCohort, number: int) -> np.ndarray:
-    """A prepared volume as it was before normalisation: float32 (X, Y, Z), the scanner's unit, 0 outside the brain.
+    """Undo the normalisation of a volume: float32 (X, Y, Z), the scanner's unit, 0 outside the brain.
 
-    A normalised volume has its mean at 0, where background lies too: who needs to tell them apart starts here.
+    A normalised volume has its mean at 0, where background lies too; here the two can be told apart.
     """
     settings = next(step for step in cohort.record(number) if step["step"] == "normalisation")
     nothing = -settings["mean"] / settings["sd"]  # what an intensity of 0 became
@@ -176,7 +208,7 @@ def intensities(cohort: VolumeCohort, number: int) -> np.ndarray:
 
 
 def brain_of(cohort: VolumeCohort, number: int) -> np.ndarray:
-    """The patient's own brain after registration, bool (X, Y, Z): the template's mask where there is signal.
+    """Find the patient's own brain, bool (X, Y, Z): the template's mask where there is signal.
 
     The template's mask alone would give everybody the same shape. Holes are filled, and bumps of a single
     voxel's width are taken off.
@@ -209,12 +241,12 @@ def _deep(cohort: VolumeCohort, number: int, network, weights: str, folder: Path
 
 
 def varying(features: pd.DataFrame) -> pd.DataFrame:
-    """The columns that are not the same for everybody: the others can tell nobody apart, and are refused."""
+    """Drop features that are the same for everybody: they separate nobody."""
     return features.loc[:, np.ptp(features.to_numpy(), axis=0) > 0]
 
 
 def group_differences(representations: Mapping[str, pd.DataFrame], positive: np.ndarray) -> pd.DataFrame:
-    """Standardised difference of the groups' means (Cohen's d) in each feature; above 0: greater in ALS.
+    """Compute Cohen's d of each feature between the groups; above 0: greater in ALS.
 
     Columns representation, family (of radiomics; else the representation), feature, d.
     """
@@ -231,71 +263,8 @@ def group_differences(representations: Mapping[str, pd.DataFrame], positive: np.
     return pd.concat(rows, ignore_index=True)
 
 
-def null_labels(subjects: int, cohorts: int, neighbours: int, seed: int) -> list[np.ndarray]:
-    """Labels that mean nothing, one bool (subjects,) a cohort: mimics in the published share, or as SMOTE needs."""
-    als, mimics = (group.size for group in MARGINS)
-    negatives = max(round(subjects * mimics / (als + mimics)), least_class_size(neighbours))
-    generator = np.random.default_rng(seed)
-    return [generator.permutation(subjects) >= negatives for _ in range(cohorts)]
-
-
-def null_areas(
-    representations: Mapping[str, pd.DataFrame],
-    labels: list[np.ndarray],
-    method: Method,
-    seed: int,
-    neighbours: int,
-    jobs: int = 1,
-) -> pd.DataFrame:
-    """AUC of the nested protocol on null cohorts, with their labels and with these permuted.
-
-    representations: name -> features (n, F) of patients without an effect. jobs: processes, each with one
-    thread; the areas do not depend on it. One row a representation and cohort: `representation`, `cohort`,
-    `nested`, `permuted`, means over folds and trials.
-    """
-    tasks = [
-        (name, number, features.to_numpy(np.float64), positive)
-        for name, features in representations.items()
-        for number, positive in enumerate(labels)
-    ]
-    with parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
-        rows = Parallel()(delayed(_null_area)(*task, method, seed, neighbours) for task in tasks)
-    return pd.DataFrame(rows, columns=["representation", "cohort", "nested", "permuted"])
-
-
-def _null_area(
-    name: str,
-    number: int,
-    features: np.ndarray,
-    positive: np.ndarray,
-    method: Method,
-    seed: int,
-    neighbours: int,
-) -> tuple[str, int, float, float]:
-    shuffled = np.random.default_rng((seed, number)).permutation(positive)
-    nested_auc, permuted_auc = (
-        fold_metrics(nested(features, truth, method, seed + number, neighbours).predictions)["auc"].mean()
-        for truth in (positive, shuffled)
-    )
-    return name, number, nested_auc, permuted_auc
-
-
-def null_summary(areas: pd.DataFrame) -> pd.DataFrame:
-    """By representation: both mean AUCs, the standard error of their difference, and whether it is within three.
-
-    areas: from `null_areas`. Columns representation, cohorts, nested, permuted, error, holds.
-    """
-    rows = []
-    for name, ours in areas.groupby("representation", sort=False):
-        difference = ours["nested"] - ours["permuted"]
-        error = difference.std() / np.sqrt(len(ours))
-        within = bool(abs(difference.mean()) <= 3 * error)
-        rows.append((name, len(ours), ours["nested"].mean(), ours["permuted"].mean(), error, within))
-    return pd.DataFrame(rows, columns=["representation", "cohorts", "nested", "permuted", "error", "holds"])
-
-
 def best_methods(metrics: pd.DataFrame) -> dict[str, str]:
-    """For each representation the method with the greatest mean balanced accuracy, an optimistic choice.
+    """Pick for each representation the method with the greatest mean balanced accuracy, an optimistic choice.
 
     metrics: from `nested.fold_metrics`.
     """

@@ -1,4 +1,4 @@
-"""Nested cross-validation and its leaks: what test subjects can reach, metrics, signal and no signal."""
+"""Both protocols and their leaks: what test subjects can reach, metrics, signal and no signal."""
 
 from dataclasses import replace
 
@@ -6,19 +6,24 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn import metrics as sk
+from sklearn.model_selection import GridSearchCV, StratifiedShuffleSplit
 
 from als_core.refusal import RefusedInput
+from als_core.statistics.null_check import PERMUTED
 from als_core.storage import repository
-from als_core.studies.turrisi2024 import nested_cv as nested_module
+from als_core.studies.turrisi2024 import nested_cv
 from als_core.studies.turrisi2024.classifiers import DEMOGRAPHIC_BASELINE, METHODS, Method
 from als_core.studies.turrisi2024.feature_table import (
     demographic_features,
     synthetic_demographics,
     synthetic_feature_table,
 )
-from als_core.studies.turrisi2024.leaks import LEAKS, PERMUTED, directions, replay
+from als_core.studies.turrisi2024.leaks import LEAKS, check_leaks, null_labels, replay
 from als_core.studies.turrisi2024.nested_cv import (
+    CONFIGURATION,
+    PROTOCOLS,
     always_positive,
+    as_published,
     count_metrics,
     fold_metrics,
     mean_and_sd,
@@ -90,29 +95,59 @@ def test_metrics_are_those_of_scikit_learn():
         assert set(row) == {*expected, "fold", "trial"}
 
 
-def test_every_subject_is_judged_once_a_trial_and_by_no_model_that_saw_anything_of_it():
-    """Moving all other test subjects of a fold far away leaves a subject's score as it was, unless there is a leak."""
+def first_score(protocol, features: np.ndarray, positive: np.ndarray) -> float:
+    """Score of the first test subject of the first outer fold."""
+    _, test = outer_folds(positive, 3)[0]
+    predictions = protocol(features, positive, SVM, 3, 5).predictions
+    return predictions.query("fold == 0").set_index("sample").loc[test[0], "score"]
+
+
+def test_moving_the_other_test_subjects_changes_no_score_unless_there_is_a_leak():
     features, positive = table(1)
     _, test = outer_folds(positive, 3)[0]
     moved = features.copy()
     moved[test[1:]] *= 50
-
-    def first_score(protocol, values):
-        predictions = protocol(values, positive, SVM, 3, 5).predictions
-        return predictions.query("fold == 0").set_index("sample").loc[test[0], "score"]
-
-    assert first_score(nested, features) == first_score(nested, moved)
     smote_first = LEAKS["SMOTE before splitting"].protocol
-    assert first_score(smote_first, features) != first_score(smote_first, moved)
+    assert first_score(nested, features, positive) == first_score(nested, moved, positive)
+    assert first_score(smote_first, features, positive) != first_score(smote_first, moved, positive)
     assert sorted(nested(features, positive, SVM, 3).predictions["sample"]) == list(range(90))
-    assert (
-        (LEAKS["tuned on test folds"].protocol(features, positive, SVM, 3, 5).optima["fold"]).nunique() == 3
+    assert LEAKS["tuned on test folds"].protocol(features, positive, SVM, 3, 5).optima["fold"].nunique() == 3
+
+
+def test_the_papers_protocol_has_one_optimum_that_a_plain_grid_search_finds():
+    features, positive = table(1, effect=1.0)
+    outcome = as_published(features, positive, SVM, 3, 5)
+    chosen = outcome.optima.groupby("parameter")["value"].unique().map(list)
+    splits = StratifiedShuffleSplit(3, test_size=0.2, random_state=42)
+    assert all(len(test) == 18 for _, test in splits.split(features, positive))
+    grid = {"classify__C": (0.1, 10), "classify__degree": (2, 3)}
+    search = GridSearchCV(SVM.pipeline(3), grid, scoring="balanced_accuracy", cv=splits).fit(
+        features, positive.astype(int)
     )
-    described = LEAKS["as described"].protocol(features, positive, SVM, 3, 5).optima
-    assert (described.groupby("parameter")["value"].nunique() == 1).all()
+    assert chosen.to_dict() == {
+        "C": [search.best_params_["classify__C"]],
+        "d": [search.best_params_["classify__degree"]],
+    }
+    fixed = replace(SVM, grid={"C": tuple(chosen["C"]), "d": tuple(chosen["d"])})
+    pd.testing.assert_frame_equal(outcome.predictions, nested(features, positive, fixed, 3, 5).predictions)
 
 
-def test_made_up_subjects_are_numbered_beyond_the_real_ones():
+def test_both_protocols_share_a_method_that_has_nothing_to_tune(monkeypatch):
+    features, positive = table(2)
+    network = Method("DNNt", quick_network, is_network=True)
+    calls = []
+    fit = SmallNetwork.fit
+    monkeypatch.setattr(SmallNetwork, "fit", lambda self, *data: calls.append(1) or fit(self, *data))
+    results = study({"a": pd.DataFrame(features)}, positive, [network, SVM], PROTOCOLS)
+    assert len(calls) == 3  # one fit per outer fold, not per protocol
+    by_protocol = dict(list(results.predictions.query("method == 'DNNt'").groupby("protocol")))
+    same = [by_protocol[name].drop(columns="protocol").reset_index(drop=True) for name in PROTOCOLS]
+    pd.testing.assert_frame_equal(*same)
+    assert list(results.predictions)[:3] == CONFIGURATION
+    assert set(results.optima["protocol"]) == set(PROTOCOLS) and set(results.optima["method"]) == {"SVM (P)"}
+
+
+def test_smote_before_splitting_numbers_synthetic_subjects_beyond_the_real_ones():
     features, positive = table(2)
     predictions = LEAKS["SMOTE before splitting"].protocol(features, positive, SVM, 0, 5).predictions
     assert len(predictions) == 2 * positive.sum()
@@ -140,7 +175,7 @@ def test_an_undefined_metric_is_never_averaged_away():
     assert np.isnan(mean_and_sd(fold_metrics(always_positive(PUBLISHED_COHORT)))["matthews", "mean"].item())
 
 
-def test_a_study_is_tidy_and_beats_the_baselines_where_there_is_something_to_find():
+def test_a_study_beats_the_baselines_where_there_is_something_to_find():
     rng = np.random.default_rng(5)
     subjects = synthetic_demographics(rng, 240)
     made = {name: synthetic_feature_table(rng, subjects, 20, 3.0) for name in ("Radiomics", "DL7")}
@@ -148,22 +183,17 @@ def test_a_study_is_tidy_and_beats_the_baselines_where_there_is_something_to_fin
     outcome = study({name: one.features for name, one in made.items()}, positive, [SVM, METHODS["Knn"]])
     table3 = mean_and_sd(fold_metrics(outcome.predictions))
     assert table3.index.tolist() == [
-        ("Radiomics", "SVM (P)"),
-        ("DL7", "SVM (P)"),
-        ("Radiomics", "Knn"),
-        ("DL7", "Knn"),
+        ("nested", name, method) for method in ("SVM (P)", "Knn") for name in made
     ]
     best = table3["balanced_accuracy", "mean"].groupby("representation").max()
     assert (best > 0.65).all()  # always answering ALS: 0.5
-    assert set(outcome.optima.columns) == {"representation", "method", "fold", "parameter", "value"}
-    known = demographic_features(subjects)
-    baseline = study({"age and sex": known}, positive, [DEMOGRAPHIC_BASELINE])
+    baseline = study({"age and sex": demographic_features(subjects)}, positive, [DEMOGRAPHIC_BASELINE])
     assert fold_metrics(baseline.predictions)["auc"].mean() < 0.75
     assert not len(baseline.optima)
 
 
 def test_a_bad_table_is_refused_before_anything_is_fitted(monkeypatch):
-    monkeypatch.setattr(nested_module, "tuned", lambda *a: pytest.fail("fitted"))
+    monkeypatch.setattr(nested_cv, "tuned", lambda *a: pytest.fail("fitted"))
     features, positive = table(6)
     good, bad = pd.DataFrame(features), pd.DataFrame(features).assign(flat=1.0)
     bad.iloc[3, 2] = np.nan
@@ -180,17 +210,28 @@ def test_the_number_of_processes_changes_nothing():
     pd.testing.assert_frame_equal(both[0].predictions, both[1].predictions)
 
 
+def test_null_labels_have_the_published_share_or_what_smote_needs():
+    many = null_labels(654, 3, neighbours=5, seed=0)
+    assert [int((~labels).sum()) for labels in many] == [106] * 3
+    assert (many[0] != many[1]).any()
+    few = null_labels(32, 1, neighbours=5, seed=0)[0]
+    assert (~few).sum() == 14
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "count"),
     [(SVM, 50), (Method("DNNt", quick_network, is_network=True), 30)],
     ids=["SVM", "DNNt"],
 )
-def test_where_there_is_nothing_nested_is_at_chance_and_every_leak_moves_as_declared(method, count):
-    tables = [table(seed) for seed in range(count)]
-    found = directions(replay(tables, [method]), [method]).set_index("protocol")
-    assert found.loc[PERMUTED, "holds"]
-    declared = found["declared"]
-    assert set(found.index) == {PERMUTED, *LEAKS}
-    assert (declared == "not applicable").equals(found["holds"].isna())
-    assert found["holds"].dropna().all(), found
+def test_without_a_signal_nested_is_at_chance_and_every_leak_moves_as_declared(method, count):
+    replayed = [
+        replay({str(seed): features}, [positive], [method], seed)
+        for seed in range(count)
+        for features, positive in [table(seed)]
+    ]
+    pooled = pd.concat(each.assign(representation="noise", cohort=seed) for seed, each in enumerate(replayed))
+    checked = check_leaks(pooled).set_index("procedure")
+    applied = {name for name, leak in LEAKS.items() if leak.applies(method)}
+    assert set(checked.index) == {PERMUTED, *applied}
+    assert checked.loc[PERMUTED, "declared"] == "none" and checked["holds"].all(), checked.to_string()

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import nibabel
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from als_core.book.profile import load_profile
 from als_core.refusal import Problem, RefusedInput
+from als_core.statistics.null_check import PERMUTED
+from als_core.storage import repository
 from als_core.studies.turrisi2024 import study as turrisi
 from als_core.studies.turrisi2024.classifiers import METHODS
 from als_core.studies.turrisi2024.feature_table import synthetic_demographics, synthetic_feature_table
+from als_core.studies.turrisi2024.leaks import check_leaks, null_labels, replay
 from als_core.studies.turrisi2024.nested_cv import fold_metrics, study
 
 AMOUNTS = turrisi.TurrisiAmounts(
@@ -33,7 +39,7 @@ def drawn(tmp_path_factory):
         yield turrisi.open_patients("synthetic", AMOUNTS, seed=0)
 
 
-def test_cohort_is_cut_by_label_and_keeps_its_rows(drawn):
+def test_at_most_cuts_the_cohort_within_each_label(drawn):
     assert drawn.samples["label"].value_counts().to_dict() == {"ALS": 1, "mimicking": 1}
     assert turrisi.is_positive(drawn).sum() == 1
     assert drawn.samples["group"].nunique() == 2
@@ -53,7 +59,7 @@ def test_only_volumes_of_als_and_one_other_are_a_readers_patients(tmp_path, tabl
     assert not turrisi._has_patients("xia2024")
 
 
-def test_brain_is_the_patients_own(drawn):
+def test_the_brain_mask_follows_the_patient(drawn):
     masks = [turrisi.brain_of(drawn, number) for number in range(len(drawn))]
     template = drawn.find_brain(drawn.grid)
     for number, mask in enumerate(masks):
@@ -72,7 +78,7 @@ def test_intensities_are_those_of_the_scan_with_background_at_zero(drawn):
     assert (found[~inside] == 0).all() and np.asarray(drawn.volume(0))[~inside].max() == 0
 
 
-def test_features_are_measured_once_and_agree_with_the_cache(drawn, monkeypatch):
+def test_features_are_measured_once_and_read_back(drawn, monkeypatch):
     network, _ = turrisi.extractor("random")
     first = turrisi.measure_features(drawn, network)
     assert {name: table.shape for name, table in first.items()} == {
@@ -81,14 +87,14 @@ def test_features_are_measured_once_and_agree_with_the_cache(drawn, monkeypatch)
         "DL8": (2, 256),
     }
     assert np.isfinite(pd.concat(first.values(), axis=1).to_numpy()).all()
-    monkeypatch.setattr(network, "stages", None)  # whoever measured again would fail
+    monkeypatch.setattr(network, "stages", None)  # measuring again would fail
     monkeypatch.setattr("als_core.studies.turrisi2024.radiomics.radiomic_features", None)
     monkeypatch.setattr(network, "state_dict", turrisi.extractor("random")[0].state_dict)
     for name, table in turrisi.measure_features(drawn, network).items():
         pd.testing.assert_frame_equal(table, first[name])
 
 
-def test_without_weights_is_said_or_refused(results, monkeypatch):
+def test_missing_weights_are_named_or_refused(results, monkeypatch):
     def none(network, file=None):
         raise RefusedInput("weights", [Problem("network", "no answer", "weights", "Go online.")])
 
@@ -112,23 +118,17 @@ def test_group_differences_are_cohens_d():
     assert found["family"].tolist() == ["shape"]
 
 
-def test_null_labels_have_the_published_share_or_what_smote_needs():
-    many = turrisi.null_labels(654, 3, neighbours=5, seed=0)
-    assert [int((~labels).sum()) for labels in many] == [106] * 3
-    assert (many[0] != many[1]).any()
-    few = turrisi.null_labels(32, 1, neighbours=5, seed=0)[0]
-    assert (~few).sum() == 14
-
-
-def test_null_areas_see_a_leak_and_no_more_than_that():
+def test_null_cohorts_agree_with_permuted_labels_and_a_leak_is_seen():
     """Fifty null cohorts agree with their permuted labels; a representation that knows the labels does not."""
     generator = np.random.default_rng(0)
-    features = pd.DataFrame(generator.standard_normal((30, 6)))
-    labels = turrisi.null_labels(30, 50, neighbours=3, seed=1)
-    areas = turrisi.null_areas({"noise": features}, labels, turrisi.NULL_METHOD, 0, 3)
-    assert turrisi.null_summary(areas)["holds"].all()
-    knowing = areas.assign(nested=areas["permuted"] + 0.1 + 0.01 * generator.standard_normal(50))
-    assert not turrisi.null_summary(knowing)["holds"].any()
+    labels = null_labels(30, 50, neighbours=3, seed=1)
+    null = replay(
+        {"noise": generator.standard_normal((30, 6))}, labels, [turrisi.NULL_METHOD], 0, 3, leaks={}
+    )
+    assert check_leaks(null)["holds"].all()
+    permuted = null.loc[null["protocol"] == PERMUTED, "auc"].to_numpy()
+    null.loc[null["protocol"] == "nested", "auc"] = permuted + 0.1 + 0.01 * generator.standard_normal(50)
+    assert not check_leaks(null)["holds"].any()
 
 
 def test_best_methods_go_by_balanced_accuracy():
@@ -161,11 +161,39 @@ def test_fifty_null_cohorts_of_brains_are_at_chance(results):
     features = {
         name: turrisi.varying(table) for name, table in turrisi.measure_features(brains, network).items()
     }
-    labels = turrisi.null_labels(len(brains), 50, amounts.neighbours, 0)
-    areas = turrisi.null_areas(features, labels, turrisi.NULL_METHOD, 0, amounts.neighbours)
-    summary = turrisi.null_summary(areas)
-    assert set(summary["representation"]) == set(turrisi.REPRESENTATIONS)
-    assert summary["holds"].all()
+    labels = null_labels(len(brains), 50, amounts.neighbours, 0)
+    arrays = {name: table.to_numpy() for name, table in features.items()}
+    checked = check_leaks(replay(arrays, labels, [turrisi.NULL_METHOD], 0, amounts.neighbours, leaks={}))
+    assert set(checked["representation"]) == set(turrisi.REPRESENTATIONS)
+    assert checked["holds"].all()
+
+
+def test_control_patients_have_one_scan_each_and_the_sizes_of_the_panagiotaras_pages(results):
+    amounts = load_profile("test").amounts("turrisi2024", turrisi.TurrisiAmounts)
+    control = turrisi.open_control_patients(amounts, 0)
+    assert control.samples["group"].is_unique and (control.samples["visit"] == 0).all()
+    assert turrisi.is_positive(control, "AD").sum() == 6 and len(control) == 12
+    for profile in ("test", "quick"):
+        own = load_profile(profile).amounts("turrisi2024", turrisi.TurrisiAmounts)
+        settings = yaml.safe_load((repository() / "profiles" / f"{profile}.yml").read_text())["panagiotaras"]
+        assert (own.control_fraction, own.control_effect) == (settings["fractions"][0], settings["effect"])
+
+
+@pytest.mark.slow
+def test_public_deep_features_find_the_atrophy_of_the_positive_control(results, real_data):
+    """AUC of DL7 on drawn Alzheimer-like atrophy at the sizes of quick, and no more than chance without atrophy."""
+    amounts = load_profile("quick").amounts("turrisi2024", turrisi.TurrisiAmounts)
+    network, weights = turrisi.extractor(None)
+    assert weights.startswith("public")
+    means = {}
+    for effect in (amounts.control_effect, 0.0):
+        patients = turrisi.open_control_patients(replace(amounts, control_effect=effect), seed=0)
+        deep = turrisi.varying(turrisi.measure_deep_features(patients, network)["DL7"]).to_numpy()
+        draws = [turrisi.is_positive(patients, "AD")] * 10
+        control = replay({"DL7": deep}, draws, [turrisi.NULL_METHOD], 0, amounts.neighbours, leaks={})
+        means[effect] = control.groupby("protocol")["auc"].mean()
+    assert means[amounts.control_effect]["nested"] > 0.8
+    assert abs(means[0.0]["nested"] - 0.5) < 0.25
 
 
 @pytest.mark.slow

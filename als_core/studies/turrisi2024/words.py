@@ -1,0 +1,627 @@
+"""Sentences and tables of the T1w pages (Turrisi 2024), computed from results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from als_core.claims.published import claim_named
+from als_core.cohorts.volume_cohort import VolumeCohort
+from als_core.figures.drawn import counted, listed, number, p_value, percent
+from als_core.statistics.bounds import METRICS
+from als_core.statistics.groups import ChiSquare, KolmogorovSmirnov
+from als_core.statistics.null_check import PERMUTED, UP_ERRORS
+from als_core.studies.turrisi2024.audit import ALS, MIMICS, t3, t4, tables_of
+from als_core.studies.turrisi2024.classifiers import METHODS
+from als_core.studies.turrisi2024.nested_cv import metric_intervals
+from als_core.studies.turrisi2024.radiomics import RadiomicSettings
+from als_core.studies.turrisi2024.study import FINE_MM, REPORTED, TurrisiAmounts
+
+FORBIDS = (
+    "Do not compare the scores of this page with the paper's: they show how the methods behave on drawn "
+    "brains, "
+    "and nothing about ALS."
+)
+FORBIDS_BRIGHTNESS = (
+    "Do not compare the histograms or the fitted ages of this page with the paper's: volumes are drawn."
+)
+OF_VOLUMES = ("Patients", "Voxel side")  # substitutions that matter on a page without features
+OF_FEATURES = (*OF_VOLUMES, "Disease", "Extractor's weights")  # and without classifiers
+DIAGNOSES = {
+    "cervical_spondylotic_myelopathy": "cervical spondylotic myelopathy",
+    "myasthenia_gravis": "myasthenia gravis",
+    "monomelic_amyotrophy": "monomelic amyotrophy (Hirayama)",
+    "peripheral_motor_neuropathy": "peripheral motor neuropathy",
+}
+LEVELS = {"<60": "under_60", "60-75": "60_75", ">75": "over_75", "F": "f", "M": "m"}
+READABLE = {"<60": "under 60", "60-75": "60 to 75", ">75": "over 75", "F": "women", "M": "men"}
+FAMILY_SLUGS = {"firstorder": "first_order"}  # of claim ids
+COUNT_HEADS = ["Features of", "Features", "That differ between patients"]
+CONTROL_TABLE = (
+    "The positive control: mean AUC over draws of folds, the same with permuted labels, and the "
+    "permutation p value. "
+    "*Synthetic cohort.*"
+)
+INTERVALS = {"balanced_accuracy": "Balanced accuracy", "auc": "AUC", "f1": "F1"}
+OTHERS = {
+    "precision": "Precision",
+    "recall": "Recall",
+    "auprc": "AUPRC",
+    "f1_other": "F1, other",
+    "precision_other": "Precision, other",
+    "recall_other": "Recall, other",
+    "auprc_other": "AUPRC, other",
+    "matthews": "MCC",
+}
+
+
+def slug(text: str) -> str:
+    """Write a name as claim ids do."""
+    return text.lower().replace(" (", "_").replace(")", "").replace(" ", "_")
+
+
+def substitutions(
+    data: VolumeCohort, amounts: TurrisiAmounts, weights: str = "public"
+) -> dict[str, tuple[str, str]]:
+    """List what a page used in place of what the paper used, for `Page.substitutions`."""
+    source = "the public ones of the same group"
+    rows = {
+        "Voxel side": (f"{data.settings.resolution} mm", f"{FINE_MM} mm"),
+        "Extractor's weights": (source if weights.startswith("public") else weights, source),
+        "Neighbours of SMOTE": (str(amounts.neighbours), str(TurrisiAmounts.neighbours)),
+        "Classifiers": (str(len(amounts.methods)), str(len(TurrisiAmounts.methods))),
+    }
+    if data.kind != "synthetic":
+        return rows
+    return {
+        "Patients": (f"{len(data)}, drawn by a program", f"{ALS + MIMICS}, scanned"),
+        "Disease": (f"drawn at {amounts.effect:g} times the size stated for ALS", "real"),
+    } | rows
+
+
+def patients_claim(row: NamedTuple) -> str:
+    """Name the claims of one row of the paper's table of patients, without their last part."""
+    return f"turrisi2024.table1b.{row.variable}.{LEVELS[row.level]}.{row.group.lower()}"
+
+
+def patients_table(printed: pd.DataFrame, computed: Sequence[float]) -> pd.DataFrame:
+    """Lay out the table of patients for reading: printed counts and percentages, and those computed."""
+    return pd.DataFrame(
+        {
+            "Variable": printed["variable"],
+            "Level": printed["level"].map(READABLE),
+            "Group": printed["group"],
+            "Patients": printed["n"],
+            "Printed (%)": printed["percent"],
+            "From the count (%)": np.round(computed, 2),
+        }
+    )
+
+
+def tests_table(
+    pearson: ChiSquare,
+    yates: ChiSquare,
+    printed_sex: tuple[float, float],
+    printed_age: tuple[float, KolmogorovSmirnov],
+    here: KolmogorovSmirnov | None,
+    patients: int,
+    synthetic: bool,
+) -> pd.DataFrame:
+    """Lay out the tests of Table 2. printed_sex: statistic and its p; printed_age: distance and its p."""
+    p_sex, p_age = (claim_named(f"turrisi2024.table2.{name}.p_value").value for name in ("sex", "age"))
+    distance, from_distance = printed_age
+    rows = [
+        ("Sex", "printed", printed_sex[0], p_sex),
+        ("Sex", "Pearson, from the printed counts", pearson.statistic, pearson.p),
+        ("Sex", "Pearson with Yates' correction", yates.statistic, yates.p),
+        ("Sex", "p that belongs to the printed statistic", *printed_sex),
+        ("Age", "printed", distance, p_age),
+        ("Age", "p of the printed D, finite samples", distance, from_distance.p_finite),
+        ("Age", "p of the printed D, limit", distance, from_distance.p_limit),
+    ]
+    if here is not None:
+        kind = "synthetic patients" if synthetic else "patients"
+        rows.append(("Age", f"ages of {patients} {kind}, exact", here.distance, here.p_exact))
+    return pd.DataFrame(rows, columns=["Variable", "Source", "Statistic", "p"]).round(4)
+
+
+def tests_sentence(
+    pearson: ChiSquare,
+    yates: ChiSquare,
+    statistic: float,
+    p_of_statistic: float,
+    distance: float,
+    from_distance: KolmogorovSmirnov,
+) -> str:
+    """Say how the printed tests of sex and age relate to the printed counts."""
+    ordered = sorted([yates.statistic, pearson.statistic])
+    place = "is between" if ordered[0] <= statistic <= ordered[1] else "is not between"
+    return (
+        f"The printed chi-square of sex, {statistic:.2f}, {place} the two ways of computing it from the "
+        "printed counts "
+        f"({pearson.statistic:.2f}, p {p_value(pearson.p)}, and {yates.statistic:.2f} with Yates' "
+        f"correction, p {p_value(yates.p)}); "
+        f"its own p is {p_value(p_of_statistic)}. For age, D = {distance:.2f} in groups of {ALS} and "
+        f"{MIMICS} has a p of "
+        f"{p_value(from_distance.p_finite)} or {p_value(from_distance.p_limit)}. What age and sex alone can "
+        "tell is in the tables "
+        "of {ref}`turrisi-classifiers`."
+    )
+
+
+def demographic_claims(patients: pd.DataFrame) -> dict[str, float]:
+    """Compute the printed summaries of age and sex from a table of patients, by claim id."""
+    others = next(name for name in sorted(set(patients["label"])) if name != "ALS")
+    by_group = patients.groupby("label")["age"].agg(["mean", "std", "median", "min", "max"])
+    bands = pd.cut(patients["age"], [0, 59.95, 75.05, 200], labels=["under_60", "60_75", "over_75"])
+    ages = {
+        "mean_age": "mean",
+        "sd_age": "std",
+        "median_age": "median",
+        "minimum_age": "min",
+        "maximum_age": "max",
+    }
+    claims: dict[str, float] = {
+        "turrisi2024.section2_1.als.subjects": int((patients["label"] == "ALS").sum())
+    }
+    for group, label in {"als": "ALS", "mimicking": others}.items():
+        ours = patients["label"] == label
+        claims |= {
+            f"turrisi2024.section3_1_1.{group}.{name}": by_group.loc[label, column]
+            for name, column in ages.items()
+        }
+        claims |= {
+            f"turrisi2024.table1b.age.{band}.{group}.n": int((ours & (bands == band)).sum())
+            for band in bands.cat.categories
+        }
+        claims |= {
+            f"turrisi2024.table1b.sex.{sex.lower()}.{group}.n": int((ours & (patients["sex"] == sex)).sum())
+            for sex in "FM"
+        }
+    return claims
+
+
+def diagnosis_claims(patients: pd.DataFrame) -> dict[str, int]:
+    """Count the mimics by diagnosis, by claim id."""
+    counts = patients["diagnosis"].value_counts()
+    return {
+        f"turrisi2024.section2_1.mimicking.{slug}.subjects": int(counts[name])
+        for slug, name in DIAGNOSES.items()
+    }
+
+
+def mean_histogram(label: str, edges: np.ndarray, voxels: np.ndarray) -> pd.DataFrame:
+    """Average the histograms of a group's volumes. edges: (bins + 1,). voxels: counts (volumes, bins)."""
+    middles = (edges[1:] + edges[:-1]) / 2
+    mean, sd = voxels.mean(0), voxels.std(0, ddof=1)
+    return pd.DataFrame({"label": label, "value": middles, "mean": mean, "sd": sd, "volumes": len(voxels)})
+
+
+def als_against_mimics(sex: tuple[float, float], age: tuple[float, float]) -> dict[str, str]:
+    """Answer the question of the page of patients. sex, age: p values of the two tests in use."""
+    low, high = min(*sex, *age), max(*sex, *age)
+    crosses = "None of them crosses 0.05." if low > 0.05 else "Not all of them are above 0.05."
+    return {
+        "question": "Do the patients with ALS and those with a disease that looks like it differ in age or "
+        "sex, before any image is used?",
+        "found": f"The printed counts and test results give p values from {p_value(low)} to {p_value(high)}. "
+        f"{crosses}",
+        "how_sure": "Sex is tested again from the printed counts. The ages are not public, but the printed "
+        "distance "
+        "between the two groups and their sizes fix the p value.",
+        "not_shown": "That the groups are alike. A test that finds no difference does not show that there "
+        "is none, "
+        "so age and sex alone are a baseline on the page of the classifiers.",
+    }
+
+
+def referrals() -> str:
+    """Say what the best printed model would do for 100 patients referred as in the paper."""
+    tables = tables_of("dl7")
+    als = round(100 * ALS / (ALS + MIMICS))
+    spared = _whole_range((100 - als) * METRICS["specificity"](tables))
+    missed = _whole_range(als * (1 - METRICS["recall"](tables)))
+    return (
+        f"Of 100 referrals like the paper's, {als} have ALS and {100 - als} a mimic. The best printed model "
+        "recognises "
+        f"{spared} of the {100 - als} mimics and takes {missed} of the {als} ALS patients for a mimic; "
+        "naming everyone "
+        f"ALS recognises none of the mimics and misses no ALS patient."
+    )
+
+
+def against_always_als(synthetic: bool) -> dict[str, str]:
+    """Answer the question of the page of classifiers, from the printed numbers."""
+    facts, audit = t3(), t4()
+    balanced = f"{100 * audit['dl7_balanced_least']:.0f} to {100 * audit['dl7_balanced_most']:.0f}"
+    return {
+        "question": "Can classifiers on a T1-weighted scan tell ALS from diseases that look like it?",
+        "found": f"{facts['below']} of the paper's {facts['cells']} classifiers have a lower F1 than naming "
+        "everyone ALS "
+        f"({facts['baseline']:.2f} %), and the best is {facts['gain']:.2f} points above it. {referrals()}",
+        "how_sure": "This follows from the printed numbers alone: every table of counts that agrees with "
+        "the best model's "
+        f"precision, recall and F1 has a balanced accuracy of {balanced} %, where naming everyone ALS has "
+        "50 %.",
+        "not_shown": "Whether the images add anything to age and sex in real patients: the paper has no "
+        "such baseline, "
+        + (
+            "and the brains on this page are drawn."
+            if synthetic
+            else "and this page shows the reader's patients."
+        ),
+    }
+
+
+def features_and_control(
+    features: int, beyond: Mapping[str, float], control: pd.DataFrame, effect: float, random_weights: bool
+) -> dict[str, str]:
+    """Answer the question of the page of features.
+
+    beyond: share of features more than two standard errors apart, by representation. control: one row per
+    deep representation: representation, auc, permuted, p.
+    """
+    best = control.loc[control["auc"].idxmax()]
+    answers = best["p"] <= 0.05
+    verb = "reacts to" if answers else "does not measurably react to"
+    shares = listed(
+        f"{percent(share)} of {'the radiomic ones' if name == 'Radiomics' else name}"
+        for name, share in beyond.items()
+    )
+    source = "An extractor with random weights" if random_weights else "The public extractor"
+    return {
+        "question": "What is measured on a scan, and does the network that measures it see a disease at all?",
+        "found": f"{features} features describe each brain; {shares} differ between the groups by more than "
+        "two standard "
+        f"errors, where 5 % would by chance. {source} {verb} the atrophy it was trained to find: AUC "
+        f"{number(best['auc'])} on drawn brains, {number(best['permuted'])} with permuted labels.",
+        "how_sure": "Group differences of single features are exploratory: with hundreds of features the "
+        "largest is large by chance. "
+        f"The control has a permutation test (p {p_value(best['p'])}).",
+        "not_shown": f"Real patients. The atrophy of the control is drawn at {effect:g} times its stated "
+        "size, and the signs of ALS "
+        "are elsewhere in the brain.",
+    }
+
+
+def how_measured(resolution: int, settings: RadiomicSettings) -> str:
+    """Say how radiomic and deep features are measured where the paper leaves it open."""
+    halving = (
+        ""
+        if resolution == FINE_MM
+        else f" The extractor was made for volumes of {FINE_MM} mm and halves them "
+        f"first; at {resolution} mm the halving is left out."
+    )
+    return (
+        "Radiomic features are measured inside the patient's brain after registration to MNI space at "
+        f"{resolution} mm: "
+        "the template's brain mask, where there is signal. Intensities are brought to mean 0 and a "
+        "standard deviation of "
+        f"{settings.normalised_sd:g}, and grey levels are {settings.bin_width:g} wide; the paper states "
+        "neither. The 107 "
+        f"values are checked against PyRadiomics in the tests.{halving}"
+    )
+
+
+def largest_difference(effects: pd.DataFrame, patients: int) -> str:
+    """Say which feature differs most, and why that is no finding. effects: from `study.group_differences`."""
+    row = effects.loc[effects["d"].abs().idxmax()]
+    return (
+        f"The largest difference is that of `{row['feature']}`, {number(row['d'])} standard deviations. With "
+        f"{counted(len(effects), 'feature')} and {counted(patients, 'patient')} the largest of them is "
+        "large by chance as "
+        "well: which features matter has to be judged on patients that were not looked at."
+    )
+
+
+def control_caption(has_atrophy: np.ndarray, draws: int, effect: float) -> str:
+    """Caption the figure of the positive control."""
+    return (
+        f"AUC for Alzheimer-like atrophy in {len(has_atrophy)} drawn brains, from deep features, with "
+        "labels as they are and "
+        f"permuted. {int(has_atrophy.sum())} brains have the atrophy, drawn at {effect:g} times its stated "
+        "size. Method: "
+        f"a linear SVM, nested protocol; one dot for each of {counted(draws, 'draw')} of folds. *Synthetic "
+        "cohort.*"
+    )
+
+
+def control_summary(by_protocol: pd.DataFrame, p_of: Callable[[float, np.ndarray], float]) -> pd.DataFrame:
+    """Summarise the positive control: representation, auc and permuted (means over draws), p.
+
+    by_protocol: a list of AUCs per representation (rows) and protocol (columns). p_of: `permutation_p_value`.
+    """
+    rows = []
+    for name, row in by_protocol.iterrows():
+        auc, permuted = np.mean(row["nested"]), np.array(row[PERMUTED])
+        rows.append(
+            {"representation": name, "auc": auc, "permuted": permuted.mean(), "p": p_of(auc, permuted)}
+        )
+    return pd.DataFrame(rows)
+
+
+def optima_table(optima: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
+    """Put the printed optimum of Table 1 beside that of the paper's protocol and the three nested ones.
+
+    Columns representation, method, parameter, printed, as in the paper, nested (fold by fold).
+    """
+    keys = ["representation", "method", "parameter"]
+    by_protocol = optima.groupby([*keys, "protocol"], sort=False)["value"].agg(list).unstack("protocol")
+    table = pd.DataFrame(
+        {
+            "as in the paper": by_protocol["as in the paper"].map(lambda values: values[0]),
+            "nested": by_protocol["nested"].map(lambda values: ", ".join(f"{value:g}" for value in values)),
+        }
+    )
+    return printed.merge(table.reset_index(), on=keys)
+
+
+def f1_comparison(summary: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
+    """Put the printed F1 of Table 3 beside both protocols', in percent, a row per protocol and cell."""
+    here = (100 * summary["f1"]).reset_index()
+    renamed = printed.rename(columns={"f1_mean_percent": "printed", "f1_sd_percent": "printed_sd"})
+    table = renamed.merge(here, on=["method", "representation"])
+    return table[["protocol", "method", "representation", "mean", "sd", "printed", "printed_sd"]]
+
+
+def f1_cells(comparison: pd.DataFrame, without_image: pd.DataFrame) -> pd.DataFrame:
+    """Lay Table 3 out for reading: a row per method, a column per representation and protocol.
+
+    without_image: mean and sd of F1 (0 to 1) by method; such a row has the same cell in every column.
+    """
+    cells = [f"{number(m)} ± {number(s)}" for m, s in zip(comparison["mean"], comparison["sd"], strict=True)]
+    heads = comparison["representation"] + ", " + comparison["protocol"]
+    table = comparison.assign(cell=cells, head=heads)
+    wide = table.pivot(index="method", columns="head", values="cell")[
+        list(dict.fromkeys(sorted(heads, key=str)))
+    ]
+    wide = wide.loc[list(dict.fromkeys(comparison["method"]))]
+    for method, row in (100 * without_image).iterrows():
+        wide.loc[method] = f"{number(row['mean'])} ± {number(row['sd'])}"
+    return wide.rename_axis(None, axis=1).rename_axis("Method").reset_index()
+
+
+def table1_claims(optima: pd.DataFrame) -> dict[str, float]:
+    """Name the hyper-parameters of the paper's protocol by claim id. optima: from `optima_table`."""
+    return {
+        f"turrisi2024.table1.{slug(row['representation'])}.{slug(row['method'])}.{row['parameter'].lower()}": float(
+            row["as in the paper"]
+        )
+        for row in optima.to_dict("records")
+    }
+
+
+def table3_claims(comparison: pd.DataFrame) -> dict[str, float]:
+    """Name F1 by the paper's protocol, and the median of the printed means, by claim id."""
+    cells = comparison[comparison["protocol"] == "as in the paper"].to_dict("records")
+    claims = {
+        f"turrisi2024.table3.{slug(row['method'])}.{slug(row['representation'])}.f1_{part}": row[part]
+        for row in cells
+        for part in ("mean", "sd")
+    }
+    return claims | {"turrisi2024.section4.all_configurations.f1_median": t3()["median"]}
+
+
+def table4_claims(summary: pd.DataFrame, methods: Sequence[str]) -> dict[str, float]:
+    """Name the metrics of the configurations of Table 4, by the paper's protocol, by claim id."""
+    claims = {}
+    for name, method in reported_cells(methods):
+        means = summary.loc[("as in the paper", name, method)].xs("mean", level=1)
+        for metric in ("f1", "precision", "recall", "auc", "auprc"):
+            claims[f"turrisi2024.table4.{slug(name)}.{metric}"] = means[metric]
+        if name == "DL7":
+            claims |= {f"turrisi2024.abstract.best.{metric}": means[metric] for metric in ("f1", "recall")}
+            claims["turrisi2024.section3_2.dl7_svm_p.recall"] = means["recall"]
+    return claims
+
+
+def metric_tables(
+    predictions: pd.DataFrame,
+    summary: pd.DataFrame,
+    wanted: list[tuple[str, str, str]],
+    resamples: int,
+    seed: int,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Make Table 4 for some configurations: three metrics with intervals, and means of the others.
+
+    wanted: protocol, representation and method of each row. The first table also has the columns `value`,
+    `low` and `high` of balanced accuracy, as numbers.
+    """
+    with_intervals, others = [], []
+    indexed = predictions.set_index(["protocol", "representation", "method"]).sort_index()
+    for protocol, representation, method in wanted:
+        part = indexed.loc[(protocol, representation, method)]
+        with np.errstate(invalid="ignore"):  # resamples without a mimic in a fold have no AUC there: left out
+            # the same resamples for every row, so that rows can be compared
+            found = metric_intervals(part, np.random.default_rng(seed), resamples)
+        about = {
+            "Features": representation,
+            "Method": method,
+            "Protocol": protocol if _is_tuned(method) else "both",
+        }
+        texts = {head: _interval(found.loc[metric]) for metric, head in INTERVALS.items()}
+        with_intervals.append(about | texts | found.loc["balanced_accuracy"].to_dict())
+        mean = summary.loc[(protocol, representation, method)].xs("mean", level=1)
+        others.append(about | {head: round(mean[metric], 2) for metric, head in OTHERS.items()})
+    return pd.DataFrame(with_intervals), pd.DataFrame(others)
+
+
+def _is_tuned(method: str) -> bool:
+    return method in METHODS and bool(METHODS[method].grid)
+
+
+def best_cells(summary: pd.DataFrame) -> pd.DataFrame:
+    """Find each protocol's best cell by F1 and by balanced accuracy, and its score under the other protocol.
+
+    Columns Chosen by, Protocol, Best cell, Score, Same cell by the other protocol, Difference; percent and
+    points.
+    """
+    rows = []
+    for metric, name in (("f1", "F1"), ("balanced_accuracy", "Balanced accuracy")):
+        means = 100 * summary[metric, "mean"].unstack("protocol")
+        for protocol, other in (("as in the paper", "nested"), ("nested", "as in the paper")):
+            cell = means[protocol].idxmax()
+            best, same = means.loc[cell, protocol], means.loc[cell, other]
+            row = {
+                "Chosen by": name,
+                "Protocol": protocol,
+                "Best cell": ", ".join(cell),
+                "Score (%)": round(best, 2),
+            }
+            rows.append(
+                row | {"Other protocol (%)": round(same, 2), "Difference (points)": round(best - same, 2)}
+            )
+    return pd.DataFrame(rows)
+
+
+def protocol_difference(summary: pd.DataFrame, null_shift: pd.Series | None = None) -> str:
+    """Say what tuning on all subjects does to the tuned cells, the best cell, and a null cohort.
+
+    summary: of both protocols, tuned methods only. null_shift: row of `leaks.check_leaks` for "as described".
+    """
+    means = 100 * summary["balanced_accuracy", "mean"].unstack("protocol")
+    shift = means["as in the paper"] - means["nested"]
+    higher = int((shift > 0).sum())
+    best = {protocol: means[protocol].max() for protocol in means}
+    text = (
+        f"Tuning once on all subjects moves the balanced accuracy of {counted(len(shift), 'tuned cell')} by "
+        f"{number(shift.mean(), 1, signed=True)} points on average ({number(shift.min(), 1, signed=True)} to "
+        f"{number(shift.max(), 1, signed=True)}), and {higher} of them upwards. The best tuned cell has "
+        f"{number(best['as in the paper'], 1)} % by the paper's protocol and {number(best['nested'], 1)} % "
+        "by the nested one."
+    )
+    if null_shift is None:
+        return text
+    points, error = 100 * null_shift["shift"], 100 * null_shift["error"]
+    return (
+        f"{text} Where there is nothing to find, the same change moves {null_shift['method']} by "
+        f"{number(points, 1, signed=True)} points (standard error {number(error, 1)})."
+    )
+
+
+def best_here(table: pd.DataFrame, mimics: int, others: str) -> str:
+    """Say how the best configurations of this page compare with always ALS. table: from `metric_tables`."""
+    images = table[(table["Features"] != "no image") & (table["Protocol"] != "as in the paper")]
+    best = images.loc[images.groupby("Features", sort=False)["value"].idxmax()]
+    named = [f"{row['Features']} {row['value']:.2f} ({row['Method']})" for row in best.to_dict("records")]
+    sure = best.loc[best["low"] > 0.5, "Features"].tolist()
+    above = f"its interval is above 0.50 for {listed(sure)}" if sure else "no interval is above 0.50"
+    return (
+        f"Best balanced accuracy by representation, nested protocol: {listed(named)}; always ALS has 0.50. "
+        "The best of "
+        f"several methods is often above 0.50 by luck; {above}. There are "
+        f"{counted(mimics, f'{others} patient')}, so "
+        f"one of them more or less moves balanced accuracy by {50 / mimics:.1f} points."
+    )
+
+
+def auprc_floor(printed: str, least: float) -> str:
+    """Compare the printed AUPRC of radiomics with the least that ALS as the positive class can have."""
+    verdict = "cannot be one of ALS" if float(printed) < least else "can be one of ALS"
+    return (
+        f"The printed AUPRC of radiomics, {printed}, {verdict}: the worst ranking there is, all mimics "
+        "first, has "
+        f"{number(least)} in a fold of the printed size."
+    )
+
+
+def printed_model(facts: Mapping[str, float], audit: Mapping[str, float]) -> str:
+    """Say what the printed numbers of the best model leave possible. facts: `t3()`; audit: `t4()`."""
+    above = counted(int(facts["above"]), "printed mean")
+    return (
+        f"In the paper, {above} of {facts['cells']} exceeds the F1 of always answering ALS. Every table of "
+        "counts "
+        "that agrees with the printed precision, recall and F1 of DL7 with SVM (P) recognises "
+        f"{audit['spared_least']:.0f} "
+        f"to {audit['spared_most']:.0f} of {audit['mimics']} mimics. Its AUC says that the ranking holds "
+        "some information."
+    )
+
+
+def null_caption(method: str, cohorts: int, brains: int) -> str:
+    """Caption the figure of null cohorts."""
+    return (
+        f"AUC of the nested protocol on {counted(cohorts, 'null cohort')} of {brains} brains, with random "
+        "labels and with "
+        f"permuted ones. Method: {method} with two values of C. One dot per cohort."
+    )
+
+
+def leak_table(checked: pd.DataFrame) -> pd.DataFrame:
+    """Lay out `leaks.check_leaks` for reading: what was declared, what was seen, and whether they agree."""
+    metric = checked["metric"].map({"auc": "AUC", "balanced_accuracy": "balanced accuracy"})
+    declared = checked["declared"].map({"up": "rises", "none": "no change", "mirrored": "1 − AUC"})
+    return pd.DataFrame(
+        {
+            "Method": checked["method"],
+            "Leak": checked["procedure"],
+            "Score": metric,
+            "Null cohorts": checked["cohorts"].astype(int),
+            "Nested": checked["reference"].astype(float).round(3),
+            "With the leak": checked["score"].astype(float).round(3),
+            "Shift": checked["shift"].astype(float).round(3),
+            "Standard error": checked["error"].astype(float).round(3),
+            "Expected": declared,
+            "As expected": checked["holds"].map({True: "yes", False: "no"}),
+        }
+    )
+
+
+def leaks_seen(checked: pd.DataFrame) -> str:
+    """Say how many leaks moved their score as declared, and name the others. checked: from `leaks.check_leaks`."""
+    missed = checked[~checked["holds"].astype(bool)]
+    if missed.empty:
+        return f"All {len(checked)} shifts are as expected on these null cohorts."
+    named = listed(
+        f"{row['procedure']} with {row['method']} ({counted(int(row['cohorts']), 'cohort')})"
+        for row in missed.to_dict("records")
+    )
+    return (
+        f"{len(checked) - len(missed)} of {len(checked)} shifts are as expected. Not seen here: {named}. With few null "
+        f"cohorts a small shift is within {UP_ERRORS} standard errors of none."
+    )
+
+
+def null_table(checked: pd.DataFrame) -> pd.DataFrame:
+    """Lay out the check of null cohorts for reading: labels as they are against permuted ones."""
+    table = leak_table(checked).drop(columns=["Leak", "Score", "Expected", "Method"])
+    table.insert(0, "Features", checked["representation"].to_numpy())
+    names = {
+        "Nested": "AUC",
+        "With the leak": "AUC, labels permuted",
+        "As expected": "Within three standard errors",
+    }
+    return table.rename(columns=names)
+
+
+def _whole_range(values: np.ndarray) -> str:
+    """Write the range of expected counts, rounded to whole patients."""
+    low, high = round(float(np.min(values))), round(float(np.max(values)))
+    return f"{low}" if low == high else f"{low} or {high}" if high == low + 1 else f"{low} to {high}"
+
+
+def _interval(row: pd.Series) -> str:
+    """Write a value with its interval, without a place where a narrow column could break it."""
+    return f"{row['value']:.2f}\u00a0({row['low']:.2f}–{row['high']:.2f})"
+
+
+def control_table(summary: pd.DataFrame) -> pd.DataFrame:
+    """Lay out `control_summary` for reading."""
+    return summary.round(3).set_axis(["Features", "AUC", "AUC, labels permuted", "p"], axis=1)
+
+
+def rows_of(cells: Iterable[tuple[str, str]], protocols: Iterable[str]) -> list[tuple[str, str, str]]:
+    """List protocol, representation and method of cells; a method with nothing to tune has one protocol."""
+    return [
+        (protocol, name, method)
+        for name, method in cells
+        for protocol in (protocols if _is_tuned(method) else ["nested"])
+    ]
+
+
+def reported_cells(methods: tuple[str, ...]) -> list[tuple[str, str]]:
+    """List representation and method of the configurations of Table 4 that are computed."""
+    return [(name, method) for name, method in REPORTED.items() if method in methods]

@@ -1,0 +1,120 @@
+"""Figures and sentences of the page on leaks: whole words, every mark, and both kinds of rows commented."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from drawn_words import assert_words, words
+
+from als_core.statistics.null_check import PERMUTED
+from als_core.studies.cross_paper import figures_leaks as figures
+from als_core.studies.cross_paper.leak_pools import EFFECTS, KINDS, FeaturePool, KindAmounts, LeakAmounts
+from als_core.studies.cross_paper.leak_switches import (
+    check_switches,
+    cumulative_leaks,
+    mean_by_set,
+    replay,
+    single_leaks,
+)
+
+SMALL = KindAmounts(60, 15, (15, 20))
+NOTHING, DONORS = {kind: [0.0] for kind in KINDS}, {kind: [15] for kind in KINDS}
+AMOUNTS = LeakAmounts(SMALL, SMALL, SMALL, SMALL, null_cohorts=2)
+
+
+@pytest.fixture(scope="module")
+def pools() -> list[FeaturePool]:
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal((60, 2, 2, 4))
+    return [FeaturePool(kind, {e: values + e for e in (0.0, *EFFECTS[kind])}, 0.5, "donor") for kind in KINDS]
+
+
+@pytest.fixture(scope="module")
+def null(pools) -> pd.DataFrame:
+    sets = {kind: single_leaks(kind) for kind in KINDS}
+    return replay(pools, NOTHING, DONORS, 2, sets, permuted=True)
+
+
+def test_leak_shifts_show_every_leak_that_applies(null, pools):
+    checked = check_switches(null)
+    drawn = figures.leak_shifts(checked, pools, AMOUNTS)
+    assert_words(drawn)
+    applied = checked[checked["declared"] != "not applicable"]
+    assert len(drawn.data) == len(applied) and "2 null cohorts" in drawn.caption
+    assert "tissue of 15 donors" in drawn.caption and "tissue, split by image: " in drawn.alt
+
+
+def test_something_from_nothing_has_horizontal_labels_and_a_row_per_step(pools):
+    sets = {kind: cumulative_leaks(kind) for kind in KINDS}
+    steps = mean_by_set(replay(pools, NOTHING, DONORS, 2, sets))
+    drawn = figures.something_from_nothing(steps)
+    assert_words(drawn)
+    assert drawn.data is steps and "+ split by image" in words(drawn.figure)
+    assert not any(label.get_rotation() for axes in drawn.figure.axes for label in axes.get_xticklabels())
+    last = steps[steps["kind"] == "tissue"].iloc[-1]
+    assert f"tissue: reported {last['reported']:.2f}, on new donors {last['deployed']:.2f}" in drawn.alt
+
+
+def test_leaks_by_donors_offers_every_point(pools):
+    sets = {
+        kind: {name: chosen for name, chosen in single_leaks(kind).items() if name in figures.LINES}
+        for kind in KINDS
+    }
+    effects = {kind: [0.0, *EFFECTS[kind]] for kind in KINDS}
+    curves = mean_by_set(replay(pools, effects, dict.fromkeys(KINDS, (15, 20)), 1, sets))
+    drawn = figures.leaks_by_donors(curves)
+    assert_words(drawn)
+    assert len(drawn.data) == len(curves) and set(drawn.data["signal"]) == {
+        "no signal",
+        "weak signal",
+        "strong signal",
+    }
+
+
+def draws(own: float) -> pd.DataFrame:
+    """Forty draws; with permuted labels AUCs from 0.4 to 0.6 by donor, and 0.8 by image."""
+    rows = []
+    for number in range(40):
+        areas = {
+            ("as they are", "by donor"): own,
+            ("as they are", "by image"): 0.95,
+            (PERMUTED, "by image"): 0.8,
+        }
+        areas[PERMUTED, "by donor"] = 0.4 + 0.2 * number / 39
+        rows += [
+            {"draw": number, "labels": a, "split": b, "reported": value} for (a, b), value in areas.items()
+        ]
+    return pd.DataFrame(rows)
+
+
+def test_draws_by_split_names_cohort_and_class():
+    drawn = figures.draws_by_split(draws(0.92), "The images of A", "control", 15)
+    assert_words(drawn)
+    assert len(drawn.data) == 160 and "as they are, split by donor 0.92" in drawn.alt
+    assert "The images of A" in drawn.caption and "15 donors" in drawn.caption
+
+
+def test_the_row_in_favour_of_the_images_is_commented_with_its_p_value():
+    text = figures.own_labels(draws(0.92), "control")
+    assert "control against the rest has 0.92" in text and "0 permuted draws of 40 reach it (p 0.024)" in text
+    assert "more than the recognition of donors" in text and "does not show" not in text
+    assert "does not show" in figures.own_labels(draws(0.55), "control")
+
+
+def test_the_answer_and_the_directions_are_those_of_the_tables(null, pools):
+    checked = check_switches(null)
+    sets = {kind: cumulative_leaks(kind) for kind in KINDS}
+    steps = mean_by_set(replay(pools, NOTHING, DONORS, 2, sets))
+    answer = figures.answer(steps, checked)
+    last = steps[steps["kind"] == "tissue"].iloc[-1]
+    assert (
+        f"into {last['reported']:.2f} on drawn tissue" in answer["found"]
+        and "2 cohorts" in answer["how_sure"]
+    )
+    table = figures.direction_table(checked)
+    assert table.notna().all(axis=None) and len(table) == (checked["declared"] != "not applicable").sum()
+    held = int((table["As expected"] == "yes").sum())
+    assert figures.agreement(checked).startswith(
+        f"{held} of {len(table)} declared" if held < len(table) else "All "
+    )

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import importlib.util
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from filelock import FileLock
+
+PACKAGE = Path(__file__).resolve().parent
 
 
 @contextmanager
@@ -102,6 +107,93 @@ def content_key(*parts: Any) -> str:
     return digest.hexdigest()[:16]
 
 
+def code_digest(*modules: str) -> str:
+    """Digest of modules and of every library module they import, directly or through others; first 16 digits.
+
+    Part of the key of every stored result, so that editing any code behind the result makes it stale.
+    Comments, docstrings and layout are no part of it (see `source_digest`).
+
+    Parameters
+    ----------
+    modules : str
+        Dotted names, e.g. `als_core.studies.xia2024.train`; their order does not matter.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        For a name that is no module.
+    """
+    named = {name: _module_file(name) for name in modules}
+    used = {file.relative_to(PACKAGE).as_posix(): file for file in modules_used(*named.values())}
+    return content_key({name: source_digest(file) for name, file in (named | used).items()})
+
+
+def source_digest(path: Path | str) -> str:
+    """Digest of what a Python file does: its syntax tree without docstrings and comments; first 16 digits.
+
+    The tree is that of the running Python: another minor version may give another digest.
+    """
+    return _read_source(Path(path).read_text(encoding="utf-8"), str(path))[0]
+
+
+def modules_used(*sources: Path) -> tuple[Path, ...]:
+    """Files of the library that Python files import, directly or through others, sorted.
+
+    Import statements are read, wherever they are in a file; nothing is run. Importing a module also runs the
+    `__init__` of its packages, which are therefore included.
+    """
+    found: set[Path] = set()
+    waiting = [Path(source) for source in sources]
+    while waiting:
+        source = waiting.pop()
+        imports = _read_source(source.read_text(encoding="utf-8"), str(source))[1]
+        new = {file for name in imports for file in _library_files(name)} - found
+        found |= new
+        waiting += new
+    return tuple(sorted(found))
+
+
+@cache
+def _read_source(text: str, name: str) -> tuple[str, frozenset[str]]:
+    """Digest of a source without its docstrings, and the dotted names that it imports."""
+    tree = ast.parse(text, filename=name)
+    imports: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                imports.update(alias.name for alias in names)
+            case ast.ImportFrom(module=str(module), names=names, level=0):
+                imports.update([module, *(f"{module}.{alias.name}" for alias in names)])
+        if isinstance(body := getattr(node, "body", None), list):
+            node.body = [each for each in body if not _is_text(each)]
+    return content_key(ast.dump(tree)), frozenset(imports)
+
+
+def _is_text(node: ast.AST) -> bool:
+    """Whether a statement is a bare string: a docstring of a module, class, function or constant."""
+    match node:
+        case ast.Expr(value=ast.Constant(value=str())):
+            return True
+    return False
+
+
+def _library_files(name: str) -> list[Path]:
+    """Files of this library behind a dotted name: the module and the `__init__` of each package above it."""
+    parts = name.split(".")
+    if parts[0] != PACKAGE.name:
+        return []
+    places = [PACKAGE.parent.joinpath(*parts[: depth + 1]) for depth in range(len(parts))]
+    candidates = [file for place in places for file in (place / "__init__.py", place.with_suffix(".py"))]
+    return [file for file in candidates if file.is_file()]
+
+
+def _module_file(name: str) -> Path:
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"{name}: no such module", name=name)
+    return Path(spec.origin)
+
+
 def data_folder() -> Path | None:
     """The local folder of public data named by ALS_DATA, or None where it is not set.
 
@@ -118,7 +210,7 @@ def data_folder() -> Path | None:
 
 def repository() -> Path:
     """The checkout this library runs from: the folder that holds `_toc.yml`."""
-    return Path(__file__).resolve().parents[1]
+    return PACKAGE.parent
 
 
 def results_folder() -> Path:

@@ -8,7 +8,7 @@ Rieke et al. 2018, section 2). The MNI grid and mask are those of nilearn's bund
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -36,6 +36,8 @@ SMALLEST_VOXEL, LARGEST_VOXEL = 0.1, 10.0  # mm; outside, the affine is in other
 # Cosine between two voxel axes. Rounding of a rotation stored in float32 stays below 1e-6.
 LARGEST_SHEAR = 1e-3
 LEAST_BRAIN_IN_VIEW = 0.5
+LARGEST_DISAGREEMENT = 2.0  # mm, between sform and qform at the far corner
+MNI152 = 4  # NIfTI-1 standard, sform_code and qform_code
 SMOOTHING = 0.42  # Gaussian sd in voxels of the coarser grid: full width at half maximum of one voxel
 
 FindBrain = Callable[[nibabel.Nifti1Image], np.ndarray]
@@ -102,6 +104,7 @@ def examine_volume(
             return None, problems
         with np.errstate(over="ignore"):  # what becomes infinite is found below
             voxels = image.get_fdata(dtype=np.float32, caching="unchanged")
+        voxels = voxels.reshape(voxels.shape[:3])  # (X, Y, Z, 1) is one volume
     except (
         ImageFileError,
         HeaderDataError,
@@ -152,7 +155,7 @@ def _header_problems(image: Any, problem: Callable[[str, str, str], Problem]) ->
                 "Export magnitudes, not phases or colours.",
             )
         )
-    if len(image.shape) != 3:
+    if len(image.shape) < 3 or np.prod(image.shape[3:]) != 1:
         problems.append(
             problem(
                 f"{len(image.shape)}-D, {_times(image.shape)}",
@@ -160,7 +163,7 @@ def _header_problems(image: Any, problem: Callable[[str, str, str], Problem]) ->
                 "Save the one volume that is meant (nibabel.four_to_three, or fslroi).",
             )
         )
-    elif min(image.shape) < SMALLEST_SIDE or np.prod(image.shape) > LARGEST_VOLUME:
+    elif min(image.shape[:3]) < SMALLEST_SIDE or np.prod(image.shape) > LARGEST_VOLUME:
         problems.append(
             problem(
                 f"{_times(image.shape)} voxels",
@@ -168,6 +171,7 @@ def _header_problems(image: Any, problem: Callable[[str, str, str], Problem]) ->
                 "Use the volume, not a slice or a montage of it.",
             )
         )
+    problems += _orientation_problems(image, problem)
     axes = image.affine[:3, :3]
     sides = np.linalg.norm(axes, axis=0)
     sound = np.isfinite(image.affine).all() and min(sides) > 0
@@ -198,6 +202,37 @@ def _header_problems(image: Any, problem: Callable[[str, str, str], Problem]) ->
             )
         )
     return problems
+
+
+def _orientation_problems(image: nibabel.Nifti1Pair, problem: Callable[..., Problem]) -> list[Problem]:
+    """Refuse a header that does not say, or says in two ways, which side is left."""
+    (scanner, scanner_code), (stated, stated_code) = image.get_qform(coded=True), image.get_sform(coded=True)
+    remedy = "Find out which side is left, and write the affine with code 1 (scanner) into sform and qform."
+    if not scanner_code and not stated_code:
+        found = "a header without an orientation (sform and qform code 0)"
+        return [problem(found, "an affine that says which side is left", remedy)]
+    if not scanner_code or not stated_code:
+        return []
+    handed = np.sign([np.linalg.det(each[:3, :3]) for each in (scanner, stated)])
+    if handed[0] != handed[1]:
+        return [problem("left and right exchanged between sform and qform", "one orientation", remedy)]
+    corner = np.array([*image.shape[:3], 1.0])
+    apart = float(np.linalg.norm((scanner - stated) @ corner))
+    if scanner_code == stated_code and apart > LARGEST_DISAGREEMENT:
+        return [problem(f"sform and qform {apart:.0f} mm apart under one code", "one place", remedy)]
+    return []
+
+
+def registration_needed(paths: Iterable[Path]) -> Literal["already", "affine"]:
+    """Whether scans need registering: not where every header says MNI152 (sform code 4, else qform code 4)."""
+    codes = []
+    for path in paths:
+        try:
+            header = nibabel.load(path).header
+            codes.append(int(header["sform_code"]) or int(header["qform_code"]))
+        except (ImageFileError, HeaderDataError, OSError, ValueError, KeyError):
+            codes.append(0)  # refused with its reason when it is read
+    return "already" if codes and all(code == MNI152 for code in codes) else "affine"
 
 
 def read_label_image(path: Path | str, like: nibabel.Nifti1Image) -> np.ndarray:

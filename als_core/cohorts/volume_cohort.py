@@ -31,7 +31,6 @@ from als_core.cohorts.volumes import (
     examine_volume,
     mni_map,
     preprocess,
-    read_label_image,
     read_volume,
     template_brain,
 )
@@ -296,8 +295,3 @@ def _prepared(cache: Path, digest: str, settings: Preprocessing, find_brain: Fin
 @lru_cache(maxsize=8)
 def _code(find_brain: FindBrain) -> str:
     return code_digest(preprocess.__module__, find_brain.__module__)
-
-
-def check_atlas(path: Path | str, cohort: VolumeCohort) -> np.ndarray:
-    """A label image for a cohort's prepared volumes, int32 (X, Y, Z). Raises RefusedInput for another grid."""
-    return read_label_image(path, cohort.grid)

@@ -74,7 +74,9 @@ def read_adni_folder(folder: Path | str, labels: tuple[str, ...]) -> tuple[pd.Da
     folder = Path(folder)
     tables = [path for path in sorted(folder.glob("*.csv")) if not path.name.startswith(".")]
     headers = {path: _named_columns(_read(path)) for path in tables}
-    scans = [path for path, names in headers.items() if {"group", "image_id"} & set(names) == {"group", "image_id"}]
+    scans = [
+        path for path, names in headers.items() if {"group", "image_id"} & set(names) == {"group", "image_id"}
+    ]
     diagnoses = [path for path, names in headers.items() if path not in scans and "dates" in names]
     if len(scans) != 1:
         found = f"{len(scans)} tables of scans ({', '.join(path.name for path in scans) or 'no CSV'})"
@@ -113,7 +115,13 @@ def read_adni_table(path: Path | str, diagnoses: Path | None = None) -> pd.DataF
     refuse_if(
         subject,
         (
-            Problem(path.name, f"columns {', '.join(raw.columns)}", f"a column `{NAMES[ours]}`", "Export it too.", 1)
+            Problem(
+                path.name,
+                f"columns {', '.join(raw.columns)}",
+                f"a column `{NAMES[ours]}`",
+                "Export it too.",
+                1,
+            )
             for ours in needed
             if ours not in names
         ),
@@ -173,7 +181,9 @@ def adni_manifest(
             files[own.pop()].append(place)
         else:
             found = f"{len(own)} rows of the table for it"
-            problems.append(Problem(str(place), found, "one, by patient and image number", "Rename or remove it."))
+            problems.append(
+                Problem(str(place), found, "one, by patient and image number", "Rename or remove it.")
+            )
     for number, places in files.items():
         if len(places) > 1:
             where = f"{table['group'][number]}, image {table['image_id'][number]}"
@@ -184,7 +194,9 @@ def adni_manifest(
     for (group, visit), scans in kept.groupby(["group", "visit"]):
         if len(scans) > 1:
             found = f"{len(scans)} scans, images {', '.join(map(str, scans['image_id']))}"
-            problems.append(Problem(f"{group}, visit {visit}", found, "one scan a visit", "Keep one file of them."))
+            problems.append(
+                Problem(f"{group}, visit {visit}", found, "one scan a visit", "Keep one file of them.")
+            )
     if not volumes or not len(kept):
         found = f"{len(volumes)} NIfTI files, {len(kept)} of them labelled {' or '.join(labels)}"
         problems.append(Problem(str(folder), found, "scans of both", "Convert DICOM with dcm2niix first."))
@@ -197,7 +209,9 @@ def adni_manifest(
     }
     kept = kept[~torn].reset_index(drop=True)
     manifest = kept.assign(diagnosis=kept["label"], exam_date=kept["exam_date"].dt.date)
-    covariates = [name for name in ("field_strength", "age", "sex") if name in manifest and manifest[name].ne("").all()]
+    covariates = [
+        name for name in ("field_strength", "age", "sex") if name in manifest and manifest[name].ne("").all()
+    ]
     columns = ["path", "label", "group", "visit", "diagnosis", "image_id", "exam_date", *covariates]
     if "sex" in covariates:
         manifest["sex"] = manifest["sex"].str[0].str.upper()
@@ -258,7 +272,9 @@ def _diagnoses_of(table: pd.DataFrame, path: Path) -> pd.Series:
     for column, codes in CODES.items():
         if column in names:
             label = label.fillna(pd.to_numeric(raw[names[column]], errors="coerce").map(codes))
-    known = pd.DataFrame({"group": raw[names["PTID"]].str.strip(), "date": _dates(raw[names["EXAMDATE"]]), "label": label})
+    known = pd.DataFrame(
+        {"group": raw[names["PTID"]].str.strip(), "date": _dates(raw[names["EXAMDATE"]]), "label": label}
+    )
     known = known.dropna().sort_values("date")
     scans = table[["group", "exam_date"]].reset_index().sort_values("exam_date")
     found = pd.merge_asof(scans, known, left_on="exam_date", right_on="date", by="group",

@@ -58,7 +58,9 @@ def open_brains(
         table, left_out = read_adni_folder(folder, (PATIENTS, CONTROLS))
         method = registration_needed(folder / path for path in table["path"])
         about = About(title="ADNI scans", citation="https://adni.loni.usc.edu", label_of="group")
-        cohort = VolumeCohort.load(folder, Preprocessing(resolution, method), name="adni", about=about, table=table)
+        cohort = VolumeCohort.load(
+            folder, Preprocessing(resolution, method), name="adni", about=about, table=table
+        )
         cohort = replace(cohort, notices=(*cohort.notices, *left_out))
     else:
         cohort = _own_folder(Path(name).expanduser(), resolution)
@@ -130,7 +132,10 @@ def _own_folder(folder: Path, resolution: int) -> VolumeCohort:
         )  # fmt: skip
         raise RefusedInput(f"The brains in {folder}", [problem])
     method = registration_needed(folder / path for path in table["path"])
-    return VolumeCohort.load(folder, Preprocessing(resolution, method))
+    cohort = VolumeCohort.load(folder, Preprocessing(resolution, method))
+    if "visit" in cohort.samples or "group" not in cohort.samples:
+        return cohort
+    return replace(cohort, samples=cohort.samples.assign(visit=cohort.samples.groupby("group").cumcount()))
 
 
 def _problems(cohort: VolumeCohort, patients: str, folds: int) -> Iterator[Problem]:
@@ -139,19 +144,27 @@ def _problems(cohort: VolumeCohort, patients: str, folds: int) -> Iterator[Probl
         remedy = f"Keep two labels, and name that of the patients: -p patients {cohort.classes[0]}"
         yield Problem(where, f"labels {', '.join(cohort.classes)}", f"{patients} and one other", remedy)
     if cohort.groups is None:
-        yield Problem(where, "no column `group`", "the patient of each scan", "Add it: scans are split by patient.")
+        yield Problem(
+            where, "no column `group`", "the patient of each scan", "Add it: scans are split by patient."
+        )
         return
     torn = samples.groupby("group")["label"].nunique()
     for group in torn[torn > 1].index:
-        yield Problem(f"patient {group}", "two labels", "one label a patient", "Correct it, or drop the patient.")
+        yield Problem(
+            f"patient {group}", "two labels", "one label a patient", "Correct it, or drop the patient."
+        )
     if "visit" in samples:
         for (group, visit), scans in samples.groupby(["group", "visit"]):
             if len(scans) > 1:
                 found = f"{len(scans)} scans, {' and '.join(scans['path'])}"
-                yield Problem(f"patient {group}, visit {visit}", found, "one scan a visit", "Keep one of them.")
+                yield Problem(
+                    f"patient {group}, visit {visit}", found, "one scan a visit", "Keep one of them."
+                )
     for label, count in samples.groupby("label")["group"].nunique().items():
         if count < folds:
-            yield Problem(f"label {label}", f"{count} patients", f"at least {folds}, one for each fold", "Add patients.")
+            yield Problem(
+                f"label {label}", f"{count} patients", f"at least {folds}, one for each fold", "Add patients."
+            )
 
 
 def _by_field(cohort: VolumeCohort, folds: int) -> dict[str, VolumeCohort]:

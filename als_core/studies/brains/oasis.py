@@ -105,12 +105,18 @@ def _own_scans(folder: Path) -> tuple[pd.DataFrame, dict[str, Path]]:
     tables = sorted(folder.glob("*cross-sectional*.csv"))
     if len(tables) != 1:
         found = f"{len(tables)} files *cross-sectional*.csv"
-        problem = Problem(str(folder), found, "the release's table of subjects", "Save oasis_cross-sectional as CSV there.")
+        problem = Problem(
+            str(folder), found, "the release's table of subjects", "Save oasis_cross-sectional as CSV there."
+        )
         raise RefusedInput(subject, [problem])
     table = pd.read_csv(tables[0])
     missing = [name for name in COLUMNS.values() if name not in table]
     for name in missing:
-        problems.append(Problem(tables[0].name, "no such column", f"a column `{name}`", "Take the release's own table.", 1))
+        problems.append(
+            Problem(
+                tables[0].name, "no such column", f"a column `{name}`", "Take the release's own table.", 1
+            )
+        )
     refuse_if(subject, problems)
     table = table.rename(columns={theirs: ours for ours, theirs in COLUMNS.items()})
     files: dict[str, Path] = {}
@@ -123,9 +129,18 @@ def _own_scans(folder: Path) -> tuple[pd.DataFrame, dict[str, Path]]:
             found = f"{files[name].name} and {file.name}"
             problems.append(Problem(name, found, "one scan a session", "Keep the average of its repeats."))
         if name not in set(table["id"]):
-            problems.append(Problem(name, "no row of the table", "one row a session", "Correct the file's name."))
+            problems.append(
+                Problem(name, "no row of the table", "one row a session", "Correct the file's name.")
+            )
         files[name] = file
     if not files:
-        problems.append(Problem(str(folder), "no NIfTI file of a session", "files such as OAS1_0001_MR1.nii.gz", "Convert them."))
+        problems.append(
+            Problem(
+                str(folder),
+                "no NIfTI file of a session",
+                "files such as OAS1_0001_MR1.nii.gz",
+                "Convert them.",
+            )
+        )
     refuse_if(subject, problems)
     return table, files

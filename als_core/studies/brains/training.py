@@ -1,9 +1,9 @@
-"""Training on brain volumes, patient by patient, and the linear stand-in that null cohorts are tried on.
+"""Train the slides' network on brain volumes, patient by patient, and the linear stand-in used on null cohorts.
 
 Adam at 1e-4, batches of 5, 20 epochs, five folds: slide "Model" of Panagiotaras. The slides say neither how
 folds were drawn nor which epoch was kept. Here no patient is in two parts of a fold, validation scans come
-out of the training folds and choose nothing, and the weights are those of the last epoch. Scans are read
-from their memory-mapped files batch by batch; no function holds more of them than it is asked for.
+from the training folds and choose nothing, and the weights are those of the last epoch. Scans are read from
+their memory-mapped files batch by batch.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 import torch
-from filelock import FileLock
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
@@ -29,8 +28,6 @@ from als_core.cohorts.volume_cohort import VolumeCohort
 from als_core.cohorts.volumes import brain_box
 from als_core.statistics.intervals import Interval, bootstrap_over_groups
 from als_core.statistics.metrics import accuracy, one_confusion_each
-from als_core.storage import results_folder
-from als_core.studies.brains.cohorts import open_synthetic_brains
 from als_core.studies.brains.networks import VolumeNetwork, panagiotaras_network
 from als_core.studies.brains.synthetic import BrainParameters, without_effects
 from als_core.training.epochs import (
@@ -51,15 +48,22 @@ Box = tuple[slice, slice, slice]
 
 @dataclass(frozen=True)
 class PanagiotarasAmounts:
-    """How much of the slides' study a profile does; the defaults are the published amounts.
+    """How much of the slides' study a profile does; the defaults are the published sizes and repeats.
 
-    resolution: voxel side in mm. variant: of the network, a key of `models.volume.PANAGIOTARAS_POOLS`; the
-    published one sees the whole MNI grid, the small one the box around the brain. fractions: share of the
-    patients at each field strength. effect: of disease in the synthetic brains (1: as `DISEASES` states).
-    patch: side of an occluded cube in mm. null_cohorts, null_maps: draws that a value is compared to.
+    Attributes
+    ----------
+    resolution : voxel side, mm
+    shown : voxel side of the scans in figures, mm
+    variant : of the network, a key of `networks.PANAGIOTARAS_POOLS`; "published" sees the whole MNI grid, "small"
+        the box around the brain
+    fractions : share of the patients at each field strength
+    effect : of disease in the synthetic brains (1: as `synthetic.DISEASES` states)
+    patch : side of an occluded cube, mm
+    null_cohorts, null_maps : draws that a value is compared with
     """
 
     resolution: int = 1
+    shown: int = 2
     variant: Literal["published", "small"] = "published"
     fractions: tuple[float, float] = (1.0, 1.0)
     effect: float = 1.0
@@ -79,19 +83,14 @@ class PanagiotarasAmounts:
         )
 
     @property
+    def synthetic(self) -> dict[str, BrainParameters]:
+        """The synthetic cohorts of both field strengths, as `cohorts.open_brains` takes them."""
+        return {field: self.brains(field) for field in FIELDS}
+
+    @property
     def box(self) -> Box:
-        """What of the MNI grid the network sees."""
+        """The part of the MNI grid that the network sees."""
         return (slice(None),) * 3 if self.variant == "published" else brain_box(self.resolution)
-
-
-def study_brains(parameters: BrainParameters) -> VolumeCohort:
-    """The synthetic cohort of these parameters, drawn and prepared once, by one process at a time."""
-    locks = results_folder() / "cohorts" / ".locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    with FileLock(locks / f"{parameters.structure}.lock"):
-        cohort = open_synthetic_brains(parameters, progress=False)
-        cohort.prepare(progress=False)
-    return cohort
 
 
 def scans(cohort: VolumeCohort, rows: Sequence[int], box: Box) -> Tensor:
@@ -104,8 +103,8 @@ def patient_folds(
 ) -> list[Split]:
     """Stratified folds by patient: each fold is tested once, the next one is validation, the others train.
 
-    labels: in place of the cohort's own (see `relabelled`); each needs at least `number` patients. Guarded:
-    no patient is in two parts.
+    labels: in place of the cohort's own, such as permuted ones; each needs at least `number` patients.
+    Guarded: no patient is in two parts.
     """
     splitter = StratifiedGroupKFold(number, shuffle=True, random_state=seed)
     labels = cohort.labels if labels is None else labels
@@ -119,9 +118,9 @@ def image_folds(
     labels: np.ndarray | None = None,
     promise: Literal["image", "group"] = "image",
 ) -> list[Split]:
-    """Stratified folds scan by scan, which tears patients with several visits apart.
+    """Stratified folds scan by scan: visits of one patient come into several parts.
 
-    With the promise "group" the guard refuses them (RefusedInput); "image" is the deliberate override.
+    With the promise "group" the guard refuses such folds (RefusedInput); "image" allows them.
     """
     splitter = StratifiedKFold(number, shuffle=True, random_state=seed)
     labels = cohort.labels if labels is None else labels
@@ -142,11 +141,11 @@ def _rotated(drawn, cohort: VolumeCohort, promise: Literal["image", "group"]) ->
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedNetwork:
     """A network in eval mode with the weights of its last epoch, and its curves (columns CURVES).
 
-    Training figures are means over an epoch's batches, each taken before its step, with dropout;
-    validation figures are taken after the epoch, without.
+    Training values are means over an epoch's batches, each measured before its step, with dropout;
+    validation values are measured after the epoch, without dropout.
     """
 
     network: VolumeNetwork
@@ -155,11 +154,11 @@ class Trained:
 
 def train_volumes(
     cohort: VolumeCohort, train: np.ndarray, validation: np.ndarray, amounts: PanagiotarasAmounts, seed: int
-) -> Trained:
-    """Train the slides' network on rows `train`, watched on rows `validation`, on a GPU where there is one.
+) -> TrainedNetwork:
+    """Train the slides' network on rows `train`, on a GPU where there is one; rows `validation` choose nothing.
 
-    Initial values, order of scans and dropout follow from `seed`; no global generator is touched. Raises
-    `Diverged` where a loss or a score is no number.
+    Initial values, order of scans and dropout follow from `seed`; no global generator is used. Raises
+    `Diverged` for a non-finite loss or score.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     box = amounts.box
@@ -184,11 +183,13 @@ def train_volumes(
                 right += (scores.argmax(1) == target).sum().item()
         network.eval()
         raise_if_not_finite(f"network of the slides ({amounts.variant})", seed, epoch, torch.tensor(loss_sum))
-        watched = class_scores(network, cohort, validation, box).log_softmax(1)
-        raise_if_not_finite(f"network of the slides ({amounts.variant})", seed, epoch, watched)
-        found, validation_loss = accuracy_and_loss(watched, labels[validation])
-        curves.append((epoch, loss_sum / len(train), right / len(train), validation_loss, found))
-    return Trained(network, pd.DataFrame(curves, columns=list(CURVES)))
+        scores_after = class_scores(network, cohort, validation, box).log_softmax(1)
+        raise_if_not_finite(f"network of the slides ({amounts.variant})", seed, epoch, scores_after)
+        validation_accuracy, validation_loss = accuracy_and_loss(scores_after, labels[validation])
+        curves.append(
+            (epoch, loss_sum / len(train), right / len(train), validation_loss, validation_accuracy)
+        )
+    return TrainedNetwork(network, pd.DataFrame(curves, columns=list(CURVES)))
 
 
 @torch.inference_mode()
@@ -211,20 +212,22 @@ class CrossValidated:
 def cross_validate(
     cohort: VolumeCohort, splits: Sequence[Split], amounts: PanagiotarasAmounts, seed: int
 ) -> CrossValidated:
-    """Train one network a split and let each judge the test scans of its own, which it has not seen."""
+    """Train a network for each split and predict the split's test scans with it."""
     predictions, curves = [], []
     for fold, split in enumerate(splits, 1):
         trained = train_volumes(cohort, split.rows("train"), split.rows("validation"), amounts, seed + fold)
         rows = split.rows("test")
         shares = class_scores(trained.network, cohort, rows, amounts.box).softmax(1).numpy()
-        told = {"label": cohort.labels[rows], "predicted": shares.argmax(1), "share": shares[:, 0]}
-        predictions.append(pd.DataFrame({"scan": rows, "patient": cohort.groups[rows], "fold": fold} | told))
+        answers = {"label": cohort.labels[rows], "predicted": shares.argmax(1), "share": shares[:, 0]}
+        predictions.append(
+            pd.DataFrame({"scan": rows, "patient": cohort.groups[rows], "fold": fold} | answers)
+        )
         curves.append(trained.curves.assign(fold=fold))
     return CrossValidated(pd.concat(predictions, ignore_index=True), pd.concat(curves, ignore_index=True))
 
 
 def by_patient(predictions: pd.DataFrame) -> pd.DataFrame:
-    """One row a patient: the mean share of the scans, and the class of two that it speaks for."""
+    """One row a patient: the mean share over its scans, and the predicted class of two."""
     each = predictions.groupby("patient", as_index=False).agg(
         {"fold": "first", "label": "first", "share": "mean"}
     )
@@ -232,22 +235,12 @@ def by_patient(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def clustered_accuracy(predictions: pd.DataFrame, generator: np.random.Generator) -> tuple[float, Interval]:
-    """Share of right answers, and its bootstrap interval over patients, drawn within each label."""
-    truth, called = predictions["label"].to_numpy(), predictions["predicted"].to_numpy()
-    each = one_confusion_each(truth, called, 2)
+    """Accuracy over scans, with its 95 % bootstrap interval over patients, drawn within each label."""
+    truth, predicted = predictions["label"].to_numpy(), predictions["predicted"].to_numpy()
+    each = one_confusion_each(truth, predicted, 2)
     patients = predictions["patient"].to_numpy(dtype=str)
     interval = bootstrap_over_groups(each, patients, accuracy, generator, strata=truth)
     return float(accuracy(each.sum(0))), interval
-
-
-def relabelled(labels: np.ndarray, groups: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """The labels with patients' labels exchanged at random: another null cohort of the same scans.
-
-    In a cohort drawn without effects no volume depends on its label, so this is a new draw of it, at the
-    cost of none. Every patient keeps one label, and every label its number of patients.
-    """
-    _, first, patient = np.unique(groups, return_index=True, return_inverse=True)
-    return generator.permutation(labels[first])[patient]
 
 
 @dataclass(frozen=True)
@@ -263,7 +256,7 @@ class VoxelComponents:
     brain: np.ndarray
 
     def weight_map(self, labels: np.ndarray) -> np.ndarray:
-        """Slope of the linear model's score by each voxel, float64 (X, Y, Z), 0 outside the brain: its sensitivity, signed."""
+        """Weight of each voxel in the linear model's score, float64 (X, Y, Z), 0 outside the brain."""
         pipeline = linear_model().fit(self.scores, labels)
         scaler, model = pipeline[0], pipeline[-1]
         weights = np.zeros(self.brain.shape)
@@ -298,8 +291,8 @@ def linear_predictions(
             .fit(components.scores[learnt], labels[learnt])
             .predict_proba(components.scores[test])
         )
-        told = {"label": labels[test], "predicted": shares.argmax(1), "share": shares[:, 0]}
-        rows.append(pd.DataFrame({"scan": test, "patient": groups[test], "fold": fold} | told))
+        answers = {"label": labels[test], "predicted": shares.argmax(1), "share": shares[:, 0]}
+        rows.append(pd.DataFrame({"scan": test, "patient": groups[test], "fold": fold} | answers))
     return pd.concat(rows, ignore_index=True)
 
 

@@ -1,290 +1,412 @@
-"""Figures of the brain volume study: slices, learning curves, accuracies by fold, heatmaps and brain areas."""
+"""Figures of the Alzheimer slides: preparation, learning curves, accuracies, heatmaps and brain areas.
+
+Each function returns a `Drawn`: the figure, its caption, its alternative text and every mark it draws.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from matplotlib.colors import ListedColormap
 
-from als_core.figures.style import GRID, INK, MUTED, PALETTE, WIDTH, house_style
+from als_core.cohorts.volumes import mni_map
+from als_core.figures.drawn import Drawn, counted, listed, number, p_value, percent
+from als_core.figures.pictures import draw_slices, plane
+from als_core.figures.primitives import (
+    NULL,
+    TRAINING,
+    VALIDATION,
+    draw_curves,
+    draw_histograms,
+    draw_reference,
+    draw_rows,
+    legend,
+    panels,
+    percent_axis,
+)
+from als_core.figures.style import INK, MUTED, PALETTE, WIDTH, house_style
+from als_core.studies.brains.anatomy import regrid
+from als_core.studies.panagiotaras.preparation import AXES, STEPS
 
-AXES = ("x", "y", "z")
-HEAT, EDGE = "inferno", "#4aa3c7"
-SLIDE_GRID = (193, 229, 193)  # voxels; the printed slice numbers lie evenly about its middle
-FAMILY = {"AD": PALETTE[4], "CN": PALETTE[0], "1.5T": PALETTE[0], "3T": PALETTE[1]}
+ILL, WELL = PALETTE[4], PALETTE[0]  # the patients' label, the other one
+FIELDS = {"1.5T": PALETTE[0], "3T": PALETTE[1]}
+FOLDS = {"Folds by patient": PALETTE[0], "Folds by image": PALETTE[1]}
+VIEWS = {"x": "from the side", "y": "from the front", "z": "from above"}
 MOST_AREAS = 32
 
 
-def slice_numbers(printed: pd.DataFrame, shape: Sequence[int]) -> dict[str, list[int]]:
-    """The printed slice positions as slice numbers of our grid, at the same share of each side.
+def inflation(nulls: pd.DataFrame) -> Drawn:
+    """Accuracy in null cohorts under both kinds of folds. nulls: columns of FOLDS, one row a null cohort."""
+    figure, (axes,) = panels(1, height=2.5)
+    draw_histograms(axes, nulls, FOLDS, marks={0.5: ("dashed", INK)})
+    percent_axis(axes).set(xlabel="Accuracy where there is nothing to learn", ylabel="Null cohorts")
+    means = nulls.mean()
+    entries = {f"{name}, mean {percent(means[name])}": ("patch", colour) for name, colour in FOLDS.items()}
+    legend(figure, entries | {"chance": ("dashed", INK)}, loc="outside upper left")
+    caption = (
+        f"Accuracy of a linear model in {len(nulls)} cohorts where the label means nothing, with folds by "
+        "patient and with folds by image. Whatever is above the dashed line is a leak: a patient's scans are "
+        "alike, and with folds by image some of them are in training."
+    )
+    alt = (
+        f"Two histograms of accuracy: folds by patient around {percent(means['Folds by patient'])}, folds by "
+        f"image around {percent(means['Folds by image'])}, and a dashed line at chance, 50 %."
+    )
+    return Drawn(figure, caption, alt, nulls)
 
-    printed: columns axis and slice_index, as transcribed. shape: of the volume, voxels.
+
+@house_style()
+def preparation(steps: Mapping[str, Mapping[str, np.ndarray]], areas: np.ndarray, atlas: str) -> Drawn:
+    """The steps of preparation of one scan at each field strength, with template and atlas.
+
+    Parameters
+    ----------
+    steps : field strength -> step of STEPS -> volume (X, Y, Z)
+    areas : label image on the grid of all steps but the first
+    atlas : its source in a phrase
     """
-    return {
-        axis: [
-            int((index + 0.5) / side * own) for index in printed.loc[printed["axis"] == axis, "slice_index"]
-        ]
-        for axis, side, own in zip(AXES, SLIDE_GRID, shape, strict=True)
-    }
+    columns = len(STEPS) + 2
+    figure, axes = panels(3 * len(steps) * columns, columns, height=1.05)
+    template = next(iter(steps.values()))[STEPS[1]].shape
+    resolution = round(197 / template[0])
+    ground = np.asarray(mni_map("t1", resolution).dataobj)
+    colours = ListedColormap(np.random.default_rng(1).uniform(0.25, 1, (int(areas.max()) + 1, 3)))
+    rows = []
+    for block, (field, volumes) in enumerate(steps.items()):
+        shown = [*volumes.values(), np.where(ground > 0.1, ground, 0)]
+        for line, axis in enumerate(AXES):
+            row = axes[(3 * block + line) * columns :][:columns]
+            for panel, volume, name in zip(row, shown, (*volumes, "Template"), strict=False):
+                cut = (axis, volume.shape[AXES.index(axis)] // 2)
+                draw_slices([panel], volume, [cut], titles=[name.replace(", ", ",\n") if not line else ""])
+                rows.append({"field": field, "step": name, "axis": axis, "slice": cut[1]})
+            picture = plane(areas, axis, areas.shape[AXES.index(axis)] // 2)
+            row[-1].imshow(colours(picture), alpha=(picture > 0).astype(float))
+            row[-1].set_axis_off()
+            row[-1].set_title("" if line else "Atlas")
+            rows.append({"field": field, "step": "Atlas", "axis": axis, "slice": areas.shape[AXES.index(axis)] // 2})
+        axes[3 * block * columns].text(
+            -0.1, 0.5, field, transform=axes[3 * block * columns].transAxes, rotation=90, va="center", ha="right"
+        )
+    for panel in axes:
+        panel.title.set_fontsize(8)
+    caption = (
+        f"One scan at {listed(steps)} on its way to the network, with the template and the atlas. From the left: "
+        "as scanned; moved, turned, scaled and sheared onto the template (affine); bent onto it (non-linear); "
+        f"without skull; normalised to mean 0 and standard deviation 1. Atlas: {atlas}."
+    )
+    alt = (
+        f"Grid of slices from the side, from the front and from above, for {listed(steps)}: {listed(STEPS)}, then "
+        "the template and coloured brain areas. Skull and scalp are seen in the first three columns only."
+    )
+    return Drawn(figure, caption, alt, pd.DataFrame(rows))
 
 
-@house_style()
-def slices(
-    volume: np.ndarray, numbers: Mapping[str, Sequence[int]], printed: Mapping[str, Sequence[int]]
-) -> Figure:
-    """Slices of one volume (X, Y, Z), a row an axis, titled by the position that the slides print."""
-    columns = max(map(len, numbers.values()))
-    figure, grid = plt.subplots(len(numbers), columns, figsize=(WIDTH, 0.95 * WIDTH * len(numbers) / columns))
-    brain = volume != 0
-    low, high = np.percentile(volume[brain], [1, 99])
-    for row, axis in zip(grid, numbers, strict=True):
-        span = _span(_plane_of_all(brain, axis))
-        for panel, number, name in zip(row, numbers[axis], printed[axis], strict=True):
-            picture = np.where(_plane(brain, axis, number), _plane(volume, axis, number), np.nan)
-            panel.imshow(picture[span], vmin=low, vmax=high)
-            panel.set_title(f"{axis} = {name}", fontsize=8.5)
-            panel.set_axis_off()
-    plt.close(figure)
-    return figure
+def slice_grid(
+    volumes: Mapping[str, np.ndarray], cuts: Sequence[tuple[str, int]], printed: pd.DataFrame, what: str
+) -> Drawn:
+    """One scan of each field strength at the printed slice positions, a row for each axis.
+
+    Parameters
+    ----------
+    volumes : field strength -> volume (X, Y, Z), 0 outside the brain
+    cuts : axis and slice number, in the order of `printed`
+    printed : columns axis and slice_index
+    what : words for the scans' state, such as "before normalisation"
+    """
+    each = len(cuts) // len(AXES)
+    columns = each * len(volumes)
+    figure, axes = panels(len(AXES) * columns, columns, height=1.3 * 5 / columns)
+    for block, volume in enumerate(volumes.values()):
+        for line in range(len(AXES)):
+            own = slice(line * each, (line + 1) * each)
+            names = [f"{axis} {index}" for axis, index in zip(printed["axis"][own], printed["slice_index"][own], strict=True)]
+            place = line * columns + block * each
+            draw_slices(axes[place : place + each], volume, cuts[own], titles=names)
+    for panel in axes:
+        panel.title.set_fontsize(8)
+    for block, field in enumerate(volumes):
+        figure.text((block + 0.5) / len(volumes), 1.0, field, ha="center", va="bottom", weight="bold")
+    caption = (
+        f"A scan at {listed(volumes)} {what}, at the {len(cuts)} slice positions that the slides print. They lie "
+        "evenly about the middle of a grid of 193 × 229 × 193 voxels of 1 mm; shown are the slices at the same share "
+        "of this page's grid."
+    )
+    alt = (
+        f"{len(cuts)} grey slices of a brain for {listed(volumes)}, {what}: {each} from the side, {each} from the "
+        "front and as many from above, titled by the printed slice numbers."
+    )
+    table = printed.assign(slice_here=[place for _, place in cuts])
+    return Drawn(figure, caption, alt, table)
 
 
-@house_style()
-def learning_curves(curves: pd.DataFrame) -> Figure:
-    """Loss and accuracy by epoch, a column a field strength; thin lines folds, thick lines their mean.
+def learning_curves(curves: pd.DataFrame) -> Drawn:
+    """Loss and accuracy by epoch, a column for each field strength.
 
-    curves: columns field, fold, and those of `training.volumes.CURVES`.
+    curves: columns field, fold, and those of `training.CURVES`.
     """
     fields = list(curves["field"].unique())
-    figure, grid = plt.subplots(2, len(fields), figsize=(WIDTH, 4.2), sharex="col", sharey="row")
+    figure, axes = panels(2 * len(fields), len(fields), height=2.1, sharex="col", sharey="row")
     for column, field in enumerate(fields):
-        for panel, measure in zip(grid[:, column], ("loss", "accuracy"), strict=True):
-            for part, colour in (("train", PALETTE[0]), ("validation", PALETTE[1])):
-                own = curves[curves["field"] == field].pivot(
-                    index="epoch", columns="fold", values=f"{part}_{measure}"
-                )
-                panel.plot(own.index, own, color=colour, linewidth=0.7, alpha=0.5)
-                panel.plot(own.index, own.mean(axis=1), color=colour, linewidth=2, label=part)
-            panel.set_ylabel(measure.capitalize() if not column else "")
-            panel.grid(axis="y")
-            panel.xaxis.get_major_locator().set_params(integer=True)
-        grid[0, column].set_title(field)
-        grid[1, column].set_xlabel("Epoch")
-    grid[0, 0].legend()
-    plt.close(figure)
-    return figure
-
-
-@house_style()
-def fold_accuracies(folds: pd.DataFrame, pooled: pd.DataFrame) -> Figure:
-    """Accuracy of every fold, of all scans with its interval, of the majority answer, and as printed.
-
-    folds: columns field, accuracy. pooled: one row a field, columns field, accuracy, low, high, majority,
-    printed, spread.
-    """
-    figure, axes = plt.subplots(figsize=(WIDTH, 0.9 + 0.95 * len(pooled)))
-    for place, row in enumerate(pooled.itertuples()):
-        own = folds.loc[folds["field"] == row.field, "accuracy"]
-        colour = FAMILY[row.field]
-        axes.errorbar(
-            row.accuracy,
-            place,
-            xerr=[[row.accuracy - row.low], [row.high - row.accuracy]],
-            fmt="o",
-            color=colour,
-            capsize=3,
-            markersize=8,
-        )
-        axes.plot(own, place - 0.22 + np.zeros(len(own)), "|", color=colour, markersize=11, alpha=0.8)
-        axes.errorbar(
-            row.printed,
-            place + 0.25,
-            xerr=row.spread,
-            fmt="D",
-            color=MUTED,
-            capsize=3,
-            markersize=5,
-            linewidth=1,
-        )
-        axes.vlines(row.majority, place - 0.4, place + 0.4, color=INK, linewidth=1.4, linestyle=(0, (3, 2)))
-    axes.set_yticks(range(len(pooled)), pooled["field"])
-    axes.set(xlabel="Accuracy", xlim=(0, 1.02), ylim=(len(pooled) - 0.4, -0.6))
-    axes.grid(axis="x")
-    figure.legend(
-        handles=[
-            Line2D([], [], marker="|", linestyle="", color=MUTED, markersize=11, label="a fold"),
-            Line2D([], [], marker="o", color=MUTED, markersize=8, label="all scans, 95 % over patients"),
-            Line2D([], [], color=INK, linestyle=(0, (3, 2)), label="commonest label"),
-            Line2D([], [], marker="D", color=MUTED, markersize=5, linewidth=1, label="printed on the slides"),
-        ],
-        loc="outside upper left",
-        ncols=4,
-        fontsize=8,
+        own = curves[curves["field"] == field]
+        for line, measure in enumerate(("loss", "accuracy")):
+            panel = axes[line * len(fields) + column]
+            parts = {f"train_{measure}": TRAINING, f"validation_{measure}": VALIDATION}
+            draw_curves(panel, own, "epoch", parts, group="fold", mean=True)
+            panel.set_ylabel("" if column else measure.capitalize())
+        axes[column].set_title(field)
+        axes[len(fields) + column].set_xlabel("Epoch")
+    legend(figure, {"training": ("line", TRAINING), "validation": ("line", VALIDATION)}, loc="outside upper left")
+    last = curves[curves["epoch"] == curves["epoch"].max()]
+    means = last.groupby("field", sort=False)[["train_accuracy", "validation_accuracy"]].mean()
+    folds, epochs = curves["fold"].nunique(), curves["epoch"].max()
+    caption = (
+        f"Loss and accuracy over {counted(epochs, 'epoch')}, each of {folds} folds (thin) and their mean (thick). Training "
+        "values are measured with dropout, validation values without."
     )
-    plt.close(figure)
-    return figure
+    alt = f"Loss above and accuracy below, by epoch, for {listed(fields)}. After the last epoch: " + "; ".join(
+        f"{field} training accuracy {number(row.iloc[0])}, validation accuracy {number(row.iloc[1])}"
+        for field, row in means.iterrows()
+    )
+    return Drawn(figure, caption, f"{alt}.", curves)
 
 
-@house_style()
-def null_histograms(
-    values: Mapping[str, pd.Series], chance: float | None, lines: Mapping[str, float], title: str
-) -> Figure:
-    """Histograms of one measure over null cohorts, with the chance level and values to compare them with."""
-    figure, axes = plt.subplots(figsize=(WIDTH, 2.5))
-    everything = np.concatenate([*values.values(), list(lines.values()), [] if chance is None else [chance]])
-    bins = np.linspace(everything.min() - 0.01, everything.max() + 0.01, 31)
-    handles = []
-    for (name, one), colour in zip(values.items(), (PALETTE[0], PALETTE[1]), strict=False):
-        axes.hist(one, bins, color=colour, alpha=0.65)
-        axes.axvline(one.mean(), color=colour, linewidth=2)
-        handles.append(Patch(color=colour, alpha=0.65, label=f"{name} (mean {one.mean():.2f})"))
-    for (name, value), colour in zip(lines.items(), PALETTE[4:], strict=False):
-        axes.axvline(value, color=colour, linewidth=2.2)
-        handles.append(Line2D([], [], color=colour, linewidth=2.2, label=f"{name} ({value:.2f})"))
-    if chance is not None:
-        axes.axvline(chance, color=INK, linestyle=(0, (3, 2)), linewidth=1.2)
-        handles.append(Line2D([], [], color=INK, linestyle=(0, (3, 2)), label=f"chance ({chance:.2f})"))
-    axes.set(xlabel=title, ylabel="Null cohorts")
-    figure.legend(handles=handles, loc="outside upper left", ncols=2, fontsize=8)
-    plt.close(figure)
-    return figure
+def accuracies(folds: pd.DataFrame, pooled: pd.DataFrame) -> Drawn:
+    """Accuracy of each fold and of all scans, of the commonest label, and as printed.
+
+    Parameters
+    ----------
+    folds : columns field and accuracy
+    pooled : one row for each field, columns field, accuracy, low, high, majority, printed, spread (the last two NaN
+        where nothing is printed)
+    """
+    table = pooled.rename(columns={"field": "name", "accuracy": "value"})
+    ends = {"printed_low": table["printed"] - table["spread"], "printed_high": table["printed"] + table["spread"]}
+    figure, (axes,) = panels(1, height=1.1 + 0.7 * len(table))
+    colours = {name: FIELDS.get(name, PALETTE[0]) for name in table["name"]}
+    shown = table[["name", "value", "low", "high"]]
+    draw_rows(axes, shown, colour=colours)
+    draw_rows(axes, folds.rename(columns={"field": "name", "accuracy": "value"}), colour=colours, shift=-0.24,
+              kind="tick", order=list(table["name"]))  # fmt: skip
+    draw_rows(axes, table[["name", "printed"]].assign(**ends), shift=0.26, order=list(table["name"]))
+    draw_rows(axes, table[["name"]].assign(null=table["majority"]), order=list(table["name"]))
+    percent_axis(axes).set(xlabel="Accuracy on patients held out", xlim=(0, 1.02))
+    entries = {
+        "all scans, 95 % interval over patients": ("interval", MUTED),
+        "a fold": ("tick", MUTED),
+        "always the commonest label": ("cross", NULL),
+    }
+    if table["printed"].notna().any():
+        entries["printed on the slides"] = ("diamond", INK)
+    legend(figure, entries, loc="outside upper left", columns=2)
+    caption = (
+        "Accuracy on scans of patients that the network has not seen, with the accuracy of always giving the "
+        "commonest label. Dots are all scans, ticks single folds. The slides print a mean and a spread, and not of what."
+    )
+    alt = "Dots with intervals. " + " ".join(
+        f"{row.field}: accuracy {percent(row.accuracy)}, interval {percent(row.low)} to {percent(row.high)}, commonest "
+        f"label {percent(row.majority)}{_printed(row.printed)}."
+        for row in pooled.itertuples()
+    )
+    marks = pd.concat([pooled.assign(mark="all scans"), folds.assign(mark="fold")], ignore_index=True)
+    return Drawn(figure, caption, alt, marks)
 
 
-@house_style()
-def heatmap_slices(
-    template: np.ndarray, maps: Mapping[str, Mapping[str, np.ndarray]], truth: np.ndarray
-) -> Figure:
-    """Average heatmaps over the template: a row a method, three planes for each label, the truth outlined.
+def _printed(value: float) -> str:
+    return "" if np.isnan(value) else f", printed {percent(value)}"
 
-    template, truth (bool): (X, Y, Z). maps: method to label to relevance (X, Y, Z), 0 and up; each map is
-    coloured from 0 to its own 99.5th percentile. Planes go where the truth is widest.
+
+def one_scan(
+    scan: np.ndarray, maps: Mapping[str, np.ndarray], truth: np.ndarray | None, label: str, score: float
+) -> Drawn:
+    """One scan and its heatmap by each method, in three planes.
+
+    Parameters
+    ----------
+    scan : (X, Y, Z), 0 outside the brain
+    maps : method -> relevance on the same grid, 0 and up
+    truth : where the disease changed this scan, bool; None where that is not known
+    label : of the scan
+    score : softmax of the label that is explained
+    """
+    cuts = _cuts(scan != 0 if truth is None or not truth.any() else truth)
+    figure, axes = panels(3 * (1 + len(maps)), 1 + len(maps), height=1.55)
+    columns = {"Scan": None} | dict(maps)
+    rows = []
+    for place, (name, heat) in enumerate(columns.items()):
+        own = axes[place :: len(columns)]
+        draw_slices(own, scan, cuts, titles=[name.replace(" ", "\n", 1), "", ""], heat=heat, outline=truth)
+        rows += [_picture(name, label, cut, heat, scan != 0, truth) for cut in cuts if heat is not None]
+    outlined = "" if truth is None else " Outlined in blue: where the disease changed this brain."
+    caption = (
+        f"One scan (label {label}) and its heatmap by {len(maps)} methods. The network gives the explained label a share "
+        f"of {percent(score)}. Each map has its own scale, from nothing to its 99.5th percentile.{outlined}"
+    )
+    alt = f"Slices of one brain from the side, the front and above: the scan, then its heatmaps by {listed(maps)}."
+    return Drawn(figure, caption, alt, pd.DataFrame(rows))
+
+
+def average_heatmaps(
+    template: np.ndarray,
+    maps: Mapping[str, Mapping[str, np.ndarray]],
+    truth: np.ndarray | None,
+    counts: Mapping[str, int],
+) -> Drawn:
+    """Average heatmaps over the template, a row for each method, three planes for each label.
+
+    Parameters
+    ----------
+    template : (X, Y, Z), 0 outside the brain
+    maps : method -> label -> relevance on the same grid, 0 and up
+    truth : bool, outlined; None where it is not known
+    counts : scans of each label
     """
     labels = list(next(iter(maps.values())))
-    cuts = {axis: _widest(truth, place) for place, axis in enumerate(AXES)}
-    figure, grid = plt.subplots(
-        len(maps), 3 * len(labels), figsize=(WIDTH, 0.35 + 1.13 * len(maps)), squeeze=False
+    cuts = _cuts(template > 0 if truth is None else truth)
+    figure, axes = panels(3 * len(labels) * len(maps), 3 * len(labels), height=1.2)
+    rows = []
+    for line, (method, own) in enumerate(maps.items()):
+        for block, label in enumerate(labels):
+            place = (line * len(labels) + block) * 3
+            views = [f"{label}\n{VIEWS[axis]}" for axis, _ in cuts]
+            draw_slices(axes[place : place + 3], template, cuts, titles=None if line else views, heat=own[label], outline=truth)
+            rows += [_picture(method, label, cut, own[label], template > 0, truth) for cut in cuts]
+        axes[line * 3 * len(labels)].text(
+            -0.08, 0.5, method.replace(" ", "\n", 1), transform=axes[line * 3 * len(labels)].transAxes, rotation=90,
+            va="center", ha="right", fontsize=8,
+        )  # fmt: skip
+    outlined = "" if truth is None else " Outlined in blue: where the disease changes these brains."
+    caption = (
+        f"Average heatmaps over {listed(f'{counts[label]} scans of label {label}' for label in labels)}, on the "
+        f"template. Each map has its own scale, from nothing to its 99.5th percentile (dark red).{outlined}"
     )
-    for row, (method, own) in zip(grid, maps.items(), strict=True):
-        for place, label in enumerate(labels):
-            scale = max(np.percentile(own[label][template > 0.1], 99.5), 1e-12)
-            for panel, (axis, number) in zip(row[3 * place : 3 * place + 3], cuts.items(), strict=True):
-                panel.imshow(
-                    _overlaid(_plane(template, axis, number), _plane(own[label], axis, number) / scale)
-                )
-                panel.contour(
-                    _plane(truth, axis, number).astype(float),
-                    [0.5],
-                    colors=EDGE,
-                    linewidths=0.9,
-                    corner_mask=False,
-                )
-                panel.set(xticks=[], yticks=[])
-                for spine in panel.spines.values():
-                    spine.set_visible(False)
-        row[0].set_ylabel(method.replace(" ", "\n", 1), fontsize=8)
-    for place, label in enumerate(labels):
-        for panel, axis in zip(
-            grid[0, 3 * place : 3 * place + 3], ("from the side", "from the front", "from above"), strict=True
-        ):
-            panel.set_title(f"{label}\n{axis}", fontsize=8, loc="center")
-    plt.close(figure)
-    return figure
+    alt = (
+        f"Rows of brain slices for {listed(maps)}; three planes for each of {listed(labels)}, with relevance in colour. "
+        + _share_inside(pd.DataFrame(rows))
+    )
+    return Drawn(figure, caption, alt.strip(), pd.DataFrame(rows))
 
 
-@house_style()
-def area_relevance(table: pd.DataFrame) -> Figure:
-    """Relevance per brain area, corrected for size: a panel a method, a line an area, a dot a label.
+def _share_inside(rows: pd.DataFrame) -> str:
+    """The heat inside the truth over the heat of the brain, as it is on the drawn planes."""
+    if "mean_in_truth" not in rows:
+        return ""
+    ratio = (rows["mean_in_truth"] / rows["mean_in_brain"]).groupby(rows["method"], sort=False).mean()
+    return "Inside the outline relevance is, on average, " + listed(
+        f"{number(value, 1)} times that of the brain ({name})" for name, value in ratio.items()
+    ) + "."  # fmt: skip
 
-    table: columns method, label, area, concentration (1: what an even map gives). Areas are ordered by
-    their mean; of more than MOST_AREAS only the first are drawn.
+
+def _picture(
+    method: str, label: str, cut: tuple[str, int], heat: np.ndarray, brain: np.ndarray, truth: np.ndarray | None
+) -> dict[str, object]:
+    """One drawn slice as a row of data: its place, the value at full colour, and mean values."""
+    axis, place = cut
+    own, inside = (each.take(place, AXES.index(axis)) for each in (heat, brain))
+    row = {"method": method, "label": label, "axis": axis, "slice": place,
+           "full_colour_at": float(np.percentile(heat[brain], 99.5)), "mean_in_brain": float(own[inside].mean())}  # fmt: skip
+    if truth is not None:
+        there = truth.take(place, AXES.index(axis)) & inside
+        row["mean_in_truth"] = float(own[there].mean()) if there.any() else np.nan
+    return row
+
+
+def area_relevance(table: pd.DataFrame, atlas: str, patients: str) -> Drawn:
+    """Relevance per brain area, corrected for size: a panel for each method, a line for each area.
+
+    table: columns method, label, area, concentration (1: what an even map gives). Areas are ordered by their mean; of
+    more than MOST_AREAS the first are drawn, and all are in the data. patients: the label drawn filled.
     """
-    order = list(table.groupby("area")["concentration"].mean().sort_values(ascending=False).index)[
-        :MOST_AREAS
-    ]
+    means = table.groupby("area")["concentration"].mean().sort_values(ascending=False)
+    order = list(means.index)[:MOST_AREAS]
     methods = list(table["method"].unique())
-    figure, grid = plt.subplots(1, len(methods), figsize=(WIDTH, 0.8 + 0.18 * len(order)), sharey=True)
-    for panel, method in zip(grid, methods, strict=True):
-        own = table[table["method"] == method].pivot(index="area", columns="label", values="concentration")
-        own = own.loc[order]
-        panel.hlines(order, own.min(axis=1), own.max(axis=1), color=MUTED, linewidth=1)
-        for label, hollow in zip(own, (False, True), strict=False):
-            panel.plot(own[label], order, "o", color=FAMILY[label], markersize=4.5, label=label,
-                       markerfacecolor="none" if hollow else FAMILY[label])  # fmt: skip
-        panel.axvline(1, color=INK, linewidth=0.9, linestyle=(0, (3, 2)))
+    figure, axes = panels(len(methods), height=0.8 + 0.18 * len(order), sharey=True)
+    others = [label for label in table["label"].unique() if label != patients]
+    for panel, method in zip(axes, methods, strict=True):
+        own = table[table["method"] == method].rename(columns={"area": "name", "concentration": "value"})
+        span = own.groupby("name", as_index=False)["value"].agg(low="min", high="max")
+        draw_rows(panel, span, order=order, colour=MUTED, linewidth=1)
+        draw_rows(panel, own[own["label"] == patients][["name", "value"]], order=order, colour=ILL)
+        draw_rows(panel, own[own["label"] != patients][["name", "value"]], order=order, colour=WELL, kind="open dot")
+        draw_reference(panel, 1, colour=INK)
         panel.set_title(method.replace(" ", "\n", 1), fontsize=8.5)
         panel.set_xlim(left=0)
-        panel.tick_params(axis="y", length=0, labelsize=8)
-        panel.grid(axis="x")
-    grid[0].invert_yaxis()
-    grid[0].legend(loc="lower right", fontsize=8, handletextpad=0.1)
-    figure.supxlabel("Share of relevance over share of voxels (1: even)", fontsize=9, color=INK)
-    plt.close(figure)
-    return figure
+        panel.tick_params(axis="y", labelsize=8)
+    marks = {patients: ("dot", ILL)} | {label: ("open dot", WELL) for label in others}
+    legend(figure, marks | {"even": ("dashed", INK)}, loc="outside upper left")
+    figure.supxlabel("Share of relevance over share of voxels", fontsize=9, color=INK)
+    drawn = "" if len(means) <= MOST_AREAS else f"; the {MOST_AREAS} of {len(means)} with most relevance for their size"
+    caption = (
+        f"Share of the relevance in each brain area over its share of the voxels{drawn}. Filled for {patients}, open for "
+        f"{listed(others)}; 1 (dashed) is what a map without preference gives. Areas: {atlas}."
+    )
+    first = "; ".join(f"{name} {number(value, 1)}" for name, value in means.head(3).items())
+    alt = f"{len(methods)} panels, one for each method, a row for each brain area. Most relevance for their size: {first}."
+    return Drawn(figure, caption, alt, table)
 
 
-@house_style()
-def concentration(table: pd.DataFrame) -> Figure:
-    """How far relevance gathers in the true effect map: effect on, effect off, and equally smooth random maps.
+def concentration(table: pd.DataFrame, twin: str) -> Drawn:
+    """How far relevance gathers in the true effect: the network, its twin, and equally smooth random maps.
 
-    table: one row a method, columns method, on, off, null_low, null_high.
+    table: one row for each method, columns method, on, off, null_low, null_high. twin: what `off` learned, in a phrase.
     """
-    figure, axes = plt.subplots(figsize=(WIDTH, 0.9 + 0.42 * len(table)))
-    places = np.arange(len(table))
-    axes.barh(places, table["null_high"] - table["null_low"], left=table["null_low"], height=0.5, color=GRID)
-    axes.hlines(places, table["off"], table["on"], color=MUTED, linewidth=1)
-    axes.plot(table["off"], places, "o", color=FAMILY["CN"], markerfacecolor="none", markersize=8)
-    axes.plot(table["on"], places, "o", color=FAMILY["AD"], markersize=8)
-    axes.axvline(0.5, color=INK, linewidth=1, linestyle=(0, (3, 2)))
-    axes.set_yticks(places, table["method"])
-    axes.set(xlabel="AUC of voxels: inside against outside the true effect map", xlim=(0, 1.02))
-    axes.set_ylim(len(table) - 0.5, -0.5)
-    axes.grid(axis="x")
-    figure.legend(
-        handles=[
-            Line2D([], [], marker="o", linestyle="", color=FAMILY["AD"], markersize=8, label="effect on"),
-            Line2D([], [], marker="o", linestyle="", color=FAMILY["CN"], markerfacecolor="none", markersize=8, label="effect off"),
-            Patch(color=GRID, label="random maps as smooth, 95 %"),
-        ],
-        loc="outside upper left",
-        ncols=3,
-    )  # fmt: skip
-    plt.close(figure)
-    return figure
+    named = table.rename(columns={"method": "name"})
+    figure, (axes,) = panels(1, height=0.9 + 0.42 * len(table))
+    draw_rows(axes, named[["name", "null_low", "null_high"]])
+    draw_rows(axes, named.assign(value=named["off"])[["name", "value"]], colour=WELL, kind="open dot")
+    draw_rows(axes, named.assign(value=named["on"])[["name", "value"]], colour=ILL)
+    draw_reference(axes, 0.5, colour=INK)
+    axes.set(xlabel="Chance that a voxel in the true effect has more relevance than one outside it", xlim=(0, 1.02))
+    entries = {"with the effect": ("dot", ILL), twin: ("open dot", WELL), "random maps as smooth, 95 %": ("band", NULL)}
+    legend(figure, entries | {"chance": ("dashed", INK)}, loc="outside upper left")
+    caption = (
+        "Whether relevance gathers where the disease truly changes the brain, for the network and for its twin that had "
+        "no effect to learn. Grey: random maps as smooth as the network's."
+    )
+    alt = f"Two dots for each of {counted(len(table), 'method')} on an axis from 0 to 1. " + " ".join(
+        f"{row.method}: with the effect {number(row.on)}, {twin} {number(row.off)}, random maps "
+        f"{number(row.null_low)} to {number(row.null_high)}."
+        for row in table.itertuples()
+    )
+    return Drawn(figure, caption, alt, table)
 
 
-def _plane(volume: np.ndarray, axis: str, number: int) -> np.ndarray:
-    """One slice as a picture: front or right to the right, up or front on top."""
-    return np.rot90(volume.take(number, axis=AXES.index(axis)))
+def null_cohorts(nulls: pd.Series, value: float, p: float, measure: str, real: str) -> Drawn:
+    """One measure of the linear model over null cohorts and in the cohort itself.
 
-
-def _widest(mask: np.ndarray, axis: int) -> int:
-    others = tuple(other for other in range(3) if other != axis)
-    return int(mask.sum(axis=others).argmax())
-
-
-def _plane_of_all(mask: np.ndarray, axis: str) -> np.ndarray:
-    """Where any slice of the mask (bool) has something, as a picture."""
-    return np.rot90(mask.any(axis=AXES.index(axis)))
-
-
-def _span(picture: np.ndarray) -> tuple[slice, slice]:
-    """The smallest rectangle that holds what is True."""
-    ends = [np.flatnonzero(picture.any(axis=axis))[[0, -1]] for axis in (1, 0)]
-    return tuple(slice(first, last + 1) for first, last in ends)
-
-
-def _overlaid(ground: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """Heat in colour over a grey picture, RGBA 0 to 1, clear where the ground is 0.
-
-    The more heat, the less is seen of the ground.
+    measure: what is measured, as the subject of a sentence. real: words for the cohort itself.
     """
-    heat = np.clip(heat, 0, 1)
-    grey = np.repeat((ground / max(ground.max(), 1e-9))[..., None], 3, axis=2)
-    strength = heat[..., None] ** 0.75
-    colour = (1 - strength) * grey + strength * mpl.colormaps[HEAT](0.25 + 0.7 * heat)[..., :3]
-    return np.concatenate([colour, (ground > 0.02)[..., None]], axis=2)
+    figure, (axes,) = panels(1, height=2.4)
+    name = "null cohorts"
+    draw_histograms(axes, {name: nulls}, {name: PALETTE[0]}, marks={0.5: ("dashed", INK), value: ("line", ILL)})
+    axes.set(xlabel=measure, ylabel="Null cohorts")
+    entries = {f"{name}, mean {number(nulls.mean())}": ("patch", PALETTE[0]), f"{real}: {number(value)}": ("line", ILL)}
+    legend(figure, entries | {"chance": ("dashed", INK)}, loc="outside upper left")
+    least = p_value(1 / (1 + len(nulls)))
+    caption = (
+        f"{measure} in {len(nulls)} null cohorts and in {real}: p = {p_value(p)}. With {len(nulls)} null cohorts p cannot be "
+        f"less than {least}."
+    )
+    alt = f"Histogram of {measure.lower()} over null cohorts around {number(nulls.mean())}, and a line for {real} at {number(value)}."
+    data = pd.DataFrame({"cohort": [*["null"] * len(nulls), real], "value": [*nulls, value]})
+    return Drawn(figure, caption, alt, data)
+
+
+def to_display(volume: np.ndarray, box: tuple[slice, ...], resolution: int, shown: int) -> np.ndarray:
+    """A map on the network's box at `resolution` mm, on the whole MNI grid of `shown` mm, trilinear.
+
+    A bool array stays bool: its voxels are those of one half or more.
+    """
+    whole = np.zeros(mni_map("t1", resolution).shape, dtype=np.float32)
+    whole[box] = volume
+    shape = mni_map("t1", shown).shape
+    fine = whole if shown == resolution else regrid(whole, shown, shape, given=resolution)
+    return fine >= 0.5 if volume.dtype == bool else fine
+
+
+def _cuts(mask: np.ndarray) -> list[tuple[str, int]]:
+    """The slice along each axis in which a mask has most voxels."""
+    others = {axis: tuple(other for other in range(3) if other != place) for place, axis in enumerate(AXES)}
+    return [(axis, int(mask.sum(axis=along).argmax())) for axis, along in others.items()]

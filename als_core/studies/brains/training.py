@@ -28,6 +28,7 @@ from als_core.cohorts.volume_cohort import VolumeCohort
 from als_core.cohorts.volumes import brain_box
 from als_core.statistics.intervals import Interval, bootstrap_over_groups
 from als_core.statistics.metrics import accuracy, one_confusion_each
+from als_core.studies.brains.cohorts import at_resolution, prepared_brains
 from als_core.studies.brains.networks import VolumeNetwork, panagiotaras_network
 from als_core.studies.brains.synthetic import BrainParameters, without_effects
 from als_core.training.epochs import (
@@ -200,30 +201,20 @@ def class_scores(network: nn.Module, cohort: VolumeCohort, rows: np.ndarray, box
     return torch.cat([network(scans(cohort, part, box).to(device)).cpu() for part in parts])
 
 
-@dataclass(frozen=True)
-class CrossValidated:
-    """predictions: one row a scan (scan, patient, fold, label, predicted, share), label and predicted class
-    numbers, share the softmax of the first class. curves: CURVES of each fold (column fold)."""
+def predict(network: nn.Module, cohort: VolumeCohort, rows: np.ndarray, box: Box) -> pd.DataFrame:
+    """Predict scans: one row a scan, columns scan, patient, label, predicted (class numbers), share.
 
-    predictions: pd.DataFrame
-    curves: pd.DataFrame
+    share: softmax of the first class.
+    """
+    shares = class_scores(network, cohort, rows, box).softmax(1).numpy()
+    return _predictions(rows, cohort.groups, cohort.labels, shares)
 
 
-def cross_validate(
-    cohort: VolumeCohort, splits: Sequence[Split], amounts: PanagiotarasAmounts, seed: int
-) -> CrossValidated:
-    """Train a network for each split and predict the split's test scans with it."""
-    predictions, curves = [], []
-    for fold, split in enumerate(splits, 1):
-        trained = train_volumes(cohort, split.rows("train"), split.rows("validation"), amounts, seed + fold)
-        rows = split.rows("test")
-        shares = class_scores(trained.network, cohort, rows, amounts.box).softmax(1).numpy()
-        answers = {"label": cohort.labels[rows], "predicted": shares.argmax(1), "share": shares[:, 0]}
-        predictions.append(
-            pd.DataFrame({"scan": rows, "patient": cohort.groups[rows], "fold": fold} | answers)
-        )
-        curves.append(trained.curves.assign(fold=fold))
-    return CrossValidated(pd.concat(predictions, ignore_index=True), pd.concat(curves, ignore_index=True))
+def _predictions(
+    rows: np.ndarray, groups: np.ndarray, labels: np.ndarray, shares: np.ndarray
+) -> pd.DataFrame:
+    answers = {"label": labels[rows], "predicted": shares.argmax(1), "share": shares[:, 0]}
+    return pd.DataFrame({"scan": rows, "patient": groups[rows]} | answers)
 
 
 def by_patient(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -282,21 +273,40 @@ def linear_model() -> Pipeline:
 def linear_predictions(
     components: VoxelComponents, labels: np.ndarray, groups: np.ndarray, splits: Sequence[Split]
 ) -> pd.DataFrame:
-    """The stand-in fitted to training and validation scans of each split; columns as `CrossValidated`."""
-    rows = []
+    """Fit the stand-in to training and validation scans of each split, and predict its test scans.
+
+    Columns as of `predict`, and fold.
+    """
+    parts = []
     for fold, split in enumerate(splits, 1):
-        learnt, test = np.flatnonzero(split.parts != "test"), split.rows("test")
-        shares = (
-            linear_model()
-            .fit(components.scores[learnt], labels[learnt])
-            .predict_proba(components.scores[test])
-        )
-        answers = {"label": labels[test], "predicted": shares.argmax(1), "share": shares[:, 0]}
-        rows.append(pd.DataFrame({"scan": test, "patient": groups[test], "fold": fold} | answers))
-    return pd.concat(rows, ignore_index=True)
+        learned, test = np.flatnonzero(split.parts != "test"), split.rows("test")
+        model = linear_model().fit(components.scores[learned], labels[learned])
+        shares = model.predict_proba(components.scores[test])
+        parts.append(_predictions(test, groups, labels, shares).assign(fold=fold))
+    return pd.concat(parts, ignore_index=True)
+
+
+def linear_accuracy(
+    components: VoxelComponents, labels: np.ndarray, groups: np.ndarray, splits: Sequence[Split]
+) -> float:
+    """Accuracy over scans of the stand-in."""
+    predicted = linear_predictions(components, labels, groups, splits)
+    return float((predicted["label"] == predicted["predicted"]).mean())
 
 
 def linear_brains(amounts: PanagiotarasAmounts, effects: bool) -> BrainParameters:
     """The 1.5T plan as the stand-in sees it, with the effects of the amounts, or the null cohort without any."""
     brains = replace(amounts.brains("1.5T"), resolution=LINEAR_RESOLUTION)
     return brains if effects else without_effects(brains)
+
+
+def linear_cohort(
+    cohort: VolumeCohort, amounts: PanagiotarasAmounts, *, effects: bool = True
+) -> VolumeCohort:
+    """The scans of `cohort` at LINEAR_RESOLUTION; without effects the synthetic null cohort.
+
+    Real scans have no copy without the disease: with labels permuted over patients they are their own null cohort.
+    """
+    if cohort.kind == "synthetic":
+        return prepared_brains(linear_brains(amounts, effects))
+    return at_resolution(cohort, LINEAR_RESOLUTION)

@@ -26,7 +26,7 @@ from als_core.figures.primitives import (
     panels,
     percent_axis,
 )
-from als_core.figures.style import INK, MUTED, PALETTE, WIDTH, house_style
+from als_core.figures.style import INK, MUTED, PALETTE, house_style
 from als_core.studies.brains.anatomy import regrid
 from als_core.studies.panagiotaras.preparation import AXES, STEPS
 
@@ -40,7 +40,7 @@ MOST_AREAS = 32
 def inflation(nulls: pd.DataFrame) -> Drawn:
     """Accuracy in null cohorts under both kinds of folds. nulls: columns of FOLDS, one row a null cohort."""
     figure, (axes,) = panels(1, height=2.5)
-    draw_histograms(axes, nulls, FOLDS, marks={0.5: ("dashed", INK)})
+    draw_histograms(axes, {name: nulls[name] for name in FOLDS}, FOLDS, marks={0.5: ("dashed", INK)})
     percent_axis(axes).set(xlabel="Accuracy where there is nothing to learn", ylabel="Null cohorts")
     means = nulls.mean()
     entries = {f"{name}, mean {percent(means[name])}": ("patch", colour) for name, colour in FOLDS.items()}
@@ -86,9 +86,17 @@ def preparation(steps: Mapping[str, Mapping[str, np.ndarray]], areas: np.ndarray
             row[-1].imshow(colours(picture), alpha=(picture > 0).astype(float))
             row[-1].set_axis_off()
             row[-1].set_title("" if line else "Atlas")
-            rows.append({"field": field, "step": "Atlas", "axis": axis, "slice": areas.shape[AXES.index(axis)] // 2})
+            rows.append(
+                {"field": field, "step": "Atlas", "axis": axis, "slice": areas.shape[AXES.index(axis)] // 2}
+            )
         axes[3 * block * columns].text(
-            -0.1, 0.5, field, transform=axes[3 * block * columns].transAxes, rotation=90, va="center", ha="right"
+            -0.1,
+            0.5,
+            field,
+            transform=axes[3 * block * columns].transAxes,
+            rotation=90,
+            va="center",
+            ha="right",
         )
     for panel in axes:
         panel.title.set_fontsize(8)
@@ -122,7 +130,10 @@ def slice_grid(
     for block, volume in enumerate(volumes.values()):
         for line in range(len(AXES)):
             own = slice(line * each, (line + 1) * each)
-            names = [f"{axis} {index}" for axis, index in zip(printed["axis"][own], printed["slice_index"][own], strict=True)]
+            names = [
+                f"{axis} {index}"
+                for axis, index in zip(printed["axis"][own], printed["slice_index"][own], strict=True)
+            ]
             place = line * columns + block * each
             draw_slices(axes[place : place + each], volume, cuts[own], titles=names)
     for panel in axes:
@@ -158,7 +169,9 @@ def learning_curves(curves: pd.DataFrame) -> Drawn:
             panel.set_ylabel("" if column else measure.capitalize())
         axes[column].set_title(field)
         axes[len(fields) + column].set_xlabel("Epoch")
-    legend(figure, {"training": ("line", TRAINING), "validation": ("line", VALIDATION)}, loc="outside upper left")
+    legend(
+        figure, {"training": ("line", TRAINING), "validation": ("line", VALIDATION)}, loc="outside upper left"
+    )
     last = curves[curves["epoch"] == curves["epoch"].max()]
     means = last.groupby("field", sort=False)[["train_accuracy", "validation_accuracy"]].mean()
     folds, epochs = curves["fold"].nunique(), curves["epoch"].max()
@@ -166,9 +179,12 @@ def learning_curves(curves: pd.DataFrame) -> Drawn:
         f"Loss and accuracy over {counted(epochs, 'epoch')}, each of {folds} folds (thin) and their mean (thick). Training "
         "values are measured with dropout, validation values without."
     )
-    alt = f"Loss above and accuracy below, by epoch, for {listed(fields)}. After the last epoch: " + "; ".join(
-        f"{field} training accuracy {number(row.iloc[0])}, validation accuracy {number(row.iloc[1])}"
-        for field, row in means.iterrows()
+    alt = (
+        f"Loss above and accuracy below, by epoch, for {listed(fields)}. After the last epoch: "
+        + "; ".join(
+            f"{field} training accuracy {number(row.iloc[0])}, validation accuracy {number(row.iloc[1])}"
+            for field, row in means.iterrows()
+        )
     )
     return Drawn(figure, caption, f"{alt}.", curves)
 
@@ -183,7 +199,10 @@ def accuracies(folds: pd.DataFrame, pooled: pd.DataFrame) -> Drawn:
         where nothing is printed)
     """
     table = pooled.rename(columns={"field": "name", "accuracy": "value"})
-    ends = {"printed_low": table["printed"] - table["spread"], "printed_high": table["printed"] + table["spread"]}
+    ends = {
+        "printed_low": table["printed"] - table["spread"],
+        "printed_high": table["printed"] + table["spread"],
+    }
     figure, (axes,) = panels(1, height=1.1 + 0.7 * len(table))
     colours = {name: FIELDS.get(name, PALETTE[0]) for name in table["name"]}
     shown = table[["name", "value", "low", "high"]]
@@ -271,7 +290,14 @@ def average_heatmaps(
         for block, label in enumerate(labels):
             place = (line * len(labels) + block) * 3
             views = [f"{label}\n{VIEWS[axis]}" for axis, _ in cuts]
-            draw_slices(axes[place : place + 3], template, cuts, titles=None if line else views, heat=own[label], outline=truth)
+            draw_slices(
+                axes[place : place + 3],
+                template,
+                cuts,
+                titles=None if line else views,
+                heat=own[label],
+                outline=truth,
+            )
             rows += [_picture(method, label, cut, own[label], template > 0, truth) for cut in cuts]
         axes[line * 3 * len(labels)].text(
             -0.08, 0.5, method.replace(" ", "\n", 1), transform=axes[line * 3 * len(labels)].transAxes, rotation=90,
@@ -300,7 +326,12 @@ def _share_inside(rows: pd.DataFrame) -> str:
 
 
 def _picture(
-    method: str, label: str, cut: tuple[str, int], heat: np.ndarray, brain: np.ndarray, truth: np.ndarray | None
+    method: str,
+    label: str,
+    cut: tuple[str, int],
+    heat: np.ndarray,
+    brain: np.ndarray,
+    truth: np.ndarray | None,
 ) -> dict[str, object]:
     """One drawn slice as a row of data: its place, the value at full colour, and mean values."""
     axis, place = cut
@@ -329,15 +360,21 @@ def area_relevance(table: pd.DataFrame, atlas: str, patients: str) -> Drawn:
         span = own.groupby("name", as_index=False)["value"].agg(low="min", high="max")
         draw_rows(panel, span, order=order, colour=MUTED, linewidth=1)
         draw_rows(panel, own[own["label"] == patients][["name", "value"]], order=order, colour=ILL)
-        draw_rows(panel, own[own["label"] != patients][["name", "value"]], order=order, colour=WELL, kind="open dot")
+        draw_rows(
+            panel, own[own["label"] != patients][["name", "value"]], order=order, colour=WELL, kind="open dot"
+        )
         draw_reference(panel, 1, colour=INK)
         panel.set_title(method.replace(" ", "\n", 1), fontsize=8.5)
         panel.set_xlim(left=0)
         panel.tick_params(axis="y", labelsize=8)
-    marks = {patients: ("dot", ILL)} | {label: ("open dot", WELL) for label in others}
+    marks = {patients: ("dot", ILL)} | dict.fromkeys(others, ("open dot", WELL))
     legend(figure, marks | {"even": ("dashed", INK)}, loc="outside upper left")
     figure.supxlabel("Share of relevance over share of voxels", fontsize=9, color=INK)
-    drawn = "" if len(means) <= MOST_AREAS else f"; the {MOST_AREAS} of {len(means)} with most relevance for their size"
+    drawn = (
+        ""
+        if len(means) <= MOST_AREAS
+        else f"; the {MOST_AREAS} of {len(means)} with most relevance for their size"
+    )
     caption = (
         f"Share of the relevance in each brain area over its share of the voxels{drawn}. Filled for {patients}, open for "
         f"{listed(others)}; 1 (dashed) is what a map without preference gives. Areas: {atlas}."
@@ -358,8 +395,14 @@ def concentration(table: pd.DataFrame, twin: str) -> Drawn:
     draw_rows(axes, named.assign(value=named["off"])[["name", "value"]], colour=WELL, kind="open dot")
     draw_rows(axes, named.assign(value=named["on"])[["name", "value"]], colour=ILL)
     draw_reference(axes, 0.5, colour=INK)
-    axes.set(xlabel="Chance that a voxel in the true effect has more relevance than one outside it", xlim=(0, 1.02))
-    entries = {"with the effect": ("dot", ILL), twin: ("open dot", WELL), "random maps as smooth, 95 %": ("band", NULL)}
+    axes.set(
+        xlabel="Chance that a voxel in the true effect has more relevance than one outside it", xlim=(0, 1.02)
+    )
+    entries = {
+        "with the effect": ("dot", ILL),
+        twin: ("open dot", WELL),
+        "random maps as smooth, 95 %": ("band", NULL),
+    }
     legend(figure, entries | {"chance": ("dashed", INK)}, loc="outside upper left")
     caption = (
         "Whether relevance gathers where the disease truly changes the brain, for the network and for its twin that had "
@@ -380,9 +423,14 @@ def null_cohorts(nulls: pd.Series, value: float, p: float, measure: str, real: s
     """
     figure, (axes,) = panels(1, height=2.4)
     name = "null cohorts"
-    draw_histograms(axes, {name: nulls}, {name: PALETTE[0]}, marks={0.5: ("dashed", INK), value: ("line", ILL)})
+    draw_histograms(
+        axes, {name: nulls}, {name: PALETTE[0]}, marks={0.5: ("dashed", INK), value: ("line", ILL)}
+    )
     axes.set(xlabel=measure, ylabel="Null cohorts")
-    entries = {f"{name}, mean {number(nulls.mean())}": ("patch", PALETTE[0]), f"{real}: {number(value)}": ("line", ILL)}
+    entries = {
+        f"{name}, mean {number(nulls.mean())}": ("patch", PALETTE[0]),
+        f"{real}: {number(value)}": ("line", ILL),
+    }
     legend(figure, entries | {"chance": ("dashed", INK)}, loc="outside upper left")
     least = p_value(1 / (1 + len(nulls)))
     caption = (

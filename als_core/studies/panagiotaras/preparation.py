@@ -17,10 +17,25 @@ import pandas as pd
 from als_core.cohorts.volume_cohort import VolumeCohort
 from als_core.cohorts.volumes import mni_map, read_volume, reorient, template_brain
 from als_core.studies.brains.synthetic import BrainParameters, plan, render, scanner_affine
+from als_core.studies.brains.training import PanagiotarasAmounts
 
 AXES = ("x", "y", "z")
 SLIDE_GRID = (193, 229, 193)  # voxels; the printed slice numbers lie evenly about its middle
 STEPS = ("As scanned", "Registered, affine", "Registered, non-linear", "Brain only", "Normalised")
+
+STATES = {"Brain only": "before normalisation", "Normalised": "normalised, as the network sees scans"}
+
+
+def raw_scans(
+    cohorts: Mapping[str, VolumeCohort], amounts: PanagiotarasAmounts
+) -> dict[str, nibabel.Nifti1Image]:
+    """The first scan of each field strength as a scanner gives it; a synthetic one is drawn with skull and scalp."""
+    return {
+        field: synthetic_head(amounts.brains(field), amounts.shown)
+        if cohort.kind == "synthetic"
+        else read_volume(cohort.folder / cohort.samples["path"].iloc[0])
+        for field, cohort in cohorts.items()
+    }
 
 
 def slice_numbers(printed: pd.DataFrame, shape: Sequence[int]) -> list[tuple[str, int]]:
@@ -40,11 +55,6 @@ def synthetic_head(parameters: BrainParameters, resolution: int) -> nibabel.Nift
     head = replace(parameters, whole_head=True, resolution=resolution)
     row = plan(head).iloc[0]
     return nibabel.Nifti1Image(render(head, row), scanner_affine(head, row))
-
-
-def first_scan(cohort: VolumeCohort) -> nibabel.Nifti1Image:
-    """The first scan of a cohort as its file holds it."""
-    return read_volume(cohort.folder / cohort.samples["path"].iloc[0])
 
 
 def prepare_in_steps(

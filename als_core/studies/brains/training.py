@@ -54,17 +54,16 @@ class PanagiotarasAmounts:
     Attributes
     ----------
     resolution : voxel side, mm
-    shown : voxel side of the scans in figures, mm
     variant : of the network, a key of `networks.PANAGIOTARAS_POOLS`; "published" sees the whole MNI grid, "small"
         the box around the brain
     fractions : share of the patients at each field strength
     effect : of disease in the synthetic brains (1: as `synthetic.DISEASES` states)
     patch : side of an occluded cube, mm
     null_cohorts, null_maps : draws that a value is compared with
+    shown : voxel side of the scans in figures, mm
     """
 
     resolution: int = 1
-    shown: int = 2
     variant: Literal["published", "small"] = "published"
     fractions: tuple[float, float] = (1.0, 1.0)
     effect: float = 1.0
@@ -73,6 +72,7 @@ class PanagiotarasAmounts:
     patch: int = 20
     null_cohorts: int = 200
     null_maps: int = 199
+    shown: int = 2
 
     def brains(self, field: str) -> BrainParameters:
         """The synthetic cohort of a field strength, one of FIELDS."""

@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 
 from als_core.cohorts.volumes import mni_map
 from als_core.figures.drawn import Drawn, counted, listed, number, p_value, percent
-from als_core.figures.pictures import draw_slices, plane
+from als_core.figures.pictures import SMALL, draw_image, draw_slices, overlay, plane
 from als_core.figures.primitives import (
     NULL,
     TRAINING,
@@ -27,7 +28,6 @@ from als_core.figures.primitives import (
     percent_axis,
 )
 from als_core.figures.style import INK, MUTED, PALETTE, house_style
-from als_core.studies.brains.anatomy import regrid
 from als_core.studies.panagiotaras.preparation import AXES, STEPS
 
 ILL, WELL = PALETTE[4], PALETTE[0]  # the patients' label, the other one
@@ -85,21 +85,11 @@ def preparation(steps: Mapping[str, Mapping[str, np.ndarray]], areas: np.ndarray
             picture = plane(areas, axis, areas.shape[AXES.index(axis)] // 2)
             row[-1].imshow(colours(picture), alpha=(picture > 0).astype(float))
             row[-1].set_axis_off()
-            row[-1].set_title("" if line else "Atlas")
+            row[-1].set_title("" if line else "Atlas", fontsize=SMALL)
             rows.append(
                 {"field": field, "step": "Atlas", "axis": axis, "slice": areas.shape[AXES.index(axis)] // 2}
             )
-        axes[3 * block * columns].text(
-            -0.1,
-            0.5,
-            field,
-            transform=axes[3 * block * columns].transAxes,
-            rotation=90,
-            va="center",
-            ha="right",
-        )
-    for panel in axes:
-        panel.title.set_fontsize(8)
+        _label(axes[3 * block * columns], field)
     caption = (
         f"One scan at {listed(steps)} on its way to the network, with the template and the atlas. From the left: "
         "as scanned; moved, turned, scaled and sheared onto the template (affine); bent onto it (non-linear); "
@@ -125,21 +115,18 @@ def slice_grid(
     what : words for the scans' state, such as "before normalisation"
     """
     each = len(cuts) // len(AXES)
-    columns = each * len(volumes)
-    figure, axes = panels(len(AXES) * columns, columns, height=1.3 * 5 / columns)
-    for block, volume in enumerate(volumes.values()):
-        for line in range(len(AXES)):
-            own = slice(line * each, (line + 1) * each)
-            names = [
-                f"{axis} {index}"
-                for axis, index in zip(printed["axis"][own], printed["slice_index"][own], strict=True)
-            ]
-            place = line * columns + block * each
-            draw_slices(axes[place : place + each], volume, cuts[own], titles=names)
-    for panel in axes:
-        panel.title.set_fontsize(8)
-    for block, field in enumerate(volumes):
-        figure.text((block + 0.5) / len(volumes), 1.0, field, ha="center", va="bottom", weight="bold")
+    corner, ends = _brain_ends(next(iter(volumes.values())) != 0)
+    shown = [
+        (axis, min(max(place - corner[AXES.index(axis)], 0), ends[AXES.index(axis)] - 1))
+        for axis, place in cuts
+    ]
+    names = [f"{axis} = {place}" for axis, place in zip(printed["axis"], printed["slice_index"], strict=True)]
+    figure, axes = panels(len(volumes) * len(cuts), each, height=1.25)
+    for block, (field, volume) in enumerate(volumes.items()):
+        cropped = volume[tuple(slice(first, first + size) for first, size in zip(corner, ends, strict=True))]
+        own = axes[block * len(cuts) :][: len(cuts)]
+        draw_slices(own, cropped, shown, titles=names)
+        _label(own[0], field)
     caption = (
         f"A scan at {listed(volumes)} {what}, at the {len(cuts)} slice positions that the slides print. They lie "
         "evenly about the middle of a grid of 193 × 229 × 193 voxels of 1 mm; shown are the slices at the same share "
@@ -151,6 +138,22 @@ def slice_grid(
     )
     table = printed.assign(slice_here=[place for _, place in cuts])
     return Drawn(figure, caption, alt, table)
+
+
+def _brain_ends(brain: np.ndarray) -> tuple[list[int], list[int]]:
+    """The first voxel and the size of the smallest box that holds a brain, along each axis."""
+    spans = [
+        np.flatnonzero(brain.any(axis=tuple(o for o in range(3) if o != axis)))[[0, -1]] for axis in range(3)
+    ]
+    return [int(first) for first, _ in spans], [int(last - first) + 1 for first, last in spans]
+
+
+@house_style()
+def _label(axes: Axes, text: str) -> None:
+    """Write upright left of axes."""
+    axes.text(
+        -0.08, 0.5, text, transform=axes.transAxes, rotation=90, va="center", ha="right", fontsize=SMALL
+    )
 
 
 def learning_curves(curves: pd.DataFrame) -> Drawn:
@@ -299,10 +302,7 @@ def average_heatmaps(
                 outline=truth,
             )
             rows += [_picture(method, label, cut, own[label], template > 0, truth) for cut in cuts]
-        axes[line * 3 * len(labels)].text(
-            -0.08, 0.5, method.replace(" ", "\n", 1), transform=axes[line * 3 * len(labels)].transAxes, rotation=90,
-            va="center", ha="right", fontsize=8,
-        )  # fmt: skip
+        _label(axes[line * 3 * len(labels)], method.replace(" ", "\n", 1))
     outlined = "" if truth is None else " Outlined in blue: where the disease changes these brains."
     caption = (
         f"Average heatmaps over {listed(f'{counts[label]} scans of label {label}' for label in labels)}, on the "
@@ -442,19 +442,35 @@ def null_cohorts(nulls: pd.Series, value: float, p: float, measure: str, real: s
     return Drawn(figure, caption, alt, data)
 
 
-def to_display(volume: np.ndarray, box: tuple[slice, ...], resolution: int, shown: int) -> np.ndarray:
-    """A map on the network's box at `resolution` mm, on the whole MNI grid of `shown` mm, trilinear.
-
-    A bool array stays bool: its voxels are those of one half or more.
-    """
-    whole = np.zeros(mni_map("t1", resolution).shape, dtype=np.float32)
-    whole[box] = volume
-    shape = mni_map("t1", shown).shape
-    fine = whole if shown == resolution else regrid(whole, shown, shape, given=resolution)
-    return fine >= 0.5 if volume.dtype == bool else fine
-
-
 def _cuts(mask: np.ndarray) -> list[tuple[str, int]]:
     """The slice along each axis in which a mask has most voxels."""
     others = {axis: tuple(other for other in range(3) if other != place) for place, axis in enumerate(AXES)}
     return [(axis, int(mask.sum(axis=along).argmax())) for axis, along in others.items()]
+
+
+def own_model(
+    image: np.ndarray, maps: Mapping[str, np.ndarray], truth: np.ndarray, what: str, title: str
+) -> Drawn:
+    """An image (H, W) and its heatmaps by method, each in its own scale, the place of the sign outlined.
+
+    truth: bool (H, W). what: the image in a phrase. title: of the first panel.
+    """
+    figure, axes = panels(1 + len(maps), height=1.7)
+    grey = (image - image.min()) / np.ptp(image)
+    draw_image(axes[0], grey, title, outline=truth, outline_colour=PALETTE[7])
+    rows = []
+    for panel, (name, heat) in zip(axes[1:], maps.items(), strict=True):
+        draw_image(
+            panel, overlay(grey, heat), name.replace(" ", "\n", 1), outline=truth, outline_colour=PALETTE[7]
+        )
+        inside = heat[truth].sum() / max(heat.sum(), 1e-12)
+        rows.append(
+            {"method": name, "share_of_relevance_inside": inside, "share_of_area_inside": truth.mean()}
+        )
+    data = pd.DataFrame(rows)
+    found = "; ".join(f"{row.method} {percent(row.share_of_relevance_inside)}" for row in data.itertuples())
+    caption = (
+        f"{what[0].upper()}{what[1:]} and its heatmaps by {len(maps)} methods, the sign outlined in blue."
+    )
+    alt = f"{what[0].upper()}{what[1:]}, then its heatmaps. Relevance inside the outline, which holds {percent(truth.mean())} of the area: {found}."
+    return Drawn(figure, caption, alt, data)

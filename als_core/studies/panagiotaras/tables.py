@@ -1,4 +1,4 @@
-"""Tables of the page on scans and training: printed counts with their sums, layers, accuracies, predictions."""
+"""Tables of the pages on the Alzheimer slides: printed counts and sums, layers, accuracies, predictions, brain areas."""
 
 from __future__ import annotations
 
@@ -24,6 +24,31 @@ LITERATURE = (
     "Earlier classifiers of AD against controls, as the slides list them; their accuracies come from other data and other "
     "ways of splitting. *Printed numbers only.*"
 )
+
+LIKENESS = "How alike the average maps of patients and of controls are, over the voxels of the brain."
+TWIN_LIKENESS = (
+    "How alike the average maps of patients are by the network and by its twin that learned permuted labels, over the "
+    "voxels of the brain. Close to 1, a map owes little to what the network learned of the disease."
+)
+AREAS = "The twelve areas with most relevance for their size, in patients; the figure's data hold all areas."
+LEADERBOARD = (
+    "The four methods on the leaderboard for synthetic brains: overlap with the true effect in the same brain (Dice area, "
+    "share of the best possible, with its 95 % interval over patients), the overlap of its nulls, and the checks it fails."
+)
+
+
+def likeness(alike: pd.DataFrame) -> pd.DataFrame:
+    """Correlations of `heatmaps.likeness` with headers in words."""
+    heads = {"method": "Method", "spearman": "Spearman correlation", "pearson": "Pearson correlation"}
+    return alike.rename(columns=heads).round(3)
+
+
+def leading_areas(table: pd.DataFrame, patients: str) -> pd.DataFrame:
+    """The areas with most relevance for their size in patients, by method, with their sizes."""
+    own = table[table["label"] == patients].pivot(index="area", columns="method", values="concentration")
+    leading = own.assign(Mean=own.mean(axis=1)).sort_values("Mean", ascending=False).round(2).head(12)
+    sizes = table.groupby("area")["millilitres"].first().round(1)
+    return leading.assign(**{"Size (ml)": sizes}).rename_axis("Area").reset_index().rename_axis(columns=None)
 
 
 def data_tables() -> pd.Series:

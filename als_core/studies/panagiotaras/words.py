@@ -12,12 +12,23 @@ from als_core.claims.published import published_table
 from als_core.cohorts.volume_cohort import VolumeCohort
 from als_core.figures.drawn import counted, listed, number, percent
 from als_core.refusal import RefusedInput
+from als_core.studies.brains.heatmaps import TRUTH_FROM
 from als_core.studies.brains.training import PanagiotarasAmounts, image_folds
 
 FORBIDS = (
     "Do not compare these accuracies with the printed ones: the brains are drawn, fewer and coarser, and the disease in "
     "them is stronger."
 )
+NO_TRUTH = (
+    "**No truth here.** Where the disease changes these brains is not known, so no overlap with it is shown. What can be "
+    "compared is the network and its twin that learned permuted labels."
+)
+# Of the linear model: a measure, and what the cohort itself is called beside its null cohorts.
+MEASURES = {
+    "accuracy": ("Accuracy by patient", "the cohort itself"),
+    "auc": ("AUC of voxels of the weight map", "the cohort with the effect"),
+}
+NAMES = {"accuracy": "accuracy", "auc": "concentration"}  # in names of figures
 FORBIDS_REAL = (
     "Do not compare these accuracies with the printed ones: these are other patients, at other sizes."
 )
@@ -182,17 +193,24 @@ def heatmap_answer(
     }
 
 
-def twin_in_words(reached: Mapping[str, float], majority: float, scans: int, patients: int, kind: str) -> str:
-    """How well the network and its twin do on scans that were not trained on."""
+def twin_in_words(reached: Mapping[str, float], labels: np.ndarray, groups: np.ndarray, kind: str) -> str:
+    """How well the network and its twin do on scans that were not trained on. labels, groups: of these scans."""
     twin = (
         "its twin, without an effect to learn,"
         if kind == "synthetic"
         else "its twin, which learned permuted labels,"
     )
+    majority = np.bincount(labels).max() / len(labels)
     return (
-        f"On {scans} scans of {patients} patients that were not trained on, the network is right in {percent(reached['on'])}, and "
-        f"{twin} in {percent(reached['off'])}; always giving the commonest label is right in {percent(majority)}."
+        f"On {len(labels)} scans of {len(np.unique(groups))} patients that were not trained on, the network is right in "
+        f"{percent(reached['on'])}, and {twin} in {percent(reached['off'])}; always giving the commonest label is right in "
+        f"{percent(majority)}."
     )
+
+
+def truth_made_of(truth: np.ndarray | None) -> str:
+    """What counts as the true effect, for the provenance."""
+    return "not known" if truth is None else f"voxels above {TRUTH_FROM:g} of the largest change of signal"
 
 
 def likeness_in_words(alike: pd.DataFrame) -> str:

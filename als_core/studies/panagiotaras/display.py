@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -56,7 +57,9 @@ def averages(cohort: VolumeCohort, rows: np.ndarray, maps: Averages, amounts: Pa
         name: {label: to_display(heat, amounts) for label, heat in own.items()} for name, own in maps.items()
     }
     counts = cohort.samples["label"].iloc[rows].value_counts()
-    return figures.average_heatmaps(template, shown, true_effect(cohort, amounts, amounts.shown), counts)
+    return figures.average_heatmaps(
+        template(amounts), shown, true_effect(cohort, amounts, amounts.shown), counts
+    )
 
 
 def to_display(volume: np.ndarray, amounts: PanagiotarasAmounts) -> np.ndarray:
@@ -66,3 +69,17 @@ def to_display(volume: np.ndarray, amounts: PanagiotarasAmounts) -> np.ndarray:
     if amounts.shown == amounts.resolution:
         return whole
     return regrid(whole, amounts.shown, mni_map("t1", amounts.shown).shape, given=amounts.resolution)
+
+
+def on_template(
+    maps: Mapping[str, np.ndarray], truth: np.ndarray | None, amounts: PanagiotarasAmounts
+) -> tuple[np.ndarray, np.ndarray | None, dict[str, np.ndarray]]:
+    """The template, a truth (bool) and maps in the network's box, all on the whole MNI grid of the figures."""
+    fine = None if truth is None else to_display(truth.astype(np.float32), amounts) >= 0.5
+    return template(amounts), fine, {name: to_display(heat, amounts) for name, heat in maps.items()}
+
+
+def template(amounts: PanagiotarasAmounts) -> np.ndarray:
+    """The template at the resolution of figures, 0 outside the brain."""
+    voxels = np.asarray(mni_map("t1", amounts.shown).dataobj)
+    return np.where(voxels > 0.1, voxels, 0)

@@ -75,7 +75,13 @@ def oasis_cohort(
         licence="OASIS data usage agreement", label_of="group",
     )  # fmt: skip
     cohort = VolumeCohort.load(
-        folder, Preprocessing(resolution, method), name=NAME, about=about, cache=cache, table=manifest
+        folder,
+        Preprocessing(resolution, method),
+        name=NAME,
+        kind="published",
+        about=about,
+        cache=cache,
+        table=manifest,
     )
     left_out = f"{len(table) - len(rated)} of {len(table)} sessions have no clinical dementia rating and are left out."
     return replace(cohort, notices=(*cohort.notices, left_out))

@@ -12,9 +12,10 @@ import torch
 from als_core.cohorts.volumes import brain_box, mni_map, template_brain
 from als_core.explain.nulls import exceedance
 from als_core.refusal import RefusedInput
+from als_core.statistics.paired import permute_labels_over_groups
 from als_core.studies.brains import heatmaps as explain
 from als_core.studies.brains import training
-from als_core.studies.brains.cohorts import published_split
+from als_core.studies.brains.cohorts import prepared_brains, published_split
 from als_core.studies.brains.synthetic import effect_map
 from als_core.studies.brains.training import PanagiotarasAmounts
 
@@ -27,7 +28,7 @@ TINY = PanagiotarasAmounts(
 def tiny(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ALS_RESULTS", str(tmp_path_factory.mktemp("brains")))
-        yield training.study_brains(TINY.brains("1.5T"))
+        yield prepared_brains(TINY.brains("1.5T"))
 
 
 def test_published_amounts_are_the_defaults():
@@ -69,14 +70,6 @@ def test_a_split_by_image_is_refused_unless_it_is_meant(tiny):
         training.image_folds(tiny, 3, seed=0, promise="group")
     assert len(refusal.value.problems) > 1
     assert len(training.image_folds(tiny, 3, seed=0)) == 3
-
-
-def test_relabelling_moves_patients_whole(tiny):
-    labels = training.relabelled(tiny.labels, tiny.groups, np.random.default_rng(1))
-    table = pd.DataFrame({"patient": tiny.groups, "old": tiny.labels, "new": labels})
-    assert (table.groupby("patient")["new"].nunique() == 1).all()
-    first = table.drop_duplicates("patient")
-    assert sorted(first["old"]) == sorted(first["new"]) and (first["old"] != first["new"]).any()
 
 
 def test_a_run_follows_from_its_seed_and_from_nothing_else(tiny):
@@ -168,7 +161,7 @@ SIGNAL = replace(TINY, fractions=(0.1, 0.1), epochs=10, folds=5)
 
 @pytest.mark.slow
 def test_with_the_effect_on_patients_are_told_apart_and_heat_gathers_in_the_truth():
-    cohort = training.study_brains(SIGNAL.brains("1.5T"))
+    cohort = prepared_brains(SIGNAL.brains("1.5T"))
     split = published_split(cohort)
     rows = split.rows("validation")
     network = training.train_volumes(cohort, split.rows("train"), rows, SIGNAL, seed=0).network
@@ -194,19 +187,19 @@ def test_with_the_effect_on_patients_are_told_apart_and_heat_gathers_in_the_trut
     own = explain.linear_trial(
         components, cohort.labels, cohort.groups, training.patient_folds(cohort, 5, 0), inside
     )
-    nulls = relabelled_trials(cohort, components, inside, draws=39)
+    nulls = permuted_trials(cohort, components, inside, draws=39)
     assert exceedance(own["accuracy"], nulls["accuracy"]) <= 0.05
     assert exceedance(own["auc"], nulls["auc"]) <= 0.05
 
 
 @pytest.mark.slow
 def test_with_the_effect_off_there_is_chance_and_no_concentration():
-    cohort = training.study_brains(training.linear_brains(SIGNAL, effects=False))
+    cohort = prepared_brains(training.linear_brains(SIGNAL, effects=False))
     components = training.voxel_components(cohort, seed=0)
     box = brain_box(training.LINEAR_RESOLUTION)
     truth = explain.true_places(effect_map(training.linear_brains(SIGNAL, effects=True), "AD"))[box]
     # every other null cohort is tried as if it were real, against the rest
-    nulls = relabelled_trials(cohort, components, truth, draws=80)
+    nulls = permuted_trials(cohort, components, truth, draws=80)
     real, null = nulls[::2], nulls[1::2]
     assert abs(nulls["accuracy"].mean() - 0.5) < 0.06
     for measure in ("accuracy", "auc"):
@@ -214,11 +207,11 @@ def test_with_the_effect_off_there_is_chance_and_no_concentration():
         assert (p_values <= 0.05).mean() <= 0.15 and p_values.mean() > 0.35
 
 
-def relabelled_trials(cohort, components, truth, draws):
+def permuted_trials(cohort, components, truth, draws):
     generator = np.random.default_rng(7)
     trials = []
     for draw in range(draws):
-        labels = training.relabelled(cohort.labels, cohort.groups, generator)
+        labels = permute_labels_over_groups(cohort.labels, cohort.groups, generator)
         folds = training.patient_folds(cohort, 5, draw, labels)
         trials.append(explain.linear_trial(components, labels, cohort.groups, folds, truth))
     return pd.DataFrame(trials)

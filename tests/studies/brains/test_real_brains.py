@@ -118,7 +118,7 @@ def test_a_wrong_adni_table_is_refused_with_every_line(tmp_path):
 
 def test_exchanged_columns_of_an_adni_table_are_one_problem(tmp_path):
     rows = [[row[5], *row[1:5], row[0]] for row in SLIDES_TABLE[1:]]
-    with pytest.raises(RefusedInput, match="1 problem.*Exchange it with the column `PTID`") as refusal:
+    with pytest.raises(RefusedInput, match="Exchange it with the column `PTID`") as refusal:
         read_adni_table(table_file(tmp_path / "table.csv", [SLIDES_TABLE[0], *rows]))
     assert len(refusal.value.problems) == 1
 

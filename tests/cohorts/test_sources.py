@@ -112,7 +112,7 @@ def test_one_file_is_downloaded_once_and_other_bytes_are_refused(server, tmp_pat
     assert fetch_file("one", one).read_bytes() == content
     count = len(server.asked)
     assert fetch_file("one", one).is_file() and len(server.asked) == count
-    with pytest.raises(RefusedInput, match="put the file at w/0.tif in the folder that ALS_DATA names"):
+    with pytest.raises(RefusedInput, match=r"put the file at w/0\.tif in the folder that ALS_DATA names"):
         fetch_file("one", one.model_copy(update={"url": "http://127.0.0.1:9/other_name.tif"}))
     (tmp_path / "data" / "w").mkdir(parents=True)
     (tmp_path / "data" / "w" / "0.tif").write_bytes(b"damaged")

@@ -189,7 +189,7 @@ def own_folder(tmp_path: Path) -> Callable[[], tuple[Path, pd.DataFrame]]:
         for label in ("AD", "CN"):
             for patient, visit in ((0, 0), (0, 1), (1, 0), (2, 0)):
                 name = f"{label}{patient}{visit}.nii.gz"
-                noise = np.random.default_rng([patient, visit]).normal(1, 0.05, grid.shape)
+                noise = np.random.default_rng([patient, visit, label == "AD"]).normal(1, 0.05, grid.shape)
                 save(tmp_path / "own" / name, 1000 * np.asarray(grid.dataobj) * noise, grid.affine, 4)
                 rows.append({"path": name, "label": label, "group": f"{label}{patient}", "visit": visit})
         return tmp_path / "own", pd.DataFrame(rows)

@@ -30,7 +30,8 @@ class Source(pydantic.BaseModel):
 
     Attributes
     ----------
-    checksums : a manifest under data/ with columns `path` and `sha256`; "" for material that is not fetched file by file
+    checksums : a manifest under data/ with columns `path` and `sha256`; "" for material that is not fetched
+        file by file
     sha256 : of a source that is one file
     local : where such a file may be in the folder that ALS_DATA names
     get : how a reader gets it, in a phrase

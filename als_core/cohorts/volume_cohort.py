@@ -185,7 +185,9 @@ class VolumeCohort:
         return json.loads(self._prepared(number).with_suffix(".json").read_text(encoding="utf-8"))
 
     def effect(self, number: int) -> np.ndarray | None:
-        """The file in column `mask` (the true effect map of a synthetic scan), float32 on the scan's own grid."""
+        """The file in column `mask` (the true effect map of a synthetic scan), float32 on the scan's own
+        grid.
+        """
         name = self.samples["mask"].iloc[number] if "mask" in self.samples else ""
         return np.asarray(nibabel.load(self.folder / name).dataobj, dtype=np.float32) if name else None
 
@@ -195,7 +197,7 @@ class VolumeCohort:
         return replace(self, samples=samples, twins=_byte_identical(samples))
 
     def prepare(self, jobs: int = 1, progress: bool = True) -> None:
-        """Prepare every volume that is not in the cache, `jobs` at a time. Goes on where it was interrupted."""
+        """Prepare every volume that is not in the cache, `jobs` at a time; resumes after an interruption."""
         missing = [number for number in range(len(self)) if not self._prepared(number).exists()]
         work = Parallel(n_jobs=jobs, return_as="generator_unordered")(
             delayed(self._prepare)(number) for number in missing

@@ -36,7 +36,8 @@ SMALLEST_VOXEL, LARGEST_VOXEL = 0.1, 10.0  # mm; outside, the affine is in other
 # Cosine between two voxel axes. Rounding of a rotation stored in float32 stays below 1e-6.
 LARGEST_SHEAR = 1e-3
 LEAST_BRAIN_IN_VIEW = 0.5
-# Mutual information with the template: 0.31 and more for heads rightly placed, real and synthetic; 0.16 and less
+# Mutual information with the template: 0.31 and more for heads rightly placed, real and synthetic; 0.16 and
+# less
 # where axes are swapped or turned over. A mirrored head cannot be told from a right one.
 LEAST_MATCH = 0.22
 LARGEST_DISAGREEMENT = 2.0  # mm, between sform and qform at the far corner
@@ -227,7 +228,7 @@ def _orientation_problems(image: nibabel.Nifti1Pair, problem: Callable[..., Prob
 
 
 def registration_needed(paths: Iterable[Path]) -> Literal["already", "affine"]:
-    """Whether scans need registering: not where every header says MNI152 (sform code 4, else qform code 4)."""
+    """Whether scans need registering: not where every header says MNI152 (code 4)."""
     codes = []
     for path in paths:
         try:
@@ -317,7 +318,8 @@ def preprocess(
             problem = Problem(
                 "registration", f"mutual information {match:.2f} with the template",
                 f"{LEAST_MATCH} or more, as of a T1-weighted head",
-                "Check in a viewer that up, front and left are where the affine says, and that it is a T1w scan.",
+                "Check in a viewer that up, front and left are where the affine says, and that it is a T1w "
+                "scan.",
             )  # fmt: skip
             raise RefusedInput("The preprocessing of a volume", [problem])
         resampled, sampling = registration.resample(upright, grid, transform)

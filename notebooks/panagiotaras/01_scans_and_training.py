@@ -18,9 +18,9 @@
 # (panagiotaras-training)=
 # # Scans and training
 #
-# The Alzheimer study (slides by I. Panagiotaras): T1-weighted brain scans of patients with Alzheimer's disease (AD) and of
-# controls (CN), and a small 3-D network that classifies them. A patient has several scans, so the first question is what a
-# split by scan gives away.
+# The Alzheimer study (slides by I. Panagiotaras): T1-weighted brain scans of patients with Alzheimer's
+# disease (AD) and of controls (CN), and a small 3-D network that classifies them. A patient has several
+# scans, so the first question is what a split by scan gives away.
 
 # %% tags=["parameters"]
 profile = "test"
@@ -58,10 +58,10 @@ page.text(words.about_brains(cohorts))
 # %% [markdown]
 # ## What a split by scan gives away
 #
-# Scans of one patient are alike. Where one of them is in training and another is tested, a model can score by recognising the
-# patient. To see how much, take cohorts in which **nothing is to be learned**: labels are permuted across patients. A linear
-# model on principal components is fitted to each, once with folds by patient and once with folds by image. Any
-# accuracy above one half is then a leak.
+# Scans of one patient are alike. Where one of them is in training and another is tested, a model can score by
+# recognising the patient. To see how much, take cohorts in which **nothing is to be learned**: labels are
+# permuted across patients. A linear model on principal components is fitted to each, once with folds by
+# patient and once with folds by image. Any accuracy above one half is then a leak.
 
 # %%
 null = training.linear_cohort(shown, amounts, effects=False)
@@ -84,26 +84,30 @@ page.show(figures.inflation(nulls), "panagiotaras-inflation")
 page.text(words.image_folds_in_words(null, amounts.folds, seed))
 
 # %% [markdown]
-# The guard of this book refuses folds by image wherever a split promises to separate patients, as quoted above.
+# The guard of this book refuses folds by image wherever a split promises to separate patients, as quoted
+# above.
 #
 # ## Scans and patients, as printed
 #
-# The slides count images and patients at each field strength, in all and in the two parts of one fixed split. Sums and
-# shares are computed here from the printed training and validation counts.
+# The slides count images and patients at each field strength, in all and in the two parts of one fixed split.
+# Sums and shares are computed here from the printed training and validation counts. Below them is the slides'
+# list of earlier studies.
 
 # %%
 sums, shares = tables.data_tables(), tables.split_shares()
 page.table(shares, "panagiotaras-data-tables", tables.SHARES, of_cohort=False)
 page.claims(tables.data_claims(sums), page.circumstances(cohort="synthetic"))
 page.text(words.printed_split(audit.p1(), audit.p2(), audit.accuracy_of("3T")))
+page.table(tables.literature(), "panagiotaras-literature", tables.LITERATURE, of_cohort=False)
 
 # %% [markdown]
 # ## Preparing a scan
 #
-# The slides name three tools: Aliza (to look at scans), ANTs (to register them) and FSL (to find the brain). The overview slide
-# says non-linear registration; the preprocessing slide says linear registration, and another order of the last two
-# steps. Here both kinds are shown on one scan of each field strength, made with SimpleITK and nilearn. Synthetic scans are
-# drawn with skull and scalp for this figure; the network below learns from brains that are in the template's space.
+# The slides name three tools: Aliza (to look at scans), ANTs (to register them) and FSL (to find the brain).
+# The overview slide says non-linear registration; the preprocessing slide says linear registration, and
+# another order of the last two steps. Here both kinds are shown on one scan of each field strength, made with
+# SimpleITK and nilearn. Synthetic scans are drawn with skull and scalp for this figure; the network below
+# learns from brains that are in the template's space.
 
 # %%
 heads = preparation.raw_scans(cohorts, amounts)
@@ -111,8 +115,6 @@ steps = {each: preparation.prepare_in_steps(head, amounts.shown)[0] for each, he
 atlas = open_atlas(areas, amounts.shown)
 page.show(figures.preparation(steps, atlas.labels, atlas.source), "panagiotaras-pipeline")
 page.table(preparation.steps_in_words(shown.record(0)), "panagiotaras-preprocessing", tables.STEPS)
-
-# %%
 positions = published_table("panagiotaras_slice_positions")
 for name, step in {"panagiotaras-slices-raw": "Brain only", "panagiotaras-slices": "Normalised"}.items():
     volumes = {each: own[step] for each, own in steps.items()}
@@ -120,15 +122,15 @@ for name, step in {"panagiotaras-slices-raw": "Brain only", "panagiotaras-slices
     page.show(figures.slice_grid(volumes, cuts, positions, preparation.STATES[step]), name)
 
 # %% [markdown]
-# Normalisation changes no edge in these pictures: it moves all grey values of a scan together, so that scans of two scanners
-# can be compared.
+# Normalisation changes no edge in these pictures: it moves all grey values of a scan together, so that scans
+# of two scanners can be compared.
 #
 # ## The network
 #
-# Four blocks, each a convolution of 3 × 3 × 3 voxels, batch normalisation, ReLU and pooling; then 80 % dropout and three
-# dense layers. The slides print neither pool sizes nor the size of the input. With pools of 2, 3, 2 and 3, as in the code of
-# Rieke et al. ([2018](https://doi.org/10.1007/978-3-030-02628-8_3)) that the slides build on, a volume of 1 mm leaves
-# the printed 5120 inputs of the first dense layer.
+# Four blocks, each a convolution of 3 × 3 × 3 voxels, batch normalisation, ReLU and pooling; then 80 %
+# dropout and three dense layers. The slides print neither pool sizes nor the size of the input. With pools of
+# 2, 3, 2 and 3, as in the code of Rieke et al. ([2018](https://doi.org/10.1007/978-3-030-02628-8_3)) that the
+# slides build on, a volume of 1 mm leaves the printed 5120 inputs of the first dense layer.
 
 # %%
 published = panagiotaras_network((197, 233, 189), "published", seed=seed)
@@ -140,11 +142,15 @@ total, here = (sum(each.numel() for each in one.parameters()) for one in (publis
 page.text(words.network_size(total, audit.p5(), here, network.shape, amounts))
 
 # %% [markdown]
-# ## Learning
+# ## Learning, and accuracy on patients held out
 #
-# Adam at a rate of 0.0001, five scans a batch. No patient is in two parts of a fold. One fold tests, the next is watched and
-# chooses nothing, the others train; the weights of the last epoch are tested. `train_volumes` is this loop; `predict`
-# below is what the network says of scans it has not seen.
+# Adam at a rate of 0.0001, five scans a batch. No patient is in two parts of a fold. One fold tests, the next
+# is watched and chooses nothing, the others train; the weights of the last epoch are tested. `train_volumes`
+# is this loop, `predict` gives the network's answer for scans it has not seen.
+#
+# Accuracy is over all scans, with an interval over patients: scans of one patient are not independent. A
+# class that is more common than the other makes an empty answer look good, so the accuracy of always giving
+# the commonest label is marked.
 
 # %%
 curves, predictions = [], []
@@ -159,12 +165,6 @@ for each, data in cohorts.items():
 curves, predictions = (pd.concat(parts, ignore_index=True) for parts in (curves, predictions))
 page.show(figures.learning_curves(curves), "panagiotaras-curves")
 
-# %% [markdown]
-# ## Accuracy on patients held out
-#
-# Dots over all scans, with an interval over patients: scans of one patient are not independent. A class that is more common
-# than the other makes an empty answer look good, so the accuracy of always giving the commonest label is marked.
-
 # %%
 pooled, folds = tables.accuracies(predictions, np.random.default_rng(seed))
 page.show(figures.accuracies(folds, pooled), "panagiotaras-accuracy")
@@ -173,19 +173,13 @@ page.table(tables.per_scan(predictions, shown.classes), "panagiotaras-prediction
 page.claims(tables.accuracy_claims(pooled))
 
 # %% [markdown]
-# ## Earlier studies, as the slides list them
-
-# %%
-page.table(tables.literature(), "panagiotaras-literature", tables.LITERATURE, of_cohort=False)
-
-# %% [markdown]
 # ## What this means
 #
-# An accuracy says something about the disease only where patients are kept apart, and where it is compared with always giving the
-# commonest label. Both are one line of code, and neither is on the slides; with about three scans a patient, a split by
-# scan can report an accuracy like the printed ones from nothing. This does not say that the slides split by scan: they do not say
-# how they split. It also does not say how well the network would do on ADNI: these scans, their number and their
-# resolution are others (see the box on top).
+# An accuracy says something about the disease only where patients are kept apart, and where it is compared
+# with always giving the commonest label. Both are one line of code, and neither is on the slides; with about
+# three scans a patient, a split by scan can report an accuracy like the printed ones from nothing. This does
+# not say that the slides split by scan: they do not say how they split. It also does not say how well the
+# network would do on ADNI: these scans, their number and their resolution are others (see the box on top).
 
 # %%
 page.answer(**words.training_answer(pooled, nulls, shown.kind))

@@ -18,10 +18,11 @@
 # (panagiotaras-heatmaps-page)=
 # # Heatmaps of the brain
 #
-# Four ways to ask the Alzheimer network where it looks: sensitivity, guided backpropagation, occlusion and brain area
-# occlusion (slides by I. Panagiotaras, after Rieke et al., [2018](https://doi.org/10.1007/978-3-030-02628-8_3)). The slides
-# show the maps and print no number about them. On synthetic brains it is known where the disease is, so the maps can be
-# scored; on real ones they can still be compared with a network that had no disease to learn.
+# Four ways to ask the Alzheimer network where it looks: sensitivity, guided backpropagation, occlusion and
+# brain area occlusion (slides by I. Panagiotaras, after Rieke et al.,
+# [2018](https://doi.org/10.1007/978-3-030-02628-8_3)). The slides show the maps and print no number about
+# them. On synthetic brains it is known where the disease is, so the maps can be scored; on real ones they can
+# still be compared with a network that had no disease to learn.
 
 # %% tags=["parameters"]
 profile = "test"
@@ -57,10 +58,10 @@ page.text(words.about_brains({field: on}))
 # %% [markdown]
 # ## Two networks
 #
-# One network learns from scans in which the disease has an effect. Its **twin** has nothing to find: it learns from the same
-# synthetic brains drawn without the effect, or, for real brains, from labels permuted across patients. Both are trained on
-# the same patients, and all maps are of other patients, who chose nothing. Every map explains the score of the
-# patients' label, for patients and for controls.
+# One network learns from scans in which the disease has an effect. Its **twin** has nothing to find: it
+# learns from the same synthetic brains drawn without the effect, or, for real brains, from labels permuted
+# across patients. Both are trained on the same patients, and all maps are of other patients, who chose
+# nothing. Every map explains the score of the patients' label, for patients and for controls.
 
 # %%
 split = explain.explained_split(on, amounts.folds, seed)
@@ -73,10 +74,11 @@ reached = {
 page.text(words.twin_in_words(reached, on.labels[rows], on.groups[rows], on.kind))
 
 # %% [markdown]
-# ## One scan, four methods
+# ## One scan, and averages over patients and over controls
 #
-# Sensitivity asks how much the score changes with a voxel, guided backpropagation the same but only along positive paths;
-# occlusion covers a cube, brain area occlusion a whole area, and both measure how far the score falls.
+# Sensitivity asks how much the score changes with a voxel, guided backpropagation the same but only along
+# positive paths; occlusion covers a cube, brain area occlusion a whole area, and both measure how far the
+# score falls.
 
 # %%
 atlas = open_atlas(areas, amounts.resolution)
@@ -85,11 +87,6 @@ ill = rows[on.labels[rows] == target]
 single = explain.average_relevance(network.network, on, ill[:1], box, target, **settings)
 share = training.class_scores(network.network, on, ill[:1], box).softmax(1)[0, target].item()
 page.show(display.one_scan(on, ill[0], single, amounts, patients, share), "panagiotaras-one-scan")
-
-# %% [markdown]
-# ## Averages over patients and over controls
-
-# %%
 averages = explain.average_relevance(network.network, on, rows, box, target, **settings)
 page.show(display.averages(on, rows, averages, amounts), "panagiotaras-heatmaps")
 brain = template_brain(mni_map("t1", amounts.resolution))[box]
@@ -100,9 +97,9 @@ page.text(words.likeness_in_words(alike))
 # %% [markdown]
 # ## Relevance by brain area
 #
-# A large area collects much relevance by size alone. Its share of the relevance is therefore divided by its share of the
-# voxels: 1 is what a map without preference gives. What covering a whole area does to the score is shared out evenly
-# among its voxels.
+# A large area collects much relevance by size alone. Its share of the relevance is therefore divided by its
+# share of the voxels: 1 is what a map without preference gives. What covering a whole area does to the score
+# is shared out evenly among its voxels.
 
 # %%
 by_area = explain.relevance_table(averages, atlas, box)
@@ -112,10 +109,10 @@ page.table(tables.leading_areas(by_area, patients), "panagiotaras-area-table", t
 # %% [markdown]
 # ## Do the maps find the disease?
 #
-# **Statistic**: the chance that a voxel inside the true effect has more relevance, in the average over patients, than a voxel of
-# the brain outside it (AUC of voxels; 0.5 for a map that knows nothing). It is compared with random maps as smooth as the map itself,
-# and with the twin network. Where the true effect is not known, there is no such number, and only network and twin are
-# compared.
+# **Statistic**: the chance that a voxel inside the true effect has more relevance, in the average over
+# patients, than a voxel of the brain outside it (AUC of voxels; 0.5 for a map that knows nothing). It is
+# compared with random maps as smooth as the map itself, and with the twin network. Where the true effect is
+# not known, there is no such number, and only network and twin are compared.
 
 # %%
 truth = display.true_effect(on, amounts, amounts.resolution)
@@ -134,8 +131,13 @@ else:
 # %% [markdown]
 # ## The same with many null cohorts
 #
-# A network is slow to train again; a linear model on principal components over voxels is not. Its sensitivity is the absolute
-# weight of each voxel. In each null cohort the labels are permuted across patients of the cohort without effects.
+# A network is slow to train again; a linear model on principal components over voxels is not. Its sensitivity
+# is the absolute weight of each voxel. In each null cohort the labels are permuted across patients of the
+# cohort without effects.
+#
+# Another page, {ref}`audit-heatmaps`, tries every method of the book on synthetic brains scan by scan:
+# against random maps, random brain areas and an untrained network, and by sanity checks. Its rows for the
+# four methods of the slides end this section.
 
 # %%
 seen, null = (training.linear_cohort(on, amounts, effects=effects) for effects in (True, False))
@@ -154,12 +156,6 @@ for measure in nulls:
     drawn = figures.null_cohorts(nulls[measure], real[measure], p, *words.MEASURES[measure])
     page.show(drawn, f"panagiotaras-null-{words.NAMES[measure]}")
 
-# %% [markdown]
-# ## The same methods on trial
-#
-# Another page, {ref}`audit-heatmaps`, tries every method of the book on synthetic brains scan by scan: against random maps, random
-# brain areas and an untrained network, and by sanity checks. These are its rows for the four methods of the slides.
-
 # %%
 trial = page.profile.amounts("heatmaps", HeatmapAmounts)
 if on.kind == "synthetic":
@@ -169,11 +165,12 @@ if on.kind == "synthetic":
 # %% [markdown]
 # ## What this means
 #
-# A heatmap shows where a network is sensitive. Whether that is where the disease is, only a known effect or a fair comparison
-# can say; the fair comparison is a network of the same kind that had nothing to learn. That maps of patients and of
-# controls look alike, as the slides remark, fits a network that looks at the same places in everybody. It does not mean that
-# the maps are wrong, and nothing here says where the network of the slides looks in ADNI's patients. The same methods can be
-# used {ref}`on your own network <panagiotaras-own-network>`.
+# A heatmap shows where a network is sensitive. Whether that is where the disease is, only a known effect or a
+# fair comparison can say; the fair comparison is a network of the same kind that had nothing to learn. That
+# maps of patients and of controls look alike, as the slides remark, fits a network that looks at the same
+# places in everybody. It does not mean that the maps are wrong, and nothing here says where the network of
+# the slides looks in ADNI's patients. The same methods can be used {ref}`on your own network
+# <panagiotaras-own-network>`.
 
 # %%
 page.answer(**words.heatmap_answer(reached, alike, scores, len(rows)))

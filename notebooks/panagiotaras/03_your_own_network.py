@@ -18,9 +18,9 @@
 # (panagiotaras-own-network)=
 # # Use these heatmaps on your own PyTorch model
 #
-# The last slide of I. Panagiotaras offers the heatmap methods for "your own PyTorch model". This page does that: a network
-# defined here, which the library has never seen, is trained and explained in about twelve lines, once on images and once on
-# volumes. Replace network and data by yours and keep the calls.
+# The last slide of I. Panagiotaras offers the heatmap methods for "your own PyTorch model". This page does
+# that: a network defined here, which the library has never seen, is trained and explained in about twelve
+# lines, once on images and once on volumes. Replace network and data by yours and keep the calls.
 
 # %% tags=["parameters"]
 profile = "test"
@@ -44,8 +44,8 @@ page = Page(
 # %% [markdown]
 # ## Images (2-D)
 #
-# Any `nn.Module` that maps images (N, C, H, W) to class scores (N, classes) will do. The images here are noise; in those of
-# class 1 one square is brighter, so it is known what a heatmap should show.
+# Any `nn.Module` that maps images (N, C, H, W) to class scores (N, classes) will do. The images here are
+# noise; in those of class 1 one square is brighter, so it is known what a heatmap should show.
 
 # %%
 images, labels, sign = own_network.draw(count=80, sides=(32, 32), seed=seed)
@@ -66,6 +66,7 @@ for _ in range(40):
     optimizer.step()
 network.eval()
 
+# %%
 settings = {"patch": 6, "stride": 2, "fill": 0.0, "baseline": 0.0, "steps": 32, "layer": "3"}
 names = (
     "sensitivity",
@@ -79,8 +80,6 @@ maps = {
     METHODS[name].title: METHODS[name].importance(**settings)(network, images[:20], labels[:20])
     for name in names
 }
-
-# %%
 shown = own_network.first_with_sign(images, labels)
 page.show(
     figures.own_model(*own_network.pictures(images, maps, sign, shown), "an image with the sign", "Image"),
@@ -91,8 +90,8 @@ page.text(own_network.in_words(network, images[:20], labels[:20]))
 # %% [markdown]
 # ## Volumes (3-D)
 #
-# The same calls with `Conv3d` and volumes (N, C, X, Y, Z). Areas of an atlas can be covered one by one, if each voxel has the
-# number of its area.
+# The same calls with `Conv3d` and volumes (N, C, X, Y, Z). Areas of an atlas can be covered one by one, if
+# each voxel has the number of its area.
 
 # %%
 volumes, labels, sign = own_network.draw(count=60, sides=(16, 16, 16), seed=seed)
@@ -114,14 +113,13 @@ for _ in range(40):
     optimizer.step()
 network.eval()
 
+# %%
 settings = {"patch": 4, "stride": 2, "fill": 0.0, "areas": areas}
 names = ("sensitivity", "guided_backpropagation", "occlusion", "area_occlusion")
 maps = {
     METHODS[name].title: METHODS[name].importance(**settings)(network, volumes[:20], labels[:20])
     for name in names
 }
-
-# %%
 shown = own_network.first_with_sign(volumes, labels)
 drawn = figures.own_model(
     *own_network.pictures(volumes, maps, sign, shown), "a slice of a volume with the sign", "Slice"
@@ -132,9 +130,9 @@ page.text(own_network.in_words(network, volumes[:20], labels[:20]))
 # %% [markdown]
 # ## What each method needs
 #
-# A method takes the settings that it needs from those offered and ignores the others. A network that a method cannot explain is
-# refused by name: layer-wise relevance propagation knows a list of operations, and the gradient methods need a
-# differentiable model. A heatmap has the shape of the image, without its channels.
+# A method takes the settings that it needs from those offered and ignores the others. A network that a method
+# cannot explain is refused by name: layer-wise relevance propagation knows a list of operations, and the
+# gradient methods need a differentiable model. A heatmap has the shape of the image, without its channels.
 
 # %%
 page.table(own_network.needs(), "own-network-methods", own_network.NEEDS, of_cohort=False)
@@ -142,10 +140,10 @@ page.table(own_network.needs(), "own-network-methods", own_network.NEEDS, of_coh
 # %% [markdown]
 # ## What this means
 #
-# A heatmap of your network costs one call. What it is worth is another question: ask for it in the same way of a network that
-# had nothing to learn, as {ref}`the page before <panagiotaras-heatmaps-page>` does, and try the methods against sanity
-# checks ({ref}`audit-heatmaps`). On these drawn images the sign is large and the network finds it; that says nothing of a
-# real network.
+# A heatmap of your network costs one call. What it is worth is another question: ask for it in the same way
+# of a network that had nothing to learn, as {ref}`the page before <panagiotaras-heatmaps-page>` does, and try
+# the methods against sanity checks ({ref}`audit-heatmaps`). On these drawn images the sign is large and the
+# network finds it; that says nothing of a real network.
 
 # %%
 page.answer(**own_network.answer(maps, sign, shown))

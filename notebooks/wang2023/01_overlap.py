@@ -18,10 +18,11 @@
 # (wang-overlap-page)=
 # # Do heatmaps find the disease?
 #
-# Wang et al. ([2023](https://doi.org/10.1016/j.neuroimage.2023.119929)) compare heatmaps of a network that tells Alzheimer's
-# disease (AD) from controls with maps of a linear support vector machine (SVM), by their overlap with a meta-analysis of 77
-# studies. Neither their scans nor the meta-analysis are public. Here the same comparison is made on synthetic brains, where the
-# true effect of the disease is known voxel by voxel, or on the brains and the reference that you give.
+# Wang et al. ([2023](https://doi.org/10.1016/j.neuroimage.2023.119929)) compare heatmaps of a network that
+# tells Alzheimer's disease (AD) from controls with maps of a linear support vector machine (SVM), by their
+# overlap with a meta-analysis of 77 studies. Neither their scans nor the meta-analysis are public. Here the
+# same comparison is made on synthetic brains, where the true effect of the disease is known voxel by voxel,
+# or on the brains and the reference that you give.
 
 # %% tags=["parameters"]
 profile = "test"
@@ -64,19 +65,21 @@ page.text(about_brains({field: data}))
 # %% [markdown]
 # ## What is compared
 #
-# The source used here is the page of the abstract. It prints a ranking and no value of overlap: all three heatmap methods
-# above the SVM, integrated gradients first. It names neither the rule of layer-wise relevance propagation (LRP), nor the
-# measure of overlap, the network or the number of subjects, so three rules and four measures are compared below. The journal
-# version (April 2023) compares with SVM *activation patterns*; the first preprint
-# ([arXiv 2207.11352](https://arxiv.org/abs/2207.11352), version 1) with SVM *weights*. Both are shown. A weight says how a voxel
+# The source used here is the page of the abstract. It prints a ranking and no value of overlap: all three
+# heatmap methods above the SVM, integrated gradients first. It names neither the rule of layer-wise relevance
+# propagation (LRP), nor the measure of overlap, the network or the number of subjects, so three rules and
+# four measures are compared below. The journal version (April 2023) compares with SVM *activation patterns*;
+# the first preprint
+# ([arXiv 2207.11352](https://arxiv.org/abs/2207.11352), version 1) with SVM *weights*. Both are shown.
+# A weight says how a voxel
 # is used, and may serve to cancel noise; the pattern says how a voxel moves with the prediction (Haufe et al.
 # [2014](https://doi.org/10.1016/j.neuroimage.2013.10.067)).
 #
-# To compare with a meta-analysis of your own (activation likelihood estimation or voxel-based morphometry, say), run
-# `papermill 01_overlap.ipynb mine.ipynb -p reference MAP.nii.gz -p reference_threshold 0.01` in the folder
-# `notebooks/wang2023`. The map must be in MNI152 space; its header is checked. A list of peaks (CSV with x, y, z in mm, and the
-# number of subjects n) becomes a map by a Gaussian around each peak, as in activation likelihood estimation;
-# `reference_threshold` is then a p value.
+# To compare with a meta-analysis of your own (activation likelihood estimation or voxel-based morphometry,
+# say), run `papermill 01_overlap.ipynb mine.ipynb -p reference MAP.nii.gz -p reference_threshold 0.01` in the
+# folder `notebooks/wang2023`. The map must be in MNI152 space; its header is checked. A list of peaks (CSV
+# with x, y, z in mm, and the number of subjects n) becomes a map by a Gaussian around each peak, as in
+# activation likelihood estimation; `reference_threshold` is then a p value.
 
 # %%
 mine, met = None, "the true effect" if data.kind == "synthetic" else ""
@@ -105,10 +108,11 @@ page.text(words.how_compared(learned, amounts.folds, words.compared_with(met)))
 # %% [markdown]
 # ## Overlap, nulls and ranks
 #
-# Keep the hottest voxels, few to all, and take the Dice coefficient with the true effect each time: the area under that curve,
-# as a share of the best that this truth allows, needs no threshold. A value means little alone, because a map can overlap by
-# being smooth or by keeping to brain areas. Three nulls say how much: random maps of the same smoothness, random values by area
-# of the atlas, and the same method on a network that has learned nothing (for the SVM: one that learned permuted labels).
+# Keep the hottest voxels, few to all, and take the Dice coefficient with the true effect each time: the area
+# under that curve, as a share of the best that this truth allows, needs no threshold. A value means little
+# alone, because a map can overlap by being smooth or by keeping to brain areas. Three nulls say how much:
+# random maps of the same smoothness, random values by area of the atlas, and the same method on a network
+# that has learned nothing (for the SVM: one that learned permuted labels).
 
 # %%
 if met:
@@ -123,10 +127,12 @@ if met:
 # %% [markdown]
 # ## The published ranking, judged here
 #
-# LRP is compared with its epsilon rule, and the SVM with activation patterns, as in the journal version; the other rules and the
-# weights are in the second table. A statement *holds here* where the interval over patients excludes the opposite. A heatmap
-# knows one scan and an SVM map all scans it learned from; the average maps below lessen that difference. These are other
-# brains, another network and another reference: the ranking on ADNI is neither confirmed nor refuted.
+# LRP is compared with its epsilon rule, and the SVM with activation patterns, as in the journal version; the
+# other rules and the weights are in the second table. A statement *holds here* where the interval over
+# patients excludes the opposite. A heatmap knows one scan and an SVM map all scans it learned from; the
+# average maps below lessen that difference. These are other brains, another network and another reference:
+# the ranking on ADNI is neither confirmed nor refuted. Last come four measures of overlap, because the
+# abstract does not say which it used.
 
 # %%
 if met:
@@ -137,9 +143,6 @@ if met:
     page.table(words.ranking_table(leads, first, titles), "wang-ranking", words.RANKING)
     page.claims(words.claims(leads, own, four))
     page.table(words.leads_table(leads, titles), "wang-leads", words.LEADS)
-
-# %% [markdown]
-# ## Do the measures agree?
 
 # %%
 if met:
@@ -152,8 +155,9 @@ if met:
 # %% [markdown]
 # ## The average map
 #
-# The meta-analysis is a map of groups, so heatmaps were averaged before they were compared with it. Here each patient's heat
-# gets the same weight, the average is over all patients, and the truth is the effect on an average brain.
+# The meta-analysis is a map of groups, so heatmaps were averaged before they were compared with it. Here each
+# patient's heat gets the same weight, the average is over all patients, and the truth is the effect on an
+# average brain.
 
 # %%
 averages = {titles[name]: sum(part[name] for part in sums) for name in titles}
@@ -176,10 +180,11 @@ else:
 # %% [markdown]
 # ## What this means
 #
-# Where the truth is known, heatmaps can be scored, and the scores of one cohort say which differences are larger than the
-# spread between patients. They depend on the measure, on the null that one asks for, and on artefacts such as an edge where the
-# volume ends. A ranking printed without its measure, its number of subjects and an interval cannot be checked. Nothing here
-# says that the published ranking is wrong: it was measured on other scans, against another map.
+# Where the truth is known, heatmaps can be scored, and the scores of one cohort say which differences are
+# larger than the spread between patients. They depend on the measure, on the null that one asks for, and on
+# artefacts such as an edge where the volume ends. A ranking printed without its measure, its number of
+# subjects and an interval cannot be checked. Nothing here says that the published ranking is wrong: it was
+# measured on other scans, against another map.
 
 # %%
 page.answer(**(words.answer(own, leads, titles, met) if met else words.answer_without_truth(correlations)))

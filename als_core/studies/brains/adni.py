@@ -2,12 +2,12 @@
 
 Tables are known by their columns, whatever their file is called:
 
-| table                                                    | columns                                           |
-|----------------------------------------------------------|---------------------------------------------------|
-| list of scans on the slides ("CSV table from ADNI")      | PTID, Exam Date, Image ID, Visit, Diagnosis       |
-| image collection, MRILIST                                | Subject, Acq Date, Image Data ID, Visit, Group    |
-| Key_MRI, All_Images (names since October 2024)           | subject_id, image_date, image_id, image_visit     |
-| diagnoses: DXSUM_PDXCONV_ADNIALL, since then DXSUM       | PTID, EXAMDATE, DIAGNOSIS or DXCURREN or DXCHANGE |
+| table                                              | columns                                           |
+|----------------------------------------------------|---------------------------------------------------|
+| list of scans on the slides                        | PTID, Exam Date, Image ID, Visit, Diagnosis       |
+| image collection, MRILIST                          | Subject, Acq Date, Image Data ID, Visit, Group    |
+| Key_MRI, All_Images (names since October 2024)     | subject_id, image_date, image_id, image_visit     |
+| diagnoses: DXSUM_PDXCONV_ADNIALL, since then DXSUM | PTID, EXAMDATE, DIAGNOSIS or DXCURREN or DXCHANGE |
 
 A list of scans without diagnoses takes them from the table of diagnoses, of the examination nearest in time.
 ADNI gives its data on application; nothing of them is in this project.
@@ -26,7 +26,8 @@ import pandas as pd
 from als_core.cohorts.volumes import SUFFIXES
 from als_core.refusal import Problem, RefusedInput, refuse_if
 
-# Our column, and its names in ADNI's tables: capitals, one space for each run of spaces, dots and underscores.
+# Our column, and its names in ADNI's tables: capitals, one space for each run of spaces, dots and
+# underscores.
 COLUMNS = {
     "group": ("PTID", "SUBJECT", "SUBJECT ID"),
     "exam_date": ("EXAM DATE", "ACQ DATE", "SCANDATE", "IMAGE DATE", "MRI DATE"),
@@ -97,10 +98,9 @@ def read_adni_table(path: Path | str, diagnoses: Path | None = None) -> pd.DataF
 
     Returns
     -------
-    DataFrame
-        group (PTID), exam_date, image_id (int), label (AD, CN, MCI or SMC; empty where no examination is
-        near), visit (0, 1, ... by date within the patient), and visit_name, month (float), field_strength, age
-        and sex where the table has them.
+    DataFrame group (PTID), exam_date, image_id (int), label (AD, CN, MCI or SMC; empty where no examination
+        is near), visit (0, 1, ... by date within the patient), and visit_name, month (float), field_strength,
+        age and sex where the table has them.
 
     Raises
     ------

@@ -144,6 +144,8 @@ def _ventricles(brain: np.ndarray) -> np.ndarray:
 
 
 def regrid(field: np.ndarray, resolution: int, shape: tuple[int, ...], *, given: int = COARSE) -> np.ndarray:
-    """A field on the MNI grid of `given` mm on that of `resolution` mm, trilinear: both grids share their corner."""
+    """A field on the MNI grid of `given` mm on that of `resolution` mm, trilinear: both grids share their
+    corner.
+    """
     scale = [resolution / given] * 3
     return affine_transform(field.astype(np.float32), scale, output_shape=shape, order=1, mode="nearest")

@@ -1,8 +1,8 @@
 """Label images of brain areas on the MNI grid: AAL where it can be had, else a small parcellation.
 
-AAL: Tzourio-Mazoyer et al. 2002, NeuroImage 15, 273-289. The small parcellation is made of nilearn's
-bundled tissue maps and of boxes in MNI space; it is coarse, and its source says so on every page that uses it.
-Areas have names for people ("Hippocampus, left"), not AAL's codes.
+AAL: Tzourio-Mazoyer et al. 2002, NeuroImage 15, 273-289. The small parcellation is made of nilearn's bundled
+tissue maps and of boxes in MNI space; it is coarse, and its source says so on every page that uses it. Areas
+have names for people ("Hippocampus, left"), not AAL's codes.
 """
 
 from __future__ import annotations
@@ -50,25 +50,29 @@ VENTRICLES = "Lateral ventricle"
 
 # AAL's codes without the side, and what they stand for.
 NAMES = {
-    "Precentral": "Precentral gyrus", "Postcentral": "Postcentral gyrus", "Rolandic_Oper": "Rolandic operculum",
-    "Frontal_Sup": "Superior frontal gyrus", "Frontal_Sup_Orb": "Superior frontal gyrus, orbital part",
-    "Frontal_Mid": "Middle frontal gyrus", "Frontal_Mid_Orb": "Middle frontal gyrus, orbital part",
+    "Precentral": "Precentral gyrus", "Postcentral": "Postcentral gyrus",
+    "Rolandic_Oper": "Rolandic operculum", "Frontal_Sup": "Superior frontal gyrus",
+    "Frontal_Sup_Orb": "Superior frontal gyrus, orbital part", "Frontal_Mid": "Middle frontal gyrus",
+    "Frontal_Mid_Orb": "Middle frontal gyrus, orbital part",
     "Frontal_Inf_Oper": "Inferior frontal gyrus, opercular part",
     "Frontal_Inf_Tri": "Inferior frontal gyrus, triangular part",
-    "Frontal_Inf_Orb": "Inferior frontal gyrus, orbital part", "Supp_Motor_Area": "Supplementary motor area",
-    "Olfactory": "Olfactory cortex", "Frontal_Sup_Medial": "Superior frontal gyrus, medial part",
+    "Frontal_Inf_Orb": "Inferior frontal gyrus, orbital part",
+    "Supp_Motor_Area": "Supplementary motor area", "Olfactory": "Olfactory cortex",
+    "Frontal_Sup_Medial": "Superior frontal gyrus, medial part",
     "Frontal_Med_Orb": "Medial frontal gyrus, orbital part", "Rectus": "Straight gyrus", "Insula": "Insula",
-    "Cingulum_Ant": "Anterior cingulate", "Cingulum_Mid": "Middle cingulate", "Cingulum_Post": "Posterior cingulate",
-    "Hippocampus": "Hippocampus", "ParaHippocampal": "Parahippocampal gyrus", "Amygdala": "Amygdala",
-    "Calcarine": "Calcarine cortex", "Cuneus": "Cuneus", "Lingual": "Lingual gyrus", "Fusiform": "Fusiform gyrus",
+    "Cingulum_Ant": "Anterior cingulate", "Cingulum_Mid": "Middle cingulate",
+    "Cingulum_Post": "Posterior cingulate", "Hippocampus": "Hippocampus",
+    "ParaHippocampal": "Parahippocampal gyrus", "Amygdala": "Amygdala", "Calcarine": "Calcarine cortex",
+    "Cuneus": "Cuneus", "Lingual": "Lingual gyrus", "Fusiform": "Fusiform gyrus",
     "Occipital_Sup": "Superior occipital gyrus", "Occipital_Mid": "Middle occipital gyrus",
     "Occipital_Inf": "Inferior occipital gyrus", "Parietal_Sup": "Superior parietal lobule",
-    "Parietal_Inf": "Inferior parietal lobule", "SupraMarginal": "Supramarginal gyrus", "Angular": "Angular gyrus",
-    "Precuneus": "Precuneus", "Paracentral_Lobule": "Paracentral lobule", "Caudate": "Caudate", "Putamen": "Putamen",
-    "Pallidum": "Pallidum", "Thalamus": "Thalamus", "Heschl": "Heschl's gyrus",
-    "Temporal_Sup": "Superior temporal gyrus", "Temporal_Mid": "Middle temporal gyrus",
-    "Temporal_Inf": "Inferior temporal gyrus", "Temporal_Pole_Sup": "Temporal pole, superior part",
-    "Temporal_Pole_Mid": "Temporal pole, middle part", "Cerebelum": "Cerebellum", "Vermis": "Vermis",
+    "Parietal_Inf": "Inferior parietal lobule", "SupraMarginal": "Supramarginal gyrus",
+    "Angular": "Angular gyrus", "Precuneus": "Precuneus", "Paracentral_Lobule": "Paracentral lobule",
+    "Caudate": "Caudate", "Putamen": "Putamen", "Pallidum": "Pallidum", "Thalamus": "Thalamus",
+    "Heschl": "Heschl's gyrus", "Temporal_Sup": "Superior temporal gyrus",
+    "Temporal_Mid": "Middle temporal gyrus", "Temporal_Inf": "Inferior temporal gyrus",
+    "Temporal_Pole_Sup": "Temporal pole, superior part", "Temporal_Pole_Mid": "Temporal pole, middle part",
+    "Cerebelum": "Cerebellum", "Vermis": "Vermis",
 }  # fmt: skip
 SIDES = {"L": ", left", "R": ", right"}
 

@@ -127,7 +127,8 @@ def _own_folder(folder: Path, resolution: int) -> VolumeCohort:
     few = table["label"].nunique()
     if "group" in table and table["group"].nunique() == 2 < few:
         problem = Problem(
-            f"{MANIFEST}, columns `label` and `group`", f"{few} labels and 2 groups", "few labels and many patients",
+            f"{MANIFEST}, columns `label` and `group`", f"{few} labels and 2 groups",
+            "few labels and many patients",
             "The columns look exchanged: put AD or CN (say) into `label`, the patient into `group`.",
         )  # fmt: skip
         raise RefusedInput(f"The brains in {folder}", [problem])
@@ -182,7 +183,10 @@ def _by_field(cohort: VolumeCohort, folds: int) -> dict[str, VolumeCohort]:
         return {ALL_SCANS: cohort}
     if used == len(cohort):
         return fields
-    notice = f"{len(cohort) - used} scans are at field strengths with fewer than {folds} patients of a label and are left out."
+    notice = (
+        f"{len(cohort) - used} scans are at field strengths with fewer than {folds} patients of a label and "
+        "are left out."
+    )
     return {field: replace(part, notices=(*part.notices, notice)) for field, part in fields.items()}
 
 

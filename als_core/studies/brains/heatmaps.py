@@ -1,4 +1,5 @@
-"""Heatmaps of a cohort of volumes: averages by label, relevance by brain area, and overlap with the true effect.
+"""Heatmaps of a cohort of volumes: averages by label, relevance by brain area, and overlap with the true
+effect.
 
 The relevance of a scan is the absolute value of its heatmap, so that a voxel that speaks for and one that
 speaks against the target both count; averages are over the scans of a label. Methods are those of the
@@ -59,8 +60,8 @@ def twin_cohorts(
 ) -> tuple[VolumeCohort, VolumeCohort]:
     """What the twin network, which has no disease to learn, is trained on, and the scans it explains.
 
-    Synthetic brains are drawn again without effects. Real ones keep their scans; the twin learns labels permuted
-    across patients.
+    Synthetic brains are drawn again without effects. Real ones keep their scans; the twin learns labels
+    permuted across patients.
     """
     if cohort.kind == "synthetic":
         twin = prepared_brains(without_effects(parameters))
@@ -142,7 +143,9 @@ def likeness(averages: Averages, brain: np.ndarray) -> pd.DataFrame:
 
 
 def twin_likeness(averages: Averages, blind: Averages, label: str, brain: np.ndarray) -> pd.DataFrame:
-    """How alike the network's and its twin's average maps of one label are: columns method, spearman, pearson."""
+    """How alike the network's and its twin's average maps of one label are: columns method, spearman,
+    pearson.
+    """
     pairs = {method: {"on": own[label], "off": blind[method][label]} for method, own in averages.items()}
     return likeness(pairs, brain)
 

@@ -1,7 +1,8 @@
 """The two 3-D networks: the slides' four-block CNN, and the eight-block CNN with public weights.
 
 Panagiotaras    block1-4, flatten, dropout, dense1, dense2, head   slides "Model" and "PyTorch implementation"
-Turrisi         block1-8, flatten, head                            Turrisi et al. 2023, used in Turrisi et al. 2024
+Turrisi         block1-8, flatten, head                            Turrisi et al. 2023, used in Turrisi et al.
+2024
 
 The slides print neither pool sizes nor input size. Pools of 2, 3, 2, 3 are those of the code the slides
 re-present (GitHub repository jrieke/cnn-interpretability, Rieke et al. 2018), and with them a 1 mm volume of
@@ -114,7 +115,8 @@ def panagiotaras_network(
 
 
 def turrisi_network(*, seed: int = 0) -> VolumeNetwork:
-    """The eight-block CNN of Turrisi et al. 2023 for volumes (73, 96, 96), control against Alzheimer's disease.
+    """The eight-block CNN of Turrisi et al. 2023 for volumes (73, 96, 96), control against Alzheimer's
+    disease.
 
     Blocks of Conv3d 3 x 3 x 3 (padding 1, no bias), batch norm and ReLU, max pooling after blocks 1, 3, 5
     and 7; 64 maps of 1 x 2 x 2 give 256 features and two outputs. Read off the released weights, which
@@ -131,7 +133,7 @@ def turrisi_network(*, seed: int = 0) -> VolumeNetwork:
 
 
 def _least_side(pools: Sequence[int]) -> int:
-    """The smallest side that leaves one voxel: undoing each block, pool and then convolution, from the last."""
+    """The smallest side that leaves one voxel, found by undoing each block from the last."""
     side = 1
     for pool in reversed(pools):
         side = side * pool + 2

@@ -1,8 +1,8 @@
 """OASIS-1 with clinical dementia ratings: nilearn's grey-matter maps, or the user's own T1-weighted scans.
 
-Marcus et al. 2007, Journal of Cognitive Neuroscience 19, 1498-1507. The maps that nilearn downloads are SPM8's,
-in MNI space and modulated by volume; they are not T1-weighted images, and the cohort's title says so. Whoever
-uses OASIS agrees to the data usage agreement at https://sites.wustl.edu/oasisbrains/.
+Marcus et al. 2007, Journal of Cognitive Neuroscience 19, 1498-1507. The maps that nilearn downloads are
+SPM8's, in MNI space and modulated by volume; they are not T1-weighted images, and the cohort's title says so.
+Whoever uses OASIS agrees to the data usage agreement at https://sites.wustl.edu/oasisbrains/.
 """
 
 from __future__ import annotations
@@ -83,7 +83,10 @@ def oasis_cohort(
         cache=cache,
         table=manifest,
     )
-    left_out = f"{len(table) - len(rated)} of {len(table)} sessions have no clinical dementia rating and are left out."
+    left_out = (
+        f"{len(table) - len(rated)} of {len(table)} sessions have no clinical dementia rating and are left "
+        "out."
+    )
     return replace(cohort, notices=(*cohort.notices, left_out))
 
 

@@ -1,9 +1,10 @@
 """Synthetic T1-weighted brains with a known effect: planned as a table, rendered one volume at a time.
 
 A volume is the bundled ICBM152's tissue, changed by age, sex and disease, bent by a smooth random field, seen
-through a scanner (contrast, bias field, gain, Rician noise: Gudbjartsson & Patz 1995). AD loses medial temporal
-grey matter and widens the ventricles; ALS loses precentral grey matter and darkens the corticospinal tract.
-Random numbers come from (seed, patient, visit) alone; with `effect` 0 no volume depends on its label."""
+through a scanner (contrast, bias field, gain, Rician noise: Gudbjartsson & Patz 1995). AD loses medial
+temporal grey matter and widens the ventricles; ALS loses precentral grey matter and darkens the corticospinal
+tract. Random numbers come from (seed, patient, visit) alone; with `effect` 0 no volume depends on its
+label."""
 
 from __future__ import annotations
 
@@ -262,7 +263,7 @@ def make_brains(folder: Path | str, parameters: BrainParameters, progress: bool 
 
 
 def scanner_affine(parameters: BrainParameters, row: pd.Series) -> np.ndarray:
-    """Where the scan's voxels lie, 4 x 4, mm, RAS+: the MNI grid, or for a whole head that grid in its pose."""
+    """Where the scan's voxels lie, 4 x 4, mm, RAS+: the MNI grid, for a whole head in its pose."""
     return pose(parameters, row) @ anatomy(parameters.resolution).affine
 
 

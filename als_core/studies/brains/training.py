@@ -1,4 +1,5 @@
-"""Train the slides' network on brain volumes, patient by patient, and the linear stand-in used on null cohorts.
+"""Train the slides' network on brain volumes, patient by patient, and the linear stand-in used on null
+cohorts.
 
 Adam at 1e-4, batches of 5, 20 epochs, five folds: slide "Model" of Panagiotaras. The slides say neither how
 folds were drawn nor which epoch was kept. Here no patient is in two parts of a fold, validation scans come
@@ -54,7 +55,8 @@ class PanagiotarasAmounts:
     Attributes
     ----------
     resolution : voxel side, mm
-    variant : of the network, a key of `networks.PANAGIOTARAS_POOLS`; "published" sees the whole MNI grid, "small"
+    variant : of the network, a key of `networks.PANAGIOTARAS_POOLS`; "published" sees the whole MNI grid,
+        "small"
         the box around the brain
     fractions : share of the patients at each field strength
     effect : of disease in the synthetic brains (1: as `synthetic.DISEASES` states)
@@ -156,7 +158,8 @@ class TrainedNetwork:
 def train_volumes(
     cohort: VolumeCohort, train: np.ndarray, validation: np.ndarray, amounts: PanagiotarasAmounts, seed: int
 ) -> TrainedNetwork:
-    """Train the slides' network on rows `train`, on a GPU where there is one; rows `validation` choose nothing.
+    """Train the slides' network on rows `train`, on a GPU where there is one; rows `validation` choose
+    nothing.
 
     Initial values, order of scans and dropout follow from `seed`; no global generator is used. Raises
     `Diverged` for a non-finite loss or score.
@@ -238,8 +241,8 @@ def clustered_accuracy(predictions: pd.DataFrame, generator: np.random.Generator
 class VoxelComponents:
     """Scans as a few numbers each: principal components over brain voxels, cached for any number of fits.
 
-    scores: float64 (n, COMPONENTS). axes: (COMPONENTS, voxels). brain: bool (X, Y, Z), which voxels these are.
-    The components see all scans, but no label.
+    scores: float64 (n, COMPONENTS). axes: (COMPONENTS, voxels). brain: bool (X, Y, Z), which voxels these
+    are. The components see all scans, but no label.
     """
 
     scores: np.ndarray
@@ -295,7 +298,7 @@ def linear_accuracy(
 
 
 def linear_brains(amounts: PanagiotarasAmounts, effects: bool) -> BrainParameters:
-    """The 1.5T plan as the stand-in sees it, with the effects of the amounts, or the null cohort without any."""
+    """The 1.5T plan as the stand-in sees it, with effects, or the null cohort without any."""
     brains = replace(amounts.brains("1.5T"), resolution=LINEAR_RESOLUTION)
     return brains if effects else without_effects(brains)
 
@@ -305,7 +308,8 @@ def linear_cohort(
 ) -> VolumeCohort:
     """The scans of `cohort` at LINEAR_RESOLUTION; without effects the synthetic null cohort.
 
-    Real scans have no copy without the disease: with labels permuted over patients they are their own null cohort.
+    Real scans have no copy without the disease: with labels permuted over patients they are their own null
+    cohort.
     """
     if cohort.kind == "synthetic":
         return prepared_brains(linear_brains(amounts, effects))

@@ -1,4 +1,5 @@
-"""Heatmaps brought to the resolution of figures: on a scan, on the template, with the true effect where it is known."""
+"""Heatmaps brought to the resolution of figures: on a scan, on the template, with the true effect where it is
+known."""
 
 from __future__ import annotations
 
@@ -21,7 +22,9 @@ FIELD = "1.5T"  # whose synthetic brains are explained
 
 
 def true_effect(cohort: VolumeCohort, amounts: PanagiotarasAmounts, resolution: int) -> np.ndarray | None:
-    """Where the disease changes an average brain, bool on the MNI grid; None for real brains, where it is unknown."""
+    """Where the disease changes an average brain, bool on the MNI grid; None for real brains, where it is
+    unknown.
+    """
     if cohort.kind != "synthetic":
         return None
     return true_places(effect_map(replace(amounts.brains(FIELD), resolution=resolution), PATIENTS))
@@ -38,7 +41,9 @@ def linear_truth(cohort: VolumeCohort, amounts: PanagiotarasAmounts) -> np.ndarr
 def one_scan(
     cohort: VolumeCohort, row: int, maps: Averages, amounts: PanagiotarasAmounts, label: str, share: float
 ) -> Drawn:
-    """`figures.one_scan` for one row of a cohort. maps: of that scan alone. share: softmax of the explained label."""
+    """`figures.one_scan` for one row of a cohort. maps: of that scan alone. share: softmax of the explained
+    label.
+    """
     if cohort.kind == "synthetic":  # drawn again, finer than the network sees it
         finer = replace(amounts.brains(FIELD), resolution=amounts.shown)
         scan = render(finer, cohort.samples.iloc[row])
@@ -74,7 +79,7 @@ def to_display(volume: np.ndarray, amounts: PanagiotarasAmounts) -> np.ndarray:
 def on_template(
     maps: Mapping[str, np.ndarray], truth: np.ndarray | None, amounts: PanagiotarasAmounts
 ) -> tuple[np.ndarray, np.ndarray | None, dict[str, np.ndarray]]:
-    """The template, a truth (bool) and maps in the network's box, all on the whole MNI grid of the figures."""
+    """The template, a truth (bool) and maps in the network's box, all on the MNI grid of the figures."""
     fine = None if truth is None else to_display(truth.astype(np.float32), amounts) >= 0.5
     return template(amounts), fine, {name: to_display(heat, amounts) for name, heat in maps.items()}
 

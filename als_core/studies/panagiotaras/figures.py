@@ -91,12 +91,15 @@ def preparation(steps: Mapping[str, Mapping[str, np.ndarray]], areas: np.ndarray
             )
         _label(axes[3 * block * columns], field)
     caption = (
-        f"One scan at {listed(steps)} on its way to the network, with the template and the atlas. From the left: "
-        "as scanned; moved, turned, scaled and sheared onto the template (affine); bent onto it (non-linear); "
+        f"One scan at {listed(steps)} on its way to the network, with the template and the atlas. From the "
+        "left: "
+        "as scanned; moved, turned, scaled and sheared onto the template (affine); bent onto it "
+        "(non-linear); "
         f"without skull; normalised to mean 0 and standard deviation 1. Atlas: {atlas}."
     )
     alt = (
-        f"Grid of slices from the side, from the front and from above, for {listed(steps)}: {listed(STEPS)}, then "
+        f"Grid of slices from the side, from the front and from above, for {listed(steps)}: {listed(STEPS)}, "
+        "then "
         "the template and coloured brain areas. Skull and scalp are seen in the first three columns only."
     )
     return Drawn(figure, caption, alt, pd.DataFrame(rows))
@@ -128,12 +131,15 @@ def slice_grid(
         draw_slices(own, cropped, shown, titles=names)
         _label(own[0], field)
     caption = (
-        f"A scan at {listed(volumes)} {what}, at the {len(cuts)} slice positions that the slides print. They lie "
-        "evenly about the middle of a grid of 193 × 229 × 193 voxels of 1 mm; shown are the slices at the same share "
+        f"A scan at {listed(volumes)} {what}, at the {len(cuts)} slice positions that the slides print. They "
+        "lie "
+        "evenly about the middle of a grid of 193 × 229 × 193 voxels of 1 mm; shown are the slices at the "
+        "same share "
         "of this page's grid."
     )
     alt = (
-        f"{len(cuts)} grey slices of a brain for {listed(volumes)}, {what}: {each} from the side, {each} from the "
+        f"{len(cuts)} grey slices of a brain for {listed(volumes)}, {what}: {each} from the side, {each} "
+        "from the "
         "front and as many from above, titled by the printed slice numbers."
     )
     table = printed.assign(slice_here=[place for _, place in cuts])
@@ -179,7 +185,8 @@ def learning_curves(curves: pd.DataFrame) -> Drawn:
     means = last.groupby("field", sort=False)[["train_accuracy", "validation_accuracy"]].mean()
     folds, epochs = curves["fold"].nunique(), curves["epoch"].max()
     caption = (
-        f"Loss and accuracy over {counted(epochs, 'epoch')}, each of {folds} folds (thin) and their mean (thick). Training "
+        f"Loss and accuracy over {counted(epochs, 'epoch')}, each of {folds} folds (thin) and their mean "
+        "(thick). Training "
         "values are measured with dropout, validation values without."
     )
     alt = (
@@ -198,7 +205,8 @@ def accuracies(folds: pd.DataFrame, pooled: pd.DataFrame) -> Drawn:
     Parameters
     ----------
     folds : columns field and accuracy
-    pooled : one row for each field, columns field, accuracy, low, high, majority, printed, spread (the last two NaN
+    pooled : one row for each field, columns field, accuracy, low, high, majority, printed, spread (the last
+        two NaN
         where nothing is printed)
     """
     table = pooled.rename(columns={"field": "name", "accuracy": "value"})
@@ -225,10 +233,12 @@ def accuracies(folds: pd.DataFrame, pooled: pd.DataFrame) -> Drawn:
     legend(figure, entries, loc="outside upper left", columns=2)
     caption = (
         "Accuracy on scans of patients that the network has not seen, with the accuracy of always giving the "
-        "commonest label. Dots are all scans, ticks single folds. The slides print a mean and a spread, and not of what."
+        "commonest label. Dots are all scans, ticks single folds. The slides print a mean and a spread, and "
+        "not of what."
     )
     alt = "Dots with intervals. " + " ".join(
-        f"{row.field}: accuracy {percent(row.accuracy)}, interval {percent(row.low)} to {percent(row.high)}, commonest "
+        f"{row.field}: accuracy {percent(row.accuracy)}, interval {percent(row.low)} to {percent(row.high)}, "
+        "commonest "
         f"label {percent(row.majority)}{_printed(row.printed)}."
         for row in pooled.itertuples()
     )
@@ -263,10 +273,14 @@ def one_scan(
         rows += [_picture(name, label, cut, heat, scan != 0, truth) for cut in cuts if heat is not None]
     outlined = "" if truth is None else " Outlined in blue: where the disease changed this brain."
     caption = (
-        f"One scan (label {label}) and its heatmap by {len(maps)} methods. The network gives the explained label a share "
+        f"One scan (label {label}) and its heatmap by {len(maps)} methods. The network gives the explained "
+        "label a share "
         f"of {percent(score)}. Each map has its own scale, from nothing to its 99.5th percentile.{outlined}"
     )
-    alt = f"Slices of one brain from the side, the front and above: the scan, then its heatmaps by {listed(maps)}."
+    alt = (
+        "Slices of one brain from the side, the front and above: the scan, then its heatmaps by "
+        f"{listed(maps)}."
+    )
     return Drawn(figure, caption, alt, pd.DataFrame(rows))
 
 
@@ -305,12 +319,13 @@ def average_heatmaps(
         _label(axes[line * 3 * len(labels)], method.replace(" ", "\n", 1))
     outlined = "" if truth is None else " Outlined in blue: where the disease changes these brains."
     caption = (
-        f"Average heatmaps over {listed(f'{counts[label]} scans of label {label}' for label in labels)}, on the "
+        f"Average heatmaps over {listed(f'{counts[label]} scans of label {label}' for label in labels)}, on "
+        "the "
         f"template. Each map has its own scale, from nothing to its 99.5th percentile (dark red).{outlined}"
     )
     alt = (
-        f"Rows of brain slices for {listed(maps)}; three planes for each of {listed(labels)}, with relevance in colour. "
-        + _share_inside(pd.DataFrame(rows))
+        f"Rows of brain slices for {listed(maps)}; three planes for each of {listed(labels)}, with relevance "
+        "in colour. " + _share_inside(pd.DataFrame(rows))
     )
     return Drawn(figure, caption, alt.strip(), pd.DataFrame(rows))
 
@@ -337,7 +352,8 @@ def _picture(
     axis, place = cut
     own, inside = (each.take(place, AXES.index(axis)) for each in (heat, brain))
     row = {"method": method, "label": label, "axis": axis, "slice": place,
-           "full_colour_at": float(np.percentile(heat[brain], 99.5)), "mean_in_brain": float(own[inside].mean())}  # fmt: skip
+           "full_colour_at": float(np.percentile(heat[brain], 99.5)),
+           "mean_in_brain": float(own[inside].mean())}  # fmt: skip
     if truth is not None:
         there = truth.take(place, AXES.index(axis)) & inside
         row["mean_in_truth"] = float(own[there].mean()) if there.any() else np.nan
@@ -347,8 +363,9 @@ def _picture(
 def area_relevance(table: pd.DataFrame, atlas: str, patients: str) -> Drawn:
     """Relevance per brain area, corrected for size: a panel for each method, a line for each area.
 
-    table: columns method, label, area, concentration (1: what an even map gives). Areas are ordered by their mean; of
-    more than MOST_AREAS the first are drawn, and all are in the data. patients: the label drawn filled.
+    table: columns method, label, area, concentration (1: what an even map gives). Areas are ordered by their
+    mean; of more than MOST_AREAS the first are drawn, and all are in the data. patients: the label drawn
+    filled.
     """
     means = table.groupby("area")["concentration"].mean().sort_values(ascending=False)
     order = list(means.index)[:MOST_AREAS]
@@ -376,18 +393,23 @@ def area_relevance(table: pd.DataFrame, atlas: str, patients: str) -> Drawn:
         else f"; the {MOST_AREAS} of {len(means)} with most relevance for their size"
     )
     caption = (
-        f"Share of the relevance in each brain area over its share of the voxels{drawn}. Filled for {patients}, open for "
+        f"Share of the relevance in each brain area over its share of the voxels{drawn}. Filled for "
+        f"{patients}, open for "
         f"{listed(others)}; 1 (dashed) is what a map without preference gives. Areas: {atlas}."
     )
     first = "; ".join(f"{name} {number(value, 1)}" for name, value in means.head(3).items())
-    alt = f"{len(methods)} panels, one for each method, a row for each brain area. Most relevance for their size: {first}."
+    alt = (
+        f"{len(methods)} panels, one for each method, a row for each brain area. Most relevance for their "
+        f"size: {first}."
+    )
     return Drawn(figure, caption, alt, table)
 
 
 def concentration(table: pd.DataFrame, twin: str) -> Drawn:
     """How far relevance gathers in the true effect: the network, its twin, and equally smooth random maps.
 
-    table: one row for each method, columns method, on, off, null_low, null_high. twin: what `off` learned, in a phrase.
+    table: one row for each method, columns method, on, off, null_low, null_high. twin: what `off` learned, in
+    a phrase.
     """
     named = table.rename(columns={"method": "name"})
     figure, (axes,) = panels(1, height=0.9 + 0.42 * len(table))
@@ -405,7 +427,8 @@ def concentration(table: pd.DataFrame, twin: str) -> Drawn:
     }
     legend(figure, entries | {"chance": ("dashed", INK)}, loc="outside upper left")
     caption = (
-        "Whether relevance gathers where the disease truly changes the brain, for the network and for its twin that had "
+        "Whether relevance gathers where the disease truly changes the brain, for the network and for its "
+        "twin that had "
         "no effect to learn. Grey: random maps as smooth as the network's."
     )
     alt = f"Two dots for each of {counted(len(table), 'method')} on an axis from 0 to 1. " + " ".join(
@@ -434,10 +457,14 @@ def null_cohorts(nulls: pd.Series, value: float, p: float, measure: str, real: s
     legend(figure, entries | {"chance": ("dashed", INK)}, loc="outside upper left")
     least = p_value(1 / (1 + len(nulls)))
     caption = (
-        f"{measure} in {len(nulls)} null cohorts and in {real}: p = {p_value(p)}. With {len(nulls)} null cohorts p cannot be "
+        f"{measure} in {len(nulls)} null cohorts and in {real}: p = {p_value(p)}. With {len(nulls)} null "
+        "cohorts p cannot be "
         f"less than {least}."
     )
-    alt = f"Histogram of {measure.lower()} over null cohorts around {number(nulls.mean())}, and a line for {real} at {number(value)}."
+    alt = (
+        f"Histogram of {measure.lower()} over null cohorts around {number(nulls.mean())}, and a line for "
+        f"{real} at {number(value)}."
+    )
     data = pd.DataFrame({"cohort": [*["null"] * len(nulls), real], "value": [*nulls, value]})
     return Drawn(figure, caption, alt, data)
 
@@ -472,5 +499,8 @@ def own_model(
     caption = (
         f"{what[0].upper()}{what[1:]} and its heatmaps by {len(maps)} methods, the sign outlined in blue."
     )
-    alt = f"{what[0].upper()}{what[1:]}, then its heatmaps. Relevance inside the outline, which holds {percent(truth.mean())} of the area: {found}."
+    alt = (
+        f"{what[0].upper()}{what[1:]}, then its heatmaps. Relevance inside the outline, which holds "
+        f"{percent(truth.mean())} of the area: {found}."
+    )
     return Drawn(figure, caption, alt, data)

@@ -15,8 +15,9 @@ from als_core.figures.drawn import percent
 BRIGHTER = 1.5  # the sign, in standard deviations of the noise
 NEEDS = "The methods of this book: what each needs, and what its values mean."
 WORDS = {
-    "gradient": "a differentiable network", "relu": "ReLUs", "rules": "operations that LRP knows", "layer": "`layer`, a name",
-    "patch": "`patch`", "areas": "`areas`", "stride": "`stride`", "fill": "`fill`", "baseline": "`baseline`", "steps": "`steps`",
+    "gradient": "a differentiable network", "relu": "ReLUs", "rules": "operations that LRP knows",
+    "layer": "`layer`, a name", "patch": "`patch`", "areas": "`areas`", "stride": "`stride`", "fill": "`fill`",
+    "baseline": "`baseline`", "steps": "`steps`",
 }  # fmt: skip
 
 
@@ -52,7 +53,9 @@ def first_with_sign(images: Tensor, labels: Tensor) -> int:
 def pictures(
     images: Tensor, maps: Mapping[str, Tensor], sign: np.ndarray, shown: int
 ) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
-    """One image, its positive heat by method and the sign as pictures (H, W); of a volume the slice through the sign."""
+    """One image, its positive heat by method and the sign as pictures (H, W); of a volume the slice through
+    the sign.
+    """
     middle = int(np.median(np.argwhere(sign)[:, -1]))
 
     def flat(voxels: np.ndarray) -> np.ndarray:
@@ -75,7 +78,10 @@ def share_inside(maps: Mapping[str, Tensor], sign: np.ndarray, shown: int) -> di
 def in_words(network: nn.Module, images: Tensor, labels: Tensor) -> str:
     """How well the network does on images that it was not trained on."""
     right = (network(images).argmax(1) == labels).double().mean().item()
-    return f"The network classifies {percent(right)} of {len(labels)} images correctly that it was not trained on."
+    return (
+        f"The network classifies {percent(right)} of {len(labels)} images correctly that it was not trained "
+        "on."
+    )
 
 
 def needs() -> pd.DataFrame:
@@ -97,9 +103,11 @@ def answer(maps: Mapping[str, Tensor], sign: np.ndarray, shown: int) -> dict[str
     best = max(shares, key=shares.get)
     return {
         "question": "How do I get these heatmaps for a network of my own?",
-        "found": f"With one call for each method. On a drawn volume whose sign fills {percent(float(sign.mean()))} of it, "
+        "found": "With one call for each method. On a drawn volume whose sign fills "
+        f"{percent(float(sign.mean()))} of it, "
         f"{best.lower()} puts {percent(shares[best])} of its relevance there.",
         "how_sure": "One network and one volume: the page shows how, not which method is best.",
-        "not_shown": "Whether a heatmap of your network shows what you hope. Compare it with one of a network that had nothing to "
+        "not_shown": "Whether a heatmap of your network shows what you hope. Compare it with one of a "
+        "network that had nothing to "
         "learn.",
     }

@@ -1,7 +1,8 @@
 """The slides' preparation of a scan, step by step, and the slices at which they show it.
 
 Whole head, linear and non-linear registration, brain extraction, normalisation: slides "Classification System
-Overview" and "Preprocessing". The two slides give different orders and kinds of registration; both kinds are shown.
+Overview" and "Preprocessing". The two slides give different orders and kinds of registration; both kinds are
+shown.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ STATES = {"Brain only": "before normalisation", "Normalised": "normalised, as th
 def raw_scans(
     cohorts: Mapping[str, VolumeCohort], amounts: PanagiotarasAmounts
 ) -> dict[str, nibabel.Nifti1Image]:
-    """The first scan of each field strength as a scanner gives it; a synthetic one is drawn with skull and scalp."""
+    """The first scan of each field strength as a scanner gives it; a synthetic one is drawn with skull and
+    scalp.
+    """
     return {
         field: synthetic_head(amounts.brains(field), amounts.shown)
         if cohort.kind == "synthetic"
@@ -51,7 +54,7 @@ def slice_numbers(printed: pd.DataFrame, shape: Sequence[int]) -> list[tuple[str
 
 
 def synthetic_head(parameters: BrainParameters, resolution: int) -> nibabel.Nifti1Image:
-    """The first scan of a synthetic plan as a scanner would give it: skull and scalp, in a pose of its own."""
+    """The first scan of a synthetic plan with skull and scalp, in a pose of its own."""
     head = replace(parameters, whole_head=True, resolution=resolution)
     row = plan(head).iloc[0]
     return nibabel.Nifti1Image(render(head, row), scanner_affine(head, row))
@@ -83,7 +86,9 @@ def prepare_in_steps(
 
 
 def steps_in_words(record: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """What was done to one scan, a row for each step of its record (`volumes.preprocess`): columns Step, Done."""
+    """What was done to one scan, a row for each step of its record (`volumes.preprocess`): columns Step,
+    Done.
+    """
     turned, registered, sampled, extracted, normalised = record
     oblique = max(turned["oblique_degrees"])
     bent = registered.get("demons")

@@ -1,4 +1,5 @@
-"""Tables of the pages on the Alzheimer slides: printed counts and sums, layers, accuracies, predictions, brain areas."""
+"""Tables of the pages on the Alzheimer slides: printed counts and sums, layers, accuracies, predictions,
+brain areas."""
 
 from __future__ import annotations
 
@@ -12,28 +13,36 @@ from als_core.studies.brains.training import by_patient, clustered_accuracy
 from als_core.studies.panagiotaras.audit import FIELDS, accuracy_of, spread_of
 
 SLUGS = {"1.5T": "1_5t", "3T": "3t"}  # of a field strength in claim ids
-SHARES = "Images and patients in the two parts of the printed split, with their sums and shares. *Printed numbers only.*"
+SHARES = (
+    "Images and patients in the two parts of the printed split, with their sums and shares. *Printed "
+    "numbers only.*"
+)
 NETWORK = "The published network for a volume of 197 × 233 × 189 voxels, stage by stage."
 STEPS = "What was done to the first scan that the network learns from."
 ACCURACIES = (
-    "Accuracy over scans and over patients (the mean over a patient's scans decides), with the mean and standard "
+    "Accuracy over scans and over patients (the mean over a patient's scans decides), with the mean and "
+    "standard "
     "deviation over folds."
 )
 PREDICTIONS = "The prediction for each scan, by the network of the fold in which its patient was held out."
 LITERATURE = (
-    "Earlier classifiers of AD against controls, as the slides list them; their accuracies come from other data and other "
+    "Earlier classifiers of AD against controls, as the slides list them; their accuracies come from other "
+    "data and other "
     "ways of splitting. *Printed numbers only.*"
 )
 
 LIKENESS = "How alike the average maps of patients and of controls are, over the voxels of the brain."
 TWIN_LIKENESS = (
-    "How alike the average maps of patients are by the network and by its twin that learned permuted labels, over the "
+    "How alike the average maps of patients are by the network and by its twin that learned permuted labels, "
+    "over the "
     "voxels of the brain. Close to 1, a map owes little to what the network learned of the disease."
 )
 AREAS = "The twelve areas with most relevance for their size, in patients; the figure's data hold all areas."
 LEADERBOARD = (
-    "The four methods on the leaderboard for synthetic brains: overlap with the true effect in the same brain (Dice area, "
-    "share of the best possible, with its 95 % interval over patients), the overlap of its nulls, and the checks it fails."
+    "The four methods on the leaderboard for synthetic brains: overlap with the true effect in the same "
+    "brain (Dice area, "
+    "share of the best possible, with its 95 % interval over patients), the overlap of its nulls, and the "
+    "checks it fails."
 )
 
 
@@ -52,7 +61,9 @@ def leading_areas(table: pd.DataFrame, patients: str) -> pd.DataFrame:
 
 
 def data_tables() -> pd.Series:
-    """Every cell of both data tables, from the counts of each that are no sums: field, unit, class, part -> n."""
+    """Every cell of both data tables, from the counts of each that are no sums: field, unit, class, part ->
+    n.
+    """
     wide = _parts().unstack("class").assign(all=lambda table: table.sum(axis=1)).stack().unstack("split")
     return wide.assign(All=wide.sum(axis=1)).stack()
 
@@ -94,7 +105,8 @@ def accuracies(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Accuracy at each field strength with its interval over patients, and of each fold.
 
-    predictions: of `training.predict`, with columns fold and field. Printed values are NaN where the slides have none.
+    predictions: of `training.predict`, with columns fold and field. Printed values are NaN where the slides
+    have none.
     """
     rows, folds = [], []
     for field, own in predictions.groupby("field", sort=False):

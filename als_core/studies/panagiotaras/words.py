@@ -1,4 +1,4 @@
-"""What the pages on the Alzheimer slides say: answers, substitutions, and sentences that depend on numbers."""
+"""What the pages on the Alzheimer slides say: answers, substitutions, sentences that depend on numbers."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from als_core.studies.brains.heatmaps import TRUTH_FROM
 from als_core.studies.brains.training import PanagiotarasAmounts, image_folds
 
 FORBIDS = (
-    "Do not compare these accuracies with the printed ones: the brains are drawn, fewer and coarser, and the disease in "
+    "Do not compare these accuracies with the printed ones: the brains are drawn, fewer and coarser, and the "
+    "disease in "
     "them is stronger."
 )
 NO_TRUTH = (
-    "**No truth here.** Where the disease changes these brains is not known, so no overlap with it is shown. What can be "
+    "**No truth here.** Where the disease changes these brains is not known, so no overlap with it is shown. "
+    "What can be "
     "compared is the network and its twin that learned permuted labels."
 )
 # Of the linear model: a measure, and what the cohort itself is called beside its null cohorts.
@@ -47,8 +49,14 @@ def about_brains(cohorts: Mapping[str, VolumeCohort]) -> str:
     ]
     text = f"**Scans.** {first.about.get('title') or first.name}: {listed(parts)}."
     if first.kind == "synthetic":
-        return f"{text} ADNI gives its scans on application only; these are drawn with the printed numbers of scans a patient."
-    text += " These are not the scans of the slides, and **the true effect of the disease in them is not known**: what needs it is left out below, and this is said in its place."
+        return (
+            f"{text} ADNI gives its scans on application only; these are drawn with the printed numbers of "
+            "scans a patient."
+        )
+    text += (
+        " These are not the scans of the slides, and **the true effect of the disease in them is not "
+        "known**: what needs it is left out below, and this is said in its place."
+    )
     notices = "".join(f"\n- {notice}" for notice in dict.fromkeys(first.notices))
     return f"{text}\n{notices}" if notices else text
 
@@ -103,14 +111,19 @@ def training_answer(pooled: pd.DataFrame, nulls: pd.DataFrame, kind: str) -> dic
     reached = [f"{percent(row.accuracy)} at {row.field}" for row in pooled.itertuples()]
     intervals = [f"{percent(row.low)} to {percent(row.high)} at {row.field}" for row in pooled.itertuples()]
     return {
-        "question": "How well can a small 3-D network recognise Alzheimer's disease in a brain scan, and how much of "
+        "question": "How well can a small 3-D network recognise Alzheimer's disease in a brain scan, and "
+        "how much of "
         "that could come from recognising the patient?",
-        "found": f"Where there is nothing to learn, splitting by scan reports {percent(means['Folds by image'])} correct and "
-        f"splitting by patient {percent(means['Folds by patient'])}. On patients it has not seen, the network classifies "
+        "found": "Where there is nothing to learn, splitting by scan reports "
+        f"{percent(means['Folds by image'])} correct and "
+        f"splitting by patient {percent(means['Folds by patient'])}. On patients it has not seen, the "
+        "network classifies "
         f"{listed(reached)} of {what} correctly.",
-        "how_sure": f"The first comparison is over {len(nulls)} cohorts in which the labels mean nothing. The 95 % intervals "
+        "how_sure": f"The first comparison is over {len(nulls)} cohorts in which the labels mean nothing. "
+        "The 95 % intervals "
         f"over patients are {listed(intervals)}.",
-        "not_shown": "Whether the accuracies printed on the slides hold: their scans (ADNI) are given on application only, "
+        "not_shown": "Whether the accuracies printed on the slides hold: their scans (ADNI) are given on "
+        "application only, "
         "and the slides do not say how patients were split.",
     }
 
@@ -123,10 +136,14 @@ def printed_split(sums: Facts, shares: Facts, printed: float) -> str:
         else f"{sums['sums_holding']} of the {sums['sums']} printed sums are the sums of their parts."
     )
     return (
-        f"{whole} But the split is uneven. At 3T {number(sums['at_3_percent'], 0)} % of the patients are in the validation "
-        f"part (one fold of five would hold 20 %), and {number(shares['train_ad_percent'], 0)} % of the training images "
-        f"show AD against {number(shares['validation_ad_percent'], 0)} % of the validation images. Always answering CN would "
-        f"be right for {percent(shares['majority'], 1)} of the validation images; the printed accuracy at 3T is {percent(printed)}."
+        f"{whole} But the split is uneven. At 3T {number(sums['at_3_percent'], 0)} % of the patients are in "
+        "the validation "
+        f"part (one fold of five would hold 20 %), and {number(shares['train_ad_percent'], 0)} % of the "
+        "training images "
+        f"show AD against {number(shares['validation_ad_percent'], 0)} % of the validation images. Always "
+        "answering CN would "
+        f"be right for {percent(shares['majority'], 1)} of the validation images; the printed accuracy at 3T "
+        f"is {percent(printed)}."
     )
 
 
@@ -136,9 +153,12 @@ def network_size(
     """Parameters of the published network, by module and by hand, and of the one that this page trains."""
     agree = "the same number" if total == by_hand["parameters"] else f"{by_hand['parameters']:,.0f}"
     return (
-        f"The published network has {total:,} parameters; counted by hand from the printed layers there are {agree}. "
-        f"{number(by_hand['dense_percent'], 0)} % of them are in the first dense layer. This page trains the variant "
-        f"*{amounts.variant}* on volumes of {' × '.join(map(str, shape))} voxels of {amounts.resolution} mm, with {here:,} "
+        f"The published network has {total:,} parameters; counted by hand from the printed layers there are "
+        f"{agree}. "
+        f"{number(by_hand['dense_percent'], 0)} % of them are in the first dense layer. This page trains the "
+        "variant "
+        f"*{amounts.variant}* on volumes of {' × '.join(map(str, shape))} voxels of {amounts.resolution} mm, "
+        f"with {here:,} "
         "parameters."
     )
 
@@ -151,10 +171,14 @@ def image_folds_in_words(cohort: VolumeCohort, folds: int, seed: int) -> str:
     except RefusedInput as refusal:
         torn = [problem for problem in refusal.problems if problem.where.startswith("group")]
         return (
-            f"> {refusal.subject} is refused: {len(torn)} of {patients} patients have scans in more than one part. First: "
+            f"> {refusal.subject} is refused: {len(torn)} of {patients} patients have scans in more than one "
+            "part. First: "
             f"*{torn[0].where}, {torn[0].found}; expected: {torn[0].expected}.*"
         )
-    return "> Each patient has one scan here, so that folds by image are folds by patient and the guard has nothing to refuse."
+    return (
+        "> Each patient has one scan here, so that folds by image are folds by patient and the guard has "
+        "nothing to refuse."
+    )
 
 
 def heatmap_answer(
@@ -170,31 +194,37 @@ def heatmap_answer(
     scans : explained
     """
     answer = {
-        "question": "Where does the Alzheimer network look, and does a heatmap show the disease or only the brain?",
-        "not_shown": "What heatmaps show in ADNI's patients: the slides print their maps and no number about them.",
+        "question": "Where does the Alzheimer network look, and does a heatmap show the disease or only the "
+        "brain?",
+        "not_shown": "What heatmaps show in ADNI's patients: the slides print their maps and no number "
+        "about them.",
     }
     likeness = (
         f"Average maps of patients and of controls correlate with up to {number(alike['spearman'].max())}."
     )
     if table is None:
         return answer | {
-            "found": f"{likeness} Whether the maps show the disease cannot be measured here: where it changes these brains is "
+            "found": f"{likeness} Whether the maps show the disease cannot be measured here: where it "
+            "changes these brains is "
             "not known.",
-            "how_sure": f"Averages over {scans} scans and one trained network, which classifies {percent(reached['on'])} of them "
+            "how_sure": f"Averages over {scans} scans and one trained network, which classifies "
+            f"{percent(reached['on'])} of them "
             f"correctly; a network that learned permuted labels {percent(reached['off'])}.",
         }
     best = table.loc[table["on"].idxmax()]
     return answer | {
-        "found": f"The best method ({best['method'].lower()}) ranks a voxel that the disease changed above an unchanged one in "
+        "found": f"The best method ({best['method'].lower()}) ranks a voxel that the disease changed above "
+        "an unchanged one in "
         f"{percent(best['on'])} of pairs. But for a network that had no disease to learn it still does so in "
         f"{percent(best['off'])}. {likeness}",
-        "how_sure": f"One trained network and its twin, averaged over {scans} scans of drawn brains; the networks classify "
+        "how_sure": f"One trained network and its twin, averaged over {scans} scans of drawn brains; the "
+        "networks classify "
         f"{percent(reached['on'])} and {percent(reached['off'])} of them correctly.",
     }
 
 
 def twin_in_words(reached: Mapping[str, float], labels: np.ndarray, groups: np.ndarray, kind: str) -> str:
-    """How well the network and its twin do on scans that were not trained on. labels, groups: of these scans."""
+    """Accuracy of the network and its twin on scans not trained on. labels, groups: of these scans."""
     twin = (
         "its twin, without an effect to learn,"
         if kind == "synthetic"
@@ -202,8 +232,10 @@ def twin_in_words(reached: Mapping[str, float], labels: np.ndarray, groups: np.n
     )
     majority = np.bincount(labels).max() / len(labels)
     return (
-        f"On {len(labels)} scans of {len(np.unique(groups))} patients that were not trained on, the network is right in "
-        f"{percent(reached['on'])}, and {twin} in {percent(reached['off'])}; always giving the commonest label is right in "
+        f"On {len(labels)} scans of {len(np.unique(groups))} patients that were not trained on, the network "
+        "is right in "
+        f"{percent(reached['on'])}, and {twin} in {percent(reached['off'])}; always giving the commonest "
+        "label is right in "
         f"{percent(majority)}."
     )
 
@@ -217,8 +249,10 @@ def likeness_in_words(alike: pd.DataFrame) -> str:
     """What the correlation of patients' and controls' maps says about the slides' remark."""
     low, high = alike["spearman"].min(), alike["spearman"].max()
     return (
-        "The slides remark that the maps of patients and of controls look much alike. Measured here, their rank correlation "
-        f"is between {number(low)} and {number(high)}. The closer to 1, the more a map shows where the network looks in "
+        "The slides remark that the maps of patients and of controls look much alike. Measured here, their "
+        "rank correlation "
+        f"is between {number(low)} and {number(high)}. The closer to 1, the more a map shows where the "
+        "network looks in "
         "everybody, and the less it shows of one person's disease."
     )
 
@@ -229,9 +263,12 @@ def truth_in_words(table: pd.DataFrame) -> str:
     above = int((table["off"] > table["null_high"]).sum())
     least = table.loc[table["on"].idxmin()]
     text = (
-        f"With the effect to learn, relevance inside the true effect is {number(low, 1)} to {number(high, 1)} times that of an "
-        f"even map. Against random maps, {above} of the {len(table)} methods would appear to find a disease in a network that "
-        "never saw one: a network can be sensitive where brains differ most, whatever it learned. The network trained without an "
+        f"With the effect to learn, relevance inside the true effect is {number(low, 1)} to "
+        f"{number(high, 1)} times that of an "
+        f"even map. Against random maps, {above} of the {len(table)} methods would appear to find a disease "
+        "in a network that "
+        "never saw one: a network can be sensitive where brains differ most, whatever it learned. The "
+        "network trained without an "
         "effect is therefore the fair comparison, and random maps are too weak a one."
     )
     if least["on"] <= least["null_high"]:

@@ -1,4 +1,5 @@
-"""Figures of the overlap study: overlap with nulls and ranks, average maps on a brain, Dice curves, likeness of methods."""
+"""Figures of the overlap study: overlap with nulls and ranks, average maps on a brain, Dice curves, likeness
+of methods."""
 
 from __future__ import annotations
 
@@ -39,7 +40,8 @@ def overlap_and_ranks(
     titles: Mapping[str, str],
     met: str,
 ) -> Drawn:
-    """Overlap of each method by patient with mean, interval and nulls; and how often the method has each rank.
+    """Overlap of each method by patient with mean, interval and nulls; and how often the method has each
+    rank.
 
     Parameters
     ----------
@@ -84,8 +86,10 @@ def overlap_and_ranks(
     legend(figure, entries, loc="outside upper center", columns=3)
     subjects = values["subject"].nunique()
     caption = (
-        f"Overlap of each heatmap with {met} in {counted(subjects, 'patient')}, beside three nulls; and each method's rank when "
-        "patients are resampled. Heatmaps of the network blue, maps of the SVM orange. Intervals are over patients, not over "
+        f"Overlap of each heatmap with {met} in {counted(subjects, 'patient')}, beside three nulls; and each "
+        "method's rank when "
+        "patients are resampled. Heatmaps of the network blue, maps of the SVM orange. Intervals are over "
+        "patients, not over "
         "trainings."
     )
     best = standing.sort_values("mean", ascending=False)
@@ -133,12 +137,14 @@ def average_maps(
         draw_slices(own, brain, cuts, titles=[title, ""], heat=heat, outline=truth)
         if heat is not None:
             rows += [{"map": title, "axis": axis, "slice": place, "mass_inside": box_share[title],
-                      "full_colour_at": float(np.percentile(heat[brain != 0], 99.5))} for axis, place in cuts]  # fmt: skip
+                      "full_colour_at": float(np.percentile(heat[brain != 0], 99.5))}
+                     for axis, place in cuts]  # fmt: skip
     for panel in axes[2 * len(pictures) :]:
         panel.set_axis_off()
     outlined = "" if truth is None else f"; {met} is outlined in blue"
     caption = (
-        f"Average heatmaps of {counted(subjects, 'patient')} on the template, from the front and from above{outlined}. Each map is on "
+        f"Average heatmaps of {counted(subjects, 'patient')} on the template, from the front and from "
+        f"above{outlined}. Each map is on "
         "its own scale, from nothing to its 99.5th percentile (dark red)."
     )
     inside = "" if truth is None else " Share of the heat inside the outline: " + "; ".join(
@@ -149,7 +155,7 @@ def average_maps(
 
 
 def dice_curves(curves: Mapping[str, DiceCurve], best: DiceCurve, met: str) -> Drawn:
-    """Dice with `met` over the share of voxels kept, by title; `best` is of a map that ranks the truth first."""
+    """Dice with `met` over the share of voxels kept; `best` is of a map that ranks the truth first."""
     figure, (axes,) = panels(1, height=3.2)
     parts, entries = [], {"best possible": ("dashed", INK)}
     thin = np.unique(np.linspace(0, len(best.kept) - 1, POINTS).astype(int))
@@ -172,7 +178,10 @@ def dice_curves(curves: Mapping[str, DiceCurve], best: DiceCurve, met: str) -> D
     legend(figure, entries, loc="outside right upper", columns=1)
     areas = "; ".join(f"{title} {number(one.area / one.best_area)}" for title, one in curves.items())
     caption = f"Dice of each average map with {met}, for every share of voxels kept."
-    alt = f"{counted(len(curves), 'curve')} that rise and fall under a dashed best. Areas as a share of the best: {areas}."
+    alt = (
+        f"{counted(len(curves), 'curve')} that rise and fall under a dashed best. Areas as a share of the "
+        f"best: {areas}."
+    )
     return Drawn(figure, caption, alt, pd.concat(parts, ignore_index=True))
 
 
@@ -185,10 +194,14 @@ def method_likeness(correlations: pd.DataFrame) -> Drawn:
     axes.set_xticks(range(len(correlations)), correlations.columns, rotation=35, ha="right")
     apart = values[~np.eye(len(values), dtype=bool)]
     caption = (
-        "Rank correlation of the average maps of each two methods over the voxels of the brain. 1: the same order of voxels; 0: none "
+        "Rank correlation of the average maps of each two methods over the voxels of the brain. 1: the same "
+        "order of voxels; 0: none "
         "in common."
     )
-    alt = f"Table of correlations between {counted(len(values), 'method')}, from {number(apart.min())} to {number(apart.max())}."
+    alt = (
+        f"Table of correlations between {counted(len(values), 'method')}, from {number(apart.min())} to "
+        f"{number(apart.max())}."
+    )
     data = (
         correlations.rename_axis("method")
         .reset_index()

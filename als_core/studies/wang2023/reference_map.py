@@ -1,10 +1,11 @@
 """A meta-analysis to compare heatmaps with: a published map (NIfTI), or a list of peaks turned into a map.
 
-A map must be in MNI152 space, which its header or the reader says. Peaks (CSV with x, y, z in mm, MNI, and where known
-n, the subjects of the study, and study) become a map as in activation likelihood estimation: each peak a
-Gaussian whose width shrinks with n, the strongest peak of a study in each voxel, studies joined as
-1 - prod(1 - m) (Eickhoff et al. 2009, Human Brain Mapping 30, 2907-2926; Turkeltaub et al. 2012). Such a map is
-compared with studies whose peaks lie anywhere in the brain, voxel by voxel, without correction for the number of voxels.
+A map must be in MNI152 space, which its header or the reader says. Peaks (CSV with x, y, z in mm, MNI, and
+where known n, the subjects of the study, and study) become a map as in activation likelihood estimation: each
+peak a Gaussian whose width shrinks with n, the strongest peak of a study in each voxel, studies joined as 1 -
+prod(1 - m) (Eickhoff et al. 2009, Human Brain Mapping 30, 2907-2926; Turkeltaub et al. 2012). Such a map is
+compared with studies whose peaks lie anywhere in the brain, voxel by voxel, without correction for the number
+of voxels.
 """
 
 from __future__ import annotations
@@ -65,7 +66,8 @@ def read_reference(
     side: Literal["above", "below", "both"] = "above",
     space: Literal["header", "MNI152"] = "header",
 ) -> ReferenceMap:
-    """Read a map or a list of peaks (.csv), bring it to the heatmaps' grid and keep what passes the threshold.
+    """Read a map or a list of peaks (.csv), bring it to the heatmaps' grid and keep what passes the
+    threshold.
 
     Parameters
     ----------
@@ -73,13 +75,15 @@ def read_reference(
     brain : bool, on that grid
     threshold : above 0; of a map in its own unit, of peaks the p value (0.001, say)
     side : of a map; values at or above the threshold, at or below minus it, or both
-    space : by default the header must say MNI152; "MNI152" states it for a file that says nothing better (many
-        programs write "aligned"), but not against one that says Talairach. A list of peaks cannot say, so it needs it.
+    space : by default the header must say MNI152; "MNI152" states it for a file that says nothing better
+        (many
+        programs write "aligned"), but not against one that says Talairach. A list of peaks cannot say, so it
+        needs it.
 
     Raises
     ------
-    RefusedInput
-        For an unreadable or 4-D file, another space, and a map of which nothing, or less than half, is in the brain.
+    RefusedInput For an unreadable or 4-D file, another space, and a map of which nothing, or less than half,
+        is in the brain.
     """
     path = Path(path)
     problems = []
@@ -119,8 +123,8 @@ def read_reference(
 def kernel_sd(subjects: np.ndarray) -> np.ndarray:
     """Standard deviation (mm) of the Gaussian around a peak of a study with so many subjects.
 
-    Uncertainty between templates and, shrinking with the root of n, between subjects. A mean distance of d between
-    two places in 3-D is that of Gaussians with sd d / (2 sqrt(2 / pi)) along each axis.
+    Uncertainty between templates and, shrinking with the root of n, between subjects. A mean distance of d
+    between two places in 3-D is that of Gaussians with sd d / (2 sqrt(2 / pi)) along each axis.
     """
     between_subjects, between_templates = (
         distance / (2 * np.sqrt(2 / np.pi)) for distance in (BETWEEN_SUBJECTS, BETWEEN_TEMPLATES)
@@ -137,7 +141,8 @@ def likelihood_map(
     ----------
     studies : peaks (n, 3) in mm and number of subjects of each study
     grid, brain : as of `read_reference`
-    p : the share of voxels that reach the value where studies have nothing to do with each other. For that each study
+    p : the share of voxels that reach the value where studies have nothing to do with each other. For that
+        each study
         takes a voxel of the brain by itself, `NULL_DRAWS` times.
 
     Returns

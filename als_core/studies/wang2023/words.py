@@ -19,14 +19,25 @@ PUBLISHED = {"lrp": "lrp_epsilon", "ig": "integrated_gradients", "ggc": "guided_
 COMPARED = ("svm_pattern", "svm_weights")
 SURE = 0.975  # share of resamples from which a rank counts as shown; 0.025 and less: as refuted
 BRIGHT = 2.0  # times its share of voxels: from here on heat at the cut edge is mentioned
-QUESTION = "Do heatmaps of a network find the disease better than a linear classifier, and is integrated gradients best?"
+QUESTION = (
+    "Do heatmaps of a network find the disease better than a linear classifier, and is integrated gradients "
+    "best?"
+)
 NO_REFERENCE = (
-    "**No truth here.** Where the disease changes these brains is not known and no reference map was given, so no overlap is "
-    "measured and the published ranking is not judged. Give a meta-analysis with `-p reference MAP.nii.gz`, or peaks with "
+    "**No truth here.** Where the disease changes these brains is not known and no reference map was given, "
+    "so no overlap is "
+    "measured and the published ranking is not judged. Give a meta-analysis with `-p reference MAP.nii.gz`, "
+    "or peaks with "
     "`-p reference PEAKS.csv`."
 )
-LEADS = "Overlap of each heatmap less that of the SVM map, in the same patients, with the bootstrap interval over patients."
-RANKING = "The abstract's statements about overlap, each with what was measured here and its interval over patients."
+LEADS = (
+    "Overlap of each heatmap less that of the SVM map, in the same patients, with the bootstrap interval "
+    "over patients."
+)
+RANKING = (
+    "The abstract's statements about overlap, each with what was measured here and its interval over "
+    "patients."
+)
 MAPS = "positive values; absolute values where a sign is no evidence (guided Grad-CAM, SVM)"
 FORBIDS = "Do not read a rank on this page as a rank on ADNI: scans, network and reference are others."
 
@@ -36,8 +47,10 @@ def own_reference(record: Mapping[str, object]) -> str:
     made = f"{record['peaks']} peaks of {record['studies']} studies; p" if "peaks" in record else "threshold"
     inside = percent(float(record["inside_brain"]))
     return (
-        f"**Compared with a map of your own**, `{record['file']}` ({made} {record['threshold']:g}, {record['voxels']} voxels on the "
-        f"grid of the heatmaps, {inside} of what passes lies in the brain), and not with the true effect: where this page says "
+        f"**Compared with a map of your own**, `{record['file']}` ({made} {record['threshold']:g}, "
+        f"{record['voxels']} voxels on the "
+        f"grid of the heatmaps, {inside} of what passes lies in the brain), and not with the true effect: "
+        "where this page says "
         "*truth*, that map is meant."
     )
 
@@ -50,16 +63,19 @@ def compared_with(met: str) -> str:
 def how_compared(learned: list[tuple[float, int, float, int]], folds: int, with_truth: str) -> str:
     """What was trained and what its maps are compared with.
 
-    learned: accuracy, tested scans, share of the commonest label and explained patients of each fold. with_truth: "" where
-    nothing is compared with.
+    learned: accuracy, tested scans, share of the commonest label and explained patients of each fold.
+    with_truth: "" where nothing is compared with.
     """
     accuracies, counts, shares, explained = zip(*learned, strict=True)
     tested, subjects, most = sum(counts), sum(explained), max(shares)
     right = np.average(accuracies, weights=counts)
     text = (
-        f"A network and an SVM learn from the same scans in each of {folds} folds by patient. The networks classify "
-        f"{percent(right)} of {tested} scans correctly that they have not seen (the commonest label holds {percent(most)} or less in "
-        f"a fold). The first scan of each of {counted(subjects, 'patient')} is explained by the network of the fold that held it out"
+        f"A network and an SVM learn from the same scans in each of {folds} folds by patient. The networks "
+        "classify "
+        f"{percent(right)} of {tested} scans correctly that they have not seen (the commonest label holds "
+        f"{percent(most)} or less in "
+        f"a fold). The first scan of each of {counted(subjects, 'patient')} is explained by the network of "
+        "the fold that held it out"
     )
     return f"{text}, and its heatmap is compared with {with_truth}." if with_truth else f"{text}."
 
@@ -109,7 +125,8 @@ def ranking_table(
     )
     shares = listed(f"{titles[name]} {percent(each)}" for name, each in first.items())
     rows.append(
-        {"Statement": "Integrated gradients first of the four", "Measured here": f"first in {percent(share)} of resamples",
+        {"Statement": "Integrated gradients first of the four",
+         "Measured here": f"first in {percent(share)} of resamples",
          "Interval": shares, "Verdict": decided}
     )  # fmt: skip
     return pd.DataFrame(rows)
@@ -137,18 +154,24 @@ def measures_in_words(wide: pd.DataFrame, titles: Mapping[str, str]) -> str:
     if len(leaders) == 1:
         text = f"By all {len(first)} measures, {leaders.pop()} comes first."
     else:
-        text = f"First by measure: {'; '.join(f'{name}: {title}' for name, title in first.items())}. Which method is best therefore depends on a choice that the abstract does not print."
+        text = (
+            f"First by measure: {'; '.join(f'{name}: {title}' for name, title in first.items())}. Which "
+            "method is best therefore depends on a choice that the abstract does not print."
+        )
     missed = [titles[name] for name in wide.index[wide["pointing_game"] == 0]]
     if missed:
         text += (
-            f" The pointing game is 0.000 for {listed(missed)}: in no patient is the hottest voxel inside the true effect. These maps "
-            "have their largest values elsewhere, at edges of the brain for instance, although much of their heat may lie inside it."
+            f" The pointing game is 0.000 for {listed(missed)}: in no patient is the hottest voxel inside "
+            "the true effect. These maps "
+            "have their largest values elsewhere, at edges of the brain for instance, although much of their "
+            "heat may lie inside it."
         )
     return text
 
 
 def edge_heat(maps: Mapping[str, np.ndarray], brain: np.ndarray) -> dict[str, float]:
-    """Share of each map's heat in the lowest slice of the brain over that slice's share of the brain's voxels.
+    """Share of each map's heat in the lowest slice of the brain over that slice's share of the brain's
+    voxels.
 
     The volume ends there and cuts the brain stem. 1: what an even map has.
     """
@@ -166,8 +189,10 @@ def edge_in_words(ratios: Mapping[str, float]) -> str:
         return ""
     found = listed(f"{name} ({number(ratio, 1)} times)" for name, ratio in bright.items())
     return (
-        f"**The bright rim at the brain stem** is no disease. The volume ends there and cuts the brain stem, and in the lowest slice these "
-        f"maps have several times the heat of an even map: {found}. A network responds to the artificial edge, and such heat "
+        "**The bright rim at the brain stem** is no disease. The volume ends there and cuts the brain stem, "
+        "and in the lowest slice these "
+        f"maps have several times the heat of an even map: {found}. A network responds to the artificial "
+        "edge, and such heat "
         "lowers a map's overlap."
     )
 
@@ -181,11 +206,15 @@ def answer(
     more = "more" if mean > 0 else "less"
     return {
         "question": QUESTION,
-        "found": f"On the brains here, the map that best matches {met} is {titles[best['method']]} (overlap {number(best['mean'])} of 1). "
+        "found": f"On the brains here, the map that best matches {met} is {titles[best['method']]} (overlap "
+        f"{number(best['mean'])} of 1). "
         f"Integrated gradients, first in the paper, overlaps {number(abs(mean))} {more} than SVM patterns.",
-        "how_sure": f"The 95 % interval of that difference, over {int(best['subjects'])} patients, is {number(low, signed=True)} to "
-        f"{number(high, signed=True)}. Networks were trained once for each fold; another training may order the methods otherwise.",
-        "not_shown": "Whether the ranking holds on ADNI against the meta-analysis of 77 studies: neither is public.",
+        "how_sure": f"The 95 % interval of that difference, over {int(best['subjects'])} patients, is "
+        f"{number(low, signed=True)} to "
+        f"{number(high, signed=True)}. Networks were trained once for each fold; another training may order "
+        "the methods otherwise.",
+        "not_shown": "Whether the ranking holds on ADNI against the meta-analysis of 77 studies: neither is "
+        "public.",
     }
 
 
@@ -195,7 +224,8 @@ def answer_without_truth(correlations: pd.DataFrame) -> dict[str, str]:
     apart = values[~np.eye(len(values), dtype=bool)]
     return {
         "question": QUESTION,
-        "found": "That cannot be measured on these brains: where the disease changes them is not known. The methods' average maps agree with "
+        "found": "That cannot be measured on these brains: where the disease changes them is not known. The "
+        "methods' average maps agree with "
         f"each other between {number(apart.min())} and {number(apart.max())} (rank correlation).",
         "how_sure": "One network for each fold by patient; the correlations have no interval.",
         "not_shown": "Which method is right. For that, give a reference map or a list of peaks.",
@@ -215,7 +245,9 @@ def substitutions(cohort: VolumeCohort, effect: float, met: str) -> tuple[dict[s
 def claims(
     leads: Mapping[tuple[str, str], Lead], standing: pd.DataFrame, four: list[str]
 ) -> dict[str, float]:
-    """What the abstract ranks, by claim id: differences from SVM patterns, and the rank of integrated gradients."""
+    """What the abstract ranks, by claim id: differences from SVM patterns, and the rank of integrated
+    gradients.
+    """
     ranks = standing.set_index("method")["mean"][four].rank(ascending=False)
     differences = {
         f"wang2023.abstract.overlap.{short}_minus_svm.difference": leads[name, "svm_pattern"][0]
@@ -227,7 +259,8 @@ def claims(
 def measures_caption(share: float) -> str:
     """share: of the brain that the truth holds, on average."""
     return (
-        "Four measures of overlap, means over patients; higher is better in each. Chance is 0.5 for the AUC, and "
+        "Four measures of overlap, means over patients; higher is better in each. Chance is 0.5 for the AUC, "
+        "and "
         f"{number(share, 3)} for mass inside and the pointing game."
     )
 

@@ -1,4 +1,5 @@
-"""Real brains by name: ADNI's tables before and after their renaming, own folders, and the pages made from them."""
+"""Real brains by name: ADNI's tables before and after their renaming, own folders, and the pages made from
+them."""
 
 from __future__ import annotations
 
@@ -57,7 +58,12 @@ def test_the_slides_table_is_read_as_exported(tmp_path, sign, name):
 
 
 SCANS = [row[:3] for row in SLIDES_TABLE[1:]]
-EXAMINED = [("011_S_0003", "2005-09-01"), ("011_S_0003", "2006-10-01"), ("011_S_0005", "2005-09-07"), ("011_S_0005", "2007-08-01")]  # fmt: skip
+EXAMINED = [
+    ("011_S_0003", "2005-09-01"),
+    ("011_S_0003", "2006-10-01"),
+    ("011_S_0005", "2005-09-07"),
+    ("011_S_0005", "2007-08-01"),
+]
 # header and rows of the table of scans; name, header and codes of the table of diagnoses
 EXPORTS = {
     "image collection": (
@@ -167,7 +173,7 @@ def test_two_scans_of_one_visit_and_a_changed_diagnosis(tmp_path):
     assert left_out == ("2 scans are of patients whose diagnosis changed between these.",)
 
 
-# ------------------------------------------------------------------------------------------------ folders of volumes
+# ------------------------------------------------------------------------------------- folders of volumes
 
 
 def save(path: Path, voxels: np.ndarray, affine: np.ndarray, code: int) -> None:
@@ -216,11 +222,14 @@ def test_an_own_folder_is_opened_with_patients_apart(own_folder):
 
 
 SPOILT = {
-    "exchanged columns": (lambda t: t.rename(columns={"label": "group", "group": "label"}), "The columns look exchanged"),
+    "exchanged columns": (
+        lambda t: t.rename(columns={"label": "group", "group": "label"}), "The columns look exchanged"),
     "two scans of a visit": (lambda t: t.assign(visit=0), "patient AD0, visit 0: found 2 scans"),
     "no patients": (lambda t: t.drop(columns="group"), "no column `group`"),
-    "three labels": (lambda t: t.assign(label=t["label"].where(t.index > 3, ["MCI"] * 3 + ["AD"] * 5)), "AD and one other|sample"),
-    "two labels of a patient": (lambda t: t.assign(group=t["group"].replace("CN0", "AD0"), visit=range(8)), "patient AD0: found two labels"),
+    "three labels": (
+        lambda t: t.assign(label=t["label"].where(t.index > 3, ["MCI"] * 3 + ["AD"] * 5)), "AD and one other|sample"),
+    "two labels of a patient": (
+        lambda t: t.assign(group=t["group"].replace("CN0", "AD0"), visit=range(8)), "patient AD0: found two labels"),
     "other labels": (lambda t: t.assign(label=t["label"].replace("AD", "ALS")), "-p patients ALS"),
 }  # fmt: skip
 
@@ -253,7 +262,7 @@ def test_missing_tables_few_patients_and_4d_files_are_refused_in_words(own_folde
         open_brains(str(folder), SYNTHETIC, folds=3)
 
 
-# ------------------------------------------------------------------------- pages, from the command line, on such folders
+# -------------------------------------------------------------- pages, from the command line, on such folders
 
 
 def scans() -> pd.DataFrame:

@@ -13,7 +13,6 @@
 #     name: python3
 # ---
 
-
 # %% [markdown]
 # (panagiotaras-training)=
 # # Scans and training

@@ -13,7 +13,6 @@
 #     name: python3
 # ---
 
-
 # %% [markdown]
 # (panagiotaras-heatmaps-page)=
 # # Heatmaps of the brain

@@ -13,7 +13,6 @@
 #     name: python3
 # ---
 
-
 # %% [markdown]
 # (panagiotaras-own-network)=
 # # Use these heatmaps on your own PyTorch model

@@ -13,7 +13,6 @@
 #     name: python3
 # ---
 
-
 # %% [markdown]
 # (wang-overlap-page)=
 # # Do heatmaps find the disease?

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from als_core.explain.overlap import DiceCurve
-from als_core.figures.drawn import Drawn, counted, listed, number, percent
+from als_core.figures.drawn import Drawn, counted, number, percent
 from als_core.figures.pictures import draw_slices
 from als_core.figures.primitives import (
     DASHES,
@@ -150,7 +150,7 @@ def average_maps(
     inside = "" if truth is None else " Share of the heat inside the outline: " + "; ".join(
         f"{title} {percent(share)}" for title, share in box_share.items()
     ) + "."  # fmt: skip
-    alt = f"Pairs of brain slices: the template, then the average map of {listed(maps)}.{inside}"
+    alt = f"Pairs of brain slices: the template, then the average map of each method: {'; '.join(maps)}.{inside}"
     return Drawn(figure, caption, alt, pd.DataFrame(rows))
 
 

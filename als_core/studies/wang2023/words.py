@@ -9,7 +9,7 @@ import pandas as pd
 
 from als_core.cohorts.volume_cohort import VolumeCohort
 from als_core.explain.overlap import SCORES
-from als_core.figures.drawn import counted, listed, number, percent
+from als_core.figures.drawn import counted, number, percent
 
 Lead = tuple[float, float, float]
 """Mean difference in overlap and the ends of its 95 % interval over patients."""
@@ -123,7 +123,7 @@ def ranking_table(
     decided = (
         "holds here" if share >= SURE else "does not hold here" if share <= 1 - SURE else "undecided here"
     )
-    shares = listed(f"{titles[name]} {percent(each)}" for name, each in first.items())
+    shares = "; ".join(f"{titles[name]} {percent(each)}" for name, each in first.items())
     rows.append(
         {"Statement": "Integrated gradients first of the four",
          "Measured here": f"first in {percent(share)} of resamples",
@@ -141,7 +141,7 @@ def nulls_in_words(standing: pd.DataFrame, titles: Mapping[str, str], nulls: tup
     ]
     if not at_null:
         return "Every method exceeds all three nulls."
-    return f"Not above all three nulls: {listed(at_null)}."
+    return f"Not above all three nulls: {'; '.join(at_null)}."
 
 
 def measures_in_words(wide: pd.DataFrame, titles: Mapping[str, str]) -> str:
@@ -161,39 +161,36 @@ def measures_in_words(wide: pd.DataFrame, titles: Mapping[str, str]) -> str:
     missed = [titles[name] for name in wide.index[wide["pointing_game"] == 0]]
     if missed:
         text += (
-            f" The pointing game is 0.000 for {listed(missed)}: in no patient is the hottest voxel inside "
-            "the true effect. These maps "
-            "have their largest values elsewhere, at edges of the brain for instance, although much of their "
-            "heat may lie inside it."
+            f" The pointing game is 0.000 for {'; '.join(missed)}: in no patient is the hottest voxel inside the true effect, "
+            "although much of the heat may be there. It is elsewhere, at an edge of the brain for instance."
         )
     return text
 
 
 def edge_heat(maps: Mapping[str, np.ndarray], brain: np.ndarray) -> dict[str, float]:
-    """Share of each map's heat in the lowest slice of the brain over that slice's share of the brain's
-    voxels.
+    """Share of each map's heat on the brain's lower surface over that surface's share of the brain's voxels.
 
-    The volume ends there and cuts the brain stem. 1: what an even map has.
+    The surface: voxels of the brain with none below them, under brain stem, cerebellum and temporal lobes. 1: what an
+    even map has.
     """
-    lowest = int(np.flatnonzero(brain.any(axis=(0, 1)))[0])
-    share = brain[:, :, lowest].sum() / brain.sum()
+    surface = brain & ~np.pad(brain, ((0, 0), (0, 0), (1, 0)))[:, :, :-1]
+    share = surface.sum() / brain.sum()
     return {
-        name: float(heat[:, :, lowest].sum() / max(heat.sum(), 1e-12) / share) for name, heat in maps.items()
+        name: float(heat[surface].sum() / max(heat[brain].sum(), 1e-12) / share)
+        for name, heat in maps.items()
     }
 
 
 def edge_in_words(ratios: Mapping[str, float]) -> str:
-    """A sentence on the bright rim at the cut brain stem; empty where no map has one."""
+    """A sentence on the bright rim below the brain stem, and where there is none."""
     bright = {name: ratio for name, ratio in ratios.items() if ratio >= BRIGHT}
     if not bright:
-        return ""
-    found = listed(f"{name} ({number(ratio, 1)} times)" for name, ratio in bright.items())
+        return f"No map has more than {number(max(ratios.values()), 1)} times the heat of an even map at the brain's lower edge."
+    found = "; ".join(f"{name} {number(ratio, 1)} times" for name, ratio in bright.items())
     return (
-        "**The bright rim at the brain stem** is no disease. The volume ends there and cuts the brain stem, "
-        "and in the lowest slice these "
-        f"maps have several times the heat of an even map: {found}. A network responds to the artificial "
-        "edge, and such heat "
-        "lowers a map's overlap."
+        "**The bright rim at the lower edge**, below brain stem and temporal lobes, is no disease. The prepared volume is 0 "
+        f"outside the brain, and at this artificial edge some maps have far more heat than an even map: {found}. Such heat "
+        "lowers a map's overlap with the truth."
     )
 
 

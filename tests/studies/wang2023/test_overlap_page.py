@@ -94,8 +94,7 @@ def test_sentences_follow_from_the_numbers(standing):
     assert words.nulls_in_words(standing, TITLES, NULLS) == "Every method exceeds all three nulls."
     failed = standing.assign(**{"above untrained": [True, False, True, False]})
     assert (
-        words.nulls_in_words(failed, TITLES, NULLS)
-        == "Not above all three nulls: LRP, epsilon and SVM pattern."
+        words.nulls_in_words(failed, TITLES, NULLS) == "Not above all three nulls: LRP, epsilon; SVM pattern."
     )
 
     scores = ["dice_area", "mass_inside", "voxel_auc", "pointing_game"]
@@ -109,15 +108,16 @@ def test_sentences_follow_from_the_numbers(standing):
 
 def test_the_bright_rim_is_mentioned_where_there_is_one():
     brain = np.zeros((6, 6, 6), dtype=bool)
-    brain[1:5, 1:5, 1:] = True
+    brain[1:5, 1:5, 1:] = brain[3:5, 3:5, 0] = True  # lower in one corner: the surface follows
     even = brain.astype(float)
     rim = even.copy()
-    rim[:, :, 1] *= 20
+    rim[1:5, 1:5, 1] *= 10
+    rim[3:5, 3:5, :2] = np.array([10.0, 1.0])
     ratios = words.edge_heat({"even": even, "rim": rim}, brain)
-    assert ratios["even"] == pytest.approx(1) and ratios["rim"] > 4
-    assert "rim (4.2 times)" in words.edge_in_words(ratios) and "even" not in words.edge_in_words(
-        {"even": 1.0}
-    )
+    assert ratios["even"] == pytest.approx(1) and ratios["rim"] == pytest.approx(84 / 16 * 160 / (160 + 68))
+    text = words.edge_in_words(ratios)
+    assert "even map: rim 3.7 times" in text
+    assert words.edge_in_words({"even": 1.0}).startswith("No map has more than 1.0 times")
 
 
 def test_the_answer_names_the_best_map_and_the_signed_interval(standing):

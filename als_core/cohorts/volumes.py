@@ -38,7 +38,7 @@ LARGEST_SHEAR = 1e-3
 LEAST_BRAIN_IN_VIEW = 0.5
 # Mutual information with the template: 0.31 and more for heads rightly placed, real and synthetic; 0.16 and
 # less
-# where axes are swapped or turned over. A mirrored head cannot be told from a right one.
+# where axes are swapped or turned over. A mirrored head has the same value as a right one.
 LEAST_MATCH = 0.22
 LARGEST_DISAGREEMENT = 2.0  # mm, between sform and qform at the far corner
 MNI152 = 4  # NIfTI-1 standard, sform_code and qform_code
@@ -84,7 +84,7 @@ def examine_volume(
 ) -> tuple[nibabel.Nifti1Image | None, list[Problem]]:
     """Read a NIfTI file and say everything that is wrong with it; the image is None where anything is.
 
-    where, row: what to call the file in a problem, and the manifest's line it stands in.
+    where, row: what to call the file in a problem, and its line in the manifest.
     """
     where = where or str(path)
 

@@ -1,4 +1,4 @@
-"""A cohort of volumes: everything wrong is told at once, nothing is computed before, little is held in memory."""
+"""A cohort of volumes: everything wrong is reported at once, nothing is computed before, little is held in memory."""
 
 from __future__ import annotations
 

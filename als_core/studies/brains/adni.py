@@ -1,6 +1,6 @@
 """ADNI's tables and NIfTI files as a manifest: one scan a visit, several visits a patient.
 
-Tables are known by their columns, whatever their file is called:
+Tables are recognised by their columns, under any file name:
 
 | table                                              | columns                                           |
 |----------------------------------------------------|---------------------------------------------------|

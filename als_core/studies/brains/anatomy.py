@@ -51,7 +51,7 @@ class Anatomy:
 
     white, grey, fluid: share of the voxel, 0 to 1; together 1 in the brain and 0 outside it.
     ventricles: distance to the border of the lateral ventricles in mm, negative inside.
-    outside: distance to the brain in mm, 0 inside. places: weight of each place, 0 to 1, whatever tissue.
+    outside: distance to the brain in mm, 0 inside. places: weight of each place, 0 to 1, in any tissue.
     """
 
     affine: np.ndarray

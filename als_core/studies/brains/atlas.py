@@ -15,6 +15,7 @@ import nibabel
 import numpy as np
 from nilearn.image import resample_to_img
 
+from als_core.cohorts.sources import cache_folder
 from als_core.cohorts.volumes import mni_map, read_volume
 from als_core.refusal import Problem, RefusedInput
 from als_core.storage import data_folder
@@ -125,14 +126,14 @@ def available_atlas(resolution: int) -> Atlas:
 
 
 def fetch_aal(resolution: int, folder: Path | str | None = None) -> Atlas:
-    """AAL (its version for SPM 12) through nilearn, downloaded into `folder` unless it is there.
+    """AAL (its version for SPM 12) through nilearn, downloaded into `folder` (default: the cache) unless it is there.
 
     Raises RefusedInput where it cannot be had.
     """
     from nilearn.datasets import fetch_atlas_aal  # not at import: the offline paths do without the fetchers
 
     try:
-        found = fetch_atlas_aal(version="SPM12", data_dir=folder, verbose=0)
+        found = fetch_atlas_aal(version="SPM12", data_dir=folder or cache_folder() / "nilearn", verbose=0)
     except (OSError, ValueError) as error:  # requests' errors are OSErrors; nilearn adds ValueError
         problem = Problem(
             "AAL",

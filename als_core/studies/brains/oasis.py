@@ -2,7 +2,7 @@
 
 Marcus et al. 2007, Journal of Cognitive Neuroscience 19, 1498-1507. The maps that nilearn downloads are
 SPM8's, in MNI space and modulated by volume; they are not T1-weighted images, and the cohort's title says so.
-Whoever uses OASIS agrees to the data usage agreement at https://sites.wustl.edu/oasisbrains/.
+Users of OASIS agree to the data usage agreement at https://sites.wustl.edu/oasisbrains/.
 """
 
 from __future__ import annotations

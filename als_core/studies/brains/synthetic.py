@@ -247,16 +247,16 @@ def make_brains(folder: Path | str, parameters: BrainParameters, progress: bool 
         problem = Problem(str(folder), "a folder that exists", "a new one", "Remove it, or name another.")
         raise RefusedInput("The synthetic brains", [problem])
     table = plan(parameters)
-    with atomic_write(folder) as room:
+    with atomic_write(folder) as tmp_dir:
         for name in ("volumes", "effects"):
-            (room / name).mkdir(parents=True)
+            (tmp_dir / name).mkdir(parents=True)
         rows = (row for _, row in table.iterrows())
         for row in tqdm(rows, total=len(table), desc="synthetic brains", disable=not progress):
             affine = scanner_affine(parameters, row)
-            _write(room / row["path"], render(parameters, row), affine)
-            _write(room / row["mask"], render_effect(parameters, row), affine)
-        table.to_csv(room / "manifest.csv", index=False)
-        (room / "synthetic.json").write_text(
+            _write(tmp_dir / row["path"], render(parameters, row), affine)
+            _write(tmp_dir / row["mask"], render_effect(parameters, row), affine)
+        table.to_csv(tmp_dir / "manifest.csv", index=False)
+        (tmp_dir / "synthetic.json").write_text(
             json.dumps(asdict(parameters), indent=2) + "\n", encoding="utf-8"
         )
     return folder
@@ -378,7 +378,7 @@ def _bent(field: np.ndarray, parameters: BrainParameters, row: pd.Series) -> np.
 def _smooth_field(body: Anatomy, spacing: float, sd: float, generator: np.random.Generator) -> np.ndarray:
     """A random field, float32 (X, Y, Z), mean 0, from cubic B-splines with random coefficients.
 
-    sd is that of the field, whatever the spacing (mm) of its control points.
+    sd is that of the field, at any spacing (mm) of its control points.
     """
     resolution = float(body.affine[0, 0])
     bases = [_spline_basis(n, spacing / resolution) for n in body.grey.shape]

@@ -47,7 +47,7 @@ def inflation(nulls: pd.DataFrame) -> Drawn:
     legend(figure, entries | {"chance": ("dashed", INK)}, loc="outside upper left")
     caption = (
         f"Accuracy of a linear model in {len(nulls)} cohorts where the label means nothing, with folds by "
-        "patient and with folds by image. Whatever is above the dashed line is a leak: a patient's scans are "
+        "patient and with folds by image. Accuracy above the dashed line is a leak: a patient's scans are "
         "alike, and with folds by image some of them are in training."
     )
     alt = (

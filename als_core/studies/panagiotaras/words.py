@@ -267,7 +267,7 @@ def truth_in_words(table: pd.DataFrame) -> str:
         f"{number(high, 1)} times that of an "
         f"even map. Against random maps, {above} of the {len(table)} methods would appear to find a disease "
         "in a network that "
-        "never saw one: a network can be sensitive where brains differ most, whatever it learned. The "
+        "never saw one: a network can be sensitive where brains differ most, and not only where it learned to look. The "
         "network trained without an "
         "effect is therefore the fair comparison, and random maps are too weak a one."
     )

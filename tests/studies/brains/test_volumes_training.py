@@ -97,7 +97,7 @@ def test_curves_of_validation_are_those_of_the_network_that_is_left(tiny):
 
 
 def test_a_patient_is_judged_by_the_mean_of_its_scans():
-    told = pd.DataFrame(
+    predictions = pd.DataFrame(
         {
             "patient": ["a", "a", "b"],
             "fold": 1,
@@ -106,7 +106,7 @@ def test_a_patient_is_judged_by_the_mean_of_its_scans():
             "share": [0.9, 0.4, 0.2],
         }
     )
-    each = training.by_patient(told).set_index("patient")
+    each = training.by_patient(predictions).set_index("patient")
     assert each.loc["a", "share"] == pytest.approx(0.65)
     assert list(each["predicted"]) == [0, 1]
 
@@ -166,10 +166,10 @@ def test_with_the_effect_on_patients_are_told_apart_and_heat_gathers_in_the_trut
     rows = split.rows("validation")
     network = training.train_volumes(cohort, split.rows("train"), rows, SIGNAL, seed=0).network
     shares = training.class_scores(network, cohort, rows, SIGNAL.box).softmax(1)[:, 0].numpy()
-    told = pd.DataFrame(
+    predictions = pd.DataFrame(
         {"patient": cohort.groups[rows], "fold": 1, "label": cohort.labels[rows], "share": shares}
     )
-    patients = training.by_patient(told)
+    patients = training.by_patient(predictions)
     assert (patients["label"] == patients["predicted"]).mean() >= 5 / 6
 
     brain = template_brain(mni_map("t1", 4))[SIGNAL.box]

@@ -92,15 +92,13 @@ def preparation(steps: Mapping[str, Mapping[str, np.ndarray]], areas: np.ndarray
         _label(axes[3 * block * columns], field)
     caption = (
         f"One scan at {listed(steps)} on its way to the network, with the template and the atlas. From the "
-        "left: "
-        "as scanned; moved, turned, scaled and sheared onto the template (affine); bent onto it "
-        "(non-linear); "
-        f"without skull; normalised to mean 0 and standard deviation 1. Atlas: {atlas}."
+        "left: as scanned; moved, turned, scaled and sheared onto the template (affine); bent onto it "
+        f"(non-linear); without skull; normalised to mean 0 and standard deviation 1. Atlas: {atlas}."
     )
     alt = (
         f"Grid of slices from the side, from the front and from above, for {listed(steps)}: {listed(STEPS)}, "
-        "then "
-        "the template and coloured brain areas. Skull and scalp are seen in the first three columns only."
+        "then the template and coloured brain areas. Skull and scalp are seen in the first three columns "
+        "only."
     )
     return Drawn(figure, caption, alt, pd.DataFrame(rows))
 
@@ -132,15 +130,12 @@ def slice_grid(
         _label(own[0], field)
     caption = (
         f"A scan at {listed(volumes)} {what}, at the {len(cuts)} slice positions that the slides print. They "
-        "lie "
-        "evenly about the middle of a grid of 193 × 229 × 193 voxels of 1 mm; shown are the slices at the "
-        "same share "
-        "of this page's grid."
+        "lie evenly about the middle of a grid of 193 × 229 × 193 voxels of 1 mm; shown are the slices at "
+        "the same share of this page's grid."
     )
     alt = (
         f"{len(cuts)} grey slices of a brain for {listed(volumes)}, {what}: {each} from the side, {each} "
-        "from the "
-        "front and as many from above, titled by the printed slice numbers."
+        "from the front and as many from above, titled by the printed slice numbers."
     )
     table = printed.assign(slice_here=[place for _, place in cuts])
     return Drawn(figure, caption, alt, table)
@@ -186,8 +181,7 @@ def learning_curves(curves: pd.DataFrame) -> Drawn:
     folds, epochs = curves["fold"].nunique(), curves["epoch"].max()
     caption = (
         f"Loss and accuracy over {counted(epochs, 'epoch')}, each of {folds} folds (thin) and their mean "
-        "(thick). Training "
-        "values are measured with dropout, validation values without."
+        "(thick). Training values are measured with dropout, validation values without."
     )
     alt = (
         f"Loss above and accuracy below, by epoch, for {listed(fields)}. After the last epoch: "
@@ -232,14 +226,13 @@ def accuracies(folds: pd.DataFrame, pooled: pd.DataFrame) -> Drawn:
         entries["printed on the slides"] = ("diamond", INK)
     legend(figure, entries, loc="outside upper left", columns=2)
     caption = (
-        "Accuracy on scans of patients that the network has not seen, with the accuracy of always giving the "
-        "commonest label. Dots are all scans, ticks single folds. The slides print a mean and a spread, and "
-        "not of what."
+        "Accuracy on scans of patients that the network has not seen, with the accuracy of always giving "
+        "the commonest label. Dots are all scans, ticks single folds. The slides print a mean and a spread, "
+        "and not of what."
     )
     alt = "Dots with intervals. " + " ".join(
         f"{row.field}: accuracy {percent(row.accuracy)}, interval {percent(row.low)} to {percent(row.high)}, "
-        "commonest "
-        f"label {percent(row.majority)}{_printed(row.printed)}."
+        f"commonest label {percent(row.majority)}{_printed(row.printed)}."
         for row in pooled.itertuples()
     )
     marks = pd.concat([pooled.assign(mark="all scans"), folds.assign(mark="fold")], ignore_index=True)
@@ -274,8 +267,8 @@ def one_scan(
     outlined = "" if truth is None else " Outlined in blue: where the disease changed this brain."
     caption = (
         f"One scan (label {label}) and its heatmap by {len(maps)} methods. The network gives the explained "
-        "label a share "
-        f"of {percent(score)}. Each map has its own scale, from nothing to its 99.5th percentile.{outlined}"
+        f"label a share of {percent(score)}. Each map has its own scale, from nothing to its 99.5th "
+        f"percentile.{outlined}"
     )
     alt = (
         "Slices of one brain from the side, the front and above: the scan, then its heatmaps by "
@@ -320,8 +313,8 @@ def average_heatmaps(
     outlined = "" if truth is None else " Outlined in blue: where the disease changes these brains."
     caption = (
         f"Average heatmaps over {listed(f'{counts[label]} scans of label {label}' for label in labels)}, on "
-        "the "
-        f"template. Each map has its own scale, from nothing to its 99.5th percentile (dark red).{outlined}"
+        "the template. Each map has its own scale, from nothing to its 99.5th percentile (dark "
+        f"red).{outlined}"
     )
     alt = (
         f"Rows of brain slices for {listed(maps)}; three planes for each of {listed(labels)}, with relevance "
@@ -394,8 +387,8 @@ def area_relevance(table: pd.DataFrame, atlas: str, patients: str) -> Drawn:
     )
     caption = (
         f"Share of the relevance in each brain area over its share of the voxels{drawn}. Filled for "
-        f"{patients}, open for "
-        f"{listed(others)}; 1 (dashed) is what a map without preference gives. Areas: {atlas}."
+        f"{patients}, open for {listed(others)}; 1 (dashed) is what a map without preference gives. Areas: "
+        f"{atlas}."
     )
     first = "; ".join(f"{name} {number(value, 1)}" for name, value in means.head(3).items())
     alt = (
@@ -428,8 +421,7 @@ def concentration(table: pd.DataFrame, twin: str) -> Drawn:
     legend(figure, entries | {"chance": ("dashed", INK)}, loc="outside upper left")
     caption = (
         "Whether relevance gathers where the disease truly changes the brain, for the network and for its "
-        "twin that had "
-        "no effect to learn. Grey: random maps as smooth as the network's."
+        "twin that had no effect to learn. Grey: random maps as smooth as the network's."
     )
     alt = f"Two dots for each of {counted(len(table), 'method')} on an axis from 0 to 1. " + " ".join(
         f"{row.method}: with the effect {number(row.on)}, {twin} {number(row.off)}, random maps "
@@ -458,8 +450,7 @@ def null_cohorts(nulls: pd.Series, value: float, p: float, measure: str, real: s
     least = p_value(1 / (1 + len(nulls)))
     caption = (
         f"{measure} in {len(nulls)} null cohorts and in {real}: p = {p_value(p)}. With {len(nulls)} null "
-        "cohorts p cannot be "
-        f"less than {least}."
+        f"cohorts p cannot be less than {least}."
     )
     alt = (
         f"Histogram of {measure.lower()} over null cohorts around {number(nulls.mean())}, and a line for "

@@ -104,10 +104,9 @@ def answer(maps: Mapping[str, Tensor], sign: np.ndarray, shown: int) -> dict[str
     return {
         "question": "How do I get these heatmaps for a network of my own?",
         "found": "With one call for each method. On a drawn volume whose sign fills "
-        f"{percent(float(sign.mean()))} of it, "
-        f"{best.lower()} puts {percent(shares[best])} of its relevance there.",
+        f"{percent(float(sign.mean()))} of it, {best.lower()} puts {percent(shares[best])} of its relevance "
+        "there.",
         "how_sure": "One network and one volume: the page shows how, not which method is best.",
         "not_shown": "Whether a heatmap of your network shows what you hope. Compare it with one of a "
-        "network that had nothing to "
-        "learn.",
+        "network that had nothing to learn.",
     }

@@ -21,28 +21,25 @@ NETWORK = "The published network for a volume of 197 × 233 × 189 voxels, stage
 STEPS = "What was done to the first scan that the network learns from."
 ACCURACIES = (
     "Accuracy over scans and over patients (the mean over a patient's scans decides), with the mean and "
-    "standard "
-    "deviation over folds."
+    "standard deviation over folds."
 )
 PREDICTIONS = "The prediction for each scan, by the network of the fold in which its patient was held out."
 LITERATURE = (
     "Earlier classifiers of AD against controls, as the slides list them; their accuracies come from other "
-    "data and other "
-    "ways of splitting. *Printed numbers only.*"
+    "data and other ways of splitting. *Printed numbers only.*"
 )
 
 LIKENESS = "How alike the average maps of patients and of controls are, over the voxels of the brain."
 TWIN_LIKENESS = (
-    "How alike the average maps of patients are by the network and by its twin that learned permuted labels, "
-    "over the "
-    "voxels of the brain. Close to 1, a map owes little to what the network learned of the disease."
+    "How alike the average maps of patients are by the network and by its twin that learned permuted "
+    "labels, over the voxels of the brain. Close to 1, a map owes little to what the network learned of the "
+    "disease."
 )
 AREAS = "The twelve areas with most relevance for their size, in patients; the figure's data hold all areas."
 LEADERBOARD = (
     "The four methods on the leaderboard for synthetic brains: overlap with the true effect in the same "
-    "brain (Dice area, "
-    "share of the best possible, with its 95 % interval over patients), the overlap of its nulls, and the "
-    "checks it fails."
+    "brain (Dice area, share of the best possible, with its 95 % interval over patients), the overlap of "
+    "its nulls, and the checks it fails."
 )
 
 

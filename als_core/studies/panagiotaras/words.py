@@ -16,14 +16,12 @@ from als_core.studies.brains.heatmaps import TRUTH_FROM
 from als_core.studies.brains.training import PanagiotarasAmounts, image_folds
 
 FORBIDS = (
-    "Do not compare these accuracies with the printed ones: the brains are drawn, fewer and coarser, and the "
-    "disease in "
-    "them is stronger."
+    "Do not compare these accuracies with the printed ones: the brains are drawn, fewer and coarser, and "
+    "the disease in them is stronger."
 )
 NO_TRUTH = (
-    "**No truth here.** Where the disease changes these brains is not known, so no overlap with it is shown. "
-    "What can be "
-    "compared is the network and its twin that learned permuted labels."
+    "**No truth here.** Where the disease changes these brains is not known, so no overlap with it is "
+    "shown. What can be compared is the network and its twin that learned permuted labels."
 )
 # Of the linear model: a measure, and what the cohort itself is called beside its null cohorts.
 MEASURES = {
@@ -112,19 +110,15 @@ def training_answer(pooled: pd.DataFrame, nulls: pd.DataFrame, kind: str) -> dic
     intervals = [f"{percent(row.low)} to {percent(row.high)} at {row.field}" for row in pooled.itertuples()]
     return {
         "question": "How well can a small 3-D network recognise Alzheimer's disease in a brain scan, and "
-        "how much of "
-        "that could come from recognising the patient?",
+        "how much of that could come from recognising the patient?",
         "found": "Where there is nothing to learn, splitting by scan reports "
-        f"{percent(means['Folds by image'])} correct and "
-        f"splitting by patient {percent(means['Folds by patient'])}. On patients it has not seen, the "
-        "network classifies "
+        f"{percent(means['Folds by image'])} correct and splitting by patient "
+        f"{percent(means['Folds by patient'])}. On patients it has not seen, the network classifies "
         f"{listed(reached)} of {what} correctly.",
         "how_sure": f"The first comparison is over {len(nulls)} cohorts in which the labels mean nothing. "
-        "The 95 % intervals "
-        f"over patients are {listed(intervals)}.",
+        f"The 95 % intervals over patients are {listed(intervals)}.",
         "not_shown": "Whether the accuracies printed on the slides hold: their scans (ADNI) are given on "
-        "application only, "
-        "and the slides do not say how patients were split.",
+        "application only, and the slides do not say how patients were split.",
     }
 
 
@@ -137,11 +131,9 @@ def printed_split(sums: Facts, shares: Facts, printed: float) -> str:
     )
     return (
         f"{whole} But the split is uneven. At 3T {number(sums['at_3_percent'], 0)} % of the patients are in "
-        "the validation "
-        f"part (one fold of five would hold 20 %), and {number(shares['train_ad_percent'], 0)} % of the "
-        "training images "
-        f"show AD against {number(shares['validation_ad_percent'], 0)} % of the validation images. Always "
-        "answering CN would "
+        "the validation part (one fold of five would hold 20 %), and "
+        f"{number(shares['train_ad_percent'], 0)} % of the training images show AD against "
+        f"{number(shares['validation_ad_percent'], 0)} % of the validation images. Always answering CN would "
         f"be right for {percent(shares['majority'], 1)} of the validation images; the printed accuracy at 3T "
         f"is {percent(printed)}."
     )
@@ -154,12 +146,9 @@ def network_size(
     agree = "the same number" if total == by_hand["parameters"] else f"{by_hand['parameters']:,.0f}"
     return (
         f"The published network has {total:,} parameters; counted by hand from the printed layers there are "
-        f"{agree}. "
-        f"{number(by_hand['dense_percent'], 0)} % of them are in the first dense layer. This page trains the "
-        "variant "
-        f"*{amounts.variant}* on volumes of {' × '.join(map(str, shape))} voxels of {amounts.resolution} mm, "
-        f"with {here:,} "
-        "parameters."
+        f"{agree}. {number(by_hand['dense_percent'], 0)} % of them are in the first dense layer. This page "
+        f"trains the variant *{amounts.variant}* on volumes of {' × '.join(map(str, shape))} voxels of "
+        f"{amounts.resolution} mm, with {here:,} parameters."
     )
 
 
@@ -172,8 +161,7 @@ def image_folds_in_words(cohort: VolumeCohort, folds: int, seed: int) -> str:
         torn = [problem for problem in refusal.problems if problem.where.startswith("group")]
         return (
             f"> {refusal.subject} is refused: {len(torn)} of {patients} patients have scans in more than one "
-            "part. First: "
-            f"*{torn[0].where}, {torn[0].found}; expected: {torn[0].expected}.*"
+            f"part. First: *{torn[0].where}, {torn[0].found}; expected: {torn[0].expected}.*"
         )
     return (
         "> Each patient has one scan here, so that folds by image are folds by patient and the guard has "
@@ -205,21 +193,18 @@ def heatmap_answer(
     if table is None:
         return answer | {
             "found": f"{likeness} Whether the maps show the disease cannot be measured here: where it "
-            "changes these brains is "
-            "not known.",
+            "changes these brains is not known.",
             "how_sure": f"Averages over {scans} scans and one trained network, which classifies "
-            f"{percent(reached['on'])} of them "
-            f"correctly; a network that learned permuted labels {percent(reached['off'])}.",
+            f"{percent(reached['on'])} of them correctly; a network that learned permuted labels "
+            f"{percent(reached['off'])}.",
         }
     best = table.loc[table["on"].idxmax()]
     return answer | {
         "found": f"The best method ({best['method'].lower()}) ranks a voxel that the disease changed above "
-        "an unchanged one in "
-        f"{percent(best['on'])} of pairs. But for a network that had no disease to learn it still does so in "
-        f"{percent(best['off'])}. {likeness}",
+        f"an unchanged one in {percent(best['on'])} of pairs. But for a network that had no disease to learn "
+        f"it still does so in {percent(best['off'])}. {likeness}",
         "how_sure": f"One trained network and its twin, averaged over {scans} scans of drawn brains; the "
-        "networks classify "
-        f"{percent(reached['on'])} and {percent(reached['off'])} of them correctly.",
+        f"networks classify {percent(reached['on'])} and {percent(reached['off'])} of them correctly.",
     }
 
 
@@ -233,10 +218,8 @@ def twin_in_words(reached: Mapping[str, float], labels: np.ndarray, groups: np.n
     majority = np.bincount(labels).max() / len(labels)
     return (
         f"On {len(labels)} scans of {len(np.unique(groups))} patients that were not trained on, the network "
-        "is right in "
-        f"{percent(reached['on'])}, and {twin} in {percent(reached['off'])}; always giving the commonest "
-        "label is right in "
-        f"{percent(majority)}."
+        f"is right in {percent(reached['on'])}, and {twin} in {percent(reached['off'])}; always giving the "
+        f"commonest label is right in {percent(majority)}."
     )
 
 
@@ -250,10 +233,8 @@ def likeness_in_words(alike: pd.DataFrame) -> str:
     low, high = alike["spearman"].min(), alike["spearman"].max()
     return (
         "The slides remark that the maps of patients and of controls look much alike. Measured here, their "
-        "rank correlation "
-        f"is between {number(low)} and {number(high)}. The closer to 1, the more a map shows where the "
-        "network looks in "
-        "everybody, and the less it shows of one person's disease."
+        f"rank correlation is between {number(low)} and {number(high)}. The closer to 1, the more a map "
+        "shows where the network looks in everybody, and the less it shows of one person's disease."
     )
 
 
@@ -264,11 +245,9 @@ def truth_in_words(table: pd.DataFrame) -> str:
     least = table.loc[table["on"].idxmin()]
     text = (
         f"With the effect to learn, relevance inside the true effect is {number(low, 1)} to "
-        f"{number(high, 1)} times that of an "
-        f"even map. Against random maps, {above} of the {len(table)} methods would appear to find a disease "
-        "in a network that "
-        "never saw one: a network can be sensitive where brains differ most, and not only where it learned to look. The "
-        "network trained without an "
+        f"{number(high, 1)} times that of an even map. Against random maps, {above} of the {len(table)} "
+        "methods would appear to find a disease in a network that never saw one: a network can be sensitive "
+        "where brains differ most, and not only where it learned to look. The network trained without an "
         "effect is therefore the fair comparison, and random maps are too weak a one."
     )
     if least["on"] <= least["null_high"]:

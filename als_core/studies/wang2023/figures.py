@@ -87,10 +87,8 @@ def overlap_and_ranks(
     subjects = values["subject"].nunique()
     caption = (
         f"Overlap of each heatmap with {met} in {counted(subjects, 'patient')}, beside three nulls; and each "
-        "method's rank when "
-        "patients are resampled. Heatmaps of the network blue, maps of the SVM orange. Intervals are over "
-        "patients, not over "
-        "trainings."
+        "method's rank when patients are resampled. Heatmaps of the network blue, maps of the SVM orange. "
+        "Intervals are over patients, not over trainings."
     )
     best = standing.sort_values("mean", ascending=False)
     alt = f"Dots with intervals for {counted(len(titles), 'method')}. " + "; ".join(
@@ -144,8 +142,7 @@ def average_maps(
     outlined = "" if truth is None else f"; {met} is outlined in blue"
     caption = (
         f"Average heatmaps of {counted(subjects, 'patient')} on the template, from the front and from "
-        f"above{outlined}. Each map is on "
-        "its own scale, from nothing to its 99.5th percentile (dark red)."
+        f"above{outlined}. Each map is on its own scale, from nothing to its 99.5th percentile (dark red)."
     )
     inside = "" if truth is None else " Share of the heat inside the outline: " + "; ".join(
         f"{title} {percent(share)}" for title, share in box_share.items()
@@ -195,8 +192,7 @@ def method_likeness(correlations: pd.DataFrame) -> Drawn:
     apart = values[~np.eye(len(values), dtype=bool)]
     caption = (
         "Rank correlation of the average maps of each two methods over the voxels of the brain. 1: the same "
-        "order of voxels; 0: none "
-        "in common."
+        "order of voxels; 0: none in common."
     )
     alt = (
         f"Table of correlations between {counted(len(values), 'method')}, from {number(apart.min())} to "

@@ -25,10 +25,8 @@ QUESTION = (
 )
 NO_REFERENCE = (
     "**No truth here.** Where the disease changes these brains is not known and no reference map was given, "
-    "so no overlap is "
-    "measured and the published ranking is not judged. Give a meta-analysis with `-p reference MAP.nii.gz`, "
-    "or peaks with "
-    "`-p reference PEAKS.csv`."
+    "so no overlap is measured and the published ranking is not judged. Give a meta-analysis with `-p "
+    "reference MAP.nii.gz`, or peaks with `-p reference PEAKS.csv`."
 )
 LEADS = (
     "Overlap of each heatmap less that of the SVM map, in the same patients, with the bootstrap interval "
@@ -48,10 +46,8 @@ def own_reference(record: Mapping[str, object]) -> str:
     inside = percent(float(record["inside_brain"]))
     return (
         f"**Compared with a map of your own**, `{record['file']}` ({made} {record['threshold']:g}, "
-        f"{record['voxels']} voxels on the "
-        f"grid of the heatmaps, {inside} of what passes lies in the brain), and not with the true effect: "
-        "where this page says "
-        "*truth*, that map is meant."
+        f"{record['voxels']} voxels on the grid of the heatmaps, {inside} of what passes lies in the brain), "
+        "and not with the true effect: where this page says *truth*, that map is meant."
     )
 
 
@@ -71,11 +67,9 @@ def how_compared(learned: list[tuple[float, int, float, int]], folds: int, with_
     right = np.average(accuracies, weights=counts)
     text = (
         f"A network and an SVM learn from the same scans in each of {folds} folds by patient. The networks "
-        "classify "
-        f"{percent(right)} of {tested} scans correctly that they have not seen (the commonest label holds "
-        f"{percent(most)} or less in "
-        f"a fold). The first scan of each of {counted(subjects, 'patient')} is explained by the network of "
-        "the fold that held it out"
+        f"classify {percent(right)} of {tested} scans correctly that they have not seen (the commonest label "
+        f"holds {percent(most)} or less in a fold). The first scan of each of {counted(subjects, 'patient')} "
+        "is explained by the network of the fold that held it out"
     )
     return f"{text}, and its heatmap is compared with {with_truth}." if with_truth else f"{text}."
 
@@ -161,8 +155,9 @@ def measures_in_words(wide: pd.DataFrame, titles: Mapping[str, str]) -> str:
     missed = [titles[name] for name in wide.index[wide["pointing_game"] == 0]]
     if missed:
         text += (
-            f" The pointing game is 0.000 for {'; '.join(missed)}: in no patient is the hottest voxel inside the true effect, "
-            "although much of the heat may be there. It is elsewhere, at an edge of the brain for instance."
+            f" The pointing game is 0.000 for {'; '.join(missed)}: in no patient is the hottest voxel inside "
+            "the true effect, although much of the heat may be there. It is elsewhere, at an edge of the "
+            "brain for instance."
         )
     return text
 
@@ -188,9 +183,9 @@ def edge_in_words(ratios: Mapping[str, float]) -> str:
         return f"No map has more than {number(max(ratios.values()), 1)} times the heat of an even map at the brain's lower edge."
     found = "; ".join(f"{name} {number(ratio, 1)} times" for name, ratio in bright.items())
     return (
-        "**The bright rim at the lower edge**, below brain stem and temporal lobes, is no disease. The prepared volume is 0 "
-        f"outside the brain, and at this artificial edge some maps have far more heat than an even map: {found}. Such heat "
-        "lowers a map's overlap with the truth."
+        "**The bright rim at the lower edge**, below brain stem and temporal lobes, is no disease. The "
+        "prepared volume is 0 outside the brain, and at this artificial edge some maps have far more heat "
+        f"than an even map: {found}. Such heat lowers a map's overlap with the truth."
     )
 
 
@@ -204,12 +199,11 @@ def answer(
     return {
         "question": QUESTION,
         "found": f"On the brains here, the map that best matches {met} is {titles[best['method']]} (overlap "
-        f"{number(best['mean'])} of 1). "
-        f"Integrated gradients, first in the paper, overlaps {number(abs(mean))} {more} than SVM patterns.",
+        f"{number(best['mean'])} of 1). Integrated gradients, first in the paper, overlaps "
+        f"{number(abs(mean))} {more} than SVM patterns.",
         "how_sure": f"The 95 % interval of that difference, over {int(best['subjects'])} patients, is "
-        f"{number(low, signed=True)} to "
-        f"{number(high, signed=True)}. Networks were trained once for each fold; another training may order "
-        "the methods otherwise.",
+        f"{number(low, signed=True)} to {number(high, signed=True)}. Networks were trained once for each "
+        "fold; another training may order the methods otherwise.",
         "not_shown": "Whether the ranking holds on ADNI against the meta-analysis of 77 studies: neither is "
         "public.",
     }
@@ -222,8 +216,8 @@ def answer_without_truth(correlations: pd.DataFrame) -> dict[str, str]:
     return {
         "question": QUESTION,
         "found": "That cannot be measured on these brains: where the disease changes them is not known. The "
-        "methods' average maps agree with "
-        f"each other between {number(apart.min())} and {number(apart.max())} (rank correlation).",
+        f"methods' average maps agree with each other between {number(apart.min())} and "
+        f"{number(apart.max())} (rank correlation).",
         "how_sure": "One network for each fold by patient; the correlations have no interval.",
         "not_shown": "Which method is right. For that, give a reference map or a list of peaks.",
     }
@@ -256,9 +250,8 @@ def claims(
 def measures_caption(share: float) -> str:
     """share: of the brain that the truth holds, on average."""
     return (
-        "Four measures of overlap, means over patients; higher is better in each. Chance is 0.5 for the AUC, "
-        "and "
-        f"{number(share, 3)} for mass inside and the pointing game."
+        "Four measures of overlap, means over patients; higher is better in each. Chance is 0.5 for the "
+        f"AUC, and {number(share, 3)} for mass inside and the pointing game."
     )
 
 

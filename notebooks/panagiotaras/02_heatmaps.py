@@ -39,13 +39,13 @@ from als_core.book.page import Page
 from als_core.cohorts.volumes import mni_map, template_brain
 from als_core.explain.nulls import exceedance
 from als_core.statistics.paired import permute_labels_over_groups
-from als_core.studies.brains import heatmaps as explain
 from als_core.studies.brains import training
 from als_core.studies.brains.atlas import open_atlas
 from als_core.studies.brains.cohorts import open_brains
 from als_core.studies.cross_paper import leaderboard
 from als_core.studies.cross_paper.evaluation_sets import HeatmapAmounts
 from als_core.studies.panagiotaras import display, figures, tables, words
+from als_core.studies.panagiotaras import heatmaps as explain
 
 page = Page("panagiotaras/02_heatmaps", profile, "Panagiotaras, Visualization Methods, Relevant Brain Areas")
 amounts = page.profile.amounts("panagiotaras", training.PanagiotarasAmounts)

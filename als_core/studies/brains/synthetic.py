@@ -118,6 +118,9 @@ SKULL_SIGNAL, SCALP_SIGNAL = 0.12, 0.85
 POSE_DEGREES, POSE_MM = 6.0, 8.0
 
 
+TRUTH_FROM = 0.1  # of the largest change of signal: voxels below are not counted as changed
+
+
 def without_effects(parameters: BrainParameters) -> BrainParameters:
     """The null cohort: same plan, and volumes that depend on neither label nor age nor sex."""
     return replace(parameters, effect=0.0, age_effect=0.0, sex_effect=0.0)
@@ -224,6 +227,11 @@ def effect_map(parameters: BrainParameters, label: str) -> np.ndarray:
         for severity in (parameters.effect, 0.0)
     )
     return np.abs(ill - well)
+
+
+def true_places(effect: np.ndarray) -> np.ndarray:
+    """The voxels that disease changes, bool: where the effect is above TRUTH_FROM of its largest value."""
+    return effect > TRUTH_FROM * effect.max()
 
 
 def render_all(parameters: BrainParameters, table: pd.DataFrame, progress: bool = False) -> np.ndarray:

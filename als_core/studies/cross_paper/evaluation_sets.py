@@ -30,8 +30,7 @@ from als_core.explain.sanity import Explainer
 from als_core.statistics.paired import permute_labels_over_groups
 from als_core.studies.brains.atlas import available_atlas
 from als_core.studies.brains.cohorts import PATIENTS, prepared_brains
-from als_core.studies.brains.heatmaps import true_places
-from als_core.studies.brains.synthetic import effect_map
+from als_core.studies.brains.synthetic import effect_map, true_places
 from als_core.studies.brains.training import (
     Box,
     PanagiotarasAmounts,

@@ -13,10 +13,10 @@ from als_core.cohorts.volumes import brain_box, mni_map
 from als_core.figures.drawn import Drawn
 from als_core.studies.brains.anatomy import regrid
 from als_core.studies.brains.cohorts import PATIENTS, at_resolution
-from als_core.studies.brains.heatmaps import Averages, true_places
-from als_core.studies.brains.synthetic import effect_map, render, render_effect
+from als_core.studies.brains.synthetic import effect_map, render, render_effect, true_places
 from als_core.studies.brains.training import LINEAR_RESOLUTION, PanagiotarasAmounts, linear_brains
 from als_core.studies.panagiotaras import figures
+from als_core.studies.panagiotaras.heatmaps import Averages
 
 FIELD = "1.5T"  # whose synthetic brains are explained
 

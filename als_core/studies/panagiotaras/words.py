@@ -12,7 +12,7 @@ from als_core.claims.published import published_table
 from als_core.cohorts.volume_cohort import VolumeCohort
 from als_core.figures.drawn import counted, listed, number, percent
 from als_core.refusal import RefusedInput
-from als_core.studies.brains.heatmaps import TRUTH_FROM
+from als_core.studies.brains.synthetic import TRUTH_FROM
 from als_core.studies.brains.training import PanagiotarasAmounts, image_folds
 
 FORBIDS = (

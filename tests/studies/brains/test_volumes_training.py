@@ -13,11 +13,11 @@ from als_core.cohorts.volumes import brain_box, mni_map, template_brain
 from als_core.explain.nulls import exceedance
 from als_core.refusal import RefusedInput
 from als_core.statistics.paired import permute_labels_over_groups
-from als_core.studies.brains import heatmaps as explain
 from als_core.studies.brains import training
 from als_core.studies.brains.cohorts import prepared_brains, published_split
-from als_core.studies.brains.synthetic import effect_map
+from als_core.studies.brains.synthetic import effect_map, true_places
 from als_core.studies.brains.training import PanagiotarasAmounts
+from als_core.studies.panagiotaras import heatmaps as explain
 
 TINY = PanagiotarasAmounts(
     resolution=4, variant="small", fractions=(0.01, 0.01), effect=3.0, epochs=1, folds=3, patch=60
@@ -173,7 +173,7 @@ def test_with_the_effect_on_patients_are_told_apart_and_heat_gathers_in_the_trut
     assert (patients["label"] == patients["predicted"]).mean() >= 5 / 6
 
     brain = template_brain(mni_map("t1", 4))[SIGNAL.box]
-    truth = explain.true_places(effect_map(SIGNAL.brains("1.5T"), "AD"))[SIGNAL.box]
+    truth = true_places(effect_map(SIGNAL.brains("1.5T"), "AD"))[SIGNAL.box]
     from als_core.explain.gradients import sensitivity
 
     ill = training.scans(cohort, rows[cohort.labels[rows] == 0], SIGNAL.box)
@@ -197,7 +197,7 @@ def test_with_the_effect_off_there_is_chance_and_no_concentration():
     cohort = prepared_brains(training.linear_brains(SIGNAL, effects=False))
     components = training.voxel_components(cohort, seed=0)
     box = brain_box(training.LINEAR_RESOLUTION)
-    truth = explain.true_places(effect_map(training.linear_brains(SIGNAL, effects=True), "AD"))[box]
+    truth = true_places(effect_map(training.linear_brains(SIGNAL, effects=True), "AD"))[box]
     # every other null cohort is tried as if it were real, against the rest
     nulls = permuted_trials(cohort, components, truth, draws=80)
     real, null = nulls[::2], nulls[1::2]

@@ -37,7 +37,6 @@ from als_core.studies.brains.training import (
 )
 
 SLIDE_METHODS = ("sensitivity", "guided_backpropagation", "occlusion", "area_occlusion")
-TRUTH_FROM = 0.1  # of the largest change of signal: voxels below are not counted as changed
 
 Averages = Mapping[str, Mapping[str, np.ndarray]]
 """Method, by its title, to label to the average relevance (X, Y, Z), float64, 0 and up."""
@@ -191,11 +190,6 @@ def concentration_table(
     table = pd.DataFrame(on).rename(columns={"auc": "on"})
     table.insert(0, "method", list(averages))
     return table.assign(off=off)
-
-
-def true_places(effect: np.ndarray) -> np.ndarray:
-    """The voxels that disease changes, bool: where the effect is above TRUTH_FROM of its largest value."""
-    return effect > TRUTH_FROM * effect.max()
 
 
 def linear_trial(

@@ -41,7 +41,7 @@ from als_core.studies.brains import training
 from als_core.studies.brains.atlas import open_atlas
 from als_core.studies.brains.cohorts import open_brains
 from als_core.studies.brains.networks import panagiotaras_network
-from als_core.studies.panagiotaras import audit, figures, preparation, tables, words
+from als_core.studies.panagiotaras import audit, figures, linear, preparation, tables, words
 
 page = Page(
     "panagiotaras/01_scans_and_training",
@@ -63,8 +63,8 @@ page.text(words.about_brains(cohorts))
 # patient and once with folds by image. Any accuracy above one half is then a leak.
 
 # %%
-null = training.linear_cohort(shown, amounts, effects=False)
-components = training.voxel_components(null, seed)
+null = linear.linear_cohort(shown, amounts, effects=False)
+components = linear.voxel_components(null, seed)
 generator, rows = np.random.default_rng([seed, 1]), []
 for draw in range(amounts.null_cohorts):
     labels = permute_labels_over_groups(null.labels, null.groups, generator)
@@ -73,10 +73,7 @@ for draw in range(amounts.null_cohorts):
         "Folds by image": training.image_folds(null, amounts.folds, draw, labels),
     }
     rows.append(
-        {
-            name: training.linear_accuracy(components, labels, null.groups, each)
-            for name, each in folds.items()
-        }
+        {name: linear.linear_accuracy(components, labels, null.groups, each) for name, each in folds.items()}
     )
 nulls = pd.DataFrame(rows)
 page.show(figures.inflation(nulls), "panagiotaras-inflation")

@@ -44,7 +44,7 @@ from als_core.studies.brains.atlas import open_atlas
 from als_core.studies.brains.cohorts import open_brains
 from als_core.studies.cross_paper import leaderboard
 from als_core.studies.cross_paper.evaluation_sets import HeatmapAmounts
-from als_core.studies.panagiotaras import display, figures, tables, words
+from als_core.studies.panagiotaras import display, figures, linear, tables, words
 from als_core.studies.panagiotaras import heatmaps as explain
 
 page = Page("panagiotaras/02_heatmaps", profile, "Panagiotaras, Visualization Methods, Relevant Brain Areas")
@@ -139,8 +139,8 @@ else:
 # four methods of the slides end this section.
 
 # %%
-seen, null = (training.linear_cohort(on, amounts, effects=effects) for effects in (True, False))
-parts, null_parts = (training.voxel_components(data, seed) for data in (seen, null))
+seen, null = (linear.linear_cohort(on, amounts, effects=effects) for effects in (True, False))
+parts, null_parts = (linear.voxel_components(data, seed) for data in (seen, null))
 inside = display.linear_truth(on, amounts)
 folds = training.patient_folds(seen, amounts.folds, seed)
 real = explain.linear_trial(parts, seen.labels, seen.groups, folds, inside)

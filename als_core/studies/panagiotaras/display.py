@@ -14,9 +14,10 @@ from als_core.figures.drawn import Drawn
 from als_core.studies.brains.anatomy import regrid
 from als_core.studies.brains.cohorts import PATIENTS, at_resolution
 from als_core.studies.brains.synthetic import effect_map, render, render_effect, true_places
-from als_core.studies.brains.training import LINEAR_RESOLUTION, PanagiotarasAmounts, linear_brains
+from als_core.studies.brains.training import PanagiotarasAmounts
 from als_core.studies.panagiotaras import figures
 from als_core.studies.panagiotaras.heatmaps import Averages
+from als_core.studies.panagiotaras.linear import LINEAR_RESOLUTION, linear_brains
 
 FIELD = "1.5T"  # whose synthetic brains are explained
 

@@ -29,12 +29,11 @@ from als_core.studies.brains.synthetic import BrainParameters, without_effects
 from als_core.studies.brains.training import (
     BATCH,
     Box,
-    VoxelComponents,
     by_patient,
-    linear_predictions,
     patient_folds,
     scans,
 )
+from als_core.studies.panagiotaras.linear import VoxelComponents, linear_predictions
 
 SLIDE_METHODS = ("sensitivity", "guided_backpropagation", "occlusion", "area_occlusion")
 

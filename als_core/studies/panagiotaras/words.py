@@ -52,7 +52,7 @@ def about_brains(cohorts: Mapping[str, VolumeCohort]) -> str:
             "scans a patient."
         )
     text += (
-        " These are not the scans of the slides, and **the true effect of the disease in them is not "
+        " These are not the scans of the paper, and **the true effect of the disease in them is not "
         "known**: what needs it is left out below, and this is said in its place."
     )
     notices = "".join(f"\n- {notice}" for notice in dict.fromkeys(first.notices))

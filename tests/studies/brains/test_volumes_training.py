@@ -18,6 +18,7 @@ from als_core.studies.brains.cohorts import prepared_brains, published_split
 from als_core.studies.brains.synthetic import effect_map, true_places
 from als_core.studies.brains.training import PanagiotarasAmounts
 from als_core.studies.panagiotaras import heatmaps as explain
+from als_core.studies.panagiotaras import linear
 
 TINY = PanagiotarasAmounts(
     resolution=4, variant="small", fractions=(0.01, 0.01), effect=3.0, epochs=1, folds=3, patch=60
@@ -112,9 +113,9 @@ def test_a_patient_is_judged_by_the_mean_of_its_scans():
 
 
 def test_the_weight_map_is_the_slope_of_the_linear_model(tiny):
-    components = training.voxel_components(tiny, seed=0)
+    components = linear.voxel_components(tiny, seed=0)
     weights = components.weight_map(tiny.labels)
-    model = training.linear_model().fit(components.scores, tiny.labels)
+    model = linear.linear_model().fit(components.scores, tiny.labels)
     step = np.zeros(components.brain.shape)
     step[tuple(np.argwhere(components.brain)[1234])] = 1.0
     moved = components.scores[:1] + components.axes @ step[components.brain]
@@ -182,7 +183,7 @@ def test_with_the_effect_on_patients_are_told_apart_and_heat_gathers_in_the_trut
     assert found["p"] == pytest.approx(0.01) and found["times"] > 1.2
 
     # the linear model on cached features: its null are the same scans with labels exchanged between patients
-    components = training.voxel_components(cohort, seed=0)
+    components = linear.voxel_components(cohort, seed=0)
     inside = truth
     own = explain.linear_trial(
         components, cohort.labels, cohort.groups, training.patient_folds(cohort, 5, 0), inside
@@ -194,10 +195,10 @@ def test_with_the_effect_on_patients_are_told_apart_and_heat_gathers_in_the_trut
 
 @pytest.mark.slow
 def test_with_the_effect_off_there_is_chance_and_no_concentration():
-    cohort = prepared_brains(training.linear_brains(SIGNAL, effects=False))
-    components = training.voxel_components(cohort, seed=0)
-    box = brain_box(training.LINEAR_RESOLUTION)
-    truth = true_places(effect_map(training.linear_brains(SIGNAL, effects=True), "AD"))[box]
+    cohort = prepared_brains(linear.linear_brains(SIGNAL, effects=False))
+    components = linear.voxel_components(cohort, seed=0)
+    box = brain_box(linear.LINEAR_RESOLUTION)
+    truth = true_places(effect_map(linear.linear_brains(SIGNAL, effects=True), "AD"))[box]
     # every other null cohort is tried as if it were real, against the rest
     nulls = permuted_trials(cohort, components, truth, draws=80)
     real, null = nulls[::2], nulls[1::2]

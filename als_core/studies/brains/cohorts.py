@@ -77,7 +77,7 @@ def open_synthetic_brains(parameters: BrainParameters, progress: bool = True) ->
     Bare brains are in MNI space already; whole heads are registered to it. Prepared at the resolution they
     were drawn at.
     """
-    key = content_key(asdict(parameters), code_digest(make_brains.__module__))
+    key = content_key(asdict(parameters), code_digest(BrainParameters.__module__))
     folder = results_folder() / "cohorts" / f"synthetic-brains-{key}"
     build_if_missing(folder, lambda: make_brains(folder, parameters, progress=progress))
     registration = "affine" if parameters.whole_head else "already"

@@ -142,21 +142,23 @@ def test_areas_concentration_and_nulls_hold_their_marks():
     assert len(drawn.data) == 4 and "p = 0.25" in drawn.caption
 
 
-def cohort(kind: str, patients: int = 3, visits: int = 2):
-    groups = np.repeat([f"p{n}" for n in range(patients)], visits)
-    samples = pd.DataFrame({"label": ["AD"] * len(groups), "path": [f"{n}.nii" for n in range(len(groups))]})
-    return SimpleNamespace(kind=kind, name="scans", about={"title": "Some scans"}, groups=groups, samples=samples,
-                           notices=("2 scans are left out.",), labels=np.arange(len(groups)) % 2, twins=(),
-                           __len__=lambda: len(groups))  # fmt: skip
+class Cohort(SimpleNamespace):
+    """What the words read of a cohort of volumes."""
 
-
-class Sized(SimpleNamespace):
     def __len__(self) -> int:
         return len(self.groups)
 
 
+def cohort(kind: str, patients: int = 3, visits: int = 2) -> Cohort:
+    groups = np.repeat([f"p{number}" for number in range(patients)], visits)
+    paths = [f"{number}.nii" for number in range(len(groups))]
+    samples = pd.DataFrame({"label": "AD", "path": paths})
+    return Cohort(kind=kind, name="scans", about={"title": "Some scans"}, groups=groups, samples=samples, twins=(),
+                  notices=("2 scans are left out.",), labels=np.arange(len(groups)) % 2)  # fmt: skip
+
+
 def test_a_page_says_which_scans_it_is_made_from():
-    real, drawn = (Sized(**cohort(kind).__dict__) for kind in ("own", "synthetic"))
+    real, drawn = cohort("own"), cohort("synthetic")
     text = words.about_brains({"1.5T": real})
     assert (
         "6 scans of 3 patients (1.5T: 6 AD)" in text
@@ -174,7 +176,7 @@ def test_a_page_says_which_scans_it_is_made_from():
         "3 times"
     )
     assert words.forbids({"1.5T": real}) != words.forbids({"1.5T": drawn})
-    assert "nothing to refuse" in words.image_folds_in_words(Sized(**cohort("own", 6, 1).__dict__), 3, 0)
+    assert "nothing to refuse" in words.image_folds_in_words(cohort("own", 6, 1), 3, 0)
     assert "of 3 patients have scans in more than one part" in words.image_folds_in_words(real, 3, 0)
 
 

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from als_core.refusal import Problem, RefusedInput, refuse_if
-from als_core.storage import data_folder, repository
+from als_core.storage import data_folder, file_digest, repository
 
 CACHE_NAME = "als-imaging-companion"
 PROBE_SECONDS = 5
@@ -26,16 +26,28 @@ PARALLEL_DOWNLOADS = 4  # more would be unkind to a public server
 
 
 class Source(pydantic.BaseModel):
-    """One entry of the registry. `checksums`: a manifest under data/ with columns `path` and `sha256`."""
+    """One entry of the registry.
+
+    Attributes
+    ----------
+    checksums : a manifest under data/ with columns `path` and `sha256`; "" for material that is not fetched
+        file by file
+    sha256 : of a source that is one file
+    local : where such a file may be in the folder that ALS_DATA names
+    get : how a reader gets it, in a phrase
+    """
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
     title: str
     url: str
     version: str
-    checksums: str
     licence: str
     citation: str
+    checksums: str = ""
+    sha256: str = ""
+    local: str = ""
+    get: str = ""
     label_of: Literal["image", "group"] = "image"
 
     @property
@@ -50,7 +62,12 @@ class Source(pydantic.BaseModel):
 
 
 def sources() -> dict[str, Source]:
-    """The registry, by name. Raises pydantic.ValidationError where an entry is not whole."""
+    """The entries of the registry that `fetch` downloads file by file, by name."""
+    return {name: source for name, source in registry().items() if source.checksums}
+
+
+def registry() -> dict[str, Source]:
+    """All public material, by name. Raises pydantic.ValidationError where an entry is not whole."""
     entries = yaml.safe_load((repository() / "data" / "sources.yml").read_text(encoding="utf-8"))
     return {name: Source.model_validate(entry) for name, entry in entries.items()}
 
@@ -117,6 +134,39 @@ def fetch(name: str, source: Source, progress: bool = True) -> Path:
                     problems.append(_download_problem(jobs[job], source, error))
     refuse_if(f"The download of {source.title}", sorted(problems, key=lambda problem: problem.where))
     return folder
+
+
+def fetch_file(name: str, source: Source) -> Path:
+    """The one file of a source: under ALS_DATA, else in the cache, else downloaded. Its checksum is verified.
+
+    Raises RefusedInput where it cannot be had, or has other bytes.
+    """
+    import pooch  # not above: its import warns, in notebooks, of a progress bar that is not used there
+
+    def refuse(where: str, found: str, expected: str, remedy: str) -> RefusedInput:
+        return RefusedInput(
+            source.title[0].upper() + source.title[1:], [Problem(where, found, expected, remedy)]
+        )
+
+    bytes_of = f"SHA-256 {source.sha256[:12]}..."
+    data = data_folder()
+    if data and (data / source.local).is_file():
+        if file_digest(data / source.local) != source.sha256:
+            raise refuse(source.local, "other bytes than those released", bytes_of, "Fetch the file again.")
+        return data / source.local
+    try:
+        return Path(
+            pooch.retrieve(
+                source.url, f"sha256:{source.sha256}", PurePosixPath(source.url).name, cache_folder() / name,
+                downloader=pooch.HTTPDownloader(timeout=30),
+            )
+        )  # fmt: skip
+    except (requests.RequestException, OSError) as error:
+        remedy = f"Go online, or put the file at {source.local} in the folder that ALS_DATA names."
+        raise refuse(source.url, "no answer from the network", "the released file", remedy) from error
+    except ValueError as error:  # pooch's word for a wrong checksum
+        remedy = "The source has changed: do not use it; tell the maintainers."
+        raise refuse(source.url, "other bytes than those released", bytes_of, remedy) from error
 
 
 def _url(source: Source, path: str) -> str:

@@ -7,10 +7,9 @@ field_strength, diagnosis, mask`. Nothing here holds more than a few volumes in 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, lru_cache
 from itertools import combinations
 from pathlib import Path
@@ -32,12 +31,11 @@ from als_core.cohorts.volumes import (
     examine_volume,
     mni_map,
     preprocess,
-    read_label_image,
     read_volume,
     template_brain,
 )
-from als_core.refusal import Problem, refuse_if
-from als_core.storage import atomic_write, content_key, file_digest, results_folder
+from als_core.refusal import Problem, RefusedInput, refuse_if
+from als_core.storage import atomic_write, code_digest, content_key, file_digest, results_folder
 
 READERS = 4  # volumes read at a time while checking: a 1 mm head is 35 MB as float32
 
@@ -82,15 +80,27 @@ class VolumeCohort:
         about: check.About | None = None,
         find_brain: FindBrain = template_brain,
         cache: Path | None = None,
+        table: pd.DataFrame | None = None,
     ) -> VolumeCohort:
         """Check a folder with `manifest.csv` and make it a cohort. Nothing is prepared yet.
 
         Every file is read to its end, unless its prepared volume is in the cache: then it has passed before.
-        cache: by default `volumes` in the results folder. Raises RefusedInput with every problem found.
+
+        Parameters
+        ----------
+        cache : by default `volumes` in the results folder
+        table : in place of `manifest.csv`, with paths relative to the folder
+
+        Raises
+        ------
+        RefusedInput
+            With every problem found.
         """
         folder = Path(folder).resolve()
         cache = Path(cache or results_folder() / "volumes")
-        table = check.read_manifest(folder, folder / check.MANIFEST)
+        if table is None:
+            table = check.read_manifest(folder, folder / check.MANIFEST)
+        table = table.astype(str)
         about, problems = (about, []) if about else check.read_about(folder)
         problems += check.check_cells(table)
         problems += [problem for column in COVARIATES if column in table for problem in _cells(table, column)]
@@ -175,12 +185,19 @@ class VolumeCohort:
         return json.loads(self._prepared(number).with_suffix(".json").read_text(encoding="utf-8"))
 
     def effect(self, number: int) -> np.ndarray | None:
-        """The file in column `mask` (the true effect map of a synthetic scan), float32 on the scan's own grid."""
+        """The file in column `mask` (the true effect map of a synthetic scan), float32 on the scan's own
+        grid.
+        """
         name = self.samples["mask"].iloc[number] if "mask" in self.samples else ""
         return np.asarray(nibabel.load(self.folder / name).dataobj, dtype=np.float32) if name else None
 
+    def subset(self, rows: Sequence[int]) -> VolumeCohort:
+        """These samples as a cohort of their own, in the order given."""
+        samples = self.samples.iloc[np.asarray(rows)].reset_index(drop=True)
+        return replace(self, samples=samples, twins=_byte_identical(samples))
+
     def prepare(self, jobs: int = 1, progress: bool = True) -> None:
-        """Prepare every volume that is not in the cache, `jobs` at a time. Goes on where it was interrupted."""
+        """Prepare every volume that is not in the cache, `jobs` at a time; resumes after an interruption."""
         missing = [number for number in range(len(self)) if not self._prepared(number).exists()]
         work = Parallel(n_jobs=jobs, return_as="generator_unordered")(
             delayed(self._prepare)(number) for number in missing
@@ -194,8 +211,11 @@ class VolumeCohort:
         return _prepared(self.cache, self.samples["sha256"].iloc[number], self.settings, self.find_brain)
 
     def _prepare(self, number: int) -> None:
-        image = read_volume(self.folder / self.samples["path"].iloc[number])
-        prepared = preprocess(image, self.settings, self.find_brain)
+        name = self.samples["path"].iloc[number]
+        try:
+            prepared = preprocess(read_volume(self.folder / name), self.settings, self.find_brain)
+        except RefusedInput as refusal:
+            raise RefusedInput(f"The volume {name}", refusal.problems) from refusal
         path = self._prepared(number)
         # the record first: where the volume is, its record is
         with atomic_write(path.with_suffix(".json")) as temporary:
@@ -276,11 +296,4 @@ def _prepared(cache: Path, digest: str, settings: Preprocessing, find_brain: Fin
 
 @lru_cache(maxsize=8)
 def _code(find_brain: FindBrain) -> str:
-    sources = [Path(sys.modules[function.__module__].__file__) for function in (preprocess, find_brain)]
-    sources.append(sources[0].with_name("registration.py"))
-    return content_key([file_digest(source) for source in sources])
-
-
-def check_atlas(path: Path | str, cohort: VolumeCohort) -> np.ndarray:
-    """A label image for a cohort's prepared volumes, int32 (X, Y, Z). Raises RefusedInput for another grid."""
-    return read_label_image(path, cohort.grid)
+    return code_digest(preprocess.__module__, find_brain.__module__)

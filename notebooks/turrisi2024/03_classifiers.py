@@ -32,7 +32,7 @@ from als_core.book.page import Page
 from als_core.claims.published import claim_named, published_table
 from als_core.statistics.curves import auprc_bounds
 from als_core.studies.turrisi2024 import figures, words
-from als_core.studies.turrisi2024.audit import folds, t3, t4
+from als_core.studies.turrisi2024.audit import folds, f1_of_always_answering_als, tables_of_counts_behind_table_4
 from als_core.studies.turrisi2024.classifiers import DEMOGRAPHIC_BASELINE, METHODS
 from als_core.studies.turrisi2024.feature_table import demographic_features
 from als_core.studies.turrisi2024.leaks import check_leaks, null_labels, replay
@@ -105,7 +105,7 @@ printed = published_table("turrisi2024_table3_f1")
 without_image = summary["f1"].loc[("nested", "no image")]
 comparison = words.f1_comparison(summary, printed)
 always = 100 * without_image.loc["always ALS", "mean"]
-page.show(figures.f1_dots(comparison, always, t3()["baseline"]), "turrisi-table3-f1")
+page.show(figures.f1_dots(comparison, always, f1_of_always_answering_als()["baseline"]), "turrisi-table3-f1")
 page.table(
     words.f1_cells(comparison, without_image),
     "turrisi-table3-cells",
@@ -237,7 +237,7 @@ page.text(words.protocol_difference(tuned, described.iloc[0] if len(described) e
 # %%
 page.answer(**words.against_always_als(data.kind == "synthetic"))
 page.text(words.best_here(with_intervals, int((~positive).sum()), mimic))
-page.text(words.printed_model(t3(), t4()))
+page.text(words.printed_model(f1_of_always_answering_als(), tables_of_counts_behind_table_4()))
 page.made_of(
     extractor=weights,
     protocols=f"nested, and as in the paper; SMOTE with {amounts.neighbours} neighbours, seed {seed}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 import requests
 
 from als_core.cohorts import sources as module
-from als_core.cohorts.sources import fetch, local_folder, reachable, sources
+from als_core.cohorts.sources import fetch, fetch_file, local_folder, reachable, registry, sources
 from als_core.refusal import RefusedInput
 
 
@@ -86,11 +87,40 @@ def test_als_data_comes_before_the_cache(server, tmp_path, monkeypatch):
 
 
 def test_the_registry_is_whole():
-    for source in sources().values():
-        files = source.files()
-        assert source.licence and source.citation and source.version
-        assert all(len(digest) == 64 for digest in files.values())
-    assert len(sources()["xia2024"].files()) == 190
+    assert all(
+        source.licence and source.citation and source.version and source.get for source in registry().values()
+    )
+    assert {"xia2024", "oasis1", "adni", "aal", "turrisi2023_weights", "imagenet_torchvision"} <= set(
+        registry()
+    )
+    assert list(sources()) == ["xia2024"]  # what `make data` downloads
+    files = sources()["xia2024"].files()
+    assert len(files) == 190 and all(len(digest) == 64 for digest in files.values())
+
+
+def test_one_file_is_downloaded_once_and_other_bytes_are_refused(server, tmp_path, monkeypatch):
+    content = (server.site / "0.tif").read_bytes()
+    one = server.source.model_copy(
+        update={
+            "url": f"{server.source.url}0.tif",
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "local": "w/0.tif",
+        }
+    )
+    with pytest.raises(RefusedInput, match="other bytes"):
+        fetch_file("other", one.model_copy(update={"sha256": "0" * 64}))
+    assert fetch_file("one", one).read_bytes() == content
+    count = len(server.asked)
+    assert fetch_file("one", one).is_file() and len(server.asked) == count
+    with pytest.raises(RefusedInput, match=r"put the file at w/0\.tif in the folder that ALS_DATA names"):
+        fetch_file("one", one.model_copy(update={"url": "http://127.0.0.1:9/other_name.tif"}))
+    (tmp_path / "data" / "w").mkdir(parents=True)
+    (tmp_path / "data" / "w" / "0.tif").write_bytes(b"damaged")
+    monkeypatch.setenv("ALS_DATA", str(tmp_path / "data"))
+    with pytest.raises(RefusedInput, match="Fetch the file again"):
+        fetch_file("one", one)
+    (tmp_path / "data" / "w" / "0.tif").write_bytes(content)
+    assert fetch_file("one", one) == tmp_path / "data" / "w" / "0.tif"
 
 
 def test_errors_that_are_not_about_downloading_are_not_hidden():

@@ -1,4 +1,4 @@
-"""A cohort of volumes: everything wrong is told at once, nothing is computed before, little is held in memory."""
+"""A cohort of volumes: everything wrong is reported at once, nothing is computed before, little is held in memory."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ import pandas as pd
 import pytest
 
 from als_core.cohorts import volume_cohort
-from als_core.cohorts.volume_cohort import VolumeCohort, check_atlas
+from als_core.cohorts.volume_cohort import VolumeCohort
 from als_core.cohorts.volumes import Preprocessing, mni_map
 from als_core.refusal import RefusedInput
-from als_core.studies.brains.adni import adni_manifest, read_adni_table
 
 IN_PLACE = Preprocessing(4, "already")
 
@@ -176,84 +175,21 @@ def test_the_digest_follows_bytes_and_settings(volume_folder, tmp_path):
     assert load(folder, IN_PLACE).digest != digests[0]
 
 
-def test_an_atlas_of_another_grid_is_refused(volume_folder, tmp_path):
-    cohort = VolumeCohort.load(volume_folder(), IN_PLACE, cache=tmp_path / "cache")
-    areas = (np.asarray(mni_map("grey", 4).dataobj) > 0.5).astype(np.uint8)
-    write(tmp_path / "areas.nii.gz", areas)
-    assert np.array_equal(check_atlas(tmp_path / "areas.nii.gz", cohort), areas)
-    write(
-        tmp_path / "finer.nii.gz",
-        (np.asarray(mni_map("grey", 2).dataobj) > 0.5).astype(np.uint8),
-        mni_map("grey", 2).affine,
-    )
-    with pytest.raises(RefusedInput, match=r"finer\.nii\.gz: found a grid of 99 x 117 x 95"):
-        check_atlas(tmp_path / "finer.nii.gz", cohort)
+def test_a_subset_keeps_its_rows_and_twins(volume_folder, tmp_path):
+    folder = volume_folder()
+    table = pd.read_csv(folder / "manifest.csv")
+    (folder / table["path"][7]).write_bytes((folder / table["path"][6]).read_bytes())
+    part = VolumeCohort.load(folder, IN_PLACE, cache=tmp_path / "cache").subset([0, 7, 6])
+    assert part.samples["path"].tolist() == table["path"][[0, 7, 6]].tolist()
+    assert [(pair.first, pair.second) for pair in part.twins] == [(1, 2)]
 
 
-SLIDES_TABLE = [
-    ["PTID", "Exam Date", "Image ID", "Visit", "Month", "Diagnosis"],
-    ["011_S_0003", "2005-09-12", "32237", "Screening", "0", "AD"],
-    ["011_S_0003", "2006-09-12", "35576", "Month 12", "11.9672", "AD"],
-    ["011_S_0005", "2005-09-07", "32246", "Screening", "0", "NC"],
-    ["011_S_0005", "2007-09-07", "200385", "Month 24", "23.9344", "NC"],
-]
-
-
-@pytest.mark.parametrize(("sign", "name"), [(",", "table.csv"), ("\t", "table.tsv")])
-def test_the_slides_table_is_read_as_exported(tmp_path, sign, name):
-    (tmp_path / name).write_text(
-        "\n".join(sign.join(row) for row in SLIDES_TABLE) + "\n", encoding="utf-8-sig"
-    )
-    table = read_adni_table(tmp_path / name)
-    assert table["group"].tolist() == ["011_S_0003"] * 2 + ["011_S_0005"] * 2
-    assert table["label"].tolist() == ["AD", "AD", "CN", "CN"]
-    assert table["image_id"].tolist() == [32237, 35576, 32246, 200385]
-    assert table["visit"].tolist() == [0, 1, 0, 1]
-    # the slides' months are days / 30.5
-    days = table["exam_date"].sub(table.groupby("group")["exam_date"].transform("min")).dt.days
-    np.testing.assert_allclose(table["month"], days / 30.5, atol=5e-5)
-
-
-def test_a_wrong_adni_table_is_refused_with_every_line(tmp_path):
-    rows = [list(row) for row in SLIDES_TABLE]
-    rows[1][0], rows[2][1], rows[3][2], rows[4][4] = "11-3", "12.9.2006", "35576", "soon"
-    rows[4][5] = "healthy"
-    rows[0] = [name.replace(" ", ".") for name in rows[0]]  # another export's spelling is not the problem
-    path = tmp_path / "table.csv"
-    path.write_text("\n".join(",".join(row) for row in rows), encoding="utf-8")
-    with pytest.raises(RefusedInput) as refusal:
-        read_adni_table(path)
-    lines = sorted((problem.row, problem.where.split("`")[1]) for problem in refusal.value.problems)
-    assert lines == [(2, "PTID"), (3, "Exam Date"), (4, "Image ID"), (5, "Diagnosis"), (5, "Month")]
-    path.write_text("PTID,Visit\n011_S_0003,Screening\n", encoding="utf-8")
-    with pytest.raises(RefusedInput) as refusal:
-        read_adni_table(path)
-    assert len(refusal.value.problems) == 4
-
-
-def test_scans_are_found_by_patient_and_image_number(tmp_path):
-    path = tmp_path / "table.csv"
-    path.write_text("\n".join(",".join(row) for row in SLIDES_TABLE), encoding="utf-8")
-    table = read_adni_table(path)
-    scans = tmp_path / "scans"
-    names = [
-        "011_S_0003/ADNI_011_S_0003_MR_MPR_Br_20060601_S9138_I32237.nii",
-        "011_S_0003/Month12/011_S_0003_9-12-06_Month12_35576_AD_Warped.nii.gz",
-        "011_S_0005/ADNI_011_S_0005_MR_I32246.nii.gz",
-        "011_S_0005/ADNI_011_S_0005_MR_I200385.nii.gz",
-        "other/ADNI_099_S_0001_MR_I32246.nii.gz",
-    ]
-    for name in names:
-        (scans / name).parent.mkdir(parents=True, exist_ok=True)
-        (scans / name).touch()
-    manifest = adni_manifest(table, scans)
-    assert manifest["path"].tolist() == names[:4]
-    assert manifest[["label", "visit"]].to_numpy().tolist() == [["AD", 0], ["AD", 1], ["CN", 0], ["CN", 1]]
-    (scans / names[3]).unlink()
-    (scans / "011_S_0005/again_I32246.nii").touch()
-    with pytest.raises(RefusedInput) as refusal:
-        adni_manifest(table, scans)
-    assert [problem.where for problem in refusal.value.problems] == [
-        "011_S_0005, image 32246",
-        "011_S_0005, image 200385",
-    ]
+def test_a_volume_that_cannot_be_prepared_is_named(volume_folder, tmp_path):
+    folder = volume_folder()
+    table = pd.read_csv(folder / "manifest.csv")
+    away = mni_map("t1", 4).affine.copy()
+    away[2, 3] += 300  # mm: no brain is left in view
+    write(folder / table["path"][2], np.asarray(mni_map("t1", 4).dataobj), away)
+    cohort = VolumeCohort.load(folder, IN_PLACE, cache=tmp_path / "cache")
+    with pytest.raises(RefusedInput, match=rf"The volume {table['path'][2]}"):
+        cohort.volume(2)

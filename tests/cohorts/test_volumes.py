@@ -19,8 +19,8 @@ from als_core.cohorts.volumes import (
     examine_volume,
     mni_map,
     preprocess,
-    read_label_image,
     read_volume,
+    registration_needed,
     reorient,
     template_brain,
 )
@@ -118,6 +118,40 @@ def test_a_good_file_is_read_whatever_its_storage(tmp_path):
     read = read_volume(tmp_path / "scan.nii")
     assert read.get_data_dtype() == np.float32
     np.testing.assert_allclose(np.asarray(read.dataobj), voxels, atol=np.ptp(voxels) / 2**15)
+
+
+def test_one_volume_in_four_dimensions_is_read(tmp_path):
+    read = read_volume(save(tmp_path / "scan.nii.gz", noise()[..., None]))
+    assert read.shape == (20, 22, 24) and np.allclose(read.dataobj, noise())
+
+
+def coded(path: Path, sform: tuple[np.ndarray, int], qform: tuple[np.ndarray, int]) -> Path:
+    image = nibabel.Nifti1Image(noise(), TWO_MM)
+    image.set_sform(*sform)
+    image.set_qform(*qform)
+    nibabel.save(image, path)
+    return path
+
+
+def test_a_header_must_say_once_which_side_is_left(tmp_path):
+    mirrored = TWO_MM @ np.diag([-1.0, 1, 1, 1])
+    path = tmp_path / "scan.nii.gz"
+    for sform, qform, found in (
+        ((TWO_MM, 0), (TWO_MM, 0), "without an orientation"),
+        ((TWO_MM, 1), (mirrored, 1), "left and right exchanged"),
+        ((TWO_MM, 1), (turned((0, 0, 20)) @ TWO_MM, 1), "mm apart under one code"),
+    ):
+        with pytest.raises(RefusedInput, match=found):
+            read_volume(coded(path, sform, qform))
+    for sform, qform in (((TWO_MM, 0), (TWO_MM, 1)), ((TWO_MM, 4), (turned((0, 0, 20)) @ TWO_MM, 1))):
+        read_volume(coded(path, sform, qform))  # one of them, or two that say different things on purpose
+
+
+def test_scans_are_registered_unless_all_say_mni152(tmp_path):
+    mni, other = tmp_path / "mni.nii.gz", tmp_path / "other.nii.gz"
+    coded(mni, (TWO_MM, 4), (TWO_MM, 1)), coded(other, (TWO_MM, 1), (TWO_MM, 1))
+    assert registration_needed([mni, mni]) == "already"
+    assert registration_needed([mni, other]) == registration_needed([mni, tmp_path / "none.nii"]) == "affine"
 
 
 def test_reorienting_moves_no_voxel_in_the_world():
@@ -227,6 +261,14 @@ def test_demons_bring_a_bent_brain_nearer_to_the_template_without_folding():
 
 
 @pytest.mark.slow
+def test_a_head_upside_down_is_refused(real_data):
+    head = read_volume(real_data / "mri" / "chris_t1.nii.gz")
+    over = nibabel.Nifti1Image(np.ascontiguousarray(np.asarray(head.dataobj)[:, :, ::-1]), head.affine)
+    with pytest.raises(RefusedInput, match="mutual information 0"):
+        preprocess(over, Preprocessing(4))
+
+
+@pytest.mark.slow
 def test_a_real_head_lands_in_the_template_whatever_its_pose(real_data):
     head = read_volume(real_data / "mri" / "chris_t1.nii.gz")
     places = []
@@ -239,22 +281,6 @@ def test_a_real_head_lands_in_the_template_whatever_its_pose(real_data):
         template = np.asarray(mni_map("t1", 4).dataobj)[done.brain]
         assert np.corrcoef(brain, template)[0, 1] > 0.5
     assert np.linalg.norm(places[0] - places[1], axis=0).max() < 1.0  # mm: the same answer from both poses
-
-
-def test_a_label_image_must_lie_on_the_volumes_grid(tmp_path):
-    like = nibabel.Nifti1Image(noise(), TWO_MM)
-    labels = np.random.default_rng(1).integers(0, 4, like.shape).astype(np.float32)
-    read = read_label_image(save(tmp_path / "areas.nii.gz", labels), like)
-    assert read.dtype == np.int32 and np.array_equal(read, labels)
-    other = {
-        "areas_shifted.nii.gz": (labels, turned((0, 0, 0), (1, 0, 0)) @ TWO_MM),
-        "areas_cropped.nii.gz": (labels[1:], TWO_MM),
-    }
-    for name, (voxels, affine) in other.items():
-        with pytest.raises(RefusedInput, match=rf"{name}: found a grid of .* interpolation='nearest'"):
-            read_label_image(save(tmp_path / name, voxels, affine), like)
-    with pytest.raises(RefusedInput, match="values that are no labels"):
-        read_label_image(save(tmp_path / "soft.nii.gz", labels + 0.5), like)
 
 
 def test_maps_are_nilearns_at_1_mm_and_share_their_corner_at_every_resolution():

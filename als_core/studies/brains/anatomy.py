@@ -51,7 +51,7 @@ class Anatomy:
 
     white, grey, fluid: share of the voxel, 0 to 1; together 1 in the brain and 0 outside it.
     ventricles: distance to the border of the lateral ventricles in mm, negative inside.
-    outside: distance to the brain in mm, 0 inside. places: weight of each place, 0 to 1, whatever tissue.
+    outside: distance to the brain in mm, 0 inside. places: weight of each place, 0 to 1, in any tissue.
     """
 
     affine: np.ndarray
@@ -73,7 +73,7 @@ def anatomy(resolution: int) -> Anatomy:
     grid = mni_map("t1", resolution)
     fields = {name: _place(name, coarse.affine, coarse.shape) for name in PLACES}
     fields = {"ventricles": _ventricles(brain), "outside": outside} | fields
-    fields = {name: _regridded(field, resolution, grid.shape) for name, field in fields.items()}
+    fields = {name: regrid(field, resolution, grid.shape) for name, field in fields.items()}
     return Anatomy(
         affine=grid.affine,
         white=white,
@@ -143,7 +143,9 @@ def _ventricles(brain: np.ndarray) -> np.ndarray:
     return distance_transform_edt(~inside, sampling=COARSE) - distance_transform_edt(inside, sampling=COARSE)
 
 
-def _regridded(field: np.ndarray, resolution: int, shape: tuple[int, ...]) -> np.ndarray:
-    """A field of the coarse grid on the grid of `resolution`, trilinear. Both grids share their corner."""
-    scale = [resolution / COARSE] * 3
+def regrid(field: np.ndarray, resolution: int, shape: tuple[int, ...], *, given: int = COARSE) -> np.ndarray:
+    """A field on the MNI grid of `given` mm on that of `resolution` mm, trilinear: both grids share their
+    corner.
+    """
+    scale = [resolution / given] * 3
     return affine_transform(field.astype(np.float32), scale, output_shape=shape, order=1, mode="nearest")

@@ -1,7 +1,8 @@
-"""Label images of brain areas on the MNI grid: AAL where it can be had, a small parcellation of our own else.
+"""Label images of brain areas on the MNI grid: AAL where it can be had, else a small parcellation.
 
-AAL: Tzourio-Mazoyer et al. 2002, NeuroImage 15, 273-289. The small parcellation is made of nilearn's
-bundled tissue maps and of boxes in MNI space; it is coarse, and its source says so on every page that uses it.
+AAL: Tzourio-Mazoyer et al. 2002, NeuroImage 15, 273-289. The small parcellation is made of nilearn's bundled
+tissue maps and of boxes in MNI space; it is coarse, and its source says so on every page that uses it. Areas
+have names for people ("Hippocampus, left"), not AAL's codes.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import nibabel
 import numpy as np
 from nilearn.image import resample_to_img
 
-from als_core.cohorts.volumes import mni_map, read_label_image, read_volume
+from als_core.cohorts.sources import cache_folder
+from als_core.cohorts.volumes import mni_map, read_volume
 from als_core.refusal import Problem, RefusedInput
 from als_core.storage import data_folder
 from als_core.studies.brains.anatomy import anatomy, coordinates
@@ -47,6 +49,47 @@ MIDDLE = ("Brainstem",)
 VENTRICLES = "Lateral ventricle"
 
 
+# AAL's codes without the side, and what they stand for.
+NAMES = {
+    "Precentral": "Precentral gyrus", "Postcentral": "Postcentral gyrus",
+    "Rolandic_Oper": "Rolandic operculum", "Frontal_Sup": "Superior frontal gyrus",
+    "Frontal_Sup_Orb": "Superior frontal gyrus, orbital part", "Frontal_Mid": "Middle frontal gyrus",
+    "Frontal_Mid_Orb": "Middle frontal gyrus, orbital part",
+    "Frontal_Inf_Oper": "Inferior frontal gyrus, opercular part",
+    "Frontal_Inf_Tri": "Inferior frontal gyrus, triangular part",
+    "Frontal_Inf_Orb": "Inferior frontal gyrus, orbital part",
+    "Supp_Motor_Area": "Supplementary motor area", "Olfactory": "Olfactory cortex",
+    "Frontal_Sup_Medial": "Superior frontal gyrus, medial part",
+    "Frontal_Med_Orb": "Medial frontal gyrus, orbital part", "Rectus": "Straight gyrus", "Insula": "Insula",
+    "Cingulum_Ant": "Anterior cingulate", "Cingulum_Mid": "Middle cingulate",
+    "Cingulum_Post": "Posterior cingulate", "Hippocampus": "Hippocampus",
+    "ParaHippocampal": "Parahippocampal gyrus", "Amygdala": "Amygdala", "Calcarine": "Calcarine cortex",
+    "Cuneus": "Cuneus", "Lingual": "Lingual gyrus", "Fusiform": "Fusiform gyrus",
+    "Occipital_Sup": "Superior occipital gyrus", "Occipital_Mid": "Middle occipital gyrus",
+    "Occipital_Inf": "Inferior occipital gyrus", "Parietal_Sup": "Superior parietal lobule",
+    "Parietal_Inf": "Inferior parietal lobule", "SupraMarginal": "Supramarginal gyrus",
+    "Angular": "Angular gyrus", "Precuneus": "Precuneus", "Paracentral_Lobule": "Paracentral lobule",
+    "Caudate": "Caudate", "Putamen": "Putamen", "Pallidum": "Pallidum", "Thalamus": "Thalamus",
+    "Heschl": "Heschl's gyrus", "Temporal_Sup": "Superior temporal gyrus",
+    "Temporal_Mid": "Middle temporal gyrus", "Temporal_Inf": "Inferior temporal gyrus",
+    "Temporal_Pole_Sup": "Temporal pole, superior part", "Temporal_Pole_Mid": "Temporal pole, middle part",
+    "Cerebelum": "Cerebellum", "Vermis": "Vermis",
+}  # fmt: skip
+SIDES = {"L": ", left", "R": ", right"}
+
+
+def area_name(code: str) -> str:
+    """A code of AAL in words: "Cerebelum_4_5_L" is "Cerebellum, lobule 4 and 5, left". Unknown codes stay."""
+    stem, _, side = code.rpartition("_")
+    stem, side = (stem, SIDES[side]) if side in SIDES else (code, "")
+    part = ""
+    if stem.startswith(("Cerebelum_", "Vermis_")):
+        stem, *lobules = stem.split("_")
+        part = ", " + ("" if lobules[0].startswith("Crus") else "lobule ") + " and ".join(lobules)
+        part = part.replace("Crus", "crus ")
+    return f"{NAMES[stem]}{part}{side}" if stem in NAMES else code
+
+
 @dataclass(frozen=True)
 class Atlas:
     """Brain areas on one grid.
@@ -67,6 +110,13 @@ class Atlas:
         return {name: float(counts[number] * voxel) for number, name in self.names.items()}
 
 
+def open_atlas(name: str, resolution: int) -> Atlas:
+    """The areas of a page. name: "available" (see `available_atlas`) or "aal" (see `fetch_aal`)."""
+    if name not in ("available", "aal"):
+        raise RefusedInput("The atlas", [Problem("areas", repr(name), "'available' or 'aal'", "Choose one.")])
+    return fetch_aal(resolution) if name == "aal" else available_atlas(resolution)
+
+
 def available_atlas(resolution: int) -> Atlas:
     """AAL where ALS_DATA holds it, else the small parcellation; `source` says which. Never downloads."""
     data = data_folder()
@@ -76,20 +126,20 @@ def available_atlas(resolution: int) -> Atlas:
 
 
 def fetch_aal(resolution: int, folder: Path | str | None = None) -> Atlas:
-    """AAL (its version for SPM 12) through nilearn, downloaded into `folder` unless it is there.
+    """AAL (its version for SPM 12) through nilearn, downloaded into `folder` (default: the cache) unless it is there.
 
     Raises RefusedInput where it cannot be had.
     """
     from nilearn.datasets import fetch_atlas_aal  # not at import: the offline paths do without the fetchers
 
     try:
-        found = fetch_atlas_aal(version="SPM12", data_dir=folder, verbose=0)
+        found = fetch_atlas_aal(version="SPM12", data_dir=folder or cache_folder() / "nilearn", verbose=0)
     except (OSError, ValueError) as error:  # requests' errors are OSErrors; nilearn adds ValueError
         problem = Problem(
             "AAL",
             f"no download ({type(error).__name__})",
             "the atlas from www.gin.cnrs.fr",
-            "Go online, put it into ALS_DATA, or use small_atlas.",
+            "Go online, put it into ALS_DATA, or set areas to 'available'.",
         )
         raise RefusedInput("The atlas", [problem]) from error
     names = {
@@ -98,17 +148,6 @@ def fetch_aal(resolution: int, folder: Path | str | None = None) -> Atlas:
     return _placed(
         nibabel.load(found.maps), names, "AAL (Tzourio-Mazoyer et al. 2002), for SPM 12", resolution
     )
-
-
-def own_atlas(path: Path | str, names: dict[int, str], like: nibabel.Nifti1Image) -> Atlas:
-    """A reader's label image, which must lie on the grid of `like`. Raises RefusedInput."""
-    labels = read_label_image(path, like)
-    unnamed = sorted(set(np.unique(labels).tolist()) - {0} - set(names))
-    if unnamed:
-        problem = Problem(str(path), f"labels {unnamed} without a name", "a name for each", "Add them.")
-        raise RefusedInput(f"The label image {path}", [problem])
-    present = {number: name for number, name in names.items() if (labels == number).any()}
-    return Atlas(labels, present, f"{Path(path).name}, a label image of your own", like.affine)
 
 
 @lru_cache(maxsize=2)
@@ -129,7 +168,7 @@ def small_atlas(resolution: int) -> Atlas:
             names[number] = f"{name}{side}"
             labels[place & half & (labels == 0)] = number
 
-    halves = {" L": x < 0, " R": x >= 0}
+    halves = {", left": x < 0, ", right": x >= 0}
     take(VENTRICLES, brain & (body.ventricles < 0), halves)
     for name, (kind, boxes) in AREAS.items():
         place = np.zeros(labels.shape, dtype=bool)
@@ -150,5 +189,5 @@ def _placed(image: nibabel.Nifti1Image, names: dict[int, str], source: str, reso
     grid = mni_map("t1", resolution)
     moved = resample_to_img(image, grid, interpolation="nearest", force_resample=True, copy_header=True)
     labels = np.round(np.asarray(moved.dataobj)).astype(np.int32)
-    present = {number: name for number, name in names.items() if (labels == number).any()}
+    present = {number: area_name(name) for number, name in names.items() if (labels == number).any()}
     return Atlas(np.where(np.isin(labels, list(present)), labels, 0), present, source, grid.affine)

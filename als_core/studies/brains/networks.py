@@ -1,7 +1,8 @@
 """The two 3-D networks: the slides' four-block CNN, and the eight-block CNN with public weights.
 
 Panagiotaras    block1-4, flatten, dropout, dense1, dense2, head   slides "Model" and "PyTorch implementation"
-Turrisi         block1-8, flatten, head                            Turrisi et al. 2023, used in Turrisi et al. 2024
+Turrisi         block1-8, flatten, head                            Turrisi et al. 2023, used in Turrisi et al.
+2024
 
 The slides print neither pool sizes nor input size. Pools of 2, 3, 2, 3 are those of the code the slides
 re-present (GitHub repository jrieke/cnn-interpretability, Rieke et al. 2018), and with them a 1 mm volume of
@@ -18,39 +19,26 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
-import requests
 import torch
 from scipy.ndimage import zoom
 from torch import Tensor, nn
 
-from als_core.cohorts.sources import cache_folder
+from als_core.cohorts.sources import fetch_file, registry
 from als_core.models.stages import Backbone, seeded
 from als_core.models.weights import LoadedWeights, load_weights
 from als_core.refusal import Problem, RefusedInput, refuse_if
-from als_core.storage import data_folder, file_digest
 
 PANAGIOTARAS_MAPS = (8, 16, 32, 64)
 PANAGIOTARAS_POOLS: Mapping[str, tuple[int, ...]] = {
     "published": (2, 3, 2, 3),  # 78 voxels a side or more
-    "small": (
-        2,
-        2,
-        2,
-        1,
-    ),  # 38 or more: for volumes of 4 mm a voxel, of which the published pools leave nothing
+    "small": (2, 2, 2, 1),  # 38 or more: volumes of 4 mm, of which the published pools leave nothing
 }
 PUBLISHED_DROPOUT = 0.8
 
 TURRISI_MAPS = (8, 8, 16, 16, 32, 32, 64, 64)
 TURRISI_POOLS = {1: 4, 3: 3, 5: 2, 7: 2}  # after these blocks
 TURRISI_SHAPE = (73, 96, 96)  # z, x, y
-# GitHub repository rturrisige/3D_CNN_pretrained_model; article doi 10.3389/fncom.2024.1360095; no licence stated
-TURRISI_WEIGHTS_URL = (
-    "https://raw.githubusercontent.com/rturrisige/3D_CNN_pretrained_model/"
-    "ca44bf63f52d11d2fb8e6830bd3cc7dc9845599e/AD_pretrained_weights.pt"
-)
-TURRISI_WEIGHTS_SHA256 = "3e213260259fe819c1e672e4036b5cd1bf779c43c48ee60bea64eb6cedf1a48d"
-LOCAL_WEIGHTS = "weights/turrisi_ad_3dcnn.pt"  # under ALS_DATA
+WEIGHTS = "turrisi2023_weights"  # in the registry of public material
 
 
 class VolumeNetwork(nn.Module):
@@ -127,7 +115,8 @@ def panagiotaras_network(
 
 
 def turrisi_network(*, seed: int = 0) -> VolumeNetwork:
-    """The eight-block CNN of Turrisi et al. 2023 for volumes (73, 96, 96), control against Alzheimer's disease.
+    """The eight-block CNN of Turrisi et al. 2023 for volumes (73, 96, 96), control against Alzheimer's
+    disease.
 
     Blocks of Conv3d 3 x 3 x 3 (padding 1, no bias), batch norm and ReLU, max pooling after blocks 1, 3, 5
     and 7; 64 maps of 1 x 2 x 2 give 256 features and two outputs. Read off the released weights, which
@@ -144,7 +133,7 @@ def turrisi_network(*, seed: int = 0) -> VolumeNetwork:
 
 
 def _least_side(pools: Sequence[int]) -> int:
-    """The smallest side that leaves one voxel: undoing each block, pool and then convolution, from the last."""
+    """The smallest side that leaves one voxel, found by undoing each block from the last."""
     side = 1
     for pool in reversed(pools):
         side = side * pool + 2
@@ -198,51 +187,7 @@ def load_turrisi_weights(network: VolumeNetwork, file: Path | None = None) -> Lo
     `weights_only=True`. Raises RefusedInput with every key that is missing, unknown or of another shape, or
     when the file holds anything but tensors; the network is then unchanged.
     """
-    return load_weights(network, str(file or turrisi_weights_file()))
-
-
-def turrisi_weights_file(url: str = TURRISI_WEIGHTS_URL, sha256: str = TURRISI_WEIGHTS_SHA256) -> Path:
-    """The released weights: under ALS_DATA, else in the cache, else downloaded into it. Checksum verified.
-
-    Raises RefusedInput where they cannot be had, or are other bytes than those of the pinned commit.
-    """
-    data = data_folder()
-    local = data / LOCAL_WEIGHTS if data else None
-    if local and local.is_file():
-        if file_digest(local) != sha256:
-            problem = Problem(
-                LOCAL_WEIGHTS,
-                "other bytes than the released weights",
-                f"SHA-256 {sha256[:12]}...",
-                "Fetch the file again.",
-            )
-            raise RefusedInput("The weights of Turrisi et al. 2023", [problem])
-        return local
-    import pooch  # not above: its import warns, in notebooks, of a progress bar that is not used there
-
-    downloader = pooch.HTTPDownloader(timeout=30)
-    try:
-        return Path(
-            pooch.retrieve(
-                url, f"sha256:{sha256}", Path(url).name, cache_folder() / "turrisi2023", downloader=downloader
-            )
-        )
-    except (requests.RequestException, OSError) as error:
-        problem = Problem(
-            url,
-            "no answer from the network",
-            "the released weights",
-            f"Go online, or put the file at {LOCAL_WEIGHTS} in the folder that ALS_DATA names.",
-        )
-        raise RefusedInput("The weights of Turrisi et al. 2023", [problem]) from error
-    except ValueError as error:  # pooch's word for a wrong checksum
-        problem = Problem(
-            url,
-            "other bytes than the released weights",
-            f"SHA-256 {sha256[:12]}...",
-            "The source has changed: do not use it; tell the maintainers.",
-        )
-        raise RefusedInput("The weights of Turrisi et al. 2023", [problem]) from error
+    return load_weights(network, str(file or fetch_file(WEIGHTS, registry()[WEIGHTS])))
 
 
 def turrisi_input(image: nibabel.Nifti1Image) -> Tensor:

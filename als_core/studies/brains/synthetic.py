@@ -1,9 +1,10 @@
 """Synthetic T1-weighted brains with a known effect: planned as a table, rendered one volume at a time.
 
 A volume is the bundled ICBM152's tissue, changed by age, sex and disease, bent by a smooth random field, seen
-through a scanner (contrast, bias field, gain, Rician noise: Gudbjartsson & Patz 1995). AD loses medial temporal
-grey matter and widens the ventricles; ALS loses precentral grey matter and darkens the corticospinal tract.
-Random numbers come from (seed, patient, visit) alone; with `effect` 0 no volume depends on its label."""
+through a scanner (contrast, bias field, gain, Rician noise: Gudbjartsson & Patz 1995). AD loses medial
+temporal grey matter and widens the ventricles; ALS loses precentral grey matter and darkens the corticospinal
+tract. Random numbers come from (seed, patient, visit) alone; with `effect` 0 no volume depends on its
+label."""
 
 from __future__ import annotations
 
@@ -117,6 +118,9 @@ SKULL_SIGNAL, SCALP_SIGNAL = 0.12, 0.85
 POSE_DEGREES, POSE_MM = 6.0, 8.0
 
 
+TRUTH_FROM = 0.1  # of the largest change of signal: voxels below are not counted as changed
+
+
 def without_effects(parameters: BrainParameters) -> BrainParameters:
     """The null cohort: same plan, and volumes that depend on neither label nor age nor sex."""
     return replace(parameters, effect=0.0, age_effect=0.0, sex_effect=0.0)
@@ -225,6 +229,11 @@ def effect_map(parameters: BrainParameters, label: str) -> np.ndarray:
     return np.abs(ill - well)
 
 
+def true_places(effect: np.ndarray) -> np.ndarray:
+    """The voxels that disease changes, bool: where the effect is above TRUTH_FROM of its largest value."""
+    return effect > TRUTH_FROM * effect.max()
+
+
 def render_all(parameters: BrainParameters, table: pd.DataFrame, progress: bool = False) -> np.ndarray:
     """The table's scans as float32 (n, X, Y, Z), in memory. For more than fit there, use `make_brains`."""
     shape = anatomy(parameters.resolution).grey.shape
@@ -246,23 +255,23 @@ def make_brains(folder: Path | str, parameters: BrainParameters, progress: bool 
         problem = Problem(str(folder), "a folder that exists", "a new one", "Remove it, or name another.")
         raise RefusedInput("The synthetic brains", [problem])
     table = plan(parameters)
-    with atomic_write(folder) as room:
+    with atomic_write(folder) as tmp_dir:
         for name in ("volumes", "effects"):
-            (room / name).mkdir(parents=True)
+            (tmp_dir / name).mkdir(parents=True)
         rows = (row for _, row in table.iterrows())
         for row in tqdm(rows, total=len(table), desc="synthetic brains", disable=not progress):
             affine = scanner_affine(parameters, row)
-            _write(room / row["path"], render(parameters, row), affine)
-            _write(room / row["mask"], render_effect(parameters, row), affine)
-        table.to_csv(room / "manifest.csv", index=False)
-        (room / "synthetic.json").write_text(
+            _write(tmp_dir / row["path"], render(parameters, row), affine)
+            _write(tmp_dir / row["mask"], render_effect(parameters, row), affine)
+        table.to_csv(tmp_dir / "manifest.csv", index=False)
+        (tmp_dir / "synthetic.json").write_text(
             json.dumps(asdict(parameters), indent=2) + "\n", encoding="utf-8"
         )
     return folder
 
 
 def scanner_affine(parameters: BrainParameters, row: pd.Series) -> np.ndarray:
-    """Where the scan's voxels lie, 4 x 4, mm, RAS+: the MNI grid, or for a whole head that grid in its pose."""
+    """Where the scan's voxels lie, 4 x 4, mm, RAS+: the MNI grid, for a whole head in its pose."""
     return pose(parameters, row) @ anatomy(parameters.resolution).affine
 
 
@@ -377,7 +386,7 @@ def _bent(field: np.ndarray, parameters: BrainParameters, row: pd.Series) -> np.
 def _smooth_field(body: Anatomy, spacing: float, sd: float, generator: np.random.Generator) -> np.ndarray:
     """A random field, float32 (X, Y, Z), mean 0, from cubic B-splines with random coefficients.
 
-    sd is that of the field, whatever the spacing (mm) of its control points.
+    sd is that of the field, at any spacing (mm) of its control points.
     """
     resolution = float(body.affine[0, 0])
     bases = [_spline_basis(n, spacing / resolution) for n in body.grey.shape]

@@ -1,26 +1,22 @@
-"""Training on brain volumes, patient by patient, and the linear stand-in that null cohorts are tried on.
+"""Train the slides' network on brain volumes, patient by patient, and the linear stand-in used on null
+cohorts.
 
 Adam at 1e-4, batches of 5, 20 epochs, five folds: slide "Model" of Panagiotaras. The slides say neither how
 folds were drawn nor which epoch was kept. Here no patient is in two parts of a fold, validation scans come
-out of the training folds and choose nothing, and the weights are those of the last epoch. Scans are read
-from their memory-mapped files batch by batch; no function holds more of them than it is asked for.
+from the training folds and choose nothing, and the weights are those of the last epoch. Scans are read from
+their memory-mapped files batch by batch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 import torch
-from filelock import FileLock
-from sklearn.decomposition import PCA
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -29,10 +25,8 @@ from als_core.cohorts.volume_cohort import VolumeCohort
 from als_core.cohorts.volumes import brain_box
 from als_core.statistics.intervals import Interval, bootstrap_over_groups
 from als_core.statistics.metrics import accuracy, one_confusion_each
-from als_core.storage import results_folder
-from als_core.studies.brains.cohorts import open_synthetic_brains
 from als_core.studies.brains.networks import VolumeNetwork, panagiotaras_network
-from als_core.studies.brains.synthetic import BrainParameters, without_effects
+from als_core.studies.brains.synthetic import BrainParameters
 from als_core.training.epochs import (
     accuracy_and_loss,
     epoch_generator,
@@ -43,20 +37,25 @@ from als_core.training.epochs import (
 
 LEARNING_RATE, BATCH = 1e-4, 5
 FIELDS = ("1.5T", "3T")
-LINEAR_RESOLUTION = 4  # mm; what the linear stand-in sees in every profile
-COMPONENTS = 20
 CURVES = ("epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
 Box = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True)
 class PanagiotarasAmounts:
-    """How much of the slides' study a profile does; the defaults are the published amounts.
+    """How much of the slides' study a profile does; the defaults are the published sizes and repeats.
 
-    resolution: voxel side in mm. variant: of the network, a key of `models.volume.PANAGIOTARAS_POOLS`; the
-    published one sees the whole MNI grid, the small one the box around the brain. fractions: share of the
-    patients at each field strength. effect: of disease in the synthetic brains (1: as `DISEASES` states).
-    patch: side of an occluded cube in mm. null_cohorts, null_maps: draws that a value is compared to.
+    Attributes
+    ----------
+    resolution : voxel side, mm
+    variant : of the network, a key of `networks.PANAGIOTARAS_POOLS`; "published" sees the whole MNI grid,
+        "small"
+        the box around the brain
+    fractions : share of the patients at each field strength
+    effect : of disease in the synthetic brains (1: as `synthetic.DISEASES` states)
+    patch : side of an occluded cube, mm
+    null_cohorts, null_maps : draws that a value is compared with
+    shown : voxel side of the scans in figures, mm
     """
 
     resolution: int = 1
@@ -68,6 +67,7 @@ class PanagiotarasAmounts:
     patch: int = 20
     null_cohorts: int = 200
     null_maps: int = 199
+    shown: int = 2
 
     def brains(self, field: str) -> BrainParameters:
         """The synthetic cohort of a field strength, one of FIELDS."""
@@ -79,19 +79,14 @@ class PanagiotarasAmounts:
         )
 
     @property
+    def synthetic(self) -> dict[str, BrainParameters]:
+        """The synthetic cohorts of both field strengths, as `cohorts.open_brains` takes them."""
+        return {field: self.brains(field) for field in FIELDS}
+
+    @property
     def box(self) -> Box:
-        """What of the MNI grid the network sees."""
+        """The part of the MNI grid that the network sees."""
         return (slice(None),) * 3 if self.variant == "published" else brain_box(self.resolution)
-
-
-def study_brains(parameters: BrainParameters) -> VolumeCohort:
-    """The synthetic cohort of these parameters, drawn and prepared once, by one process at a time."""
-    locks = results_folder() / "cohorts" / ".locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    with FileLock(locks / f"{parameters.structure}.lock"):
-        cohort = open_synthetic_brains(parameters, progress=False)
-        cohort.prepare(progress=False)
-    return cohort
 
 
 def scans(cohort: VolumeCohort, rows: Sequence[int], box: Box) -> Tensor:
@@ -104,8 +99,8 @@ def patient_folds(
 ) -> list[Split]:
     """Stratified folds by patient: each fold is tested once, the next one is validation, the others train.
 
-    labels: in place of the cohort's own (see `relabelled`); each needs at least `number` patients. Guarded:
-    no patient is in two parts.
+    labels: in place of the cohort's own, such as permuted ones; each needs at least `number` patients.
+    Guarded: no patient is in two parts.
     """
     splitter = StratifiedGroupKFold(number, shuffle=True, random_state=seed)
     labels = cohort.labels if labels is None else labels
@@ -119,9 +114,9 @@ def image_folds(
     labels: np.ndarray | None = None,
     promise: Literal["image", "group"] = "image",
 ) -> list[Split]:
-    """Stratified folds scan by scan, which tears patients with several visits apart.
+    """Stratified folds scan by scan: visits of one patient come into several parts.
 
-    With the promise "group" the guard refuses them (RefusedInput); "image" is the deliberate override.
+    With the promise "group" the guard refuses such folds (RefusedInput); "image" allows them.
     """
     splitter = StratifiedKFold(number, shuffle=True, random_state=seed)
     labels = cohort.labels if labels is None else labels
@@ -142,11 +137,11 @@ def _rotated(drawn, cohort: VolumeCohort, promise: Literal["image", "group"]) ->
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedNetwork:
     """A network in eval mode with the weights of its last epoch, and its curves (columns CURVES).
 
-    Training figures are means over an epoch's batches, each taken before its step, with dropout;
-    validation figures are taken after the epoch, without.
+    Training values are means over an epoch's batches, each measured before its step, with dropout;
+    validation values are measured after the epoch, without dropout.
     """
 
     network: VolumeNetwork
@@ -155,11 +150,12 @@ class Trained:
 
 def train_volumes(
     cohort: VolumeCohort, train: np.ndarray, validation: np.ndarray, amounts: PanagiotarasAmounts, seed: int
-) -> Trained:
-    """Train the slides' network on rows `train`, watched on rows `validation`, on a GPU where there is one.
+) -> TrainedNetwork:
+    """Train the slides' network on rows `train`, on a GPU where there is one; rows `validation` choose
+    nothing.
 
-    Initial values, order of scans and dropout follow from `seed`; no global generator is touched. Raises
-    `Diverged` where a loss or a score is no number.
+    Initial values, order of scans and dropout follow from `seed`; no global generator is used. Raises
+    `Diverged` for a non-finite loss or score.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     box = amounts.box
@@ -184,11 +180,13 @@ def train_volumes(
                 right += (scores.argmax(1) == target).sum().item()
         network.eval()
         raise_if_not_finite(f"network of the slides ({amounts.variant})", seed, epoch, torch.tensor(loss_sum))
-        watched = class_scores(network, cohort, validation, box).log_softmax(1)
-        raise_if_not_finite(f"network of the slides ({amounts.variant})", seed, epoch, watched)
-        found, validation_loss = accuracy_and_loss(watched, labels[validation])
-        curves.append((epoch, loss_sum / len(train), right / len(train), validation_loss, found))
-    return Trained(network, pd.DataFrame(curves, columns=list(CURVES)))
+        scores_after = class_scores(network, cohort, validation, box).log_softmax(1)
+        raise_if_not_finite(f"network of the slides ({amounts.variant})", seed, epoch, scores_after)
+        validation_accuracy, validation_loss = accuracy_and_loss(scores_after, labels[validation])
+        curves.append(
+            (epoch, loss_sum / len(train), right / len(train), validation_loss, validation_accuracy)
+        )
+    return TrainedNetwork(network, pd.DataFrame(curves, columns=list(CURVES)))
 
 
 @torch.inference_mode()
@@ -199,32 +197,24 @@ def class_scores(network: nn.Module, cohort: VolumeCohort, rows: np.ndarray, box
     return torch.cat([network(scans(cohort, part, box).to(device)).cpu() for part in parts])
 
 
-@dataclass(frozen=True)
-class CrossValidated:
-    """predictions: one row a scan (scan, patient, fold, label, predicted, share), label and predicted class
-    numbers, share the softmax of the first class. curves: CURVES of each fold (column fold)."""
+def predict(network: nn.Module, cohort: VolumeCohort, rows: np.ndarray, box: Box) -> pd.DataFrame:
+    """Predict scans: one row a scan, columns scan, patient, label, predicted (class numbers), share.
 
-    predictions: pd.DataFrame
-    curves: pd.DataFrame
+    share: softmax of the first class.
+    """
+    shares = class_scores(network, cohort, rows, box).softmax(1).numpy()
+    return prediction_table(rows, cohort.groups, cohort.labels, shares)
 
 
-def cross_validate(
-    cohort: VolumeCohort, splits: Sequence[Split], amounts: PanagiotarasAmounts, seed: int
-) -> CrossValidated:
-    """Train one network a split and let each judge the test scans of its own, which it has not seen."""
-    predictions, curves = [], []
-    for fold, split in enumerate(splits, 1):
-        trained = train_volumes(cohort, split.rows("train"), split.rows("validation"), amounts, seed + fold)
-        rows = split.rows("test")
-        shares = class_scores(trained.network, cohort, rows, amounts.box).softmax(1).numpy()
-        told = {"label": cohort.labels[rows], "predicted": shares.argmax(1), "share": shares[:, 0]}
-        predictions.append(pd.DataFrame({"scan": rows, "patient": cohort.groups[rows], "fold": fold} | told))
-        curves.append(trained.curves.assign(fold=fold))
-    return CrossValidated(pd.concat(predictions, ignore_index=True), pd.concat(curves, ignore_index=True))
+def prediction_table(
+    rows: np.ndarray, groups: np.ndarray, labels: np.ndarray, shares: np.ndarray
+) -> pd.DataFrame:
+    answers = {"label": labels[rows], "predicted": shares.argmax(1), "share": shares[:, 0]}
+    return pd.DataFrame({"scan": rows, "patient": groups[rows]} | answers)
 
 
 def by_patient(predictions: pd.DataFrame) -> pd.DataFrame:
-    """One row a patient: the mean share of the scans, and the class of two that it speaks for."""
+    """One row a patient: the mean share over its scans, and the predicted class of two."""
     each = predictions.groupby("patient", as_index=False).agg(
         {"fold": "first", "label": "first", "share": "mean"}
     )
@@ -232,78 +222,9 @@ def by_patient(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def clustered_accuracy(predictions: pd.DataFrame, generator: np.random.Generator) -> tuple[float, Interval]:
-    """Share of right answers, and its bootstrap interval over patients, drawn within each label."""
-    truth, called = predictions["label"].to_numpy(), predictions["predicted"].to_numpy()
-    each = one_confusion_each(truth, called, 2)
+    """Accuracy over scans, with its 95 % bootstrap interval over patients, drawn within each label."""
+    truth, predicted = predictions["label"].to_numpy(), predictions["predicted"].to_numpy()
+    each = one_confusion_each(truth, predicted, 2)
     patients = predictions["patient"].to_numpy(dtype=str)
     interval = bootstrap_over_groups(each, patients, accuracy, generator, strata=truth)
     return float(accuracy(each.sum(0))), interval
-
-
-def relabelled(labels: np.ndarray, groups: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """The labels with patients' labels exchanged at random: another null cohort of the same scans.
-
-    In a cohort drawn without effects no volume depends on its label, so this is a new draw of it, at the
-    cost of none. Every patient keeps one label, and every label its number of patients.
-    """
-    _, first, patient = np.unique(groups, return_index=True, return_inverse=True)
-    return generator.permutation(labels[first])[patient]
-
-
-@dataclass(frozen=True)
-class VoxelComponents:
-    """Scans as a few numbers each: principal components over brain voxels, cached for any number of fits.
-
-    scores: float64 (n, COMPONENTS). axes: (COMPONENTS, voxels). brain: bool (X, Y, Z), which voxels these are.
-    The components see all scans, but no label.
-    """
-
-    scores: np.ndarray
-    axes: np.ndarray
-    brain: np.ndarray
-
-    def weight_map(self, labels: np.ndarray) -> np.ndarray:
-        """Slope of the linear model's score by each voxel, float64 (X, Y, Z), 0 outside the brain: its sensitivity, signed."""
-        pipeline = linear_model().fit(self.scores, labels)
-        scaler, model = pipeline[0], pipeline[-1]
-        weights = np.zeros(self.brain.shape)
-        weights[self.brain] = (model.coef_[0] / scaler.scale_) @ self.axes
-        return weights
-
-
-def voxel_components(cohort: VolumeCohort, seed: int) -> VoxelComponents:
-    """The components of a cohort prepared at LINEAR_RESOLUTION."""
-    box = brain_box(LINEAR_RESOLUTION)
-    volumes = np.array([cohort.volume(row)[box] for row in range(len(cohort))])
-    brain = (volumes != 0).mean(0) > 0.5
-    pca = PCA(min(COMPONENTS, len(cohort) // 2), svd_solver="randomized", random_state=seed)
-    scores = pca.fit_transform(volumes[:, brain])
-    return VoxelComponents(scores.astype(float), pca.components_.astype(float), brain)
-
-
-def linear_model() -> Pipeline:
-    """The stand-in: logistic regression on standardised components."""
-    return make_pipeline(StandardScaler(), LogisticRegression(C=1.0, max_iter=1000))
-
-
-def linear_predictions(
-    components: VoxelComponents, labels: np.ndarray, groups: np.ndarray, splits: Sequence[Split]
-) -> pd.DataFrame:
-    """The stand-in fitted to training and validation scans of each split; columns as `CrossValidated`."""
-    rows = []
-    for fold, split in enumerate(splits, 1):
-        learnt, test = np.flatnonzero(split.parts != "test"), split.rows("test")
-        shares = (
-            linear_model()
-            .fit(components.scores[learnt], labels[learnt])
-            .predict_proba(components.scores[test])
-        )
-        told = {"label": labels[test], "predicted": shares.argmax(1), "share": shares[:, 0]}
-        rows.append(pd.DataFrame({"scan": test, "patient": groups[test], "fold": fold} | told))
-    return pd.concat(rows, ignore_index=True)
-
-
-def linear_brains(amounts: PanagiotarasAmounts, effects: bool) -> BrainParameters:
-    """The 1.5T plan as the stand-in sees it, with the effects of the amounts, or the null cohort without any."""
-    brains = replace(amounts.brains("1.5T"), resolution=LINEAR_RESOLUTION)
-    return brains if effects else without_effects(brains)

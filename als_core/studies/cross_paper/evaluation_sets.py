@@ -27,16 +27,16 @@ from als_core.cohorts.volumes import mni_map, template_brain
 from als_core.explain.methods import METHODS
 from als_core.explain.patterns import LinearMaps, svm_maps
 from als_core.explain.sanity import Explainer
+from als_core.statistics.paired import permute_labels_over_groups
 from als_core.studies.brains.atlas import available_atlas
-from als_core.studies.brains.heatmaps import true_places
-from als_core.studies.brains.synthetic import effect_map
+from als_core.studies.brains.cohorts import PATIENTS, prepared_brains
+from als_core.studies.brains.synthetic import effect_map, true_places
 from als_core.studies.brains.training import (
+    Box,
     PanagiotarasAmounts,
     class_scores,
     patient_folds,
-    relabelled,
     scans,
-    study_brains,
     train_volumes,
 )
 from als_core.studies.wang2023.reference_map import ReferenceMap, read_reference
@@ -47,7 +47,6 @@ from als_core.studies.xia2024.synthetic import TissueParameters
 from als_core.studies.xia2024.train import tissue_runs
 from als_core.training.train import trained_network
 
-PATIENT = "AD"  # the label with an effect, whose score is explained
 FIELD = "1.5T"
 # The last blocks whose maps still have places: of the brain network's fourth, pools leave 1 x 2 x 1 at 4 mm,
 # and Grad-CAM of that is the same everywhere.
@@ -139,12 +138,12 @@ class BrainFold:
 
 def brain_cohort(amounts: HeatmapAmounts) -> VolumeCohort:
     """The synthetic brains of these amounts."""
-    return study_brains(amounts.volumes.brains(FIELD))
+    return prepared_brains(amounts.volumes.brains(FIELD))
 
 
 def group_truth(amounts: HeatmapAmounts) -> np.ndarray:
     """Where the disease changes an average brain, bool, on the grid of the heatmaps: in place of a meta-analysis."""
-    return true_places(effect_map(amounts.volumes.brains(FIELD), PATIENT))[amounts.volumes.box]
+    return true_places(effect_map(amounts.volumes.brains(FIELD), PATIENTS))[amounts.volumes.box]
 
 
 def own_reference(path: Path | str, amounts: HeatmapAmounts, **settings: Any) -> ReferenceMap:
@@ -156,13 +155,20 @@ def own_reference(path: Path | str, amounts: HeatmapAmounts, **settings: Any) ->
 
 
 def brain_folds(
-    amounts: HeatmapAmounts, seed: int, reference: np.ndarray | None = None
+    amounts: HeatmapAmounts,
+    seed: int,
+    reference: np.ndarray | None = None,
+    *,
+    cohort: VolumeCohort | None = None,
+    patients: str = PATIENTS,
 ) -> Iterator[BrainFold]:
     """Each fold's subjects, one fold in memory at a time. All scans that are not tested are learnt from.
 
-    reference: bool, on the grid of the heatmaps, what takes the place of the true effect in every brain.
+    reference: bool, on the grid of the heatmaps, what takes the place of the true effect in every brain. cohort: other
+    brains than the synthetic ones of these amounts; without a reference their truths are empty. patients: the label
+    whose score is explained.
     """
-    cohort, box = brain_cohort(amounts), amounts.volumes.box
+    cohort, box = cohort or brain_cohort(amounts), amounts.volumes.box
     areas = available_atlas(amounts.resolution).labels[box]
     for fold, split in enumerate(patient_folds(cohort, amounts.folds, seed), 1):
         learnt, test = np.flatnonzero(split.parts != "test"), split.rows("test")
@@ -172,7 +178,10 @@ def brain_folds(
         brain = (seen != 0).mean(0) > 0.5
 
         first = (
-            cohort.samples.iloc[test].query("label == @PATIENT").sort_values("visit").drop_duplicates("group")
+            cohort.samples.iloc[test]
+            .query("label == @patients")
+            .sort_values("visit")
+            .drop_duplicates("group")
         )
         rows = first.sort_values("group").index.to_numpy()
         device = next(network.parameters()).device
@@ -180,12 +189,7 @@ def brain_folds(
             network=network,
             images=scans(cohort, rows, box).to(device),
             targets=torch.tensor(cohort.labels[rows], device=device),
-            truths=np.array(
-                [
-                    (true_places(cohort.effect(row))[box] if reference is None else reference) & brain
-                    for row in rows
-                ]
-            ),
+            truths=np.array([_truth(cohort, row, box, reference) & brain for row in rows]),
             groups=cohort.groups[rows],
             within=brain,
             settings={
@@ -197,8 +201,18 @@ def brain_folds(
             largest=float(np.bincount(cohort.labels[test]).max() / len(test)),
         )  # fmt: skip
         labels = cohort.labels[learnt]
-        exchanged = relabelled(labels, cohort.groups[learnt], np.random.default_rng([seed, fold]))
+        exchanged = permute_labels_over_groups(
+            labels, cohort.groups[learnt], np.random.default_rng([seed, fold])
+        )
         yield BrainFold(subjects, *(svm_maps(seen, told, mask=brain) for told in (labels, exchanged)))
+
+
+def _truth(cohort: VolumeCohort, row: int, box: Box, reference: np.ndarray | None) -> np.ndarray:
+    """Where the effect is in one scan: the reference, else its true effect; nowhere where neither is known."""
+    if reference is not None:
+        return reference
+    effect = cohort.effect(row)
+    return np.zeros(cohort.grid.shape, dtype=bool)[box] if effect is None else true_places(effect)[box]
 
 
 def tissue_cohort(amounts: HeatmapAmounts, seed: int) -> Cohort:

@@ -14,7 +14,7 @@ from als_core.figures.drawn import counted, listed, number, p_value, percent
 from als_core.statistics.bounds import METRICS
 from als_core.statistics.groups import ChiSquare, KolmogorovSmirnov
 from als_core.statistics.null_check import PERMUTED, UP_ERRORS
-from als_core.studies.turrisi2024.audit import ALS, MIMICS, t3, t4, tables_of
+from als_core.studies.turrisi2024.audit import ALS, MIMICS, f1_of_always_answering_als, tables_of_counts_behind_table_4, tables_of
 from als_core.studies.turrisi2024.classifiers import METHODS
 from als_core.studies.turrisi2024.nested_cv import metric_intervals
 from als_core.studies.turrisi2024.radiomics import RadiomicSettings
@@ -235,7 +235,7 @@ def referrals() -> str:
 
 def against_always_als(synthetic: bool) -> dict[str, str]:
     """Answer the question of the page of classifiers, from the printed numbers."""
-    facts, audit = t3(), t4()
+    facts, audit = f1_of_always_answering_als(), tables_of_counts_behind_table_4()
     balanced = f"{100 * audit['dl7_balanced_least']:.0f} to {100 * audit['dl7_balanced_most']:.0f}"
     return {
         "question": "Can classifiers on a T1-weighted scan tell ALS from diseases that look like it?",
@@ -402,7 +402,7 @@ def table3_claims(comparison: pd.DataFrame) -> dict[str, float]:
         for row in cells
         for part in ("mean", "sd")
     }
-    return claims | {"turrisi2024.section4.all_configurations.f1_median": t3()["median"]}
+    return claims | {"turrisi2024.section4.all_configurations.f1_median": f1_of_always_answering_als()["median"]}
 
 
 def table4_claims(summary: pd.DataFrame, methods: Sequence[str]) -> dict[str, float]:
@@ -529,7 +529,7 @@ def auprc_floor(printed: str, least: float) -> str:
 
 
 def printed_model(facts: Mapping[str, float], audit: Mapping[str, float]) -> str:
-    """Say what the printed numbers of the best model leave possible. facts: `t3()`; audit: `t4()`."""
+    """Say what the printed numbers of the best model leave possible. facts: `f1_of_always_answering_als()`; audit: `tables_of_counts_behind_table_4()`."""
     above = counted(int(facts["above"]), "printed mean")
     return (
         f"In the paper, {above} of {facts['cells']} exceeds the F1 of always answering ALS. Every table of "

@@ -13,9 +13,10 @@ from als_core.studies.brains.atlas import (
     AREAS,
     LOCAL_AAL,
     SMALL_SOURCE,
+    area_name,
     available_atlas,
     fetch_aal,
-    own_atlas,
+    open_atlas,
     small_atlas,
 )
 
@@ -34,9 +35,9 @@ def test_the_small_parcellation_covers_the_brain_and_is_symmetric(resolution):
     assert not atlas.labels[body.grey + body.white + body.fluid < 0.5].any()
     sizes = atlas.sizes()
     for name in AREAS:
-        if f"{name} L" in sizes:
+        if f"{name}, left" in sizes:
             # the plane between the halves lies on a voxel, which is the right one's
-            assert sizes[f"{name} L"] == pytest.approx(sizes[f"{name} R"], rel=0.25), name
+            assert sizes[f"{name}, left"] == pytest.approx(sizes[f"{name}, right"], rel=0.25), name
     assert 900 < sum(sizes.values()) < 1900  # ml
 
 
@@ -53,18 +54,18 @@ def test_the_small_parcellation_agrees_with_aal(real_data):
     kinds = {
         "Hippocampus": "Medial temporal",
         "Amygdala": "Medial temporal",
-        "Precentral": "Sensorimotor",
+        "Precentral gyrus": "Sensorimotor",
         "Thalamus": "Deep grey",
         "Insula": "Insula",
-        "Temporal_Mid": "Lateral temporal",
-        "Calcarine": "Occipital",
-        "Frontal_Mid": "Frontal",
-        "Cerebelum_8": "Cerebellum",
+        "Middle temporal gyrus": "Lateral temporal",
+        "Calcarine cortex": "Occipital",
+        "Middle frontal gyrus": "Frontal",
+        "Cerebellum, lobule 8": "Cerebellum",
     }
     for theirs, ours in kinds.items():
-        for side in "LR":
-            (number,) = (n for n, name in aal.names.items() if name == f"{theirs}_{side}")
-            (own,) = (n for n, name in small.names.items() if name == f"{ours} {side}")
+        for side in ("left", "right"):
+            (number,) = (n for n, name in aal.names.items() if name == f"{theirs}, {side}")
+            (own,) = (n for n, name in small.names.items() if name == f"{ours}, {side}")
             where = (aal.labels == number) & grey & (small.labels > 0)
             assert (small.labels[where] == own).mean() > 0.5, (theirs, side)
 
@@ -74,12 +75,23 @@ def test_what_is_available_is_said(monkeypatch):
     assert available_atlas(4).source == SMALL_SOURCE
 
 
+def test_areas_have_names_for_people(real_data):
+    assert area_name("Cerebelum_4_5_L") == "Cerebellum, lobule 4 and 5, left"
+    assert area_name("Cerebelum_Crus1_R") == "Cerebellum, crus 1, right"
+    assert area_name("Vermis_10") == "Vermis, lobule 10" and area_name("Other_L") == "Other_L"
+    lines = (real_data / LOCAL_AAL[1]).read_text(encoding="utf-8").split()[1::2]
+    assert len({area_name(code) for code in lines}) == len(lines) == 116
+    assert not any("_" in area_name(code) for code in lines)
+    with pytest.raises(RefusedInput, match="'available' or 'aal'"):
+        open_atlas("mine", 4)
+
+
 def test_local_aal_sits_where_it_should(real_data):
     assert all((real_data / name).is_file() for name in LOCAL_AAL)
     atlas = available_atlas(4)
     names = {name: number for number, name in atlas.names.items()}
-    for side, sign in (("L", -1), ("R", 1)):
-        voxels = np.argwhere(atlas.labels == names[f"Hippocampus_{side}"])
+    for side, sign in (("left", -1), ("right", 1)):
+        voxels = np.argwhere(atlas.labels == names[f"Hippocampus, {side}"])
         centre = atlas.affine @ [*voxels.mean(axis=0), 1]
         assert np.linalg.norm(centre[:3] - [sign * 27, -22, -12]) < 8  # mm; the hippocampus in MNI space
 
@@ -96,7 +108,7 @@ def test_nilearns_fetcher_is_used_as_it_stores_aal(tmp_path):
     lines = "".join(f"<label><index>{number}</index><name>{name}</name></label>" for number, name in entries)
     (folder / "AAL.xml").write_text(f"<atlas><data>{lines}</data></atlas>", encoding="utf-8")
     atlas = fetch_aal(4, tmp_path)
-    assert atlas.names == {2001: "Precentral_L", 4101: "Hippocampus_L"}
+    assert atlas.names == {2001: "Precentral gyrus, left", 4101: "Hippocampus, left"}
     assert np.array_equal(atlas.labels, labels)
 
 
@@ -105,19 +117,5 @@ def test_an_unreachable_atlas_is_refused_with_a_way_on(tmp_path, monkeypatch):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # nothing listens there
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(RefusedInput, match="use small_atlas"):
+    with pytest.raises(RefusedInput, match="set areas to 'available'"):
         fetch_aal(4, tmp_path)
-
-
-def test_an_own_atlas_needs_the_grid_and_every_name(tmp_path):
-    grid = mni_map("t1", 4)
-    labels = np.zeros(grid.shape, dtype=np.int16)
-    labels[20:25], labels[30:35] = 1, 7
-    path = tmp_path / "own.nii.gz"
-    nibabel.save(nibabel.Nifti1Image(labels, grid.affine), path)
-    atlas = own_atlas(path, {1: "here", 7: "there", 9: "nowhere"}, grid)
-    assert atlas.names == {1: "here", 7: "there"} and "own.nii.gz" in atlas.source
-    with pytest.raises(RefusedInput, match=r"labels \[7\] without a name"):
-        own_atlas(path, {1: "here"}, grid)
-    with pytest.raises(RefusedInput, match="resample_to_img"):
-        own_atlas(path, {1: "here", 7: "there"}, mni_map("t1", 2))

@@ -144,7 +144,7 @@ def test_the_effect_is_where_its_map_says(parameters, label):
 def test_the_effect_lies_in_the_anatomy_it_is_named_after(real_data):
     atlas = pytest.importorskip("als_core.studies.brains.atlas").available_atlas(2)
     parts = {
-        "AD": ("Hippocampus", "ParaHippocampal", "Amygdala", "Fusiform", "Temporal_Pole"),
+        "AD": ("Hippocampus", "Parahippocampal", "Amygdala", "Fusiform", "Temporal pole"),
         "ALS": ("Precentral", "Postcentral", "Paracentral", "Rolandic"),
     }
     for parameters, label in ((replace(QUICK, resolution=2), "AD"), (replace(ALS, resolution=2), "ALS")):

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import nibabel
 import numpy as np
@@ -25,7 +22,6 @@ from als_core.studies.brains.networks import (
     panagiotaras_network,
     turrisi_input,
     turrisi_network,
-    turrisi_weights_file,
 )
 
 WHOLE = (197, 233, 189)  # the MNI grid at 1 mm
@@ -235,30 +231,6 @@ def test_a_file_with_anything_but_tensors_is_refused_unrun(tmp_path):
     torch.save(nn.Linear(2, 2), tmp_path / "whole_module.pt")  # a pickle of code, not of tensors
     with pytest.raises(RefusedInput, match="cannot be read as tensors"):
         load_turrisi_weights(turrisi_network(), tmp_path / "whole_module.pt")
-
-
-def test_the_weights_are_downloaded_once_and_other_bytes_are_refused(tmp_path, monkeypatch):
-    monkeypatch.delenv("ALS_DATA", raising=False)
-    monkeypatch.setenv("ALS_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "AD_pretrained_weights.pt").write_bytes(b"released")
-    asked = []
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            asked.append(self.path)
-
-    digest = hashlib.sha256(b"released").hexdigest()
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=tmp_path)) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_port}/AD_pretrained_weights.pt"
-        with pytest.raises(RefusedInput, match="other bytes"):
-            turrisi_weights_file(url, "0" * 64)
-        assert turrisi_weights_file(url, digest).read_bytes() == b"released"
-        count = len(asked)
-        assert turrisi_weights_file(url, digest).is_file() and len(asked) == count
-        server.shutdown()
-    with pytest.raises(RefusedInput, match="ALS_DATA"):
-        turrisi_weights_file("http://127.0.0.1:9/other_name.pt", digest)
 
 
 # Every 32nd value for the real volume below, from the public weights; 4 decimals.

@@ -12,11 +12,13 @@ import torch
 from als_core.cohorts.volumes import brain_box, mni_map, template_brain
 from als_core.explain.nulls import exceedance
 from als_core.refusal import RefusedInput
-from als_core.studies.brains import heatmaps as explain
+from als_core.statistics.paired import permute_labels_over_groups
 from als_core.studies.brains import training
-from als_core.studies.brains.cohorts import published_split
-from als_core.studies.brains.synthetic import effect_map
+from als_core.studies.brains.cohorts import prepared_brains, published_split
+from als_core.studies.brains.synthetic import effect_map, true_places
 from als_core.studies.brains.training import PanagiotarasAmounts
+from als_core.studies.panagiotaras import heatmaps as explain
+from als_core.studies.panagiotaras import linear
 
 TINY = PanagiotarasAmounts(
     resolution=4, variant="small", fractions=(0.01, 0.01), effect=3.0, epochs=1, folds=3, patch=60
@@ -27,7 +29,7 @@ TINY = PanagiotarasAmounts(
 def tiny(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ALS_RESULTS", str(tmp_path_factory.mktemp("brains")))
-        yield training.study_brains(TINY.brains("1.5T"))
+        yield prepared_brains(TINY.brains("1.5T"))
 
 
 def test_published_amounts_are_the_defaults():
@@ -71,14 +73,6 @@ def test_a_split_by_image_is_refused_unless_it_is_meant(tiny):
     assert len(training.image_folds(tiny, 3, seed=0)) == 3
 
 
-def test_relabelling_moves_patients_whole(tiny):
-    labels = training.relabelled(tiny.labels, tiny.groups, np.random.default_rng(1))
-    table = pd.DataFrame({"patient": tiny.groups, "old": tiny.labels, "new": labels})
-    assert (table.groupby("patient")["new"].nunique() == 1).all()
-    first = table.drop_duplicates("patient")
-    assert sorted(first["old"]) == sorted(first["new"]) and (first["old"] != first["new"]).any()
-
-
 def test_a_run_follows_from_its_seed_and_from_nothing_else(tiny):
     split = published_split(tiny)
     train, validation = split.rows("train")[::3], split.rows("validation")[:3]
@@ -104,7 +98,7 @@ def test_curves_of_validation_are_those_of_the_network_that_is_left(tiny):
 
 
 def test_a_patient_is_judged_by_the_mean_of_its_scans():
-    told = pd.DataFrame(
+    predictions = pd.DataFrame(
         {
             "patient": ["a", "a", "b"],
             "fold": 1,
@@ -113,15 +107,15 @@ def test_a_patient_is_judged_by_the_mean_of_its_scans():
             "share": [0.9, 0.4, 0.2],
         }
     )
-    each = training.by_patient(told).set_index("patient")
+    each = training.by_patient(predictions).set_index("patient")
     assert each.loc["a", "share"] == pytest.approx(0.65)
     assert list(each["predicted"]) == [0, 1]
 
 
 def test_the_weight_map_is_the_slope_of_the_linear_model(tiny):
-    components = training.voxel_components(tiny, seed=0)
+    components = linear.voxel_components(tiny, seed=0)
     weights = components.weight_map(tiny.labels)
-    model = training.linear_model().fit(components.scores, tiny.labels)
+    model = linear.linear_model().fit(components.scores, tiny.labels)
     step = np.zeros(components.brain.shape)
     step[tuple(np.argwhere(components.brain)[1234])] = 1.0
     moved = components.scores[:1] + components.axes @ step[components.brain]
@@ -168,19 +162,19 @@ SIGNAL = replace(TINY, fractions=(0.1, 0.1), epochs=10, folds=5)
 
 @pytest.mark.slow
 def test_with_the_effect_on_patients_are_told_apart_and_heat_gathers_in_the_truth():
-    cohort = training.study_brains(SIGNAL.brains("1.5T"))
+    cohort = prepared_brains(SIGNAL.brains("1.5T"))
     split = published_split(cohort)
     rows = split.rows("validation")
     network = training.train_volumes(cohort, split.rows("train"), rows, SIGNAL, seed=0).network
     shares = training.class_scores(network, cohort, rows, SIGNAL.box).softmax(1)[:, 0].numpy()
-    told = pd.DataFrame(
+    predictions = pd.DataFrame(
         {"patient": cohort.groups[rows], "fold": 1, "label": cohort.labels[rows], "share": shares}
     )
-    patients = training.by_patient(told)
+    patients = training.by_patient(predictions)
     assert (patients["label"] == patients["predicted"]).mean() >= 5 / 6
 
     brain = template_brain(mni_map("t1", 4))[SIGNAL.box]
-    truth = explain.true_places(effect_map(SIGNAL.brains("1.5T"), "AD"))[SIGNAL.box]
+    truth = true_places(effect_map(SIGNAL.brains("1.5T"), "AD"))[SIGNAL.box]
     from als_core.explain.gradients import sensitivity
 
     ill = training.scans(cohort, rows[cohort.labels[rows] == 0], SIGNAL.box)
@@ -189,24 +183,24 @@ def test_with_the_effect_on_patients_are_told_apart_and_heat_gathers_in_the_trut
     assert found["p"] == pytest.approx(0.01) and found["times"] > 1.2
 
     # the linear model on cached features: its null are the same scans with labels exchanged between patients
-    components = training.voxel_components(cohort, seed=0)
+    components = linear.voxel_components(cohort, seed=0)
     inside = truth
     own = explain.linear_trial(
         components, cohort.labels, cohort.groups, training.patient_folds(cohort, 5, 0), inside
     )
-    nulls = relabelled_trials(cohort, components, inside, draws=39)
+    nulls = permuted_trials(cohort, components, inside, draws=39)
     assert exceedance(own["accuracy"], nulls["accuracy"]) <= 0.05
     assert exceedance(own["auc"], nulls["auc"]) <= 0.05
 
 
 @pytest.mark.slow
 def test_with_the_effect_off_there_is_chance_and_no_concentration():
-    cohort = training.study_brains(training.linear_brains(SIGNAL, effects=False))
-    components = training.voxel_components(cohort, seed=0)
-    box = brain_box(training.LINEAR_RESOLUTION)
-    truth = explain.true_places(effect_map(training.linear_brains(SIGNAL, effects=True), "AD"))[box]
+    cohort = prepared_brains(linear.linear_brains(SIGNAL, effects=False))
+    components = linear.voxel_components(cohort, seed=0)
+    box = brain_box(linear.LINEAR_RESOLUTION)
+    truth = true_places(effect_map(linear.linear_brains(SIGNAL, effects=True), "AD"))[box]
     # every other null cohort is tried as if it were real, against the rest
-    nulls = relabelled_trials(cohort, components, truth, draws=80)
+    nulls = permuted_trials(cohort, components, truth, draws=80)
     real, null = nulls[::2], nulls[1::2]
     assert abs(nulls["accuracy"].mean() - 0.5) < 0.06
     for measure in ("accuracy", "auc"):
@@ -214,11 +208,11 @@ def test_with_the_effect_off_there_is_chance_and_no_concentration():
         assert (p_values <= 0.05).mean() <= 0.15 and p_values.mean() > 0.35
 
 
-def relabelled_trials(cohort, components, truth, draws):
+def permuted_trials(cohort, components, truth, draws):
     generator = np.random.default_rng(7)
     trials = []
     for draw in range(draws):
-        labels = training.relabelled(cohort.labels, cohort.groups, generator)
+        labels = permute_labels_over_groups(cohort.labels, cohort.groups, generator)
         folds = training.patient_folds(cohort, 5, draw, labels)
         trials.append(explain.linear_trial(components, labels, cohort.groups, folds, truth))
     return pd.DataFrame(trials)

@@ -18,7 +18,7 @@ from als_core.statistics.paired import permutation_p_value
 from als_core.studies.brains.networks import turrisi_network
 from als_core.studies.turrisi2024 import figures
 from als_core.studies.turrisi2024 import words as say
-from als_core.studies.turrisi2024.audit import ALS, MIMICS, t3, t4, tables_of
+from als_core.studies.turrisi2024.audit import ALS, MIMICS, f1_of_always_answering_als, tables_of_counts_behind_table_4, tables_of
 from als_core.studies.turrisi2024.classifiers import METHODS
 from als_core.studies.turrisi2024.leaks import check_leaks, null_labels, replay
 from als_core.studies.turrisi2024.nested_cv import (
@@ -134,7 +134,7 @@ def test_correlations_offer_every_cell_of_the_upper_triangle(features):
 
 def test_f1_dots_show_both_protocols_beside_the_printed_mean(summary):
     comparison = say.f1_comparison(summary, published_table("turrisi2024_table3_f1"))
-    drawn = figures.f1_dots(comparison, always=70.0, always_printed=t3()["baseline"])
+    drawn = figures.f1_dots(comparison, always=70.0, always_printed=f1_of_always_answering_als()["baseline"])
     assert_words(drawn)
     assert len(drawn.data) == 2 * 2 * 3 and set(drawn.data["protocol"]) == set(PROTOCOLS)
     above = (comparison.query("protocol == 'nested'")["mean"] > 70).sum()
@@ -166,7 +166,7 @@ def test_null_dots_offer_every_cohort_with_both_labels(features, positive):
 def test_the_answer_counts_the_classifiers_that_lose_to_naming_everyone_als():
     answer = say.against_always_als(synthetic=True)
     printed = published_table("turrisi2024_table3_f1")["f1_mean_percent"]
-    lose = int((printed < t3()["baseline"]).sum())
+    lose = int((printed < f1_of_always_answering_als()["baseline"]).sum())
     assert (
         answer["found"].startswith(f"{lose} of the paper's {len(printed)} classifiers")
         and "91.18 %" in answer["found"]
@@ -241,8 +241,8 @@ def test_the_floor_of_auprc_is_compared_with_the_printed_value():
     assert "cannot be one of ALS" in say.auprc_floor("0.36", 0.65) and "can be one of ALS" in say.auprc_floor(
         "0.70", 0.65
     )
-    assert f"{t4()['spared_least']:.0f} to {t4()['spared_most']:.0f} of 106 mimics" in say.printed_model(
-        t3(), t4()
+    assert f"{tables_of_counts_behind_table_4()['spared_least']:.0f} to {tables_of_counts_behind_table_4()['spared_most']:.0f} of 106 mimics" in say.printed_model(
+        f1_of_always_answering_als(), tables_of_counts_behind_table_4()
     )
 
 

@@ -1,4 +1,5 @@
-"""Heatmaps of a cohort of volumes: averages by label, relevance by brain area, and how far they meet the truth.
+"""Heatmaps of a cohort of volumes: averages by label, relevance by brain area, and overlap with the true
+effect.
 
 The relevance of a scan is the absolute value of its heatmap, so that a voxel that speaks for and one that
 speaks against the target both count; averages are over the scans of a label. Methods are those of the
@@ -21,21 +22,50 @@ from als_core.explain.methods import METHODS
 from als_core.explain.nulls import exceedance, null_scores, phase_randomised
 from als_core.explain.overlap import mass_inside, relevance_by_area, voxel_auc
 from als_core.explain.sanity import rank_correlation
+from als_core.statistics.paired import permute_labels_over_groups
 from als_core.studies.brains.atlas import Atlas
+from als_core.studies.brains.cohorts import prepared_brains, published_split, with_labels
+from als_core.studies.brains.synthetic import BrainParameters, without_effects
 from als_core.studies.brains.training import (
     BATCH,
     Box,
-    VoxelComponents,
     by_patient,
-    linear_predictions,
+    patient_folds,
     scans,
 )
+from als_core.studies.panagiotaras.linear import VoxelComponents, linear_predictions
 
 SLIDE_METHODS = ("sensitivity", "guided_backpropagation", "occlusion", "area_occlusion")
-TRUTH_FROM = 0.1  # of the largest change of signal: voxels below are not counted as changed
 
 Averages = Mapping[str, Mapping[str, np.ndarray]]
 """Method, by its title, to label to the average relevance (X, Y, Z), float64, 0 and up."""
+
+
+def explained_split(cohort: VolumeCohort, folds: int, seed: int) -> Split:
+    """A split by patient in "train" and "validation", whose scans are explained.
+
+    The slides' fixed split where the manifest has it, else one fold against the others.
+    """
+    if "part" in cohort.samples:
+        return published_split(cohort)
+    split = patient_folds(cohort, folds, seed)[0]
+    parts = np.where(split.parts == "test", "validation", "train")
+    return Split(f"{split.name}, the other folds train", "group", parts)
+
+
+def twin_cohorts(
+    cohort: VolumeCohort, parameters: BrainParameters, seed: int
+) -> tuple[VolumeCohort, VolumeCohort]:
+    """What the twin network, which has no disease to learn, is trained on, and the scans it explains.
+
+    Synthetic brains are drawn again without effects. Real ones keep their scans; the twin learns labels
+    permuted across patients.
+    """
+    if cohort.kind == "synthetic":
+        twin = prepared_brains(without_effects(parameters))
+        return twin, twin
+    permuted = permute_labels_over_groups(cohort.labels, cohort.groups, np.random.default_rng([seed, 2]))
+    return with_labels(cohort, permuted), cohort
 
 
 def average_relevance(
@@ -110,6 +140,14 @@ def likeness(averages: Averages, brain: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def twin_likeness(averages: Averages, blind: Averages, label: str, brain: np.ndarray) -> pd.DataFrame:
+    """How alike the network's and its twin's average maps of one label are: columns method, spearman,
+    pearson.
+    """
+    pairs = {method: {"on": own[label], "off": blind[method][label]} for method, own in averages.items()}
+    return likeness(pairs, brain)
+
+
 def concentration(
     relevance: np.ndarray, truth: np.ndarray, brain: np.ndarray, generator: np.random.Generator, draws: int
 ) -> dict[str, float]:
@@ -133,9 +171,24 @@ def concentration(
     }
 
 
-def true_places(effect: np.ndarray) -> np.ndarray:
-    """The voxels that disease changes, bool: where the effect is above TRUTH_FROM of its largest value."""
-    return effect > TRUTH_FROM * effect.max()
+def concentration_table(
+    averages: Averages,
+    blind: Averages,
+    truth: np.ndarray,
+    brain: np.ndarray,
+    label: str,
+    generator: np.random.Generator,
+    draws: int,
+) -> pd.DataFrame:
+    """`concentration` of each method's map of one label, by the network (on) and by its twin (off).
+
+    Columns method, on, times, null_low, null_high, p, off.
+    """
+    on = [concentration(own[label], truth, brain, generator, draws) for own in averages.values()]
+    off = [concentration(own[label], truth, brain, generator, draws)["auc"] for own in blind.values()]
+    table = pd.DataFrame(on).rename(columns={"auc": "on"})
+    table.insert(0, "method", list(averages))
+    return table.assign(off=off)
 
 
 def linear_trial(
@@ -143,15 +196,15 @@ def linear_trial(
     labels: np.ndarray,
     groups: np.ndarray,
     splits: Sequence[Split],
-    truth: np.ndarray,
+    truth: np.ndarray | None,
 ) -> dict[str, float]:
-    """The linear stand-in on trial: accuracy by patient over the splits, and auc of its map in the truth.
+    """Accuracy of the linear stand-in by patient and, where the truth is known, auc of its weight map in it.
 
     The map is the absolute weight of each voxel, the sensitivity of a linear model; auc as `concentration`.
     """
     patients = by_patient(linear_predictions(components, labels, groups, splits))
+    trial = {"accuracy": float((patients["label"] == patients["predicted"]).mean())}
+    if truth is None:
+        return trial
     weights = np.abs(components.weight_map(labels))
-    return {
-        "accuracy": float((patients["label"] == patients["predicted"]).mean()),
-        "auc": voxel_auc(weights, truth & components.brain, components.brain),
-    }
+    return trial | {"auc": voxel_auc(weights, truth & components.brain, components.brain)}

@@ -1,0 +1,255 @@
+"""What the pages on the Alzheimer slides say: answers, substitutions, sentences that depend on numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from als_core.claims.findings import Facts
+from als_core.claims.published import published_table
+from als_core.cohorts.volume_cohort import VolumeCohort
+from als_core.figures.drawn import counted, listed, number, percent
+from als_core.refusal import RefusedInput
+from als_core.studies.brains.synthetic import TRUTH_FROM
+from als_core.studies.brains.training import PanagiotarasAmounts, image_folds
+
+FORBIDS = (
+    "Do not compare these accuracies with the printed ones: the brains are drawn, fewer and coarser, and "
+    "the disease in them is stronger."
+)
+NO_TRUTH = (
+    "**No truth here.** Where the disease changes these brains is not known, so no overlap with it is "
+    "shown. What can be compared is the network and its twin that learned permuted labels."
+)
+# Of the linear model: a measure, and what the cohort itself is called beside its null cohorts.
+MEASURES = {
+    "accuracy": ("Accuracy by patient", "the cohort itself"),
+    "auc": ("AUC of voxels of the weight map", "the cohort with the effect"),
+}
+NAMES = {"accuracy": "accuracy", "auc": "concentration"}  # in names of figures
+FORBIDS_REAL = (
+    "Do not compare these accuracies with the printed ones: these are other patients, at other sizes."
+)
+
+
+def about_brains(cohorts: Mapping[str, VolumeCohort]) -> str:
+    """Which scans a page is made from, how many, and what was left out."""
+    first = next(iter(cohorts.values()))
+    parts = [
+        f"{counted(len(cohort), 'scan')} of {counted(len(np.unique(cohort.groups)), 'patient')} ({field}: "
+        + ", ".join(
+            f"{n} {label}" for label, n in cohort.samples["label"].value_counts().sort_index().items()
+        )
+        + ")"
+        for field, cohort in cohorts.items()
+    ]
+    text = f"**Scans.** {first.about.get('title') or first.name}: {listed(parts)}."
+    if first.kind == "synthetic":
+        return (
+            f"{text} ADNI gives its scans on application only; these are drawn with the printed numbers of "
+            "scans a patient."
+        )
+    text += (
+        " These are not the scans of the paper, and **the true effect of the disease in them is not "
+        "known**: what needs it is left out below, and this is said in its place."
+    )
+    notices = "".join(f"\n- {notice}" for notice in dict.fromkeys(first.notices))
+    return f"{text}\n{notices}" if notices else text
+
+
+def substitutions(
+    cohorts: Mapping[str, VolumeCohort], amounts: PanagiotarasAmounts
+) -> dict[str, tuple[str, str]]:
+    """What a page used, and what the slides used: setting -> (here, slides)."""
+    counts = published_table("panagiotaras_data_statistics")
+    whole = counts[(counts["split"] == "All") & (counts["class"] == "all")].set_index(
+        ["field_strength", "unit"]
+    )["n"]
+    first = next(iter(cohorts.values()))
+    rows = {"Scans": (first.about.get("title") or first.name, "ADNI")}
+    for field, cohort in cohorts.items():
+        if (field, "patients") in whole.index:
+            here = f"{len(cohort)} of {len(np.unique(cohort.groups))}"
+            rows[f"Scans of patients, {field}"] = (
+                here,
+                f"{whole[field, 'images']} of {whole[field, 'patients']}",
+            )
+    if first.kind == "synthetic":
+        rows["Size of the disease's effect"] = (
+            f"{amounts.effect:g} times its stated size",
+            "that of the disease",
+        )
+    published = PanagiotarasAmounts()
+    return rows | {
+        "Voxel side": (f"{amounts.resolution} mm", f"{published.resolution} mm"),
+        "Pools of the network": (amounts.variant, published.variant),
+        "Epochs": (str(amounts.epochs), str(published.epochs)),
+        "Folds": (str(amounts.folds), str(published.folds)),
+    }
+
+
+def forbids(cohorts: Mapping[str, VolumeCohort]) -> str:
+    """The conclusion that the substitutions rule out."""
+    return FORBIDS if next(iter(cohorts.values())).kind == "synthetic" else FORBIDS_REAL
+
+
+def training_answer(pooled: pd.DataFrame, nulls: pd.DataFrame, kind: str) -> dict[str, str]:
+    """The answer box of the training page.
+
+    Parameters
+    ----------
+    pooled : one row for each field strength, as `figures.accuracies` takes it
+    nulls : accuracy in null cohorts, columns "Folds by image" and "Folds by patient"
+    kind : of the cohort
+    """
+    means = nulls.mean()
+    what = "the brains drawn here" if kind == "synthetic" else "these brains"
+    reached = [f"{percent(row.accuracy)} at {row.field}" for row in pooled.itertuples()]
+    intervals = [f"{percent(row.low)} to {percent(row.high)} at {row.field}" for row in pooled.itertuples()]
+    return {
+        "question": "How well can a small 3-D network recognise Alzheimer's disease in a brain scan, and "
+        "how much of that could come from recognising the patient?",
+        "found": "Where there is nothing to learn, splitting by scan reports "
+        f"{percent(means['Folds by image'])} correct and splitting by patient "
+        f"{percent(means['Folds by patient'])}. On patients it has not seen, the network classifies "
+        f"{listed(reached)} of {what} correctly.",
+        "how_sure": f"The first comparison is over {len(nulls)} cohorts in which the labels mean nothing. "
+        f"The 95 % intervals over patients are {listed(intervals)}.",
+        "not_shown": "Whether the accuracies printed on the slides hold: their scans (ADNI) are given on "
+        "application only, and the slides do not say how patients were split.",
+    }
+
+
+def printed_split(sums: Facts, shares: Facts, printed: float) -> str:
+    """What the two data tables say about the printed split. sums, shares: `audit.p1` and `audit.p2`."""
+    whole = (
+        "All printed sums are the sums of their parts."
+        if sums["sums_holding"] == sums["sums"]
+        else f"{sums['sums_holding']} of the {sums['sums']} printed sums are the sums of their parts."
+    )
+    return (
+        f"{whole} But the split is uneven. At 3T {number(sums['at_3_percent'], 0)} % of the patients are in "
+        "the validation part (one fold of five would hold 20 %), and "
+        f"{number(shares['train_ad_percent'], 0)} % of the training images show AD against "
+        f"{number(shares['validation_ad_percent'], 0)} % of the validation images. Always answering CN would "
+        f"be right for {percent(shares['majority'], 1)} of the validation images; the printed accuracy at 3T "
+        f"is {percent(printed)}."
+    )
+
+
+def network_size(
+    total: int, by_hand: Facts, here: int, shape: tuple[int, ...], amounts: PanagiotarasAmounts
+) -> str:
+    """Parameters of the published network, by module and by hand, and of the one that this page trains."""
+    agree = "the same number" if total == by_hand["parameters"] else f"{by_hand['parameters']:,.0f}"
+    return (
+        f"The published network has {total:,} parameters; counted by hand from the printed layers there are "
+        f"{agree}. {number(by_hand['dense_percent'], 0)} % of them are in the first dense layer. This page "
+        f"trains the variant *{amounts.variant}* on volumes of {' × '.join(map(str, shape))} voxels of "
+        f"{amounts.resolution} mm, with {here:,} parameters."
+    )
+
+
+def image_folds_in_words(cohort: VolumeCohort, folds: int, seed: int) -> str:
+    """What the guard answers to folds by image that claim to separate patients."""
+    patients = len(np.unique(cohort.groups))
+    try:
+        image_folds(cohort, folds, seed, promise="group")
+    except RefusedInput as refusal:
+        torn = [problem for problem in refusal.problems if problem.where.startswith("group")]
+        return (
+            f"> {refusal.subject} is refused: {len(torn)} of {patients} patients have scans in more than one "
+            f"part. First: *{torn[0].where}, {torn[0].found}; expected: {torn[0].expected}.*"
+        )
+    return (
+        "> Each patient has one scan here, so that folds by image are folds by patient and the guard has "
+        "nothing to refuse."
+    )
+
+
+def heatmap_answer(
+    reached: Mapping[str, float], alike: pd.DataFrame, table: pd.DataFrame | None, scans: int
+) -> dict[str, str]:
+    """The answer box of the heatmap page.
+
+    Parameters
+    ----------
+    reached : accuracy on scans not trained on, of the network "on" and its twin "off"
+    alike : rank correlations of patients' and controls' average maps, column spearman
+    table : as `figures.concentration` takes it; None where the true effect is not known
+    scans : explained
+    """
+    answer = {
+        "question": "Where does the Alzheimer network look, and does a heatmap show the disease or only the "
+        "brain?",
+        "not_shown": "What heatmaps show in ADNI's patients: the slides print their maps and no number "
+        "about them.",
+    }
+    likeness = (
+        f"Average maps of patients and of controls correlate with up to {number(alike['spearman'].max())}."
+    )
+    if table is None:
+        return answer | {
+            "found": f"{likeness} Whether the maps show the disease cannot be measured here: where it "
+            "changes these brains is not known.",
+            "how_sure": f"Averages over {scans} scans and one trained network, which classifies "
+            f"{percent(reached['on'])} of them correctly; a network that learned permuted labels "
+            f"{percent(reached['off'])}.",
+        }
+    best = table.loc[table["on"].idxmax()]
+    return answer | {
+        "found": f"The best method ({best['method'].lower()}) ranks a voxel that the disease changed above "
+        f"an unchanged one in {percent(best['on'])} of pairs. But for a network that had no disease to learn "
+        f"it still does so in {percent(best['off'])}. {likeness}",
+        "how_sure": f"One trained network and its twin, averaged over {scans} scans of drawn brains; the "
+        f"networks classify {percent(reached['on'])} and {percent(reached['off'])} of them correctly.",
+    }
+
+
+def twin_in_words(reached: Mapping[str, float], labels: np.ndarray, groups: np.ndarray, kind: str) -> str:
+    """Accuracy of the network and its twin on scans not trained on. labels, groups: of these scans."""
+    twin = (
+        "its twin, without an effect to learn,"
+        if kind == "synthetic"
+        else "its twin, which learned permuted labels,"
+    )
+    majority = np.bincount(labels).max() / len(labels)
+    return (
+        f"On {len(labels)} scans of {len(np.unique(groups))} patients that were not trained on, the network "
+        f"is right in {percent(reached['on'])}, and {twin} in {percent(reached['off'])}; always giving the "
+        f"commonest label is right in {percent(majority)}."
+    )
+
+
+def truth_made_of(truth: np.ndarray | None) -> str:
+    """What counts as the true effect, for the provenance."""
+    return "not known" if truth is None else f"voxels above {TRUTH_FROM:g} of the largest change of signal"
+
+
+def likeness_in_words(alike: pd.DataFrame) -> str:
+    """What the correlation of patients' and controls' maps says about the slides' remark."""
+    low, high = alike["spearman"].min(), alike["spearman"].max()
+    return (
+        "The slides remark that the maps of patients and of controls look much alike. Measured here, their "
+        f"rank correlation is between {number(low)} and {number(high)}. The closer to 1, the more a map "
+        "shows where the network looks in everybody, and the less it shows of one person's disease."
+    )
+
+
+def truth_in_words(table: pd.DataFrame) -> str:
+    """How the network's maps, the twin's and random maps compare."""
+    low, high = table["times"].min(), table["times"].max()
+    above = int((table["off"] > table["null_high"]).sum())
+    least = table.loc[table["on"].idxmin()]
+    text = (
+        f"With the effect to learn, relevance inside the true effect is {number(low, 1)} to "
+        f"{number(high, 1)} times that of an even map. Against random maps, {above} of the {len(table)} "
+        "methods would appear to find a disease in a network that never saw one: a network can be sensitive "
+        "where brains differ most, and not only where it learned to look. The network trained without an "
+        "effect is therefore the fair comparison, and random maps are too weak a one."
+    )
+    if least["on"] <= least["null_high"]:
+        text += f" {least['method']} stays within the random maps ({number(least['on'])})."
+    return text

@@ -1,0 +1,234 @@
+"""The pages on the Alzheimer slides: figures hold every mark they draw, and sentences follow from the numbers."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from als_core.claims.published import published_table
+from als_core.cohorts.volumes import mni_map, template_brain
+from als_core.figures.primitives import TRAINING, VALIDATION
+from als_core.studies.brains.synthetic import BrainParameters
+from als_core.studies.brains.training import CURVES, PanagiotarasAmounts
+from als_core.studies.panagiotaras import audit, figures, own_network, preparation, tables, words
+
+RNG = np.random.default_rng(0)
+METHODS = ("Sensitivity", "Guided backpropagation", "Occlusion", "Brain area occlusion")
+
+
+@pytest.fixture(scope="module")
+def volumes():
+    """Brain, truth and a map a method on the 4 mm grid."""
+    brain = np.asarray(mni_map("t1", 4).dataobj)
+    brain = np.where(brain > 0.1, brain, 0)
+    truth = np.zeros(brain.shape, dtype=bool)
+    truth[22:28, 25:32, 18:24] = True
+    return brain, truth, {name: RNG.random(brain.shape) * (brain > 0) for name in METHODS}
+
+
+def check_words(drawn) -> None:
+    assert len(drawn.caption.split(". ")[0].split()) <= 25 and len(drawn.alt) >= 30 and len(drawn.data)
+
+
+def test_the_null_histogram_says_its_means():
+    nulls = pd.DataFrame({"Folds by patient": [0.4, 0.6], "Folds by image": [0.8, 0.9]})
+    drawn = figures.inflation(nulls)
+    check_words(drawn)
+    assert (
+        "by patient around 50 %" in drawn.alt
+        and "image around 85 %" in drawn.alt
+        and drawn.data.equals(nulls)
+    )
+
+
+def test_a_head_is_prepared_step_by_step_and_shown():
+    head = preparation.synthetic_head(BrainParameters(fraction=0.01), 4)
+    steps, record = preparation.prepare_in_steps(head, 4)
+    assert tuple(steps) == preparation.STEPS and record["demons"]["least_jacobian"] > 0
+    shape = mni_map("t1", 4).shape
+    assert all(volume.shape == shape for volume in list(steps.values())[1:])
+    template = np.asarray(mni_map("t1", 4).dataobj)
+    inside = template > 0.3
+    alike = {
+        name: np.corrcoef(volume[inside], template[inside])[0, 1] for name, volume in list(steps.items())[1:]
+    }
+    assert 0.5 < alike["Registered, affine"] < alike["Registered, non-linear"]
+    brain = template_brain(mni_map("t1", 4))
+    assert not steps["Brain only"][~brain].any() and not steps["Normalised"][~brain].any()
+    assert abs(steps["Normalised"][brain].mean()) < 1e-4 and steps["Normalised"][
+        brain
+    ].std() == pytest.approx(1)
+    drawn = figures.preparation({"1.5T": steps}, (template > 0.5).astype(int), "an atlas")
+    check_words(drawn)
+    assert len(drawn.data) == 3 * 7 and "an atlas" in drawn.caption
+
+
+def test_slices_are_where_the_slides_print_them(volumes):
+    positions = published_table("panagiotaras_slice_positions")
+    cuts = preparation.slice_numbers(positions, (193, 229, 193))
+    assert [place for _, place in cuts] == positions["slice_index"].tolist()  # on the slides' own grid
+    cuts = preparation.slice_numbers(positions, volumes[0].shape)
+    drawn = figures.slice_grid({"1.5T": volumes[0], "3T": volumes[0]}, cuts, positions, "normalised")
+    check_words(drawn)
+    assert len(drawn.data) == 15 and len(drawn.figure.axes) == 30
+
+
+def test_curves_have_the_books_colours_and_accuracies_every_fold():
+    rows = [(epoch, 1.0, 0.5, 1.1, 0.4) for epoch in (1, 2)]
+    curves = pd.concat(pd.DataFrame(rows, columns=CURVES).assign(fold=fold, field="1.5T") for fold in (1, 2))
+    drawn = figures.learning_curves(curves)
+    check_words(drawn)
+    assert {line.get_color() for line in drawn.figure.axes[0].lines} == {TRAINING, VALIDATION}
+
+    labels = np.tile([0, 1], 10)
+    predictions = pd.DataFrame(
+        {"scan": range(20), "patient": [f"p{n // 2 * 2 + n % 2}" for n in range(20)], "label": labels,
+         "predicted": np.where(np.arange(20) < 16, labels, 1 - labels), "share": 1.0 - labels,
+         "fold": np.arange(20) // 4, "field": "3T"}
+    )  # fmt: skip
+    pooled, folds = tables.accuracies(predictions, np.random.default_rng(0))
+    assert pooled["accuracy"][0] == 0.8 and folds["accuracy"].tolist() == [1, 1, 1, 1, 0]
+    assert pooled["printed"][0] == audit.accuracy_of("3T") and pooled["majority"][0] == 0.5
+    drawn = figures.accuracies(folds, pooled)
+    check_words(drawn)
+    assert (
+        drawn.data["mark"].value_counts().to_dict() == {"fold": 5, "all scans": 1}
+        and "printed 69 %" in drawn.alt
+    )
+    assert set(tables.accuracy_claims(pooled)) == {
+        f"panagiotaras.results.3t.accuracy{end}" for end in ("", "_spread")
+    }
+    own, _ = tables.accuracies(predictions.assign(field="all scans"), np.random.default_rng(0))
+    assert tables.accuracy_claims(own) == {} and "printed" not in figures.accuracies(folds, own).alt
+
+
+def test_pictures_of_heat_say_what_each_slice_holds(volumes):
+    brain, truth, maps = volumes
+    drawn = figures.one_scan(brain, maps, truth, "AD", 0.7)
+    check_words(drawn)
+    assert len(drawn.data) == 3 * 4 and drawn.data["mean_in_truth"].notna().all()
+    assert "70 %" in drawn.caption and "blue" in drawn.caption
+    assert "blue" not in figures.one_scan(brain, maps, None, "AD", 0.7).caption
+    both = {name: {"AD": heat, "CN": heat} for name, heat in maps.items()}
+    drawn = figures.average_heatmaps(brain, both, truth, {"AD": 8, "CN": 10})
+    check_words(drawn)
+    assert len(drawn.data) == 3 * 2 * 4 and "8 scans of label AD and 10" in drawn.caption
+    assert "mean_in_truth" not in figures.average_heatmaps(brain, both, None, {"AD": 8, "CN": 10}).data
+
+
+def test_areas_concentration_and_nulls_hold_their_marks():
+    table = pd.DataFrame(
+        {"method": method, "label": label, "area": f"Area {area}", "concentration": RNG.random() * area / 20}
+        for method in METHODS for label in ("AD", "CN") for area in range(40)
+    )  # fmt: skip
+    drawn = figures.area_relevance(table, "an atlas", "AD")
+    check_words(drawn)
+    assert len(drawn.data) == 4 * 2 * 40 and "the 32 of 40" in drawn.caption
+    scores = pd.DataFrame({"method": METHODS, "on": [0.9, 0.8, 0.7, 0.4], "off": [0.8, 0.6, 0.7, 0.5],
+                           "times": [2.0, 1.5, 1.2, 0.9], "null_low": 0.3, "null_high": 0.65})  # fmt: skip
+    drawn = figures.concentration(scores, "without an effect")
+    check_words(drawn)
+    assert drawn.data.equals(scores) and "Sensitivity: with the effect 0.90" in drawn.alt
+    text = words.truth_in_words(scores)
+    assert "2 of the 4 methods would appear" in text and "Brain area occlusion stays within" in text
+    drawn = figures.null_cohorts(
+        pd.Series([0.4, 0.5, 0.6]), 0.9, 0.25, "Accuracy by patient", "the cohort itself"
+    )
+    check_words(drawn)
+    assert len(drawn.data) == 4 and "p = 0.25" in drawn.caption
+
+
+class Cohort(SimpleNamespace):
+    """What the words read of a cohort of volumes."""
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+
+def cohort(kind: str, patients: int = 3, visits: int = 2) -> Cohort:
+    groups = np.repeat([f"p{number}" for number in range(patients)], visits)
+    paths = [f"{number}.nii" for number in range(len(groups))]
+    samples = pd.DataFrame({"label": "AD", "path": paths})
+    return Cohort(kind=kind, name="scans", about={"title": "Some scans"}, groups=groups, samples=samples, twins=(),
+                  notices=("2 scans are left out.",), labels=np.arange(len(groups)) % 2)  # fmt: skip
+
+
+def test_a_page_says_which_scans_it_is_made_from():
+    real, drawn = cohort("own"), cohort("synthetic")
+    text = words.about_brains({"1.5T": real})
+    assert (
+        "6 scans of 3 patients (1.5T: 6 AD)" in text
+        and "is not known" in text
+        and "- 2 scans are left out." in text
+    )
+    assert "not known" not in words.about_brains({"1.5T": drawn})
+    rows = words.substitutions({"1.5T": real}, PanagiotarasAmounts())
+    assert (
+        rows["Scans of patients, 1.5T"] == ("6 of 3", "969 of 344")
+        and "Size of the disease's effect" not in rows
+    )
+    rows = words.substitutions({"1.5T": drawn}, PanagiotarasAmounts(resolution=4, effect=3))
+    assert rows["Voxel side"] == ("4 mm", "1 mm") and rows["Size of the disease's effect"][0].startswith(
+        "3 times"
+    )
+    assert words.forbids({"1.5T": real}) != words.forbids({"1.5T": drawn})
+    assert "nothing to refuse" in words.image_folds_in_words(cohort("own", 6, 1), 3, 0)
+    assert "of 3 patients have scans in more than one part" in words.image_folds_in_words(real, 3, 0)
+
+
+def test_answers_say_what_was_found_and_what_was_not():
+    pooled = pd.DataFrame(
+        {"field": ["1.5T", "3T"], "accuracy": [0.9, 0.8], "low": [0.8, 0.7], "high": [1.0, 0.9]}
+    )
+    nulls = pd.DataFrame({"Folds by patient": [0.5], "Folds by image": [0.85]})
+    answer = words.training_answer(pooled, nulls, "synthetic")
+    assert "reports 85 % correct and splitting by patient 50 %" in answer["found"]
+    assert "80 % to 100 % at 1.5T" in answer["how_sure"] and "drawn" in answer["found"]
+    alike = pd.DataFrame({"spearman": [0.5, 0.95]})
+    reached = {"on": 0.9, "off": 0.6}
+    scores = pd.DataFrame({"method": ["Occlusion", "Sensitivity"], "on": [0.7, 0.9], "off": [0.5, 0.8]})
+    assert "sensitivity" in words.heatmap_answer(reached, alike, scores, 8)["found"]
+    assert "cannot be measured here" in words.heatmap_answer(reached, alike, None, 8)["found"]
+    assert "between 0.50 and 0.95" in words.likeness_in_words(alike)
+    labels, groups = np.array([0, 0, 1]), np.array(["a", "a", "b"])
+    assert "3 scans of 2 patients" in words.twin_in_words(reached, labels, groups, "own")
+    assert "permuted" in words.twin_in_words(reached, labels, groups, "own")
+
+
+def test_printed_counts_and_the_network_are_put_in_words():
+    text = words.printed_split(audit.p1(), audit.p2(), audit.accuracy_of("3T"))
+    assert (
+        text.startswith("All printed sums are the sums of their parts.")
+        and "62.6 %" in text
+        and "69 %" in text
+    )
+    assert len(tables.data_claims(tables.data_tables())) == 36 and len(tables.split_shares()) == 4
+    by_hand = audit.p5()
+    amounts = PanagiotarasAmounts()
+    assert "the same number" in words.network_size(int(by_hand["parameters"]), by_hand, 9, (2, 2, 2), amounts)
+    assert "737,026" in words.network_size(5, by_hand, 9, (2, 2, 2), amounts)
+
+
+def test_drawn_images_have_their_sign_and_maps_their_pictures():
+    images, labels, sign = own_network.draw(count=40, sides=(16, 16, 16), seed=0)
+    bright = images[:, 0, sign].mean(1)
+    assert (bright[labels == 1].mean() - bright[labels == 0].mean()).item() == pytest.approx(
+        own_network.BRIGHTER, abs=0.1
+    )
+    areas = own_network.octants((16, 16))
+    assert (
+        sorted(np.unique(areas)) == list(range(1, 17))
+        and np.bincount(areas.ravel())[1:].tolist() == [16] * 16
+    )
+    shown = own_network.first_with_sign(images, labels)
+    maps = {"Itself": images[:, 0], "Sign": images[:, 0] * 0 + torch.from_numpy(sign)}
+    picture, heat, outline = own_network.pictures(images, maps, sign, shown)
+    assert picture.shape == outline.shape == heat["Sign"].shape == (16, 16) and outline.any()
+    drawn = figures.own_model(picture, heat, outline, "a slice", "Slice")
+    check_words(drawn)
+    assert drawn.data.set_index("method").loc["Sign", "share_of_relevance_inside"] == 1
+    assert "sign puts 100 %" in own_network.answer(maps, sign, shown)["found"]

@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 
 from als_core.book.profile import load_profile
 from als_core.models.stages import set_trainable
-from als_core.studies.miao2023.amounts import CropAmounts, NoSignal
+from als_core.studies.miao2023.amounts import CropSettings, NoSignal
 from als_core.studies.miao2023.checks import (
     CLASSICAL,
     PERMUTED,
@@ -18,29 +18,29 @@ from als_core.studies.miao2023.checks import (
     train_classical,
 )
 from als_core.studies.miao2023.cost import LiveBytes, measure_cost
-from als_core.studies.miao2023.filters import moved_copies
-from als_core.studies.miao2023.scores import score_cases, score_cells, trial_aucs
+from als_core.studies.miao2023.filters import affine_copies
+from als_core.studies.miao2023.scores import score_cases, score_cells, split_aucs
 from als_core.studies.miao2023.splits import (
-    FOLDED,
-    HONEST,
-    LEAKING,
+    CROSS_VALIDATED,
+    BY_CASE,
+    COPIES_FIRST,
     PROTOCOLS,
-    PUBLISHED,
-    draw_trials,
-    every_trial,
+    BY_CROP,
+    draw_splits,
+    draw_all_splits,
     make_pool,
 )
 from als_core.studies.miao2023.synthetic import CropParameters, plan, synthetic_crops_arrays
 from als_core.studies.miao2023.train import (
     GRID,
     base_features,
-    crop_base,
-    crop_recipe,
-    settle_weights,
-    train_cells,
+    load_base,
+    build_recipe,
+    choose_weights,
+    train_grid,
     train_last_block,
     train_network,
-    train_trials,
+    train_splits,
 )
 
 CPU = torch.device("cpu")
@@ -49,7 +49,7 @@ LABELS, CASES = (TABLE["label"] == "ALS").to_numpy(), TABLE["group"].to_numpy()
 
 
 def trials_of(protocol, **more):
-    return draw_trials(LABELS, CASES, protocol, 0, **{"repeats": 3, "copies": 10} | more)
+    return draw_splits(LABELS, CASES, protocol, 0, **{"repeats": 3, "copies": 10} | more)
 
 
 def of(pairs):
@@ -59,32 +59,32 @@ def of(pairs):
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_trial_never_tests_an_image_it_learns_from(protocol):
     trials = trials_of(protocol)
-    assert len(trials) == (5 if protocol == FOLDED else 3)
+    assert len(trials) == (5 if protocol == CROSS_VALIDATED else 3)
     for trial in trials:
         assert not set(map(tuple, trial.train.tolist())) & set(map(tuple, trial.test.tolist()))
-        if protocol in (HONEST, FOLDED):
+        if protocol in (BY_CASE, CROSS_VALIDATED):
             assert not set(CASES[list(of(trial.train))]) & set(CASES[list(of(trial.test))])
-        if protocol == PUBLISHED:
+        if protocol == BY_CROP:
             assert not of(trial.train) & of(trial.test)
-        if protocol != LEAKING:
+        if protocol != COPIES_FIRST:
             assert (trial.test[:, 1] == 0).all() and of(trial.train) | of(trial.test) == set(range(39))
             assert {0, 1} == set(LABELS[list(of(trial.test))].tolist())
-    assert (draw_trials(LABELS, CASES, protocol, 0, repeats=3)[0].train == trials[0].train).all()
+    assert (draw_splits(LABELS, CASES, protocol, 0, repeats=3)[0].train == trials[0].train).all()
 
 
 def test_sizes_are_those_of_the_paper_and_the_audit():
-    assert all(len(of(t.test)) == 12 and len(of(t.train)) == 27 for t in trials_of(PUBLISHED))
-    assert all(len(set(CASES[list(of(t.test))])) == 8 for t in trials_of(HONEST))
-    for trial in trials_of(LEAKING):
+    assert all(len(of(t.test)) == 12 and len(of(t.train)) == 27 for t in trials_of(BY_CROP))
+    assert all(len(set(CASES[list(of(t.test))])) == 8 for t in trials_of(BY_CASE))
+    for trial in trials_of(COPIES_FIRST):
         assert (len(trial.train), len(trial.test)) == (273, 118)
         assert np.isin(trial.test[:, 0], trial.train[:, 0]).all()  # every test image has a copy in training
 
 
 def test_training_images_are_balanced_and_as_many_in_every_trial_of_a_protocol():
-    for protocol in (HONEST, PUBLISHED, FOLDED):
+    for protocol in (BY_CASE, BY_CROP, CROSS_VALIDATED):
         for trial in trials_of(protocol):
             assert len(trial.train) == 270 and LABELS[trial.train[:, 0]].sum() == 135
-    unbalanced = trials_of(HONEST, balanced=False)[0]
+    unbalanced = trials_of(BY_CASE, balanced=False)[0]
     counts = np.unique(unbalanced.train[:, 0], return_counts=True)[1]
     assert counts.sum() == 270 and np.ptp(counts) <= 1
 
@@ -96,7 +96,7 @@ def images():
 
 @pytest.fixture(scope="module")
 def trials():
-    return every_trial(LABELS, CASES, 0, repeats=2, copies=4)
+    return draw_all_splits(LABELS, CASES, 0, repeats=2, copies=4)
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def pool(images, trials):
 
 @pytest.fixture(scope="module")
 def features(images, pool):
-    return base_features(crop_base("mobilenet_v3", "random", images, 32), pool, None, CPU)
+    return base_features(load_base("mobilenet_v3", "random", images, 32), pool, None, CPU)
 
 
 def test_a_pool_holds_each_image_at_its_row(images, trials, pool):
@@ -116,7 +116,7 @@ def test_a_pool_holds_each_image_at_its_row(images, trials, pool):
     crop, copy = next((c, k) for c, k in trials[0].train.tolist() if k == 2)
     counts = np.where(np.arange(39) == crop, 2, 0)
     (row,) = whole.rows(np.array([[crop, copy]]))
-    np.testing.assert_array_equal(whole.images[row], moved_copies(images, counts, 0)[0][1])
+    np.testing.assert_array_equal(whole.images[row], affine_copies(images, counts, 0)[0][1])
     np.testing.assert_array_equal(whole.images[whole.rows(np.array([[5, 0]]))[0]], images[5])
     with pytest.raises(KeyError):
         pool.rows(np.array([[0, 999]]))
@@ -127,9 +127,9 @@ def test_a_head_learns_as_the_plain_loop_does(images, pool, features, trials):
     from als_core.models.stages import seeded
     from als_core.training.epochs import epoch_generator
 
-    recipe = crop_recipe("mobilenet_v3", 1e-3, 16, side=32, epochs=3)
+    recipe = build_recipe("mobilenet_v3", 1e-3, 16, side=32, epochs=3)
     trial = trials[0]
-    trained = train_trials(recipe, features, pool, [trial], CASES, 5)
+    trained = train_splits(recipe, features, pool, [trial], CASES, 5)
     with seeded(5 + trial.number):
         head = torch.nn.Linear(960, 2)
     optimizer = torch.optim.Adam(head.parameters(), lr=1e-3)
@@ -151,12 +151,12 @@ def test_a_head_learns_as_the_plain_loop_does(images, pool, features, trials):
 
 
 def test_a_grid_has_nine_cells_scored_from_their_predictions(pool, features, trials):
-    trained = train_cells("mobilenet_v3", GRID, features, pool, trials, CASES, 0, epochs=2)
+    trained = train_grid("mobilenet_v3", GRID, features, pool, trials, CASES, 0, epochs=2)
     scored = score_cells(trained.predictions, trained.logs)
     assert len(scored) == 9 * len(PROTOCOLS) and set(scored["network"]) == {"mobilenet_v3"}
-    row = scored.query(f"protocol == '{HONEST}'").iloc[4]
+    row = scored.query(f"protocol == '{BY_CASE}'").iloc[4]
     part = trained.predictions.query(
-        f"protocol == '{HONEST}' and learning_rate == {row.learning_rate} and batch_size == {row.batch_size}"
+        f"protocol == '{BY_CASE}' and learning_rate == {row.learning_rate} and batch_size == {row.batch_size}"
     )
     called = part["score"] > 0.5
     assert row.accuracy == pytest.approx((called == part["truth"]).mean())
@@ -165,15 +165,15 @@ def test_a_grid_has_nine_cells_scored_from_their_predictions(pool, features, tri
     each = [roc_auc_score(p["truth"], p["score"]) for _, p in part.groupby("number")]
     assert row.auc == pytest.approx(np.mean(each))
     logs = trained.logs.query(
-        f"protocol == '{HONEST}' and learning_rate == {row.learning_rate} and batch_size == {row.batch_size}"
+        f"protocol == '{BY_CASE}' and learning_rate == {row.learning_rate} and batch_size == {row.batch_size}"
     )
     assert row.train_accuracy == pytest.approx(logs.query("epoch == 2")["accuracy"].mean())
 
 
 def test_cross_validation_answers_every_case_once(pool, features, trials):
-    recipe = crop_recipe("mobilenet_v3", 1e-3, 16, side=32, epochs=2)
-    folds = [t for t in trials if t.protocol == FOLDED]
-    predictions = train_trials(recipe, features, pool, folds, CASES, 0).predictions
+    recipe = build_recipe("mobilenet_v3", 1e-3, 16, side=32, epochs=2)
+    folds = [t for t in trials if t.protocol == CROSS_VALIDATED]
+    predictions = train_splits(recipe, features, pool, folds, CASES, 0).predictions
     assert sorted(predictions["crop"]) == list(range(39))
     (row,) = score_cases(predictions).itertuples()
     assert row.cases == 26 and row.low <= row.accuracy == row.right / 26 <= row.high
@@ -183,65 +183,65 @@ def test_cross_validation_answers_every_case_once(pool, features, trials):
 
 def test_an_auc_of_one_class_is_nan():
     table = pd.DataFrame(
-        {"network": "a", "learning_rate": 1.0, "batch_size": 1, "protocol": HONEST, "number": [0, 0]}
+        {"network": "a", "learning_rate": 1.0, "batch_size": 1, "protocol": BY_CASE, "number": [0, 0]}
     )
-    assert trial_aucs(table.assign(truth=True, score=0.5))["auc"].isna().all()
+    assert split_aucs(table.assign(truth=True, score=0.5))["auc"].isna().all()
 
 
 def test_the_last_block_trains_and_only_it(images, pool, trials):
-    honest = [t for t in trials if t.protocol == HONEST][:1]
+    honest = [t for t in trials if t.protocol == BY_CASE][:1]
     trained = train_last_block(
         "mobilenet_v3", "random", images, (1e-4, 16), pool, honest, CASES, 0, epochs=1, device=CPU
     )
     assert len(trained.predictions) == len(honest[0].test) and trained.logs["loss"].notna().all()
-    base = crop_base("mobilenet_v3", "random", images, 32)
+    base = load_base("mobilenet_v3", "random", images, 32)
     set_trainable(base.network, ("head",))
-    frozen = train_trials(
-        crop_recipe("mobilenet_v3", 1e-4, 16, side=32, epochs=1), base_features(base, pool, None, CPU), pool,
+    frozen = train_splits(
+        build_recipe("mobilenet_v3", 1e-4, 16, side=32, epochs=1), base_features(base, pool, None, CPU), pool,
         honest, CASES, 0,
     )  # fmt: skip
     assert (trained.predictions["score"] - frozen.predictions["score"]).abs().max() > 1e-3
 
 
 def test_pixels_are_scaled_by_the_crops_own_colours_for_random_weights(images):
-    base = crop_base("mobilenet_v3", "random", images, 64)
+    base = load_base("mobilenet_v3", "random", images, 64)
     assert base.scaling.mean[0] == pytest.approx(images[..., 0].mean() / 255)
     assert "not pretrained" in base.sentence
 
 
 def test_every_profile_s_amounts_fit_together():
     by_profile = {
-        name: load_profile(name).amounts("miao2023", CropAmounts) for name in ("test", "quick", "paper")
+        name: load_profile(name).amounts("miao2023", CropSettings) for name in ("test", "quick", "paper")
     }
     for amounts in by_profile.values():
         settings = amounts.super_resolution
         assert CropParameters(side=amounts.crop_side).side % settings.factor == 0
         assert settings.patch <= amounts.crop_side // settings.factor
         # folds hold the most crops: every one of them, and each class, must get its images
-        draw_trials(LABELS, CASES, FOLDED, 0, repeats=1, copies=amounts.copies)
-    assert by_profile["paper"] == CropAmounts() and by_profile["quick"].no_signal.cohorts >= 50
+        draw_splits(LABELS, CASES, CROSS_VALIDATED, 0, repeats=1, copies=amounts.copies)
+    assert by_profile["paper"] == CropSettings() and by_profile["quick"].no_signal.cohorts >= 50
 
 
 def test_weights_are_the_same_kind_for_all_three(monkeypatch, tmp_path):
-    assert settle_weights("random").name == "random"
+    assert choose_weights("random").name == "random"
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
     (tmp_path / "hub" / "checkpoints" / "vgg16-397923af.pth").touch()
-    choice = settle_weights("imagenet if cached")
+    choice = choose_weights("imagenet if cached")
     assert choice.name == "random" and "ResNet50, MobileNetV3 are cached" in choice.reason
 
 
 def test_one_call_trains_a_network_s_cells_from_crops(images, pool, features, trials):
     amounts = {"weights": "random", "epochs": 1, "features": None, "device": CPU}
     whole = train_network("mobilenet_v3", GRID[:1], images, pool, trials, CASES, 0, **amounts)
-    parts = train_cells("mobilenet_v3", GRID[:1], features, pool, trials, CASES, 0, epochs=1)
+    parts = train_grid("mobilenet_v3", GRID[:1], features, pool, trials, CASES, 0, epochs=1)
     pd.testing.assert_frame_equal(whole.predictions, parts.predictions)
 
 
 def test_classical_methods_learn_from_training_crops_alone(images):
     values = classical_features(images[..., 0])
     assert len(values) == 39 and values.notna().all(axis=None)
-    folds = trials_of(FOLDED)
+    folds = trials_of(CROSS_VALIDATED)
     predictions = train_classical(values, folds, CASES, 0)
     assert set(predictions["network"]) == set(CLASSICAL)
     scored = score_cases(predictions, ["network", "protocol"])
@@ -281,19 +281,19 @@ def test_cost_is_counted_and_memory_repeats():
 @pytest.mark.slow
 def test_a_sign_of_disease_is_found_on_unseen_cases():
     images, *_ = synthetic_crops_arrays(CropParameters(side=64, disease_effect=3), 0)
-    drawn = draw_trials(LABELS, CASES, HONEST, 0, repeats=5, copies=4)
+    drawn = draw_splits(LABELS, CASES, BY_CASE, 0, repeats=5, copies=4)
     pool = make_pool(images, drawn, 64, 0)
-    found = base_features(crop_base("mobilenet_v3", "random", images, 64), pool, None, CPU)
-    trained = train_trials(crop_recipe("mobilenet_v3", 1e-3, 16, side=64), found, pool, drawn, CASES, 0)
-    assert trial_aucs(trained.predictions)["auc"].mean() > 0.85
+    found = base_features(load_base("mobilenet_v3", "random", images, 64), pool, None, CPU)
+    trained = train_splits(build_recipe("mobilenet_v3", 1e-3, 16, side=64), found, pool, drawn, CASES, 0)
+    assert split_aucs(trained.predictions)["auc"].mean() > 0.85
 
 
 @pytest.mark.slow
 def test_without_a_sign_the_split_by_case_is_at_chance_and_the_leak_is_not():
     aucs = no_signal(NoSignal(cohorts=50, side=48, copies=4, repeats=4, permutations=4))
-    assert list(aucs) == ["cohort", HONEST, PERMUTED, PUBLISHED, LEAKING] and aucs.notna().all(axis=None)
-    moved = shifts(aucs).set_index("protocol")
-    assert abs(moved.loc[HONEST, "in_errors"]) <= 3
-    assert moved.loc[LEAKING, "in_errors"] > 2
-    lift = aucs[LEAKING] - aucs[HONEST]
+    assert list(aucs) == ["cohort", BY_CASE, PERMUTED, BY_CROP, COPIES_FIRST] and aucs.notna().all(axis=None)
+    random_affine = shifts(aucs).set_index("protocol")
+    assert abs(random_affine.loc[BY_CASE, "in_errors"]) <= 3
+    assert random_affine.loc[COPIES_FIRST, "in_errors"] > 2
+    lift = aucs[COPIES_FIRST] - aucs[BY_CASE]
     assert lift.mean() > 2 * lift.std() / np.sqrt(len(lift))

@@ -8,14 +8,14 @@ from als_core.refusal import RefusedInput
 from als_core.studies.miao2023.crop_files import bit_depth, centre_square, read_channel, to_8_bits
 from als_core.studies.miao2023.filters import (
     FILTERS,
-    MOVES,
-    as_grey,
-    enlarged,
+    AFFINE_LIMITS,
+    to_grey,
+    enlarge,
     low_resolution,
-    moved,
-    moved_copies,
-    shares_of,
-    trimmed,
+    random_affine,
+    affine_copies,
+    image_counts,
+    trim,
 )
 
 every_filter = pytest.mark.parametrize("name", FILTERS)
@@ -61,14 +61,14 @@ def test_filters_equal_their_plain_versions(crop):
 
 
 def test_grey_is_the_channel_itself_where_all_are_equal(crop):
-    np.testing.assert_array_equal(as_grey(np.stack([crop] * 3, axis=2)), crop)
+    np.testing.assert_array_equal(to_grey(np.stack([crop] * 3, axis=2)), crop)
     colour = np.zeros((5, 5, 3), np.uint8)
     colour[..., 1] = 100
-    assert (as_grey(colour) == 59).all()
+    assert (to_grey(colour) == 59).all()
 
 
 def test_low_resolution_is_block_means_and_noise(crop):
-    even = trimmed(crop, 4)
+    even = trim(crop, 4)
     assert even.shape == (40, 36)
     blocks = low_resolution(even, 4, np.random.default_rng(0), noise_sd=0)
     expected = np.array(
@@ -81,13 +81,13 @@ def test_low_resolution_is_block_means_and_noise(crop):
     with pytest.raises(ValueError, match="not divisible by 4"):
         low_resolution(crop, 4, np.random.default_rng(0), noise_sd=0)
     with pytest.raises(ValueError, match="smaller than 64"):
-        trimmed(crop, 64)
+        trim(crop, 64)
 
 
 def test_enlarging_repeats_pixels_or_interpolates_about_the_same_places(crop):
-    np.testing.assert_array_equal(enlarged(crop, 2, "nearest"), crop.repeat(2, 0).repeat(2, 1))
+    np.testing.assert_array_equal(enlarge(crop, 2, "nearest"), crop.repeat(2, 0).repeat(2, 1))
     smooth = cv2.GaussianBlur(crop, (0, 0), 3)
-    back = low_resolution(enlarged(smooth, 2, "bicubic"), 2, np.random.default_rng(0), noise_sd=0)
+    back = low_resolution(enlarge(smooth, 2, "bicubic"), 2, np.random.default_rng(0), noise_sd=0)
     assert np.abs(back.astype(int) - smooth).max() <= 2
 
 
@@ -96,39 +96,39 @@ def test_a_moved_copy_is_turned_shifted_and_scaled_within_the_limits():
     image = np.zeros((101, 101), np.uint8)
     cv2.circle(image, (70, 50), 3, 255, -1)
     for seed in range(5):
-        copy = moved(image, np.random.default_rng(seed))
+        copy = random_affine(image, np.random.default_rng(seed))
         draw = np.random.default_rng(seed)
-        turn = np.deg2rad(draw.uniform(-MOVES["turn"], MOVES["turn"]))
-        shift = draw.uniform(-MOVES["shift"], MOVES["shift"], 2) * 101
-        reach = np.log(1 + MOVES["scale"])
+        turn = np.deg2rad(draw.uniform(-AFFINE_LIMITS["turn"], AFFINE_LIMITS["turn"]))
+        shift = draw.uniform(-AFFINE_LIMITS["shift"], AFFINE_LIMITS["shift"], 2) * 101
+        reach = np.log(1 + AFFINE_LIMITS["scale"])
         away = 20 * np.exp(draw.uniform(-reach, reach))
         place = np.array([50 + away * np.cos(turn), 50 - away * np.sin(turn)]) + shift
         rows, columns = np.nonzero(copy > 100)
         np.testing.assert_allclose([columns.mean(), rows.mean()], place, atol=0.7)
-        np.testing.assert_array_equal(moved(image, np.random.default_rng(seed)), copy)
+        np.testing.assert_array_equal(random_affine(image, np.random.default_rng(seed)), copy)
 
 
 def test_copies_do_not_depend_on_how_many_others_there_are(crop):
     images = np.stack(
         [crop, crop.T[:40, :37] if crop.T.shape == crop.shape else np.roll(crop, 5), crop[::-1]]
     )
-    many, of_many = moved_copies(images, np.array([2, 0, 3]), 7)
-    few, of_few = moved_copies(images, np.array([1, 1, 1]), 7)
+    many, of_many = affine_copies(images, np.array([2, 0, 3]), 7)
+    few, of_few = affine_copies(images, np.array([1, 1, 1]), 7)
     assert of_many.tolist() == [0, 0, 2, 2, 2] and of_few.tolist() == [0, 1, 2]
     np.testing.assert_array_equal(few[[0, 2]], many[[0, 2]])
     assert len(np.unique(many.reshape(5, -1), axis=0)) == 5
-    assert moved_copies(images, np.zeros(3, int), 7)[0].shape == (0, *images.shape[1:])
+    assert affine_copies(images, np.zeros(3, int), 7)[0].shape == (0, *images.shape[1:])
 
 
 def test_shares_add_up_balance_classes_and_hold_every_original():
     labels = np.array([1] * 28 + [0] * 11)
-    even = shares_of(labels, 391, balanced=False)
+    even = image_counts(labels, 391, balanced=False)
     assert even.sum() == 391 and even.min() == 10 and even.max() == 11
-    equal = shares_of(labels, 270, balanced=True)
+    equal = image_counts(labels, 270, balanced=True)
     assert equal[labels == 1].sum() == equal[labels == 0].sum() == 135
     assert np.ptp(equal[labels == 1]) <= 1 and np.ptp(equal[labels == 0]) <= 1
     with pytest.raises(RefusedInput, match="at least one of every sample"):
-        shares_of(labels, 38, balanced=False)
+        image_counts(labels, 38, balanced=False)
 
 
 def written(folder, image, name="crop.png"):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from als_core.refusal import RefusedInput
-from als_core.studies.miao2023.filters import enlarged
+from als_core.studies.miao2023.filters import enlarge
 from als_core.studies.miao2023.generator import as_images, bicubic, build_discriminator, build_generator
 
 
@@ -26,7 +26,7 @@ def test_an_untrained_generator_enlarges_as_bicubic(factor, low):
 def test_bicubic_is_that_of_the_comparison():
     image = np.random.default_rng(0).integers(60, 200, (16, 16), dtype=np.uint8)
     ours = as_images(bicubic(torch.from_numpy(image)[None, None].float() / 255, 2))[0].numpy()
-    assert np.abs(ours.astype(int) - enlarged(image, 2, "bicubic")).max() <= 1
+    assert np.abs(ours.astype(int) - enlarge(image, 2, "bicubic")).max() <= 1
 
 
 def test_a_generator_can_change_every_pixel_and_gradient_reaches_every_weight(low):

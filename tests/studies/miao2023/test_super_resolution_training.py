@@ -10,7 +10,7 @@ from als_core.refusal import RefusedInput
 from als_core.studies.miao2023.amounts import SuperResolution
 from als_core.studies.miao2023.networks import build_crop_network
 from als_core.studies.miao2023.restoration import psnr
-from als_core.studies.miao2023.splits import HONEST, draw_trials
+from als_core.studies.miao2023.splits import BY_CASE, draw_splits
 from als_core.studies.miao2023.super_resolution import (
     MEASURES,
     Pairs,
@@ -20,7 +20,7 @@ from als_core.studies.miao2023.super_resolution import (
     judge_restorations,
     make_pairs,
     perceptual_network,
-    restored,
+    apply_generator,
     summarise,
     train_super_resolution,
 )
@@ -143,12 +143,12 @@ def test_on_held_out_cases_the_content_generator_beats_bicubic_in_psnr(crops):
         learning_rate=2e-3,
     )
     pairs = make_pairs(images[..., 0], truths, settings, 0)
-    (trial,) = draw_trials(labels, cases, HONEST, 0, repeats=1)
+    (trial,) = draw_splits(labels, cases, BY_CASE, 0, repeats=1)
     train, test = (np.unique(part[:, 0]) for part in (trial.train, trial.test))
     assert not set(cases[train]) & set(cases[test])
     trained = train_super_resolution(pairs, train, settings, 0)
     made = enlargements(pairs, test, settings.factor, trained)
-    np.testing.assert_array_equal(made["content"], restored(trained.content, pairs.low[test]))
+    np.testing.assert_array_equal(made["content"], apply_generator(trained.content, pairs.low[test]))
     summary = summarise(judge_restorations(made, truths[test], masks[test], cases[test]), 0)
     gain = summary.set_index(["method", "measure"])
     assert gain.loc[("content", "psnr"), "gain_low"] > 0.5  # dB

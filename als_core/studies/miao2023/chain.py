@@ -128,9 +128,9 @@ def enlarge_for_fold(
 
 def score_inputs(predictions: pd.DataFrame) -> pd.DataFrame:
     """Score cases: columns network, input, cases, right, accuracy, low, high, sensitivity, specificity, auc."""
-    return score_cases(
-        predictions.assign(input=pd.Categorical(predictions["input"], INPUTS)), ["network", "input"]
-    )
+    scores = score_cases(predictions, ["network", "input"]).set_index(["network", "input"])
+    order = [(network, name) for network in predictions["network"].unique() for name in INPUTS]
+    return scores.loc[order].reset_index()
 
 
 def compare_inputs(

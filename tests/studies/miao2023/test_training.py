@@ -1,4 +1,4 @@
-"""Trials, pools, grids and scores of the crop classifiers; what each protocol promises; signal and no signal."""
+"""Splits, pools, grids and scores of the crop classifiers; the promise of each protocol; signal and no signal."""
 
 import numpy as np
 import pandas as pd
@@ -7,8 +7,6 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from als_core.book.profile import load_profile
-from als_core.models.stages import set_trainable
-from als_core.studies.miao2023.amounts import CropSettings, NoSignal
 from als_core.studies.miao2023.checks import (
     CLASSICAL,
     PERMUTED,
@@ -17,29 +15,32 @@ from als_core.studies.miao2023.checks import (
     shifts,
     train_classical,
 )
-from als_core.studies.miao2023.cost import LiveBytes, measure_cost
 from als_core.studies.miao2023.filters import affine_copies
-from als_core.studies.miao2023.scores import score_cases, score_cells, split_aucs
-from als_core.studies.miao2023.splits import (
-    CROSS_VALIDATED,
+from als_core.studies.miao2023.protocol import (
     BY_CASE,
-    COPIES_FIRST,
-    PROTOCOLS,
     BY_CROP,
-    draw_splits,
+    COPIES_FIRST,
+    CROSS_VALIDATED,
+    PROTOCOLS,
+    CropSettings,
+    NoSignal,
     draw_all_splits,
+    draw_splits,
     make_pool,
 )
 from als_core.studies.miao2023.synthetic import CropParameters, plan, synthetic_crops_arrays
 from als_core.studies.miao2023.train import (
     GRID,
     base_features,
-    load_base,
     build_recipe,
     choose_weights,
+    fine_tune,
+    load_base,
+    nine_cells,
+    score_cases,
+    score_cells,
+    split_aucs,
     train_grid,
-    train_last_block,
-    train_network,
     train_splits,
 )
 
@@ -48,7 +49,7 @@ TABLE = plan()
 LABELS, CASES = (TABLE["label"] == "ALS").to_numpy(), TABLE["group"].to_numpy()
 
 
-def trials_of(protocol, **more):
+def splits_of(protocol, **more):
     return draw_splits(LABELS, CASES, protocol, 0, **{"repeats": 3, "copies": 10} | more)
 
 
@@ -57,34 +58,34 @@ def of(pairs):
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_trial_never_tests_an_image_it_learns_from(protocol):
-    trials = trials_of(protocol)
-    assert len(trials) == (5 if protocol == CROSS_VALIDATED else 3)
-    for trial in trials:
-        assert not set(map(tuple, trial.train.tolist())) & set(map(tuple, trial.test.tolist()))
+def test_a_split_never_tests_an_image_that_it_trains_on(protocol):
+    splits = splits_of(protocol)
+    assert len(splits) == (5 if protocol == CROSS_VALIDATED else 3)
+    for split in splits:
+        assert not set(map(tuple, split.train.tolist())) & set(map(tuple, split.test.tolist()))
         if protocol in (BY_CASE, CROSS_VALIDATED):
-            assert not set(CASES[list(of(trial.train))]) & set(CASES[list(of(trial.test))])
+            assert not set(CASES[list(of(split.train))]) & set(CASES[list(of(split.test))])
         if protocol == BY_CROP:
-            assert not of(trial.train) & of(trial.test)
+            assert not of(split.train) & of(split.test)
         if protocol != COPIES_FIRST:
-            assert (trial.test[:, 1] == 0).all() and of(trial.train) | of(trial.test) == set(range(39))
-            assert {0, 1} == set(LABELS[list(of(trial.test))].tolist())
-    assert (draw_splits(LABELS, CASES, protocol, 0, repeats=3)[0].train == trials[0].train).all()
+            assert (split.test[:, 1] == 0).all() and of(split.train) | of(split.test) == set(range(39))
+            assert {0, 1} == set(LABELS[list(of(split.test))].tolist())
+    assert (draw_splits(LABELS, CASES, protocol, 0, repeats=3)[0].train == splits[0].train).all()
 
 
 def test_sizes_are_those_of_the_paper_and_the_audit():
-    assert all(len(of(t.test)) == 12 and len(of(t.train)) == 27 for t in trials_of(BY_CROP))
-    assert all(len(set(CASES[list(of(t.test))])) == 8 for t in trials_of(BY_CASE))
-    for trial in trials_of(COPIES_FIRST):
-        assert (len(trial.train), len(trial.test)) == (273, 118)
-        assert np.isin(trial.test[:, 0], trial.train[:, 0]).all()  # every test image has a copy in training
+    assert all(len(of(t.test)) == 12 and len(of(t.train)) == 27 for t in splits_of(BY_CROP))
+    assert all(len(set(CASES[list(of(t.test))])) == 8 for t in splits_of(BY_CASE))
+    for split in splits_of(COPIES_FIRST):
+        assert (len(split.train), len(split.test)) == (273, 118)
+        assert np.isin(split.test[:, 0], split.train[:, 0]).all()  # every test image has a copy in training
 
 
-def test_training_images_are_balanced_and_as_many_in_every_trial_of_a_protocol():
+def test_training_images_are_balanced_and_equally_many_in_all_splits_of_a_protocol():
     for protocol in (BY_CASE, BY_CROP, CROSS_VALIDATED):
-        for trial in trials_of(protocol):
-            assert len(trial.train) == 270 and LABELS[trial.train[:, 0]].sum() == 135
-    unbalanced = trials_of(BY_CASE, balanced=False)[0]
+        for split in splits_of(protocol):
+            assert len(split.train) == 270 and LABELS[split.train[:, 0]].sum() == 135
+    unbalanced = splits_of(BY_CASE, balanced=False)[0]
     counts = np.unique(unbalanced.train[:, 0], return_counts=True)[1]
     assert counts.sum() == 270 and np.ptp(counts) <= 1
 
@@ -95,13 +96,13 @@ def images():
 
 
 @pytest.fixture(scope="module")
-def trials():
+def splits():
     return draw_all_splits(LABELS, CASES, 0, repeats=2, copies=4)
 
 
 @pytest.fixture(scope="module")
-def pool(images, trials):
-    return make_pool(images, trials, 32, 0)
+def pool(images, splits):
+    return make_pool(images, splits, 32, 0)
 
 
 @pytest.fixture(scope="module")
@@ -109,11 +110,11 @@ def features(images, pool):
     return base_features(load_base("mobilenet_v3", "random", images, 32), pool, None, CPU)
 
 
-def test_a_pool_holds_each_image_at_its_row(images, trials, pool):
-    rows = pool.rows(trials[0].train)
-    np.testing.assert_array_equal(pool.pairs[rows], trials[0].train)
-    whole = make_pool(images, trials, 64, 0)
-    crop, copy = next((c, k) for c, k in trials[0].train.tolist() if k == 2)
+def test_a_pool_holds_each_image_at_its_row(images, splits, pool):
+    rows = pool.rows(splits[0].train)
+    np.testing.assert_array_equal(pool.pairs[rows], splits[0].train)
+    whole = make_pool(images, splits, 64, 0)
+    crop, copy = next((c, k) for c, k in splits[0].train.tolist() if k == 2)
     counts = np.where(np.arange(39) == crop, 2, 0)
     (row,) = whole.rows(np.array([[crop, copy]]))
     np.testing.assert_array_equal(whole.images[row], affine_copies(images, counts, 0)[0][1])
@@ -122,37 +123,37 @@ def test_a_pool_holds_each_image_at_its_row(images, trials, pool):
         pool.rows(np.array([[0, 999]]))
 
 
-def test_a_head_learns_as_the_plain_loop_does(images, pool, features, trials):
-    """One trial against torch.nn.Linear and torch.optim.Adam, with the order of images that heads use."""
+def test_a_head_learns_as_the_plain_loop_does(images, pool, features, splits):
+    """One split compared with torch.nn.Linear and torch.optim.Adam, with the order of images that heads use."""
     from als_core.models.stages import seeded
     from als_core.training.epochs import epoch_generator
 
     recipe = build_recipe("mobilenet_v3", 1e-3, 16, side=32, epochs=3)
-    trial = trials[0]
-    trained = train_splits(recipe, features, pool, [trial], CASES, 5)
-    with seeded(5 + trial.number):
+    split = splits[0]
+    trained = train_splits(recipe, features, pool, [split], CASES, 5)
+    with seeded(5 + split.number):
         head = torch.nn.Linear(960, 2)
     optimizer = torch.optim.Adam(head.parameters(), lr=1e-3)
     rows, labels = (
-        torch.from_numpy(pool.rows(trial.train)),
-        torch.from_numpy(LABELS[trial.train[:, 0]]).long(),
+        torch.from_numpy(pool.rows(split.train)),
+        torch.from_numpy(LABELS[split.train[:, 0]]).long(),
     )
     for epoch in (1, 2, 3):
-        order = torch.randperm(len(rows), generator=epoch_generator(5 + trial.number, epoch))
+        order = torch.randperm(len(rows), generator=epoch_generator(5 + split.number, epoch))
         for batch in order.split(16):
             loss = torch.nn.functional.cross_entropy(head(features[rows[batch]]), labels[batch])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
     with torch.no_grad():
-        expected = head(features[torch.from_numpy(pool.rows(trial.test))]).softmax(1)[:, 1].numpy()
+        expected = head(features[torch.from_numpy(pool.rows(split.test))]).softmax(1)[:, 1].numpy()
     np.testing.assert_allclose(trained.predictions["score"], expected, atol=1e-4)
     assert trained.logs["epoch"].tolist() == [1, 2, 3]
 
 
-def test_a_grid_has_nine_cells_scored_from_their_predictions(pool, features, trials):
-    trained = train_grid("mobilenet_v3", GRID, features, pool, trials, CASES, 0, epochs=2)
-    scored = score_cells(trained.predictions, trained.logs)
+def test_a_grid_has_nine_cells_scored_from_their_predictions(pool, features, splits):
+    trained = train_grid("mobilenet_v3", GRID, features, pool, splits, CASES, 0, epochs=2)
+    scored = nine_cells(score_cells(trained.predictions, trained.logs))
     assert len(scored) == 9 * len(PROTOCOLS) and set(scored["network"]) == {"mobilenet_v3"}
     row = scored.query(f"protocol == '{BY_CASE}'").iloc[4]
     part = trained.predictions.query(
@@ -170,9 +171,9 @@ def test_a_grid_has_nine_cells_scored_from_their_predictions(pool, features, tri
     assert row.train_accuracy == pytest.approx(logs.query("epoch == 2")["accuracy"].mean())
 
 
-def test_cross_validation_answers_every_case_once(pool, features, trials):
+def test_cross_validation_answers_every_case_once(pool, features, splits):
     recipe = build_recipe("mobilenet_v3", 1e-3, 16, side=32, epochs=2)
-    folds = [t for t in trials if t.protocol == CROSS_VALIDATED]
+    folds = [t for t in splits if t.protocol == CROSS_VALIDATED]
     predictions = train_splits(recipe, features, pool, folds, CASES, 0).predictions
     assert sorted(predictions["crop"]) == list(range(39))
     (row,) = score_cases(predictions).itertuples()
@@ -188,19 +189,17 @@ def test_an_auc_of_one_class_is_nan():
     assert split_aucs(table.assign(truth=True, score=0.5))["auc"].isna().all()
 
 
-def test_the_last_block_trains_and_only_it(images, pool, trials):
-    honest = [t for t in trials if t.protocol == BY_CASE][:1]
-    trained = train_last_block(
-        "mobilenet_v3", "random", images, (1e-4, 16), pool, honest, CASES, 0, epochs=1, device=CPU
-    )
-    assert len(trained.predictions) == len(honest[0].test) and trained.logs["loss"].notna().all()
+@pytest.mark.parametrize("variant", ["last block", "all layers"])
+def test_fine_tuning_trains_more_than_the_head(images, pool, splits, variant):
+    split = [s for s in splits if s.protocol == BY_CASE][:1]
+    tuned = fine_tune("mobilenet_v3", variant, "random", images, pool, split, CASES, 0, epochs=1, device=CPU)
+    assert len(tuned.predictions) == len(split[0].test) and tuned.logs["loss"].notna().all()
     base = load_base("mobilenet_v3", "random", images, 32)
-    set_trainable(base.network, ("head",))
     frozen = train_splits(
         build_recipe("mobilenet_v3", 1e-4, 16, side=32, epochs=1), base_features(base, pool, None, CPU), pool,
-        honest, CASES, 0,
+        split, CASES, 0,
     )  # fmt: skip
-    assert (trained.predictions["score"] - frozen.predictions["score"]).abs().max() > 1e-3
+    assert (tuned.predictions["score"] - frozen.predictions["score"]).abs().max() > 1e-3
 
 
 def test_pixels_are_scaled_by_the_crops_own_colours_for_random_weights(images):
@@ -217,8 +216,12 @@ def test_every_profile_s_amounts_fit_together():
         settings = amounts.super_resolution
         assert CropParameters(side=amounts.crop_side).side % settings.factor == 0
         assert settings.patch <= amounts.crop_side // settings.factor
+        chain = amounts.chain.super_resolution
+        assert amounts.crop_side % chain.factor == 0 and chain.patch <= amounts.crop_side // chain.factor
         # folds hold the most crops: every one of them, and each class, must get its images
-        draw_splits(LABELS, CASES, CROSS_VALIDATED, 0, repeats=1, copies=amounts.copies)
+        draw_splits(
+            LABELS, CASES, CROSS_VALIDATED, 0, repeats=1, copies=min(amounts.copies, amounts.chain.copies)
+        )
     assert by_profile["paper"] == CropSettings() and by_profile["quick"].no_signal.cohorts >= 50
 
 
@@ -231,17 +234,10 @@ def test_weights_are_the_same_kind_for_all_three(monkeypatch, tmp_path):
     assert choice.name == "random" and "ResNet50, MobileNetV3 are cached" in choice.reason
 
 
-def test_one_call_trains_a_network_s_cells_from_crops(images, pool, features, trials):
-    amounts = {"weights": "random", "epochs": 1, "features": None, "device": CPU}
-    whole = train_network("mobilenet_v3", GRID[:1], images, pool, trials, CASES, 0, **amounts)
-    parts = train_grid("mobilenet_v3", GRID[:1], features, pool, trials, CASES, 0, epochs=1)
-    pd.testing.assert_frame_equal(whole.predictions, parts.predictions)
-
-
 def test_classical_methods_learn_from_training_crops_alone(images):
     values = classical_features(images[..., 0])
     assert len(values) == 39 and values.notna().all(axis=None)
-    folds = trials_of(CROSS_VALIDATED)
+    folds = splits_of(CROSS_VALIDATED)
     predictions = train_classical(values, folds, CASES, 0)
     assert set(predictions["network"]) == set(CLASSICAL)
     scored = score_cases(predictions, ["network", "protocol"])
@@ -252,30 +248,6 @@ def test_classical_methods_learn_from_training_crops_alone(images):
     again = train_classical(spoilt.loc[:], [folds[0]._replace(test=folds[0].train)], CASES, 0)
     same = train_classical(values, [folds[0]._replace(test=folds[0].train)], CASES, 0)
     pd.testing.assert_frame_equal(again, same)
-
-
-def test_live_bytes_are_those_of_storages_alive():
-    x = torch.zeros(1000)
-    with LiveBytes() as counter:
-        a = x + 1
-        view = a[:10]
-        b = a + 1
-        assert (counter.now, counter.peak) == (8000, 8000)
-        del a
-        assert counter.now == 8000  # the view holds its storage
-        del view
-        assert counter.now == 4000
-        del b
-    assert (counter.now, counter.peak) == (0, 8000)
-
-
-def test_cost_is_counted_and_memory_repeats():
-    frozen, again = (measure_cost("mobilenet_v3", side=32, batch=4, repeats=1) for _ in range(2))
-    block = measure_cost("mobilenet_v3", side=32, batch=4, repeats=1, variant="last block")
-    assert frozen["step_mib"] == again["step_mib"] and frozen["inference_mib"] == again["inference_mib"]
-    assert frozen["inference_mib"] > frozen["parameters"] * 4 / 2**20
-    assert block["trainable"] > frozen["trainable"] == 2 * 961 and block["step_mib"] > frozen["step_mib"]
-    assert min(frozen["inference_ms"], frozen["step_ms"]) > 0
 
 
 @pytest.mark.slow
@@ -292,8 +264,8 @@ def test_a_sign_of_disease_is_found_on_unseen_cases():
 def test_without_a_sign_the_split_by_case_is_at_chance_and_the_leak_is_not():
     aucs = no_signal(NoSignal(cohorts=50, side=48, copies=4, repeats=4, permutations=4))
     assert list(aucs) == ["cohort", BY_CASE, PERMUTED, BY_CROP, COPIES_FIRST] and aucs.notna().all(axis=None)
-    random_affine = shifts(aucs).set_index("protocol")
-    assert abs(random_affine.loc[BY_CASE, "in_errors"]) <= 3
-    assert random_affine.loc[COPIES_FIRST, "in_errors"] > 2
+    moved = shifts(aucs).set_index("protocol")
+    assert abs(moved.loc[BY_CASE, "in_errors"]) <= 3
+    assert moved.loc[COPIES_FIRST, "in_errors"] > 2
     lift = aucs[COPIES_FIRST] - aucs[BY_CASE]
     assert lift.mean() > 2 * lift.std() / np.sqrt(len(lift))

@@ -17,12 +17,13 @@
 # (miao-crops-page)=
 # # Crops and filters (Fig. 6, 7 and 9)
 #
-# Before any network is trained, two things decide what its scores can mean: how many independent cases there are, and what
-# filtering does to the signs a network should find ({cite:t}`miao2023`, sections 1.3, 2.1 and 2.2).
+# Before any network is trained, two things decide what its scores can mean: how many independent cases
+# there are, and what filtering does to the signs a network should find ({cite:t}`miao2023`, sections 1.3,
+# 2.1 and 2.2).
 
 # %% tags=["parameters"]
 profile = "test"
-cohort = "synthetic"  # or a folder of crops labelled ALS and one other word; else synthetic crops are used
+cohort = "synthetic"  # or a folder of crops labelled ALS and one other word
 channel = ""  # of images with several: a number from 0, or red, green, blue
 seed = 0
 
@@ -47,7 +48,8 @@ crops, (truth, masks), als = grey_crops(data), truth_and_masks(data), is_case(da
 # %% [markdown]
 # ## The study in one picture
 #
-# Most of the paper's first nine figures are flow charts and textbook illustrations. The study itself has eight steps:
+# Most of the paper's first nine figures are flow charts and textbook illustrations. The study itself has
+# eight steps:
 
 # %%
 page.show(figures.pipeline(), "miao-pipeline", of_cohort=False)
@@ -55,8 +57,8 @@ page.show(figures.pipeline(), "miao-pipeline", of_cohort=False)
 # %% [markdown]
 # ## The listing
 #
-# Fig. 6 lists the crops by name. A name such as `SD003_17_crops2_r` is read here as case SD003_17, second crop; the paper
-# does not explain its parts.
+# Fig. 6 lists the crops by name. A name such as `SD003_17_crops2_r` is read here as case SD003_17, second
+# crop; the paper does not explain its parts.
 
 # %%
 facts = m7()
@@ -66,10 +68,10 @@ page.text(words.listing(facts))
 # %% [markdown]
 # ## The crops of this page
 #
-# No image of the study is public. The synthetic crops have exactly the listed structure. In each, TDP-43 lies diffusely in
-# the nucleus; with ALS, some cells lose it there and carry bright aggregates in the cytoplasm (section 1.3). A simulated
-# microscope records this specimen: blurred by a point spread, with the Poisson noise of photons. How strong the sign is
-# was chosen, not measured.
+# No image of the study is public. The synthetic crops have exactly the listed structure. In each, TDP-43
+# lies diffusely in the nucleus; with ALS, some cells lose it there and carry bright aggregates in the
+# cytoplasm (section 1.3). A simulated microscope records this specimen: blurred by a point spread, with the
+# Poisson noise of photons. How strong the sign is was chosen, not measured.
 
 # %%
 shown = [*np.flatnonzero(als)[:3], *np.flatnonzero(~als)[:3]]
@@ -95,8 +97,8 @@ page.text(words.filters(medians))
 # %% [markdown]
 # ## Low-resolution partners and balancing copies
 #
-# Section 2.2.3 makes low-resolution images by down-sampling and noise; section 2.1 rotates, shifts and scales images until
-# the classes are equal.
+# Section 2.2.3 makes low-resolution images by down-sampling and noise; section 2.1 rotates, shifts and
+# scales images until the classes are equal.
 
 # %%
 sr, rng = settings.super_resolution, np.random.default_rng(seed)
@@ -110,9 +112,10 @@ page.text(words.balancing(counts, als, data.samples["group"].nunique(), m6()["to
 # %% [markdown]
 # ## What this means
 #
-# The number that counts is the number of cases. Copies, crops of one case, and enlarged crops add images and no cases, so an
-# interval or a split that treats images as independent claims more than there is. It does not mean that filters are useless:
-# whether they help a classifier is measured in {ref}`miao-does-it-help`.
+# The number that counts is the number of cases. Copies, crops of one case, and enlarged crops add images
+# and no cases, so an interval or a split that treats images as independent claims more than there is. It
+# does not mean that filters are useless: whether they help a classifier is measured in
+# {ref}`miao-does-it-help`.
 
 # %%
 page.answer(**words.crops_box(facts, medians))

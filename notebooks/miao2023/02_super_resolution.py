@@ -17,13 +17,14 @@
 # (miao-super-resolution)=
 # # Super-resolution
 #
-# The title of the paper promises super-resolution: a generative adversarial network that enlarges crops. Here one is trained,
-# compared with plain interpolation on cases it has not seen, and checked for aggregates that are not there
+# The title of the paper promises super-resolution: a generative adversarial network that enlarges crops.
+# Here one is trained, compared with plain interpolation on cases it has not seen, and checked for
+# aggregates that are not there
 # ({cite:t}`miao2023`, sections 1.5, 2.1, 2.2.3 and 2.2.4).
 
 # %% tags=["parameters"]
 profile = "test"
-cohort = "synthetic"  # or a folder of crops labelled ALS and one other word; else synthetic crops are used
+cohort = "synthetic"  # or a folder of crops labelled ALS and one other word
 channel = ""  # of images with several: a number from 0, or red, green, blue
 seed = 0
 
@@ -50,13 +51,14 @@ weights = choose_weights(settings.weights)
 # ## What is learned
 #
 # The paper prints neither layers nor loss nor a result. Here the network follows SRGAN (Ledig et al. 2017,
-# [arXiv 1609.04802](https://arxiv.org/abs/1609.04802)), small: residual blocks, a pixel-shuffle for each doubling, and
-# bicubic interpolation to which it adds what it has learned. Low-resolution images are means over blocks of pixels, with
-# noise. The target is the noise-free truth where it is known (synthetic crops), else the crop itself.
+# [arXiv 1609.04802](https://arxiv.org/abs/1609.04802)), small: residual blocks, a pixel-shuffle for each
+# doubling, and bicubic interpolation to which it adds what it has learned. Low-resolution images are means
+# over blocks of pixels, with noise. The target is the noise-free truth where it is known (synthetic crops),
+# else the crop itself.
 #
-# A generator is first trained on content, the mean squared error. Then it is copied. One copy continues in the same way; the
-# other also has to pass for true before a discriminator. Both get the same patches and the same number of steps. Cases of the
-# test part are never seen in training.
+# A generator is first trained on content, the mean squared error. Then it is copied. One copy continues in
+# the same way; the other also has to pass for true before a discriminator. Both get the same patches and
+# the same number of steps. Cases of the test part are never seen in training.
 
 # %%
 sr = settings.super_resolution
@@ -97,8 +99,8 @@ page.show(
 # %% [markdown]
 # ## How near to the truth
 #
-# PSNR and SSIM compare an image with the truth. Sharpness is the mean squared gradient as a share of the truth's: 1 is as
-# sharp, and noise counts as sharp. Intervals resample cases.
+# PSNR and SSIM compare an image with the truth. Sharpness is the mean squared gradient as a share of the
+# truth's: 1 is as sharp, and noise counts as sharp. Intervals resample cases.
 
 # %%
 summary = summarise(judge_restorations(made, true, true_masks, data.groups[test]), seed)
@@ -108,10 +110,10 @@ page.text(words.gains(summary))
 # %% [markdown]
 # ## Does it invent aggregates?
 #
-# For a diagnosis this matters more than decibels. One rule (a Laplacian of Gaussian above a fixed contrast) looks for bright
-# compact spots in every image and compares them with the mask. *Found*: an aggregate with a spot on it. *Missed*: one
-# without. *Invented*: a spot on no aggregate. Every cell also has faint specks that are no aggregates, and a generator may
-# turn them into some.
+# For a diagnosis this matters more than decibels. One rule (a Laplacian of Gaussian above a fixed contrast)
+# looks for bright compact spots in every image and compares them with the mask. *Found*: an aggregate with
+# a spot on it. *Missed*: one without. *Invented*: a spot on no aggregate. Every cell also has faint specks
+# that are no aggregates, and a generator may turn them into some.
 
 # %%
 counts = None
@@ -126,12 +128,12 @@ else:
 # %% [markdown]
 # ## What this means
 #
-# A network that enlarges crops fills in what it has learned to expect. Nearer to the truth on average does not mean true in
-# each spot, so counts of aggregates on enlarged crops need the original beside them. It does not mean that super-resolution
-# cannot help: {ref}`miao-does-it-help` classifies enlarged crops.
+# A network that enlarges crops fills in what it has learned to expect. Nearer to the truth on average does
+# not mean true in each spot, so counts of aggregates on enlarged crops need the original beside them. It
+# does not mean that super-resolution cannot help: {ref}`miao-does-it-help` classifies enlarged crops.
 
 # %%
-page.answer(**words.super_resolution_box(summary, counts, len(test), cases))
+page.answer(**words.super_resolution_box(data.kind, summary, counts, len(test), cases))
 page.substitutions(**words.substitutions(data.kind, words.super_resolution_rows(settings)))
 held_out = f"by case, seed {seed}, {len(test)} of {len(crops)} crops held out"
 page.made_of(weights=weights.reason, split=held_out)

@@ -16,12 +16,13 @@
 # %% [markdown]
 # # One network, nine settings
 #
-# A classifier trained as the study describes, over its grid of learning rates and batch sizes: on its training images, on
-# other crops, and on other cases ({cite:t}`miao2023`, sections 2.4 and 3, Fig. 10 to 13, 15 and 16).
+# A classifier trained as the study describes, over its grid of learning rates and batch sizes: on its
+# training images, on other crops, and on other cases ({cite:t}`miao2023`, sections 2.4 and 3, Fig. 10 to
+# 13, 15 and 16).
 
 # %% tags=["parameters"]
 profile = "test"
-cohort = "synthetic"  # or a folder of crops labelled ALS and one other word; else synthetic crops are used
+cohort = "synthetic"  # or a folder of crops labelled ALS and one other word
 channel = ""  # of images with several: a number from 0, or red, green, blue
 seed = 0
 model = "mobilenet_v3"  # or vgg16, resnet50
@@ -49,10 +50,10 @@ weights, device = training.choose_weights(settings.weights), found_device()
 # %% [markdown]
 # ## What is trained
 #
-# The base of the network keeps its weights; a linear layer on the mean of its last maps is trained. Section 2.4 prints a
-# split of 70 to 30, 20 epochs, and nothing on optimiser, image size or unit of the split. Here: Adam, cross-entropy, and
-# training images multiplied by rotated, shifted and scaled copies until both classes are equal (section 2.1). Copies are
-# made after the split, of training crops only.
+# The base of the network keeps its weights; a linear layer on the mean of its last maps is trained. Section
+# 2.4 prints a split of 70 to 30, 20 epochs, and nothing on optimiser, image size or unit of the split.
+# Here: Adam, cross-entropy, and training images multiplied by rotated, shifted and scaled copies until both
+# classes are equal (section 2.1). Copies are made after the split, of training crops only.
 #
 # - *by crop*: 70 to 30 of the crops. Crops of one case can be on both sides.
 # - *by case*: 70 to 30 of the cases.
@@ -60,9 +61,7 @@ weights, device = training.choose_weights(settings.weights), found_device()
 
 # %%
 every = draw_all_splits(als, cases, seed, repeats=settings.repeats, copies=settings.copies)
-pool = make_pool(
-    images, every, settings.side, seed
-)  # all protocols, so that the page on leaks reuses the features
+pool = make_pool(images, every, settings.side, seed)
 splits = [s for s in every if s.protocol in (protocol.BY_CASE, protocol.BY_CROP, protocol.CROSS_VALIDATED)]
 base = training.load_base(model, weights.name, images, settings.side)
 features = training.base_features(base, pool, results_folder() / "features", device)
@@ -72,8 +71,9 @@ heads = training.train_grid(model, cells, features, pool, splits, cases, seed, s
 # %% [markdown]
 # ## The training log
 #
-# The paper prints the output of Keras: loss and accuracy of the training images while they are trained on. They say nothing
-# about other images. Two losses are marked: of always giving the class shares of Fig. 6, and of always giving one half.
+# The paper prints the output of Keras: loss and accuracy of the training images while they are trained on.
+# They say nothing about other images. Two losses are marked: of always giving the class shares of Fig. 6,
+# and of always giving one half.
 
 # %%
 log = training.plotted_log(heads.logs, printed.cell)
@@ -89,7 +89,8 @@ page.text(words.training_log(by_epoch, settings.repeats))
 # %% [markdown]
 # ## The grid
 #
-# The captions of the printed grids say test set, the text calls their averages training accuracy. Both are below, apart.
+# The captions of the printed grids say test set, the text calls their averages training accuracy. Both are
+# below, apart.
 
 # %%
 scored = training.score_cells(heads.predictions, heads.logs)
@@ -118,8 +119,9 @@ page.table(predictions.round(4), f"miao-predictions-{slug}", words.PREDICTIONS_C
 # %% [markdown]
 # ## Training more than the head
 #
-# Section 1.5 says "pre-trained, then fine-tuned" and not which layers. *Last block* trains the last block of the base with
-# the head; *all layers* is full fine-tuning. One split by case, learning rate 0.0001, batch size 16.
+# Section 1.5 says "pre-trained, then fine-tuned" and not which layers. *Last block* trains the last block
+# of the base with the head; *all layers* is full fine-tuning. One split by case, learning rate 0.0001,
+# batch size 16.
 
 # %%
 few = draw_splits(als, cases, protocol.BY_CASE, seed, repeats=1, copies=settings.fine_tuned_copies)
@@ -135,8 +137,8 @@ page.text(words.left_out(settings, VARIANTS))
 # %% [markdown]
 # ## Published beside regenerated
 #
-# All numbers that this training regenerates, in one list. Averages and step counts that follow from other printed numbers
-# are checked in {ref}`audit-numbers`.
+# All numbers that this training regenerates, in one list. Averages and step counts that follow from other
+# printed numbers are checked in {ref}`audit-numbers`.
 
 # %%
 page.claims(printed.claims(by_epoch, nine))
@@ -144,13 +146,13 @@ page.claims(printed.claims(by_epoch, nine))
 # %% [markdown]
 # ## What this means
 #
-# High accuracy on training images is what a trained network gives on any labels; what counts is the accuracy on cases that
-# it has not seen, and with so few cases its interval is wide. It does not mean that the paper's network is worse or better:
-# its crops are not public.
+# High accuracy on training images is what a trained network gives on any labels; what counts is the
+# accuracy on cases that it has not seen, and with so few cases its interval is wide. It does not mean that
+# the paper's network is worse or better: its crops are not public.
 
 # %%
 train_accuracy = by_epoch["accuracy"].iloc[-1]
-page.answer(**words.training_box(name, right, train_accuracy, majority))
+page.answer(**words.training_box(data.kind, name, right, train_accuracy, majority))
 page.substitutions(**words.substitutions(data.kind, words.network_rows(settings, weights.name)))
 page.made_of(
     weights=weights.reason, splits=f"{settings.repeats} by crop, as many by case, five folds; seed {seed}"

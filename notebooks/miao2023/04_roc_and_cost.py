@@ -16,12 +16,13 @@
 # %% [markdown]
 # # ROC curves, leaks and cost (Fig. 14 and 17)
 #
-# How well the three networks rank cases they have not seen, how much of a score a leaking split can make, what classical
-# methods reach, and what each network costs ({cite:t}`miao2023`, sections 1.5, 3, 4.2 and 4.4).
+# How well the three networks rank cases they have not seen, how much of a score a leaking split can make,
+# what classical methods reach, and what each network costs ({cite:t}`miao2023`, sections 1.5, 3, 4.2 and
+# 4.4).
 
 # %% tags=["parameters"]
 profile = "test"
-cohort = "synthetic"  # or a folder of crops labelled ALS and one other word; else synthetic crops are used
+cohort = "synthetic"  # or a folder of crops labelled ALS and one other word
 channel = ""  # of images with several: a number from 0, or red, green, blue
 seed = 0
 
@@ -53,8 +54,8 @@ weights, device = training.choose_weights(settings.weights), found_device()
 # (miao-roc)=
 # ## ROC curves
 #
-# Each network at the setting whose training the paper prints. Fig. 14 and 17 are pictures; their areas are printed in the
-# text. All heads are trained on the same splits.
+# Each network at the setting whose training the paper prints. Fig. 14 and 17 are pictures; their areas are
+# printed in the text. All heads are trained on the same splits.
 
 # %%
 splits = draw_all_splits(als, cases, seed, repeats=settings.repeats, copies=settings.copies)
@@ -74,7 +75,8 @@ page.show(figures.roc_curves(predictions, training.PLOTTED, scored), "miao-fig14
 page.claims(training.auc_claims(scored))
 
 # %% [markdown]
-# Which accuracy and AUC can one set of scores have together? Given the share of ALS, an accuracy leaves a least AUC.
+# Which accuracy and AUC can one set of scores have together? Given the share of ALS, an accuracy leaves a
+# least AUC.
 
 # %%
 m1, m8, share = audit.m1(), audit.m8(), audit.als_share()
@@ -88,10 +90,11 @@ page.text(words.incompatible(m1, m8, audit.m7()["test_cases"]))
 # (miao-leak)=
 # ## What the split does
 #
-# The paper multiplies the images (section 2.1) and splits them 70 to 30 (section 2.4), but does not say which came first. The
-# printed numbers hint at an order: all accuracies of the VGG16 log are shares of 391 images, and 391 split 70 to 30 is 273
-# and 118, of which 95.24 % and 70.34 % are possible shares. **That 391 images were made of 39 crops and then split is
-# inferred, not known.** It is replayed here as one of four ways.
+# The paper multiplies the images (section 2.1) and splits them 70 to 30 (section 2.4), but does not say
+# which came first. The printed numbers hint at an order: all accuracies of the VGG16 log are shares of 391
+# images, and 391 split 70 to 30 is 273 and 118, of which 95.24 % and 70.34 % are possible shares. **That
+# 391 images were made of 39 crops and then split is inferred, not known.** It is replayed here as one of
+# four ways.
 
 # %%
 aucs = training.split_aucs(predictions)
@@ -106,8 +109,9 @@ page.text(words.undertrained("vgg16", scored, strength, longer))
 # %% [markdown]
 # ## Without any sign of disease
 #
-# The same on synthetic crops whose labels mean nothing: no disease, but cases that differ in look. Any score above chance
-# comes from the split. Chance is measured: the same split by case with labels permuted across cases.
+# The same on synthetic crops whose labels mean nothing: no disease, but cases that differ in look. Any
+# score above chance comes from the split. Chance is measured: the same split by case with labels permuted
+# across cases.
 
 # %%
 null = checks.no_signal(settings.no_signal)
@@ -118,8 +122,9 @@ page.text(words.no_signal(null, moved))
 # %% [markdown]
 # ## Classical methods
 #
-# Section 4.4 says that deep learning did better than traditional machine learning, without numbers. Here four classical
-# methods see the percentiles, sharpness, texture and number of bright spots of a crop, in the same five folds of cases.
+# Section 4.4 says that deep learning did better than traditional machine learning, without numbers. Here
+# four classical methods see the percentiles, sharpness, texture and number of bright spots of a crop, in
+# the same five folds of cases.
 
 # %%
 folds = [s for s in splits if s.protocol == protocol.CROSS_VALIDATED]
@@ -134,9 +139,10 @@ page.text(words.classical(compared))
 # %% [markdown]
 # ## What they cost
 #
-# Section 1.5 announces training time, memory and inference time, section 2.3 sensitivity and specificity. Times are of the
-# machine that made this page; memory is counted tensor by tensor and does not depend on it. Training time is that of the
-# printed log: 20 epochs of 391 images, every image through the whole network, batch size 16.
+# Section 1.5 announces training time, memory and inference time, section 2.3 sensitivity and specificity.
+# Times are of the machine that made this page; memory is counted tensor by tensor and does not depend on
+# it. Training time is that of the printed log: 20 epochs of 391 images, every image through the whole
+# network, batch size 16.
 
 # %%
 size = {"side": settings.side, "batch": 16, "repeats": settings.timing_repeats, "device": device}
@@ -151,9 +157,9 @@ page.text(words.announced(audit.m11()))
 # %% [markdown]
 # ## What this means
 #
-# Split by case, copy afterwards, and print counts: then nobody has to ask which images a number is of. It does not mean that
-# the study's networks do not work. Arithmetic shows that two printed numbers are not of the same images, and a null shows
-# what a leak could add; neither shows what the study did.
+# Split by case, copy afterwards, and print counts: then nobody has to ask which images a number is of. It
+# does not mean that the study's networks do not work. Arithmetic shows that two printed numbers are not of
+# the same images, and a null shows what a leak could add; neither shows what the study did.
 
 # %%
 page.answer(**words.roc_box(m1, moved, m8))

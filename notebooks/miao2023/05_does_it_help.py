@@ -17,13 +17,14 @@
 # (miao-does-it-help)=
 # # Does super-resolution help the classifier?
 #
-# The paper's title joins two steps, super-resolution and classification, and prints no number that compares classification
-# with and without the first. Here the whole chain runs: the same classifiers, in the same folds of cases, on raw, filtered,
-# interpolated and GAN-enlarged crops ({cite:t}`miao2023`, sections 1.5, 2.2 and 4.7).
+# The paper's title joins two steps, super-resolution and classification, and prints no number that compares
+# classification with and without the first. Here the whole chain runs: the same classifiers, in the same
+# folds of cases, on raw, filtered, interpolated and GAN-enlarged crops ({cite:t}`miao2023`, sections 1.5,
+# 2.2 and 4.7).
 
 # %% tags=["parameters"]
 profile = "test"
-cohort = "synthetic"  # or a folder of crops labelled ALS and one other word; else synthetic crops are used
+cohort = "synthetic"  # or a folder of crops labelled ALS and one other word
 channel = ""  # of images with several: a number from 0, or red, green, blue
 seed = 0
 
@@ -49,13 +50,14 @@ weights, device = choose_weights(settings.weights), found_device()
 # %% [markdown]
 # ## The same crops, seven ways
 #
-# Each crop is classified as recorded, after each of the four filters, and twice after it was reduced and enlarged again: by
-# bicubic interpolation and by the adversarial network. **Each fold trains its own network on its training cases**, so no
-# tested case has been seen by the network that enlarges it or by the classifier. If the GAN beats interpolation, it has put
-# back something a classifier needs.
+# Each crop is classified as recorded, after each of the four filters, and twice after it was reduced and
+# enlarged again: by bicubic interpolation and by the adversarial network. **Each fold trains its own
+# network on its training cases**, so no tested case has been seen by the network that enlarges it or by the
+# classifier. If the GAN beats interpolation, it has put back something a classifier needs.
 #
-# Two classifiers look at every input: a network on a frozen base, and logistic regression on measured brightness, sharpness,
-# texture and spots. A gain of the network alone may be a limit of the network, not of the image.
+# Two classifiers look at every input: a network on a frozen base, and logistic regression on measured
+# brightness, sharpness, texture and spots. A gain of the network alone may be a limit of the network, not
+# of the image.
 
 # %%
 truth, masks = truth_and_masks(data)
@@ -66,8 +68,9 @@ page.show(figures.input_images(result.tested, [0, 1], data.samples), "miao-chain
 # %% [markdown]
 # ## Accuracy by input
 #
-# The right panel is a control: the chain again on crops that carry no sign of disease, with cases that still differ in look.
-# There every input should be at chance, and a difference between two inputs shows how far chance alone can move them.
+# The right panel is a control: the chain again on crops that carry no sign of disease, with cases that
+# still differ in look. There every input should be at chance, and a difference between two inputs shows how
+# far chance alone can move them.
 
 # %%
 without = chain.classify_inputs(
@@ -85,9 +88,9 @@ page.text(words.inputs_compared(scores, comparisons))
 # %% [markdown]
 # ## Is the help real?
 #
-# A classifier can do better on an image that shows more of what is there, or on one that shows what the network has learned
-# to expect. The truth of the synthetic crops tells the two apart: aggregates found, missed and invented, counted in the very
-# images that were tested.
+# A classifier can do better on an image that shows more of what is there, or on one that shows what the
+# network has learned to expect. The truth of the synthetic crops tells the two apart: aggregates found,
+# missed and invented, counted in the very images that were tested.
 
 # %%
 counts = None if masks is None else count_all(result.tested, masks)
@@ -102,15 +105,16 @@ page.table(table.round(4), "miao-chain-predictions", words.CHAIN_PREDICTIONS_CAP
 # %% [markdown]
 # ## What this means
 #
-# Super-resolution adds no cases and no photons: it can only arrange what the reduced crop still holds, with what it has
-# learned from other cases. Where a classifier gains, the first question is whether a simpler one on the original crop does
-# as well. It does not mean that the paper's own step is useless: it prints no comparison, and its crops are not public.
+# Super-resolution adds no cases and no photons: it can only arrange what the reduced crop still holds, with
+# what it has learned from other cases. Where a classifier gains, the first question is whether a simpler
+# one on the original crop does as well. It does not mean that the paper's own step is useless: it prints no
+# comparison, and its crops are not public.
 #
-# The paper also warms up on MNIST digits. That is left out: handwritten digits have neither cells nor cases, and the paper
-# prints no number of it.
+# The paper also warms up on MNIST digits. That is left out: handwritten digits have neither cells nor
+# cases, and the paper prints no number of it.
 
 # %%
-page.answer(**words.help_box(comparisons, counts, *cohorts, cases=int(scores["cases"].iloc[0])))
+page.answer(**words.help_box(data.kind, comparisons, counts, *cohorts, cases=int(scores["cases"].iloc[0])))
 page.substitutions(**words.substitutions(data.kind, words.chain_rows(settings, weights.name)))
 page.made_of(weights=weights.reason, splits=f"five folds of cases, the same for all inputs; seed {seed}")
 page.provenance()

@@ -1,7 +1,7 @@
 """The paper's whole chain: filters or super-resolution first, then a classifier, in the same folds of cases.
 
-Seven inputs go through two classifiers, a network on a frozen base and logistic regression on measured features
-(`checks.classical_features`), which tell a limit of the input from a limit of the network:
+Seven inputs go through two classifiers, a network on a frozen base and logistic regression on measured
+features (`checks.classical_features`), which tell a limit of the input from a limit of the network:
 
 raw                                the crops as recorded
 gaussian, median, mean, equalise   the four filters of Section 2.2.1
@@ -9,12 +9,13 @@ bicubic                            crops reduced with noise, then enlarged by in
 gan                                the same reduced crops, enlarged by the adversarial generator
 
 Each fold of the cross-validation trains its own generator on its training cases, so neither generator nor
-classifier of a fold sees a case that the fold tests. Every input gets the same folds, the same copies and the same
-initial values. `bicubic` and `gan` start from fewer pixels than the other inputs: super-resolution helps the
-classifier if `gan` beats `bicubic`, and it restores what was lost as far as it reaches `raw`.
+classifier of a fold sees a case that the fold tests. Every input gets the same folds, the same copies and the
+same initial values. `bicubic` and `gan` start from fewer pixels than the other inputs: super-resolution helps
+the classifier if `gan` beats `bicubic`, and it restores what was lost as far as it reaches `raw`.
 
 Accuracy alone cannot tell real help from an invention, so aggregates found, missed and invented are counted
-(`restoration.count_all`) in the very images that are tested, and the chain is repeated on crops without a sign of disease.
+(`restoration.count_all`) in the very images that are tested, and the chain is repeated on crops without a
+sign of disease.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ MEASURED = "Logistic regression"
 class Chained(NamedTuple):
     """What the classifiers said of every input, and what the tested images show.
 
-    predictions : input, network (or `MEASURED`), number (of the fold), crop, case, truth, score and more; every
+    predictions : input, network (or `MEASURED`), number (of the fold), crop, case, truth, score and more;
+    every
         crop is tested once per input and classifier
     tested : input to uint8 (n, H, W), each crop as its fold tested it
     folds : the five splits
@@ -127,7 +129,7 @@ def enlarge_for_fold(
 
 
 def score_inputs(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Score cases: columns network, input, cases, right, accuracy, low, high, sensitivity, specificity, auc."""
+    """Score cases with `train.score_cases`: one row per network and input, in the order of `INPUTS`."""
     scores = score_cases(predictions, ["network", "input"]).set_index(["network", "input"])
     order = [(network, name) for network in predictions["network"].unique() for name in INPUTS]
     return scores.loc[order].reset_index()
@@ -161,7 +163,7 @@ def compare_inputs(
 
 
 def compare_all(results: Mapping[str, Chained], first: str, second: str, seed: int) -> pd.DataFrame:
-    """Compare two inputs for every cohort and classifier: rows of `compare_inputs`, index cohort and network."""
+    """Run `compare_inputs` for every cohort and classifier; index: cohort and network."""
     rows = {
         (name, network): compare_inputs(part, first, second, seed)
         for name, result in results.items()

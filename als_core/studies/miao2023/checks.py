@@ -1,4 +1,5 @@
-"""Checks on the crop classifiers: crops without any sign of disease, classical methods, and what scores follow.
+"""Checks on the crop classifiers: crops without any sign of disease, classical methods, and what scores
+follow.
 
 Without a sign, a split by case must score at chance, and a split that leaks need not: `no_signal` trains on
 cohorts whose labels mean nothing. Section 4.4 of Miao et al. says that deep learning did better than
@@ -69,8 +70,8 @@ def no_signal(
 ) -> pd.DataFrame:
     """Measure the mean AUC by protocol on synthetic cohorts without a sign of disease: one row per cohort.
 
-    Cases keep their look, so a crop can be recognised as one of its case. The base has random weights and is the
-    same for all. Columns: cohort, `by case`, `by case, labels permuted` (across cases), `by crop` and
+    Cases keep their look, so a crop can be recognised as one of its case. The base has random weights and is
+    the same for all. Columns: cohort, `by case`, `by case, labels permuted` (across cases), `by crop` and
     `augment, then split`.
     """
     side = settings.side
@@ -129,8 +130,9 @@ def compare_methods(predictions: pd.DataFrame) -> pd.DataFrame:
 def classical_features(crops: np.ndarray) -> pd.DataFrame:
     """Measure brightness, sharpness, texture and spots of uint8 crops (n, H, W): one row each, in order.
 
-    Columns: percentiles and sd of brightness (levels), sharpness, contrast, homogeneity, energy and correlation
-    of the grey-level co-occurrence matrix one pixel away (mean of four directions), and the number of spots.
+    Columns: percentiles and sd of brightness (levels), sharpness, contrast, homogeneity, energy and
+    correlation of the grey-level co-occurrence matrix one pixel away (mean of four directions), and the
+    number of spots.
     """
     rows = []
     for crop in crops:

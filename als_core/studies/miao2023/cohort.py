@@ -1,8 +1,8 @@
 """The cohort of crops that a page is about: the synthetic crops, or a reader's folder.
 
-Microscopes save 8, 12 or 16 bits, one channel or several, as colours or as pages of a TIFF. A crop that can be
-read in one way only is read that way; a crop that could be read in several ways, or shows nothing, is refused
-with the reason. A reader's crops become 8-bit squares of one size, and these are the cohort.
+Microscopes save 8, 12 or 16 bits, one channel or several, as colours or as pages of a TIFF. A crop that can
+be read in one way only is read that way; a crop that could be read in several ways, or shows nothing, is
+refused with the reason. A reader's crops become 8-bit squares of one size, and these are the cohort.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def open_crops(cohort: str, parameters: CropParameters, seed: int = 0, channel: 
     """Open the crops of a folder whose labels are ALS and one other, else the synthetic crops.
 
     cohort : what the book is about: a folder with manifest.csv, or a name ("synthetic", or a public source).
-        A book is about one cohort; where it holds no crops of ALS and controls, the synthetic crops replace it.
+        A book is about one cohort; where it holds no crops of ALS and controls, the synthetic crops replace
+        it.
     parameters, seed : of the synthetic cohort
     channel : of a reader's images that have several: a number from 0, "red", "green" or "blue"; empty where
         every image holds one channel only
@@ -73,8 +74,8 @@ def channel_number(channel: str | int) -> int | None:
 def prepare_own_crops(folder: Path, results: Path, channel: int | None = None) -> Path:
     """Write a reader's crops as 8-bit squares of one size under `results`; return the new folder.
 
-    folder: has manifest.csv with `path`, `label` and `group`, the case a crop is of. The common size is that of
-    the smallest crop; larger ones are reduced. Raises RefusedInput with every crop that cannot be used.
+    folder: has manifest.csv with `path`, `label` and `group`, the case a crop is of. The common size is that
+    of the smallest crop; larger ones are reduced. Raises RefusedInput with every crop that cannot be used.
     """
     subject = f"The crops in {folder}"
     table = _manifest(folder)
@@ -120,7 +121,7 @@ def grey_crops(cohort: Cohort) -> np.ndarray:
 
 
 def truth_and_masks(cohort: Cohort) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
-    """Return the specimen of every crop, uint8 (n, H, W), and its aggregates, bool (n, H, W); None where unknown."""
+    """Return specimens, uint8 (n, H, W), and aggregates, bool (n, H, W), of all crops; None where unknown."""
     if not {"truth", "mask"} <= set(cohort.samples):
         return None, None
     return _layer(cohort, "truth"), _layer(cohort, "mask") > 0

@@ -1,4 +1,7 @@
-"""Figures of the crops study (Miao et al., Fig. 6, 7, 9 to 17), each with its caption, alternative text and data."""
+"""Figures of the crops study (Miao et al., Fig.
+
+6, 7, 9 to 17), each with its caption, alternative text and data.
+"""
 
 from __future__ import annotations
 
@@ -79,8 +82,8 @@ PIPELINE = (
 def pipeline() -> Drawn:
     """Draw the steps of the study, in place of its Fig. 9."""
     caption = (
-        "The study's pipeline, in place of Fig. 9. The text does not say whether images were copied before or after "
-        "the split, and this matters: see {ref}`miao-leak`."
+        "The study's pipeline, in place of Fig. 9. The text does not say whether images were copied before "
+        "or after the split, and this matters: see {ref}`miao-leak`."
     )
     alt = f"Eight boxes joined by arrows: {listed(heading.lower() for heading, _ in PIPELINE)}."
     table = pd.DataFrame(PIPELINE, columns=["step", "content"])
@@ -89,6 +92,7 @@ def pipeline() -> Drawn:
     )
 
 
+@house_style()
 def listing(samples: pd.DataFrame) -> Drawn:
     """Draw Fig. 6: a column per case, a square per crop. samples: columns path, label and group."""
     labels = sorted(samples["label"].unique())
@@ -103,7 +107,10 @@ def listing(samples: pd.DataFrame) -> Drawn:
         one.set(xlim=(-0.6, widest - 0.4), ylim=(-0.6, most - 0.4), yticks=[])
         one.set_title(f"{label}: {counted(sizes.sum(), 'crop')} of {counted(len(sizes), 'case')}")
     sizes = samples["group"].value_counts()
-    summary = f"{counted(len(samples), 'crop')} of {counted(len(sizes), 'case')}, of which {(sizes == 2).sum()} have two crops"
+    summary = (
+        f"{counted(len(samples), 'crop')} of {counted(len(sizes), 'case')}, of which {(sizes == 2).sum()} "
+        "have two crops"
+    )
     caption = (
         "The crops that Fig. 6 of the paper lists, by case and class. "
         "Each column is a case, each square one of its crops."
@@ -129,7 +136,10 @@ def example_crops(
         rows += [list(truth), list((masks * 255).astype(np.uint8))]
         headings += ["Specimen: no blur, no noise", "Aggregates of the specimen"]
         caption += " Below each crop, its noise-free specimen and the mask of its aggregates."
-        alt = f"Three rows of grey images of cells: {names}; below them their noise-free specimens and aggregates."
+        alt = (
+            f"Three rows of grey images of cells: {names}; below them their noise-free specimens and "
+            "aggregates."
+        )
     figure = image_grid([[_stretched(each) for each in row] for row in rows], headings=headings)
     return Drawn(figure, caption, alt, samples[["path", "label", "group"]])
 
@@ -145,14 +155,20 @@ def filtered(crop: np.ndarray, path: str) -> Drawn:
         "One crop before and after each of the four filters (Fig. 7 of the paper shows the Gaussian filter). "
         "Below, the part around its brightest spot, enlarged three times."
     )
-    alt = f"Five pairs of grey images of one cell: as recorded, and after {listed(name.lower() for name in images if name != 'Before')}."
+    alt = (
+        "Five pairs of grey images of one cell: as recorded, and after "
+        f"{listed(name.lower() for name in images if name != 'Before')}."
+    )
     return Drawn(
         image_grid(rows, titles=titles), caption, alt, pd.DataFrame({"image": list(images), "crop": path})
     )
 
 
 def filter_effects(table: pd.DataFrame) -> Drawn:
-    """Draw what each filter does to every crop. table: columns filter, crop, and measures named by their axis."""
+    """Draw what each filter does to every crop.
+
+    table: columns filter, crop, and measures named by their axis.
+    """
     measures = [name for name in table if name not in ("filter", "crop")]
     order = list(dict.fromkeys(table["filter"]))
     figure, axes = panels(len(measures), height=0.8 + 0.32 * len(order), sharey=True)
@@ -185,16 +201,21 @@ def copies(
     titles = [["Crop", "Low resolution", *[f"Copy {n + 1}" for n in range(len(moved))]]]
     figure = image_grid([[_stretched(each) for each in (original, low, *moved)]], titles=titles)
     caption = (
-        f"A crop, its low-resolution version and {counted(len(moved), 'copy', 'copies')} of it. Low resolution: reduced "
-        f"{settings.factor} times, with noise of {settings.noise_sd:g} grey levels. Copies: {limits}."
+        f"A crop, its low-resolution version and {counted(len(moved), 'copy', 'copies')} of it. Low "
+        f"resolution: reduced {settings.factor} times, with noise of {settings.noise_sd:g} grey levels. "
+        f"Copies: {limits}."
     )
     alt = f"Grey images of one cell: the crop, a coarse and noisy version of it, and copies {limits}."
     data = pd.DataFrame({"transformation": list(AFFINE_LIMITS), "largest": list(AFFINE_LIMITS.values())})
     return Drawn(figure, caption, alt, data)
 
 
+@house_style()
 def super_resolution_losses(history: pd.DataFrame) -> Drawn:
-    """Draw losses by step, smoothed over a twentieth of the steps. history: of `super_resolution.Generators`."""
+    """Draw losses by step, smoothed over a twentieth of the steps.
+
+    history: of `super_resolution.Generators`.
+    """
     window = max(1, history["step"].max() // 20)
     figure, (left, right) = panels(2, height=2.8)
     colours = {"both": MUTED, "content": PALETTE[0], "adversarial": PALETTE[1]}
@@ -219,8 +240,8 @@ def super_resolution_losses(history: pd.DataFrame) -> Drawn:
     ends = {name: part["content"].tail(window).mean() for name, part in parts.items()}
     caption = (
         f"Losses of the two generators and the discriminator by training step, averaged over {window} steps. "
-        "Left: mean squared error, the same for both generators until they part. Right: how well the discriminator "
-        "tells true from generated images, and what that costs the generator."
+        "Left: mean squared error, the same for both generators until they part. Right: how well the "
+        "discriminator tells true from generated images, and what that costs the generator."
     )
     alt = (
         "Two panels of curves by training step. Mean squared error at the end: "
@@ -237,9 +258,11 @@ def enlarged_crops(
     masks: np.ndarray | None,
     samples: pd.DataFrame,
 ) -> Drawn:
-    """Show crops in rows: low resolution, each method of enlarging, and the truth with its aggregates outlined.
+    """Show crops in rows: low resolution, each method of enlarging, and the truth with its aggregates
+    outlined.
 
-    low : uint8 (n, h, w); by_method : method to uint8 (n, H, W); truth, masks : (n, H, W), masks None where unknown
+    low : uint8 (n, h, w); by_method : method to uint8 (n, H, W); truth, masks : (n, H, W), masks None where
+    unknown
     """
     factor = truth.shape[1] // low.shape[1]
     coarse = [np.kron(each, np.ones((factor, factor), np.uint8)) for each in low]
@@ -280,8 +303,8 @@ def restoration(summary: pd.DataFrame, crops: int, cases: int) -> Drawn:
         for method, row in mean.iterrows()
     ]
     caption = (
-        f"How near each method comes to the truth on {counted(crops, 'held-out crop')}: means with 95 % intervals. "
-        f"Intervals come from resampling the {counted(cases, 'case')}."
+        f"How near each method comes to the truth on {counted(crops, 'held-out crop')}: means with 95 % "
+        f"intervals. Intervals come from resampling the {counted(cases, 'case')}."
     )
     return Drawn(
         figure, caption, f"Dots with intervals, one row for each method. {'; '.join(said)}.", summary
@@ -289,7 +312,10 @@ def restoration(summary: pd.DataFrame, crops: int, cases: int) -> Drawn:
 
 
 def aggregate_counts(counts: pd.DataFrame, crops: int, *, name: str = "image") -> Drawn:
-    """Draw aggregates found, missed and invented. counts: index kind of image, columns of `restoration.Counted`."""
+    """Draw aggregates found, missed and invented.
+
+    counts: index kind of image, columns of `restoration.Counted`.
+    """
     figure, (axes,) = panels(1, height=0.9 + 0.34 * len(counts))
     texts = [f"{row.found:g} / {row.missed:g} / {row.invented:g}" for row in counts.itertuples()]
     draw_bars(axes, counts[list(Counted._fields)], COUNT_COLOURS, texts=texts)
@@ -306,6 +332,7 @@ def aggregate_counts(counts: pd.DataFrame, crops: int, *, name: str = "image") -
     return Drawn(figure, caption, f"Stacked bars. {'; '.join(said)}.", counts.rename_axis(name).reset_index())
 
 
+@house_style()
 def training_log(
     ours: pd.DataFrame,
     printed: pd.DataFrame | None,
@@ -313,7 +340,8 @@ def training_log(
     network: str,
     figure_number: int,
 ) -> Drawn:
-    """Draw loss and accuracy of the training images by epoch: splits thin, their mean thick, the printed log as dots.
+    """Draw loss and accuracy of the training images by epoch: splits thin, their mean thick, the printed log
+    as dots.
 
     ours : columns learning_rate, batch_size, protocol, number, epoch, loss, accuracy
     printed : columns epoch, loss, accuracy; None where no log is printed
@@ -341,7 +369,10 @@ def training_log(
     last = ours[ours["epoch"] == ours["epoch"].max()]
     setting = f"learning rate {ours['learning_rate'].iloc[0]:g}, batch size {ours['batch_size'].iloc[0]}"
     beside = f" and as printed in Fig. {figure_number}" if printed is not None else ""
-    caption = f"Training log of {network}, here{beside}. Setting: {setting}. Splits are thin lines, their mean is thick."
+    caption = (
+        f"Training log of {network}, here{beside}. Setting: {setting}. Splits are thin lines, their mean is "
+        "thick."
+    )
     if printed is None:
         caption += f" Fig. {figure_number} is a picture without numbers."
     alt = (
@@ -355,6 +386,7 @@ def training_log(
     return Drawn(figure, caption, alt, pd.concat(tables, ignore_index=True))
 
 
+@house_style()
 def accuracy_grids(grids: Mapping[str, pd.DataFrame], network: str, repeats: int) -> Drawn:
     """Draw grids of accuracy side by side. grids: title to a table, batch sizes by learning rates."""
     figure, axes = panels(len(grids), height=2.4, sharey=True)
@@ -363,15 +395,15 @@ def accuracy_grids(grids: Mapping[str, pd.DataFrame], network: str, repeats: int
         texts = np.vectorize("{:.3f}".format)(values)
         rates = [f"{rate:g}" for rate in grid.columns]
         draw_cells(one, np.clip((values - 0.3) / 0.7, 0, 1), texts, list(map(str, grid.index)), rates)
-        with house_style():
-            one.set_title(title, fontsize=8.5)
-            one.set_xlabel("Learning rate")
-            one.tick_params(labelsize=8)
+        one.set_title(title, fontsize=8.5)
+        one.set_xlabel("Learning rate")
+        one.tick_params(labelsize=8)
     axes[0].set_ylabel("Batch size")
     means = [f"{title.lower()} {grid.to_numpy().mean():.3f}" for title, grid in grids.items()]
     caption = (
         f"Accuracy of {network} over nine settings: as printed, and here on three kinds of images. "
-        f"Here: on the images trained on (last epoch), on other crops, and on other cases; means of {repeats} splits."
+        "Here: on the images trained on (last epoch), on other crops, and on other cases; means of "
+        f"{repeats} splits."
     )
     cells = pd.concat(
         [grid.stack().rename("accuracy").reset_index().assign(grid=title) for title, grid in grids.items()]
@@ -379,6 +411,7 @@ def accuracy_grids(grids: Mapping[str, pd.DataFrame], network: str, repeats: int
     return Drawn(figure, caption, f"Grids of three by three accuracies. Means: {', '.join(means)}.", cells)
 
 
+@house_style()
 def roc_curves(
     predictions: pd.DataFrame, cells: Mapping[str, tuple[float, int]], aucs: pd.DataFrame
 ) -> Drawn:
@@ -402,10 +435,14 @@ def roc_curves(
         "no curve of VGG16 is printed."
     )
     said = [f"{TITLES[network]} {aucs.loc[(network, BY_CASE), 'auc']:.2f}" for network in cells]
-    alt = f"Three panels of step curves from the lower left to the upper right. Mean AUC by case: {', '.join(said)}."
+    alt = (
+        "Three panels of step curves from the lower left to the upper right. Mean AUC by case: "
+        f"{', '.join(said)}."
+    )
     return Drawn(figure, caption, alt, points)
 
 
+@house_style()
 def accuracy_against_auc(bounds: pd.DataFrame, als_share: float, least_auc: float) -> Drawn:
     """Draw which accuracies and AUCs go together on one test set, and the pair printed for ResNet50.
 
@@ -425,15 +462,14 @@ def accuracy_against_auc(bounds: pd.DataFrame, als_share: float, least_auc: floa
     )
     axes.set(xlabel="Accuracy", ylabel="AUC", xlim=(0.6, 1.005), ylim=(0, 1.02))
     axes.grid()
-    with house_style():
-        axes.legend(loc="upper left")
+    axes.legend(loc="upper left")
     caption = (
-        "Which accuracies and AUCs one set of scores can have together (shaded); the printed pair lies outside. "
-        f"The share of ALS is {percent(als_share, 1)}, as in Fig. 6."
+        "Which accuracies and AUCs one set of scores can have together (shaded); the printed pair lies "
+        f"outside. The share of ALS is {percent(als_share, 1)}, as in Fig. 6."
     )
     alt = (
-        f"A shaded area above a rising line. At accuracy {accuracy.printed.text} the line is at {least_auc:.3f}; "
-        f"the printed pair, with AUC {auc.printed.text}, lies far below it."
+        f"A shaded area above a rising line. At accuracy {accuracy.printed.text} the line is at "
+        f"{least_auc:.3f}; the printed pair, with AUC {auc.printed.text}, lies far below it."
     )
     pair = pd.DataFrame({"accuracy": [accuracy.value], "auc": [auc.value]})
     return Drawn(
@@ -442,7 +478,10 @@ def accuracy_against_auc(bounds: pd.DataFrame, als_share: float, least_auc: floa
 
 
 def protocol_aucs(aucs: pd.DataFrame) -> Drawn:
-    """Draw the AUC of each network under the four ways of splitting. aucs: columns network, protocol, number, auc."""
+    """Draw the AUC of each network under the four ways of splitting.
+
+    aucs: columns network, protocol, number, auc.
+    """
     figure, networks = _auc_rows(aucs.assign(panel=aucs["network"].map(TITLES)), PROTOCOLS)
     means = aucs.groupby(["network", "protocol"])["auc"].mean()
     said = [
@@ -470,6 +509,7 @@ def no_signal_aucs(null: pd.DataFrame) -> Drawn:
     return Drawn(figure, caption, f"Four rows of dots. Means: {said}.", long)
 
 
+@house_style()
 def _auc_rows(aucs: pd.DataFrame, order: Sequence[str]) -> tuple[Figure, int]:
     """Rows of AUCs by protocol, a panel per value of the column panel."""
     names = list(dict.fromkeys(aucs["panel"]))
@@ -504,12 +544,16 @@ def case_accuracies(table: pd.DataFrame, majority: float) -> Drawn:
         f"{row.name}: {row.value:.2f} ({row.low:.2f} to {row.high:.2f})"
         for row in rows.itertuples(index=False)
     ]
-    caption = f"Accuracy of networks and classical methods on {cases} in the same five folds, with exact 95 % intervals."
+    caption = (
+        f"Accuracy of networks and classical methods on {cases} in the same five folds, with exact 95 % "
+        "intervals."
+    )
     return Drawn(
         figure, caption, f"Dots with wide intervals, one row for each method. {'; '.join(said)}.", table
     )
 
 
+@house_style()
 def input_accuracies(scores: pd.DataFrame, majority: float) -> Drawn:
     """Draw the accuracy of the chain by input, with and without a sign of disease.
 
@@ -543,8 +587,8 @@ def input_accuracies(scores: pd.DataFrame, majority: float) -> Drawn:
         for (network, cohort), part in table.groupby(["network", "cohort"], sort=False)
     ]
     caption = (
-        f"Accuracy on {counted(int(scores['cases'].iloc[0]), 'case')} by input and classifier, in the same five folds, "
-        "with and without a sign of disease. Bars are exact 95 % intervals."
+        f"Accuracy on {counted(int(scores['cases'].iloc[0]), 'case')} by input and classifier, in the same "
+        "five folds, with and without a sign of disease. Bars are exact 95 % intervals."
     )
     return Drawn(
         figure, caption, f"Dots with wide intervals by input, in two panels. {'; '.join(said)}.", scores

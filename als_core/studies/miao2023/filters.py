@@ -20,7 +20,7 @@ from als_core.refusal import Problem, refuse_if
 
 
 def to_grey(image: np.ndarray) -> np.ndarray:
-    """Return uint8 (H, W, 3) RGB as uint8 (H, W): the channel itself where all three are equal, else the luma."""
+    """Return RGB, uint8 (H, W, 3), as uint8 (H, W): the channel where all three are equal, else the luma."""
     require_rgb8(image)
     if (image == image[..., :1]).all():
         return np.ascontiguousarray(image[..., 0])
@@ -49,7 +49,10 @@ def equalise(image: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Filter:
-    """One filter with its constants. Call it with a grey image, uint8 (H, W), to get a new image of that shape."""
+    """One filter with its constants.
+
+    Call it with a grey image, uint8 (H, W), to get a new image of that shape.
+    """
 
     name: str
     title: str
@@ -124,7 +127,8 @@ AFFINE_LIMITS: Mapping[str, float] = MappingProxyType({"rotation": 20.0, "shift"
 def random_affine(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Rotate, shift and scale an image at random within `AFFINE_LIMITS`; mirroring fills the border.
 
-    image: uint8 (H, W) or (H, W, 3). Draws, in this order: rotation, shift along x and y, logarithm of the scale.
+    image: uint8 (H, W) or (H, W, 3). Draws, in this order: rotation, shift along x and y, logarithm of the
+    scale.
     """
     height, width = image.shape[:2]
     rotation = generator.uniform(-AFFINE_LIMITS["rotation"], AFFINE_LIMITS["rotation"])
@@ -142,7 +146,8 @@ def image_counts(labels: np.ndarray, total: int, balanced: bool) -> np.ndarray:
     """Return how many images each sample contributes to a set of `total`, itself included, int (n,).
 
     labels : (n,)
-    balanced : True: every class gets the same number (Section 2.1); False: every sample does. Remainders go one
+    balanced : True: every class gets the same number (Section 2.1); False: every sample does. Remainders go
+    one
         each to the first samples.
 
     Raises RefusedInput where a sample would contribute none: the set must hold all originals.
@@ -166,7 +171,8 @@ def affine_copies(images: np.ndarray, counts: np.ndarray, seed: int) -> tuple[np
     """Make `counts[i]` copies of each image i with `random_affine`.
 
     images: uint8 (n, H, W) or (n, H, W, 3). Copy k of image i is the same whatever the other counts are.
-    Returns the copies, uint8 (sum of counts, ...), image by image, and the image each is of, int (sum of counts,).
+    Returns the copies, uint8 (sum of counts, ...), image by image, and the image each is of, int (sum of
+    counts,).
     """
     sources = np.repeat(np.arange(len(images)), counts)
     copies = [

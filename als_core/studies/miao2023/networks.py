@@ -11,10 +11,11 @@ frozen base   the head alone
 last block    the head and the last block of the base (block5, layer4; group6 and last)
 all layers    every stage: full fine-tuning, which section 1.5 may mean by "pre-trained, then fine-tuned"
 
-Section 1.5 announces training time, memory and inference time; only the wall times in the logs of Fig. 10 and 12
-are printed. Times here are medians after a warm-up, on the machine that runs this. Memory is the peak of all
-tensors, parameters included, counted as they are made and freed: it does not depend on the machine, and leaves
-out the work space inside single operations.
+Section 1.5 announces training time, memory and inference time; only the wall times in the logs of Fig. 10 and
+12 are printed. Times here are medians after a warm-up, on the machine that runs this. Memory is the peak of
+all
+tensors, parameters included, counted as they are made and freed: it does not depend on the machine, and
+leaves out the work space inside single operations.
 """
 
 from __future__ import annotations
@@ -154,8 +155,8 @@ def build_crop_network(
     side : image side in pixels it is meant for; any from 32 is taken
     variant : one of `VARIANTS`
 
-    Load pretrained values afterwards (`als_core.models.weights.load_weights`). The global random state is left
-    as it was. Raises RefusedInput with all problems at once.
+    Load pretrained values afterwards (`als_core.models.weights.load_weights`). The global random state is
+    left as it was. Raises RefusedInput with all problems at once.
     """
     problems = []
     if name not in CROP_NETWORKS:

@@ -1,4 +1,5 @@
-"""The protocol of the crops study: sizes and repeats of a profile, how crops are split, and the training images.
+"""The protocol of the crops study: sizes and repeats of a profile, how crops are split, and the training
+images.
 
 Section 2.4 of Miao et al. splits 70 to 30 and does not say what is split; section 4.2 mentions a
 cross-validation, without numbers. Four protocols:
@@ -6,7 +7,8 @@ cross-validation, without numbers. Four protocols:
 by case              70 / 30 of the cases, so that no case is on both sides
 by crop              70 / 30 of the crops; copies are made of training crops alone
 cross-validation     five folds of cases
-augment, then split  copies of all crops first, then 70 / 30 of all images: ten images per crop and one more, which
+augment, then split  copies of all crops first, then 70 / 30 of all images: ten images per crop and one more,
+which
                      is 391 = 273 + 118 for 39 crops. The printed accuracies point to these sizes; that they
                      came about in this way is inferred, not known.
 """
@@ -40,8 +42,10 @@ class SuperResolution:
 
     factor : 2 or 4
     channels, blocks : width and residual blocks of the generator
-    content_steps : steps on the content loss, with a learning rate of Adam that falls to a tenth as a half cosine
-    further_steps : steps after that at a tenth of the rate, by one copy of the generator on content alone and by
+    content_steps : steps on the content loss, with a learning rate of Adam that falls to a tenth as a half
+    cosine
+    further_steps : steps after that at a tenth of the rate, by one copy of the generator on content alone and
+    by
         another with the adversarial term too
     batch, patch : patches per step, and their side in low-resolution pixels
     adversarial, perceptual : weights of these terms beside a content loss of weight 1
@@ -152,7 +156,7 @@ class CropSplit(NamedTuple):
 
 @dataclass(frozen=True)
 class Pool:
-    """Every image that some split asks for: uint8 (m, side, side, 3), and int (m, 2), which (crop, copy) it is."""
+    """Every image that some split asks for, uint8 (m, side, side, 3), and its (crop, copy), int (m, 2)."""
 
     images: np.ndarray
     pairs: np.ndarray
@@ -178,8 +182,10 @@ def draw_splits(
     labels : bool (n,), True for ALS
     cases : (n,)
     repeats : number of splits; a cross-validation has five folds whatever it is
-    copies : images per crop on average, itself included; all splits of a protocol train on equally many images
-    balanced : see `filters.image_counts`; where copies come first, images stay in proportion to crops, as in the
+    copies : images per crop on average, itself included; all splits of a protocol train on equally many
+    images
+    balanced : see `filters.image_counts`; where copies come first, images stay in proportion to crops, as in
+    the
         printed VGG16 log
     """
     labels, cases, every = np.asarray(labels, bool), np.asarray(cases), np.arange(len(labels))

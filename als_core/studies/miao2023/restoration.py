@@ -43,7 +43,8 @@ class Counted(NamedTuple):
 def psnr(image: np.ndarray, truth: np.ndarray) -> float:
     """Return the peak signal-to-noise ratio in dB, 10 log10(255² / mean squared difference).
 
-    image, truth: uint8 (H, W); infinite where they are equal. Raises ValueError for other images or two sizes.
+    image, truth: uint8 (H, W); infinite where they are equal. Raises ValueError for other images or two
+    sizes.
     """
     _require_pair(image, truth)
     squared = np.mean((image.astype(float) - truth.astype(float)) ** 2)
@@ -103,7 +104,8 @@ def count_aggregates(image: np.ndarray, mask: np.ndarray) -> Counted:
 
 
 def measure_filters(crops: np.ndarray, truth: np.ndarray | None, masks: np.ndarray | None) -> pd.DataFrame:
-    """Measure every crop before and after each filter: columns filter, crop, and measures named with their unit.
+    """Measure every crop before and after each filter: columns filter, crop, and measures named with their
+    unit.
 
     crops, truth : uint8 (n, H, W); masks : bool (n, H, W); without truth and masks only sharpness is measured
     """

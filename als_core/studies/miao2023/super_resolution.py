@@ -1,19 +1,23 @@
 """Super-resolution: a residual generator with pixel-shuffle, its discriminator, and how both are trained.
 
 Miao et al. (Section 1.5) used a generative adversarial network without saying which; layers, loss, sizes and
-results are not printed. These follow SRGAN (Ledig et al. 2017, arXiv 1609.04802, Fig. 4), made small enough for a
-laptop and for 39 crops:
+results are not printed. These follow SRGAN (Ledig et al. 2017, arXiv 1609.04802, Fig. 4), made small enough
+for a laptop and for 39 crops:
 
-generator       conv, residual blocks, a skip around them, one pixel-shuffle for each doubling, conv; the output is
-                added to the bicubic enlargement. No batch norm (Lim et al. 2017, arXiv 1707.02921, found it to
-                harm). The last layer starts at zero, so an untrained generator is bicubic.
-discriminator   strided convolutions with leaky ReLU, a mean over the map and a linear layer: one score per image,
+generator       conv, residual blocks, a skip around them, one pixel-shuffle for each doubling, conv; the
+output is
+                added to the bicubic enlargement. No batch norm (Lim et al. 2017, arXiv 1707.02921, found it
+                to harm). The last layer starts at zero, so an untrained generator is bicubic.
+discriminator   strided convolutions with leaky ReLU, a mean over the map and a linear layer: one score per
+image,
                 high where the image looks true.
 
-Training (Sections 2.2.3 and 2.2.4): low-resolution images come from down-sampling with noise, and the generator
-learns the way back. It is first trained on content (mean squared error, which is what PSNR measures). Then it is
-copied: one copy continues on content, the other also has to pass the discriminator, so that the adversarial term
-can be told from longer training. A perceptual term joins it where pretrained VGG16 weights are available.
+Training (Sections 2.2.3 and 2.2.4): low-resolution images come from down-sampling with noise, and the
+generator learns the way back. It is first trained on content (mean squared error, which is what PSNR
+measures). Then it is
+copied: one copy continues on content, the other also has to pass the discriminator, so that the adversarial
+term can be told from longer training. A perceptual term joins it where pretrained VGG16 weights are
+available.
 
 Images are grey, (N, 1, H, W), floating point, 0 to 1.
 """
@@ -43,6 +47,8 @@ from als_core.studies.miao2023.restoration import REFERENCE
 from als_core.training.features import IMAGENET_SCALING
 
 FACTORS = (2, 4)
+TERMS = ("content", "adversarial", "perceptual", "discriminator")
+"""Losses by step, unweighted; the columns of a history."""
 LAST_RATE = 0.1
 """Share of the learning rate that is left when the two generators part."""
 
@@ -135,7 +141,7 @@ def build_generator(factor: int, *, channels: int, blocks: int, seed: int) -> Ge
 
 
 def build_discriminator(*, channels: int, seed: int) -> Discriminator:
-    """Build a discriminator with initial values drawn from `seed`; the global random state is left as it was."""
+    """Build a discriminator with initial values drawn from `seed`; the global random state is unchanged."""
     problem = Problem("channels", str(channels), "1 or more", "Choose a larger number.")
     refuse_if("building a discriminator", [problem] if channels < 1 else [])
     with seeded(seed):
@@ -241,13 +247,12 @@ def train_super_resolution(
     patches = _Patches(pairs, np.asarray(train), settings, seed, device)
     sizes = {"channels": settings.channels, "blocks": settings.blocks}
     content = build_generator(settings.factor, **sizes, seed=seed).to(device)
-    rows = _train_content(content, patches, settings)
-    adversarial = deepcopy(content)
-    same_patches = deepcopy(patches)
-    rows += _train_further(content, patches, settings)
+    rows = _train(content, patches, settings, "both")
+    adversarial, same_patches = deepcopy(content), deepcopy(patches)
+    rows += _train(content, patches, settings, "content")
     discriminator = build_discriminator(channels=settings.channels, seed=seed).to(device)
     perceptual = perceptual.to(device) if perceptual is not None else None
-    rows += _train_adversarial(adversarial, discriminator, perceptual, same_patches, settings)
+    rows += _train(adversarial, same_patches, settings, "adversarial", discriminator, perceptual)
     return Generators(content.cpu().eval(), adversarial.cpu().eval(), pd.DataFrame(rows))
 
 
@@ -312,59 +317,51 @@ class _Patches:
         return torch.stack(lows), torch.stack(highs)
 
 
-def _train_content(generator: Generator, patches: _Patches, settings: SuperResolution) -> list[dict]:
-    rate, steps = settings.learning_rate, settings.content_steps
-    optimizer = torch.optim.Adam(generator.parameters(), lr=rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(steps, 1), LAST_RATE * rate)
-    rows = []
-    for step in tqdm(range(1, steps + 1), "content loss", unit="step", disable=None):
-        low, high = patches.draw()
-        loss = functional.mse_loss(generator(low), high)
-        _descend(optimizer, loss)
-        schedule.step()
-        rows.append(_row(step, "both", content=loss))
-    return rows
-
-
-def _train_further(generator: Generator, patches: _Patches, settings: SuperResolution) -> list[dict]:
-    optimizer = torch.optim.Adam(generator.parameters(), lr=LAST_RATE * settings.learning_rate)
-    rows = []
-    for step in tqdm(range(1, settings.further_steps + 1), "content, further", unit="step", disable=None):
-        low, high = patches.draw()
-        loss = functional.mse_loss(generator(low), high)
-        _descend(optimizer, loss)
-        rows.append(_row(settings.content_steps + step, "content", content=loss))
-    return rows
-
-
-def _train_adversarial(
+def _train(
     generator: Generator,
-    discriminator: nn.Module,
-    perceptual: Callable[[Tensor], Tensor] | None,
     patches: _Patches,
     settings: SuperResolution,
+    phase: str,
+    discriminator: nn.Module | None = None,
+    perceptual: Callable[[Tensor], Tensor] | None = None,
 ) -> list[dict]:
-    optimizer = torch.optim.Adam(generator.parameters(), lr=LAST_RATE * settings.learning_rate)
-    # the discriminator starts untrained, so it learns at the full rate
-    opponent = torch.optim.Adam(discriminator.parameters(), lr=settings.learning_rate)
+    """Train for one phase, `both`, `content` or `adversarial`; the last needs a discriminator.
+
+    Return its losses.
+    """
+    first = phase == "both"
+    steps, done = (settings.content_steps, 0) if first else (settings.further_steps, settings.content_steps)
+    last_rate = LAST_RATE * settings.learning_rate
+    optimizer = torch.optim.Adam(generator.parameters(), lr=settings.learning_rate if first else last_rate)
+    cosine = (
+        torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(steps, 1), last_rate) if first else None
+    )
+    if discriminator is not None:
+        # the discriminator starts untrained, so it learns at the full rate
+        opponent = torch.optim.Adam(discriminator.parameters(), lr=settings.learning_rate)
     rows = []
-    for step in tqdm(range(1, settings.further_steps + 1), "adversarial", unit="step", disable=None):
+    for step in tqdm(
+        range(done + 1, done + steps + 1), f"super-resolution, {phase}", unit="step", disable=None
+    ):
         low, high = patches.draw()
         made = generator(low)
-        opposing = _discriminator_loss(discriminator(high), True) + _discriminator_loss(
-            discriminator(made.detach()), False
-        )
-        _descend(opponent, opposing / 2)
-        content = functional.mse_loss(made, high)
-        adversarial = _discriminator_loss(discriminator(made), True)
-        loss = content + settings.adversarial * adversarial
-        seen = None
-        if perceptual is not None:
-            seen = functional.mse_loss(perceptual(made), perceptual(high))
-            loss = loss + settings.perceptual * seen
+        terms = {"content": functional.mse_loss(made, high)}
+        loss = terms["content"]
+        if discriminator is not None:
+            true = _discriminator_loss(discriminator(high), True)
+            terms["discriminator"] = (true + _discriminator_loss(discriminator(made.detach()), False)) / 2
+            _descend(opponent, terms["discriminator"])
+            terms["adversarial"] = _discriminator_loss(discriminator(made), True)
+            loss = loss + settings.adversarial * terms["adversarial"]
+            if perceptual is not None:
+                terms["perceptual"] = functional.mse_loss(perceptual(made), perceptual(high))
+                loss = loss + settings.perceptual * terms["perceptual"]
         _descend(optimizer, loss)
-        terms = {"content": content, "adversarial": adversarial, "discriminator": opposing / 2}
-        rows.append(_row(settings.content_steps + step, "adversarial", perceptual=seen, **terms))
+        if cosine is not None:
+            cosine.step()
+        rows.append(
+            {"step": step, "generator": phase} | {n: terms[n].item() if n in terms else np.nan for n in TERMS}
+        )
     return rows
 
 
@@ -379,12 +376,6 @@ def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-
-
-def _row(step: int, generator: str, **terms: Tensor | None) -> dict:
-    names = ("content", "adversarial", "perceptual", "discriminator")
-    values = {name: float("nan") if terms.get(name) is None else terms[name].item() for name in names}
-    return {"step": step, "generator": generator} | values
 
 
 def _as_tensor(images: np.ndarray) -> Tensor:

@@ -80,8 +80,9 @@ class CropParameters:
 class Crop(NamedTuple):
     """One rendered crop.
 
-    image: uint8 (side, side, 3), the grey crop in three equal channels. truth: uint8 (side, side), the specimen
-    without blur and noise, on the camera's scale. mask: bool (side, side), True on aggregates. aggregates: how many there are.
+    image: uint8 (side, side, 3), the grey crop in three equal channels. truth: uint8 (side, side), the
+    specimen without blur and noise, on the camera's scale. mask: bool (side, side), True on aggregates.
+    aggregates: how many there are.
     """
 
     image: np.ndarray
@@ -163,7 +164,8 @@ def synthetic_crops_arrays(
 def make_synthetic_crops(
     folder: Path | str, parameters: CropParameters, seed: int, progress: bool = True
 ) -> None:
-    """Write the cohort: crops, truth and masks as PNG (masks 255 on aggregates), manifest.csv, parameters.json.
+    """Write the cohort: crops, truth and masks as PNG (masks 255 on aggregates), manifest.csv,
+    parameters.json.
 
     The folder appears whole or not at all, in place of one of that name. progress: show a bar on stderr.
     """
@@ -184,7 +186,7 @@ def make_synthetic_crops(
 
 
 def cohort_key(parameters: CropParameters, seed: int) -> str:
-    """Key of the content that `make_synthetic_crops` writes: its arguments, the listing, the code that draws."""
+    """Key of what `make_synthetic_crops` writes: its arguments, the listing, the code that draws."""
     return content_key(asdict(parameters), seed, file_digest(LISTING), file_digest(__file__))
 
 

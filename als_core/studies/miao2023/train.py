@@ -1,13 +1,15 @@
-"""The classifiers of Miao et al. 2023 on crops: frozen base, trained head, grids of settings, and their scores.
+"""The classifiers of Miao et al. 2023 on crops: frozen base, trained head, grids of settings, and their
+scores.
 
-Section 2.4 trains for 20 epochs; Fig. 11, 13 and 15 vary learning rate and batch size. Optimiser, loss and image
+Section 2.4 trains for 20 epochs; Fig. 11, 13 and 15 vary learning rate and batch size. Optimiser, loss and
+image
 size are not printed: here Adam on cross-entropy. `protocol` says which images are trained on and tested on.
 
-With a frozen base, its output is computed once per image and all heads of a protocol are trained together on it
-(`als_core.training.heads`). `fine_tune` trains the last block, or all layers, as well.
+With a frozen base, its output is computed once per image and all heads of a protocol are trained together on
+it (`als_core.training.heads`). `fine_tune` trains the last block, or all layers, as well.
 
-Predictions have a row for every split and test image: network, learning_rate, batch_size, protocol, number (of
-the split), crop, copy, case, truth (True for ALS) and score (of ALS, 0 .. 1). ALS is the positive class.
+Predictions have a row for every split and test image: network, learning_rate, batch_size, protocol, number
+(of the split), crop, copy, case, truth (True for ALS) and score (of ALS, 0 .. 1). ALS is the positive class.
 """
 
 from __future__ import annotations
@@ -55,7 +57,7 @@ GRID = tuple((rate, batch) for batch in BATCH_SIZES for rate in LEARNING_RATES)
 
 @dataclass(frozen=True)
 class Printed:
-    """What the paper prints of one network: its name there, figures, and the setting whose training is shown."""
+    """One network in the paper: its name there, its figures, and the setting whose training is shown."""
 
     name: str
     cell: tuple[float, int]
@@ -73,7 +75,7 @@ class Printed:
         return f"Miao et al., {self.figures}"
 
     def log(self) -> pd.DataFrame | None:
-        """Read the printed training log: columns epoch, loss, accuracy; None where only a curve is printed."""
+        """Read the printed log: columns epoch, loss, accuracy; None where only a curve is printed."""
         if self.log_figure == 16:
             return None
         return audit.log(self.log_figure).astype({"epoch": int, "loss": float, "accuracy": float})
@@ -185,9 +187,9 @@ def choose_weights(wanted: str) -> WeightsChoice:
 def load_base(name: str, weights: str, images: np.ndarray, side: int, variant: str = "frozen base") -> Base:
     """Build a network and load its weights (`als_core.models.weights`).
 
-    images: crops uint8 (n, H, H, 3). Pretrained weights get pixels scaled as ImageNet's were. `random` weights
-    get pixels scaled by the crops' own mean and sd, and batch-norm statistics measured on the crops; neither
-    uses a label.
+    images: crops uint8 (n, H, H, 3). Pretrained weights get pixels scaled as ImageNet's were. `random`
+    weights get pixels scaled by the crops' own mean and sd, and batch-norm statistics measured on the crops;
+    neither uses a label.
     """
     network = build_crop_network(name, side=side, variant=variant, seed=0)
     small = resized(images, side)
@@ -197,7 +199,7 @@ def load_base(name: str, weights: str, images: np.ndarray, side: int, variant: s
 
 
 def base_inputs(base: Base, pool: Pool, stages: int, folder: Path | None, device: torch.device) -> Inputs:
-    """Run the first `stages` stages on every image of the pool; keep the output in `folder` where one is named."""
+    """Run the first `stages` stages on every image of the pool; keep the output in `folder`, if given."""
     if stages == 0:
         return image_inputs([pool.images], base.scaling, torch.float32, device)
     prefix = base.network.stages[:stages]
@@ -342,7 +344,10 @@ def constant_losses(als_share: float) -> dict[str, float]:
 
 
 def auc_claims(scored: pd.DataFrame) -> dict[str, float]:
-    """Return the regenerated values of the printed AUCs and accuracies. scored: index network and protocol."""
+    """Return the regenerated values of the printed AUCs and accuracies.
+
+    scored: index network and protocol.
+    """
     two = {"resnet50": "resnet50", "mobile_net_v3": "mobilenet_v3"}
     values = {
         f"miao2023.section3.{name}.auc": scored.loc[(model, BY_CROP), "auc"] for name, model in two.items()
@@ -378,7 +383,8 @@ def follow_feature_strength(
 ) -> dict[str, float]:
     """Correlate the scores of a network with the mean feature of each image, by protocol.
 
-    A head that has learned only which label is commoner scores an image by how strongly it drives all features.
+    A head that has learned only which label is commoner scores an image by how strongly it drives all
+    features.
     """
     strength = features.mean(1).cpu().numpy()
     correlations = {}
@@ -417,8 +423,8 @@ def average_by_case(predictions: pd.DataFrame, by: Sequence[str] = CELL) -> pd.D
 def score_cases(predictions: pd.DataFrame, by: Sequence[str] = CELL) -> pd.DataFrame:
     """Score cases by the mean score of their test images: one row per value of the columns `by`.
 
-    Meant for a cross-validation, where every case is tested once: columns cases, right, accuracy with its exact
-    interval (low, high), sensitivity, specificity, and auc over all cases.
+    Meant for a cross-validation, where every case is tested once: columns cases, right, accuracy with its
+    exact interval (low, high), sensitivity, specificity, and auc over all cases.
     """
     rows = []
     for key, part in average_by_case(predictions, by).groupby(list(by), sort=False):
@@ -432,7 +438,7 @@ def score_cases(predictions: pd.DataFrame, by: Sequence[str] = CELL) -> pd.DataF
 
 
 def split_aucs(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Compute the AUC of every split: columns `CELL`, number, auc; NaN where its test images are of one class."""
+    """Compute the AUC of every split: columns `CELL`, number, auc; NaN for test images of one class."""
     aucs = {key: _auc(part) for key, part in predictions.groupby([*CELL, "number"], sort=False)}
     return pd.Series(aucs, name="auc").rename_axis([*CELL, "number"]).reset_index()
 

@@ -1,4 +1,5 @@
-"""Sentences of the crops study's pages, computed: answer boxes, substitutions, and what figures and tables show.
+"""Sentences of the crops study's pages, computed: answer boxes, substitutions, and what figures and tables
+show.
 
 Every function returns whole sentences of MyST. Conditions live here, where they are tested.
 """
@@ -35,8 +36,8 @@ def printed(claim_id: str) -> str:
 
 NO_MASKS = "No mask of aggregates is known for these crops, so inventions cannot be counted."
 CELLS_CAPTION = (
-    "{name}: every cell of the grid under every split. ALS is positive; counts are of all test images of all splits "
-    "together, AUC is the mean over splits."
+    "{name}: every cell of the grid under every split. ALS is positive; counts are of all test images of all "
+    "splits together, AUC is the mean over splits."
 )
 CASES_CAPTION = "{name}: cases classified correctly in five folds, with exact 95 % intervals of the accuracy."
 PREDICTIONS_CAPTION = (
@@ -51,15 +52,17 @@ ANNOUNCED_CAPTION = (
 )
 CHAIN_PREDICTIONS_CAPTION = "Score of ALS of every case by classifier and input, from five folds of cases."
 
+CROPS = {"synthetic": "synthetic crops", "own": "the crops of this folder"}
+
 # --- what was used here, and in the paper
 
 
 def substitutions(kind: str, rows: Mapping[str, tuple[str, str]]) -> dict:
-    """Return the arguments of `Page.substitutions` for a page on crops of this kind (`synthetic` or `own`)."""
+    """Return the arguments of `Page.substitutions` for crops of this kind (`synthetic` or `own`)."""
     crops = {"synthetic": "drawn by a program", "own": "the reader's own"}[kind]
     forbids = {
-        "synthetic": "Do not compare numbers of this page with the paper's, and draw no conclusion about ALS from "
-        "them: they show how the methods behave where the truth is known.",
+        "synthetic": "Do not compare numbers of this page with the paper's, and draw no conclusion about ALS "
+        "from them: they show how the methods behave where the truth is known.",
         "own": "Do not compare numbers of this page with the paper's: other crops were used.",
     }[kind]
     return {"rows": {"Crops": (crops, "post-mortem tissue, not public"), **rows}, "forbids": forbids}
@@ -108,10 +111,11 @@ def chain_rows(settings: CropSettings, weights: str) -> dict[str, tuple[str, str
 def listing(facts: Facts) -> str:
     """Say what the listing of Fig. 6 implies for splits."""
     return (
-        f"**{facts['crops']} crops are of {facts['cases']} cases**, and {facts['pairs']} cases have two crops. Crops "
-        f"of one case are alike, so there are {facts['cases']} independent units. If crops were split at random, all "
-        f"cases would stay on one side with a chance of {facts['none_torn']:.2g}. Read by SD number alone there would "
-        f"be {facts['numbers']} cases, and {facts['numbers_with_both_labels']} of them would be both ALS and not."
+        f"**{facts['crops']} crops are of {facts['cases']} cases**, and {facts['pairs']} cases have two "
+        f"crops. Crops of one case are alike, so there are {facts['cases']} independent units. If crops were "
+        f"split at random, all cases would stay on one side with a chance of {facts['none_torn']:.2g}. Read "
+        f"by SD number alone there would be {facts['numbers']} cases, and "
+        f"{facts['numbers_with_both_labels']} of them would be both ALS and not."
     )
 
 
@@ -131,14 +135,17 @@ def filters(medians: pd.DataFrame) -> str:
     psnr = medians["PSNR to the truth (dB)"]
     best, worst = psnr.idxmax(), psnr.idxmin()
     return (
-        f"{best} comes nearest to the noise-free truth, with a median PSNR of {number(psnr[best], 1)} dB against "
-        f"{number(psnr['Before'], 1)} dB without a filter; {worst.lower()} stays farthest "
+        f"{best} comes nearest to the noise-free truth, with a median PSNR of {number(psnr[best], 1)} dB "
+        f"against {number(psnr['Before'], 1)} dB without a filter; {worst.lower()} stays farthest "
         f"({number(psnr[worst], 1)} dB), because it gives every crop its own scale of brightness."
     )
 
 
 def balancing(counts: np.ndarray, als: np.ndarray, cases: int, log_size: float) -> str:
-    """Say how often crops are shown to make classes equal. counts: images per crop; log_size: images of Fig. 10."""
+    """Say how often crops are shown to make classes equal. counts: images per crop; log_size: images of Fig.
+
+    10.
+    """
 
     def times(part: np.ndarray) -> str:
         low, high = part.min(), part.max()
@@ -152,9 +159,9 @@ def balancing(counts: np.ndarray, als: np.ndarray, cases: int, log_size: float) 
 
     return (
         f"To make {counts.sum()} images with equal classes from {len(counts)} crops, a crop of ALS is shown "
-        f"{times(counts[als])} and a control {times(counts[~als])}, the crop itself included. Copies are no new "
-        f"cases: there are still {cases}. (The printed VGG16 log is of {log_size:g} images; where the odd one may come "
-        "from is in {ref}`miao-leak`.)"
+        f"{times(counts[als])} and a control {times(counts[~als])}, the crop itself included. Copies are no "
+        f"new cases: there are still {cases}. (The printed VGG16 log is of {log_size:g} images; where the "
+        "odd one may come from is in {ref}`miao-leak`.)"
     )
 
 
@@ -163,9 +170,11 @@ def crops_box(facts: Facts, medians: pd.DataFrame) -> Box:
     return {
         "question": "Which crops does the study have, and what do its four filters do to them?",
         "found": f"The paper lists {facts['crops']} crops of only {facts['cases']} cases. {filters(medians)}",
-        "how_sure": "The counts follow from the printed list, if a name is read as case and crop; the paper does not "
-        "explain its names. Filters were measured on the crops of this page, with constants of this book's choice.",
-        "not_shown": "No image of the study is public, so how its own crops look after filtering is not known.",
+        "how_sure": "The counts follow from the printed list, if a name is read as case and crop; the paper "
+        "does not explain its names. Filters were measured on the crops of this page, with constants of this "
+        "book's choice.",
+        "not_shown": "No image of the study is public, so how its own crops look after filtering is not "
+        "known.",
     }
 
 
@@ -182,16 +191,17 @@ def what_is_trained(
         else "There is no perceptual term, because no ImageNet weights of VGG16 are available here."
     )
     return (
-        f"Training: {counted(train, 'crop')}; held out: {counted(test, 'crop')} of {counted(test_cases, 'other case')}. "
-        f"Enlarged {settings.factor} times, from {pairs.low.shape[2]} to {pairs.high.shape[2]} pixels a side. "
-        f"Residual blocks: {settings.blocks}, channels: {settings.channels}. Steps on content: "
-        f"{settings.content_steps}, then with each loss: {settings.further_steps}. {term}"
+        f"Training: {counted(train, 'crop')}; held out: {counted(test, 'crop')} of "
+        f"{counted(test_cases, 'other case')}. Enlarged {settings.factor} times, from {pairs.low.shape[2]} "
+        f"to {pairs.high.shape[2]} pixels a side. Residual blocks: {settings.blocks}, channels: "
+        f"{settings.channels}. Steps on content: {settings.content_steps}, then with each loss: "
+        f"{settings.further_steps}. {term}"
     )
 
 
-def _gain(row: pd.Series) -> str:
+def _gain(row: pd.Series, before: str = " (", after: str = ")") -> str:
     interval = f"{number(row['gain_low'], signed=True)} to {number(row['gain_high'], signed=True)}"
-    return f"{number(row['gain'], signed=True)} dB (95 % interval {interval})"
+    return f"{number(row['gain'], signed=True)} dB{before}95 % interval {interval}{after}"
 
 
 def gains(summary: pd.DataFrame) -> str:
@@ -201,27 +211,31 @@ def gains(summary: pd.DataFrame) -> str:
     change = mean.loc["adversarial"] - mean.loc["content"]
     return (
         f"**Compared with bicubic, crop by crop**, the generator trained on content changes PSNR by "
-        f"{_gain(of.loc[('content', 'psnr')])}, the adversarial one by {_gain(of.loc[('adversarial', 'psnr')])}. The "
-        f"adversarial loss by itself, compared with as many steps on content, changes PSNR by "
-        f"{number(change['psnr'], signed=True)} dB, SSIM by {number(change['ssim'], 3, signed=True)} and sharpness by "
+        f"{_gain(of.loc[('content', 'psnr')])}, the adversarial one by "
+        f"{_gain(of.loc[('adversarial', 'psnr')])}. The adversarial loss by itself, compared with as many "
+        f"steps on content, changes PSNR by {number(change['psnr'], signed=True)} dB, SSIM by "
+        f"{number(change['ssim'], 3, signed=True)} and sharpness by "
         f"{number(change['sharpness'], signed=True)} of the truth's."
     )
 
 
 def aggregates(counts: pd.DataFrame) -> str:
-    """Say what enlarging does to the count of aggregates. counts: of `restoration.count_all`, by display name."""
+    """Say what enlarging does to the count of aggregates.
+
+    counts: of `restoration.count_all`, by display name.
+    """
     before, after, truth = (counts.loc[n] for n in (METHODS["bicubic"], METHODS["adversarial"], "Truth"))
     total = int(before.found + before.missed)
     shown = (
-        f"Of {counted(total, 'aggregate')} in these crops, {before.found} can be seen after bicubic enlarging and "
-        f"{after.found} after the adversarial network."
+        f"Of {counted(total, 'aggregate')} in these crops, {before.found} can be seen after bicubic "
+        f"enlarging and {after.found} after the adversarial network."
     )
     if after.invented > before.invented + truth.invented:
         more = after.invented - before.invented
         return (
             f"{shown} The network also draws {counted(more, 'bright spot')} more where there is no aggregate "
-            f"({after.invented}, against {before.invented} after bicubic enlarging and {truth.invented} in the truth "
-            "itself). A sharper picture is therefore no proof that what it shows was in the cell."
+            f"({after.invented}, against {before.invented} after bicubic enlarging and {truth.invented} in "
+            "the truth itself). A sharper picture is therefore no proof that what it shows was in the cell."
         )
     return (
         f"{shown} It draws hardly any bright spot where there is no aggregate ({after.invented}, against "
@@ -229,34 +243,34 @@ def aggregates(counts: pd.DataFrame) -> str:
     )
 
 
-def super_resolution_box(summary: pd.DataFrame, counts: pd.DataFrame | None, crops: int, cases: int) -> Box:
-    """Return the answer box of the page on super-resolution."""
+def super_resolution_box(
+    kind: str, summary: pd.DataFrame, counts: pd.DataFrame | None, crops: int, cases: int
+) -> Box:
+    """Return the answer box of the page on super-resolution. kind: of the cohort."""
     gain = summary.set_index(["method", "measure"]).loc[("adversarial", "psnr")]
-    direction = (
-        "nearer to"
-        if gain["gain_low"] > 0
-        else "farther from"
-        if gain["gain_high"] < 0
-        else "about as near to"
-    )
+    nearness = "about as near to the truth as"
+    if gain["gain_low"] > 0:
+        nearness = "nearer to the truth than"
+    elif gain["gain_high"] < 0:
+        nearness = "less near to the truth than"
     found = (
-        f"On cases it has not seen, the adversarial network comes {direction} the truth than plain interpolation "
-        f"({_gain(gain)} of PSNR)."
+        f"On {CROPS[kind]} of cases it has not seen, a generative network comes {nearness} plain "
+        f"interpolation (PSNR {_gain(gain, '; ', '')})."
     )
     if counts is not None:
         bicubic, gan = counts.loc[METHODS["bicubic"]], counts.loc[METHODS["adversarial"]]
         found += (
-            f" It shows {gan.found} of {gan.found + gan.missed} aggregates and invents {gan.invented}; interpolation "
-            f"shows {bicubic.found} and invents {bicubic.invented}."
+            f" It shows {gan.found} of {gan.found + gan.missed} aggregates and invents {gan.invented}; "
+            f"interpolation shows {bicubic.found} and invents {bicubic.invented}."
         )
     return {
-        "question": "Does a generative network enlarge crops better than interpolation, and does it draw things that "
-        "are not there?",
+        "question": "Does a generative network enlarge crops better than interpolation, and does it draw "
+        "things that are not there?",
         "found": found,
-        "how_sure": f"One training, judged on {counted(crops, 'held-out crop')} of {counted(cases, 'case')}; intervals "
-        "resample cases. Another training or other cases may differ.",
-        "not_shown": "The paper prints neither its network nor a result of it, so this network is not the paper's. "
-        "Whether enlarged crops are classified better is the question of {ref}`miao-does-it-help`.",
+        "how_sure": f"One training, judged on {counted(crops, 'held-out crop')} of {counted(cases, 'case')}; "
+        "intervals resample cases. Another training or other cases may differ.",
+        "not_shown": "The paper prints neither its network nor a result of it, so this network is not the "
+        "paper's. Whether enlarged crops are classified better is the question of {ref}`miao-does-it-help`.",
     }
 
 
@@ -267,29 +281,29 @@ def printed_numbers(model: str, m2: Facts, m3: Facts, m4: Facts, m5: Facts) -> s
     """Say what the printed log and grid of a network allow. m2 to m5: of the study's `audit`."""
     if model == "vgg16":
         return (
-            f"**The printed VGG16 numbers are those of a network that gives the class shares.** Always predicting ALS "
-            f"is right for {number(m4['majority_percent'])} % of the listed crops, and always giving this share has a "
-            f"loss of {m4['entropy']:.4f}; the last ten printed losses average {m4['last_ten']:.4f}, and the nine "
-            f"printed cells {number(m2['vgg16'])} %, which is the average in the text. With equal classes these would "
-            f"be 50 % and {m4['balanced_entropy']:.3f}."
+            "**The printed VGG16 numbers are those of a network that gives the class shares.** Always "
+            f"predicting ALS is right for {number(m4['majority_percent'])} % of the listed crops, and always "
+            f"giving this share has a loss of {m4['entropy']:.4f}; the last ten printed losses average "
+            f"{m4['last_ten']:.4f}, and the nine printed cells {number(m2['vgg16'])} %, which is the average "
+            f"in the text. With equal classes these would be 50 % and {m4['balanced_entropy']:.3f}."
         )
     if model == "resnet50":
         return (
-            f"**{printed(ACCURACY)} is the last line of the printed training log, and appears in the grid as a test "
-            f"accuracy.** A slip in the caption would explain it. The text's average, "
+            f"**{printed(ACCURACY)} is the last line of the printed training log, and appears in the grid as "
+            f"a test accuracy.** A slip in the caption would explain it. The text's average, "
             f"{printed('miao2023.section3.resnet50.average_accuracy')}, is the mean of the nine cells "
-            f"({number(m2['resnet50'])} %). Why {printed(ACCURACY)} cannot be a test accuracy beside an AUC of "
-            f"{printed(AUC.format('resnet50'))} is explained in {{ref}}`miao-roc`."
+            f"({number(m2['resnet50'])} %). Why {printed(ACCURACY)} cannot be a test accuracy beside an AUC "
+            f"of {printed(AUC.format('resnet50'))} is explained in {{ref}}`miao-roc`."
         )
     return (
-        f"**{m3['equal']} of the {m3['cells']} printed cells equal those of ResNet50 in Fig. 13** to four decimals "
-        f"(chance {m3['chance']:.0e} for independent tables); a slip in copying is the plain reading. The other "
-        f"{m3['left_cells']} cells are all {m3['left']:.4f}, and the text's average, "
+        f"**{m3['equal']} of the {m3['cells']} printed cells equal those of ResNet50 in Fig. 13** to four "
+        f"decimals (chance {m3['chance']:.0e} for independent tables); a slip in copying is the plain "
+        f"reading. The other {m3['left_cells']} cells are all {m3['left']:.4f}, and the text's average, "
         f"{printed('miao2023.section3.mobile_net_v3.average_accuracy')}, is this row; the nine cells average "
         f"{number(m2['mobile_net_v3'])} %. A test accuracy of "
-        f"{printed('miao2023.section4_5.mobile_net_v3.test_accuracy')} is {m5['count']} of {m5['least_size']} and no "
-        f"share of fewer images, while 30 % of the crops are {m5['of_listed']}; always predicting ALS reaches "
-        f"{number(m5['majority_percent'])} %."
+        f"{printed('miao2023.section4_5.mobile_net_v3.test_accuracy')} is {m5['count']} of "
+        f"{m5['least_size']} and no share of fewer images, while 30 % of the crops are {m5['of_listed']}; "
+        f"always predicting ALS reaches {number(m5['majority_percent'])} %."
     )
 
 
@@ -300,8 +314,14 @@ def training_log(log: pd.DataFrame, repeats: int) -> str:
         f"Over {counted(repeats, 'split')} by crop, the mean loss falls from {number(log['loss'].iloc[0], 3)}"
     )
     if lowest == last:
-        return f"{start} to {number(log['loss'].iloc[-1], 3)} and is lowest in the last epoch ({last}): it never rises."
-    return f"{start} to its lowest value, {number(log['loss'][lowest], 3)}, in epoch {lowest} of {last}, and rises after it."
+        return (
+            f"{start} to {number(log['loss'].iloc[-1], 3)} and is lowest in the last epoch ({last}): it "
+            "never rises."
+        )
+    return (
+        f"{start} to its lowest value, {number(log['loss'][lowest], 3)}, in epoch {lowest} of {last}, and "
+        "rises after it."
+    )
 
 
 def cases_right(row: pd.Series, majority: float) -> str:
@@ -314,16 +334,17 @@ def cases_right(row: pd.Series, majority: float) -> str:
         verdict = "inside the interval: no better than the constant answer, as far as these cases can tell"
     return (
         f"At the setting the paper plots, {row['right']} of {row['cases']} cases are classified correctly "
-        f"({percent(row['accuracy'])}; 95 % interval {percent_range(row['low'], row['high'])}). Always giving the "
-        f"commoner label is right for {percent(majority)} of them, which lies {verdict}."
+        f"({percent(row['accuracy'])}; 95 % interval {percent_range(row['low'], row['high'])}). Always "
+        f"giving the commoner label is right for {percent(majority)} of them, which lies {verdict}."
     )
 
 
 _COLUMNS = {
     "protocol": "Split", "batch_size": "Batch", "learning_rate": "Learning rate",
     "train_accuracy": "Training accuracy", "accuracy": "Test accuracy", "precision": "Precision",
-    "sensitivity": "Sensitivity", "specificity": "Specificity", "auc": "AUC", "tp": "TP", "fn": "FN", "fp": "FP",
-    "tn": "TN", "cases": "Cases", "right": "Correct", "low": "Low", "high": "High",
+    "sensitivity": "Sensitivity", "specificity": "Specificity", "auc": "AUC",
+    "tp": "TP", "fn": "FN", "fp": "FP", "tn": "TN", "cases": "Cases", "right": "Correct",
+    "low": "Low", "high": "High",
 }  # fmt: skip
 
 
@@ -364,21 +385,26 @@ def left_out(settings: CropSettings, variants: tuple[str, ...]) -> str:
         return "Every variant was trained."
     names = listed(f"*{name}*" for name in missing)
     return (
-        f"To save time this profile leaves out {names}; the setting `fine_tuned` of a profile's section `miao2023` "
-        "names the variants to train."
+        f"To save time this profile leaves out {names}; the setting `fine_tuned` of a profile's section "
+        "`miao2023` names the variants to train."
     )
 
 
-def training_box(name: str, row: pd.Series, train_accuracy: float, majority: float) -> Box:
-    """Return the answer box of a training page. row: of `train.score_cases` at the plotted setting."""
+def training_box(kind: str, name: str, row: pd.Series, train_accuracy: float, majority: float) -> Box:
+    """Return the answer box of a training page.
+
+    kind: of the cohort; row: `train.score_cases` at the plotted setting.
+    """
     return {
-        "question": f"How well does {name}, trained as the study describes, classify crops of cases it has not seen?",
-        "found": f"It classifies {row['right']} of {row['cases']} unseen cases correctly "
-        f"({percent(row['accuracy'])}), where always giving the commoner label is right for {percent(majority)}; on "
-        f"its own training images it reaches {percent(train_accuracy)}.",
-        "how_sure": f"With {row['cases']} cases the 95 % interval is wide: {percent_range(row['low'], row['high'])}.",
-        "not_shown": "Nothing about the paper's own result: its crops are not public, and it prints no optimiser, "
-        "image size or unit of the split.",
+        "question": f"How well does {name}, trained as the study describes, classify crops of cases it has "
+        "not seen?",
+        "found": f"Trained on {CROPS[kind]}, {name} classifies {row['right']} of {row['cases']} unseen cases "
+        f"correctly ({percent(row['accuracy'])}), where always giving the commoner label is right for "
+        f"{percent(majority)}; on its own training images it reaches {percent(train_accuracy)}.",
+        "how_sure": f"With {row['cases']} cases the 95 % interval is wide: "
+        f"{percent_range(row['low'], row['high'])}.",
+        "not_shown": "Nothing about the paper's own result: its crops are not public, and it prints no "
+        "optimiser, image size or unit of the split.",
     }
 
 
@@ -386,32 +412,39 @@ def training_box(name: str, row: pd.Series, train_accuracy: float, majority: flo
 
 
 def incompatible(m1: Facts, m8: Facts, test_cases: int) -> str:
-    """Say why the accuracy and AUC printed for ResNet50 cannot be of one test set. m1, m8: of the study's `audit`."""
+    """Say why the accuracy and AUC printed for ResNet50 cannot be of one test set.
+
+    m1, m8: of the study's `audit`.
+    """
     accuracy, low, high = (
         printed(ACCURACY),
         printed(AUC.format("resnet50")),
         printed(AUC.format("mobile_net_v3")),
     )
     return (
-        f"**The printed accuracy {accuracy} and the printed AUC {low} cannot both be of the test set.** A ROC curve "
-        f"with a point of this accuracy has an area of at least {m1['least_auc']:.3f} ({m1['least_auc_balanced']:.3f} "
-        f"with equal classes); scores with an AUC of {low} reach an accuracy of {m1['greatest_accuracy']:.3f} at most. "
-        f"The harmless reading: {accuracy} is also the last line of the printed *training* log, so the caption that "
-        f"calls it a test accuracy may be a slip. Nor do {high} and {low} show that two networks differ at this size: "
-        f"as independent sets of {test_cases} cases, p = {p_value(m8['p_cases'])}; only copies counted as independent "
-        f"images would give p {p_value(m8['p_copies'])}."
+        f"**The printed accuracy {accuracy} and the printed AUC {low} cannot both be of the test set.** A "
+        f"ROC curve with a point of this accuracy has an area of at least {m1['least_auc']:.3f} "
+        f"({m1['least_auc_balanced']:.3f} with equal classes); scores with an AUC of {low} reach an accuracy "
+        f"of {m1['greatest_accuracy']:.3f} at most. The harmless reading: {accuracy} is also the last line "
+        "of the printed *training* log, so the caption that calls it a test accuracy may be a slip. Nor do "
+        f"{high} and {low} show that two networks differ at this size: as independent sets of {test_cases} "
+        f"cases, p = {p_value(m8['p_cases'])}; only copies counted as independent images would give p "
+        f"{p_value(m8['p_copies'])}."
     )
 
 
 def leak(scored: pd.DataFrame, sizes: tuple[int, int], log_size: float) -> str:
-    """Say what the split after copying gives. scored: index network and protocol; sizes: training and test images."""
+    """Say what the split after copying gives.
+
+    scored: index network and protocol; sizes: training and test images.
+    """
     accuracy = scored.xs(COPIES_FIRST, level="protocol")["accuracy"]
     said = listed(f"{TITLES[name]} {number(value, 3)}" for name, value in accuracy.items())
     total = sum(sizes)
     origin = f" ({log_size:g} is ten for each of 39 crops, and one more)" if total == log_size else ""
     return (
-        f"Copies first, then a split: {total} images{origin}, {sizes[0]} for training and {sizes[1]} for the test. "
-        f"Nearly every test image has a copy of its crop in training. Test accuracy there: {said}."
+        f"Copies first, then a split: {total} images{origin}, {sizes[0]} for training and {sizes[1]} for the "
+        f"test. Nearly every test image has a copy of its crop in training. Test accuracy there: {said}."
     )
 
 
@@ -425,14 +458,17 @@ def undertrained(network: str, scored: pd.DataFrame, strength: Mapping[str, floa
     constant = no_controls(scored)
     name = TITLES[network]
     if low >= by_case:
-        return f"{name} scores no lower with the leak (AUC {low:.2f}) than by case ({by_case:.2f}). {constant}".strip()
+        return (
+            f"{name} scores no lower with the leak (AUC {low:.2f}) than by case ({by_case:.2f}). {constant}"
+        ).strip()
     return (
-        f"**Why {name} is worse with the leak (AUC {low:.2f}) than by case ({by_case:.2f}).** A leak helps only a "
-        "network that has learned something, and at the printed setting a head takes very few steps. The leaking split "
-        "keeps the classes unequal, and the first thing to learn then is to call everything ALS: all weights move in "
-        "one direction, so the score follows how strongly an image drives the features as a whole (correlation "
-        f"{number(strength[COPIES_FIRST])}; by case, with equal classes, {number(strength[BY_CASE])}), whatever its "
-        f"label. After {LONGER} times as many epochs the same split reaches an AUC of {longer:.2f}. {constant}"
+        f"**Why {name} is worse with the leak (AUC {low:.2f}) than by case ({by_case:.2f}).** A leak helps "
+        "only a network that has learned something, and at the printed setting a head takes very few steps. "
+        "The leaking split keeps the classes unequal, and the first thing to learn then is to call "
+        "everything ALS: all weights move in one direction, so the score follows how strongly an image "
+        f"drives the features as a whole (correlation {number(strength[COPIES_FIRST])}; by case, with equal "
+        f"classes, {number(strength[BY_CASE])}), whatever its label. After {LONGER} times as many epochs the "
+        f"same split reaches an AUC of {longer:.2f}. {constant}"
     ).strip()
 
 
@@ -442,8 +478,8 @@ def no_controls(scored: pd.DataFrame) -> str:
     if not constant:
         return ""
     return (
-        f"{listed(constant)} recognised no control: with unequal classes, calling every image ALS pays, as in the "
-        "printed VGG16 log."
+        f"{listed(constant)} recognised no control: with unequal classes, calling every image ALS pays, as "
+        "in the printed VGG16 log."
     )
 
 
@@ -453,11 +489,12 @@ def no_signal(null: pd.DataFrame, moved: pd.DataFrame) -> str:
     verdict = "within" if abs(errors[BY_CASE]) <= 3 else "more than"
     leaked = null[COPIES_FIRST].mean() - null[BY_CASE].mean()
     return (
-        f"By case the mean AUC is {moved.loc[BY_CASE, 'auc']:.3f}, against {null[PERMUTED].mean():.3f} with permuted "
-        f"labels: {verdict} three standard errors ({number(errors[BY_CASE], 1, signed=True)}). By crop it is "
-        f"{moved.loc[BY_CROP, 'auc']:.3f} ({number(errors[BY_CROP], 1, signed=True)} standard errors). Copying before "
-        f"the split gives {moved.loc[COPIES_FIRST, 'auc']:.3f} ({number(errors[COPIES_FIRST], 1, signed=True)} "
-        f"standard errors), {number(leaked, 3, signed=True)} against the split by case, though there is nothing to learn."
+        f"By case the mean AUC is {moved.loc[BY_CASE, 'auc']:.3f}, against {null[PERMUTED].mean():.3f} with "
+        f"permuted labels: {verdict} three standard errors ({number(errors[BY_CASE], 1, signed=True)}). By "
+        f"crop it is {moved.loc[BY_CROP, 'auc']:.3f} ({number(errors[BY_CROP], 1, signed=True)} standard "
+        f"errors). Copying before the split gives {moved.loc[COPIES_FIRST, 'auc']:.3f} "
+        f"({number(errors[COPIES_FIRST], 1, signed=True)} standard errors), {number(leaked, 3, signed=True)} "
+        "against the split by case, though there is nothing to learn."
     )
 
 
@@ -467,19 +504,26 @@ def classical(scores: pd.DataFrame) -> str:
     network, method = best.loc["network on a frozen base"], best.loc["classical"]
     cases = int(method["cases"])
     said = (
-        f"The best classical method, {method['network']}, classifies {method['right']} of {cases} cases correctly; the "
-        f"best network, {TITLES[network['network']]}, {network['right']}."
+        f"The best classical method, {method['network']}, classifies {method['right']} of {cases} cases "
+        f"correctly; the best network, {TITLES[network['network']]}, {network['right']}."
     )
     if method["accuracy"] > network["accuracy"]:
-        return f"{said} Here deep learning does not do better than classical methods; both maxima were picked afterwards."
-    return f"{said} Both maxima were picked afterwards, and with so few cases their intervals overlap or nearly so."
+        return (
+            f"{said} Here deep learning does not do better than classical methods; both maxima were picked "
+            "afterwards."
+        )
+    return (
+        f"{said} Both maxima were picked afterwards, and with so few cases their intervals overlap or nearly "
+        "so."
+    )
 
 
 def cost_table(costs: pd.DataFrame, steps: int) -> pd.DataFrame:
     """Name the costs for people. costs: rows of `networks.measure_cost`; steps: of a whole training."""
     columns = {
         "network": "Network", "variant": "Part trained", "parameters": "Parameters (millions)",
-        "trainable": "Trained (millions)", "macs": "Multiply-adds (millions)", "inference_ms": "One image (ms)",
+        "trainable": "Trained (millions)", "macs": "Multiply-adds (millions)",
+        "inference_ms": "One image (ms)",
         "minutes": "Training (minutes)", "inference_mib": "Memory, one image (MiB)",
         "step_mib": "Memory, training (MiB)",
     }  # fmt: skip
@@ -517,10 +561,10 @@ def announced(m11: Facts) -> str:
     """Say how many announced results are printed, and what the two logs say of time."""
     none = "none of them is" if not m11["reported"] else f"{m11['reported']} of them are"
     return (
-        f"**{m11['announced']} results are announced in the paper, and {none} printed.** The two printed logs take "
-        f"{m11['vgg16_hours']:.2f} hours (VGG16) and {m11['resnet50_hours']:.2f} hours (ResNet50), nearly the same, "
-        f"though VGG16 needs {m11['multiply_adds_ratio']:.1f} times the multiply-adds at 224 pixels: reading images, "
-        "not the network, may have set the time."
+        f"**{m11['announced']} results are announced in the paper, and {none} printed.** The two printed "
+        f"logs take {m11['vgg16_hours']:.2f} hours (VGG16) and {m11['resnet50_hours']:.2f} hours (ResNet50), "
+        f"nearly the same, though VGG16 needs {m11['multiply_adds_ratio']:.1f} times the multiply-adds at "
+        "224 pixels: reading images, not the network, may have set the time."
     )
 
 
@@ -528,17 +572,20 @@ def roc_box(m1: Facts, moved: pd.DataFrame, m8: Facts) -> Box:
     """Return the answer box of the page on ROC curves, leaks and cost."""
     accuracy, auc = printed(ACCURACY), printed(AUC.format("resnet50"))
     return {
-        "question": "Do the printed accuracies and AUCs fit together, and how much of a score can a leaking split make?",
-        "found": f"The accuracy of {accuracy} and the AUC of {auc} printed for ResNet50 cannot both be of the test "
-        f"images: that accuracy needs an AUC of at least {m1['least_auc']:.2f}. {accuracy} is also the last line of the "
-        "printed training log, so a slip in a caption is the plain reading. On crops without any sign of disease, "
-        f"copying images before the split gives an AUC of {moved.loc[COPIES_FIRST, 'auc']:.2f}; splitting by case, "
+        "question": "Do the printed accuracies and AUCs fit together, and how much of a score can a leaking "
+        "split make?",
+        "found": f"The accuracy of {accuracy} and the AUC of {auc} printed for ResNet50 cannot both be of "
+        "the test images: that accuracy needs an AUC (0.5 is chance, 1 a perfect ranking) of at least "
+        f"{m1['least_auc']:.2f}. {accuracy} is also the last line of the printed training log, so a slip in "
+        "a caption is the plain reading. On crops without any sign of disease, copying images before the "
+        f"split gives an AUC of {moved.loc[COPIES_FIRST, 'auc']:.2f}; splitting by case, "
         f"{moved.loc[BY_CASE, 'auc']:.2f}.",
         "how_sure": "The first is arithmetic and holds for every set of scores. The second was measured on "
         f"synthetic cohorts ({number(moved.loc[COPIES_FIRST, 'in_errors'], 1, signed=True)} and "
         f"{number(moved.loc[BY_CASE, 'in_errors'], 1, signed=True)} standard errors from permuted labels).",
-        "not_shown": "That the study copied before it split is inferred from its printed shares, not known. Which "
-        f"network is better cannot be told: the printed AUCs differ with p = {p_value(m8['p_cases'])} on so few cases.",
+        "not_shown": "That the study copied before it split is inferred from its printed shares, not known. "
+        f"Which network is better cannot be told: the printed AUCs differ with p = {p_value(m8['p_cases'])} "
+        "on so few cases.",
     }
 
 
@@ -554,7 +601,8 @@ def _comparison(row: pd.Series) -> str:
 def inputs_compared(scores: pd.DataFrame, comparisons: pd.DataFrame) -> str:
     """Say what each classifier gains from super-resolution, with and without a sign of disease.
 
-    scores : columns cohort, network, input, accuracy, cases; comparisons : index (cohort, network), the GAN less
+    scores : columns cohort, network, input, accuracy, cases; comparisons : index (cohort, network), the GAN
+    less
         bicubic, of `chain.compare_inputs`
     """
     lines = []
@@ -564,8 +612,9 @@ def inputs_compared(scores: pd.DataFrame, comparisons: pd.DataFrame) -> str:
         ]
         lines.append(
             f"- {TITLES[network]}, {cohort}: {percent(accuracy[GAN])} on GAN-enlarged crops, "
-            f"{percent(accuracy[BICUBIC])} on bicubic ones and {percent(accuracy[RAW])} on crops as recorded. GAN against "
-            f"bicubic, on the same cases: {_comparison(comparisons.loc[(cohort, network)])}."
+            f"{percent(accuracy[BICUBIC])} on bicubic ones and {percent(accuracy[RAW])} on crops as "
+            "recorded. GAN against bicubic, on the same cases: "
+            f"{_comparison(comparisons.loc[(cohort, network)])}."
         )
     return "\n".join(lines)
 
@@ -582,17 +631,19 @@ def is_the_help_real(comparisons: pd.DataFrame, counts: pd.DataFrame | None, sig
         size = f"{number(100 * real['difference'], 0, signed=True)} points"
         if real["low"] <= 0 <= real["high"]:
             sentences.append(
-                f"For {_subject(network)}, no help is shown: the interval of the change ({size}) includes zero."
+                f"For {_subject(network)}, no help is shown: the interval of the change ({size}) includes "
+                "zero."
             )
         elif abs(chance["difference"]) >= abs(real["difference"]):
             sentences.append(
-                f"For {_subject(network)}, the change ({size}) is no larger than the change on crops without a sign, so "
-                "it is not evidence of help."
+                f"For {_subject(network)}, the change ({size}) is no larger than the change on crops without "
+                "a sign, so it is not evidence of help."
             )
         else:
             word = "helps" if real["difference"] > 0 else "harms"
             sentences.append(
-                f"For {_subject(network)}, super-resolution {word} ({size}), and more than it changes on crops without a sign."
+                f"For {_subject(network)}, super-resolution {word} ({size}), and more than it changes on "
+                "crops without a sign."
             )
     if counts is not None:
         sentences.append(counts_of_inputs(counts))
@@ -600,13 +651,16 @@ def is_the_help_real(comparisons: pd.DataFrame, counts: pd.DataFrame | None, sig
 
 
 def counts_of_inputs(counts: pd.DataFrame) -> str:
-    """Say what the GAN adds to the aggregates that can be seen. counts: index input, of `restoration.count_all`."""
+    """Say what the GAN adds to the aggregates that can be seen.
+
+    counts: index input, of `restoration.count_all`.
+    """
     bicubic, gan = counts.loc[BICUBIC], counts.loc[GAN]
     total = gan.found + gan.missed
     return (
         f"In the tested crops the GAN shows {gan.found} of {counted(total, 'aggregate')} and interpolation "
-        f"{bicubic.found}; the GAN draws {counted(gan.invented, 'spot')} where there is no aggregate, interpolation "
-        f"{bicubic.invented}."
+        f"{bicubic.found}; the GAN draws {counted(gan.invented, 'spot')} where there is no aggregate, "
+        f"interpolation {bicubic.invented}."
     )
 
 
@@ -615,18 +669,18 @@ def _subject(network: str) -> str:
 
 
 def help_box(
-    comparisons: pd.DataFrame, counts: pd.DataFrame | None, signal: str, null: str, cases: int
+    kind: str, comparisons: pd.DataFrame, counts: pd.DataFrame | None, signal: str, null: str, cases: int
 ) -> Box:
-    """Return the answer box of the page on the whole chain."""
+    """Return the answer box of the page on the whole chain. kind: of the cohort."""
     changes = comparisons.loc[null]["difference"]
     largest = number(100 * changes.abs().max(), 0)
     return {
         "question": "Are crops classified better after super-resolution, and is the help real?",
-        "found": is_the_help_real(comparisons, counts, signal, null),
-        "how_sure": f"Not very: {counted(cases, 'case')}, one training in five folds. On crops without any sign of "
-        f"disease the same comparison changes by up to {largest} percentage points.",
-        "not_shown": "How the paper's own super-resolution does: it prints no result of it, and its crops are not "
-        "public.",
+        "found": f"Measured on {CROPS[kind]}. {is_the_help_real(comparisons, counts, signal, null)}",
+        "how_sure": f"Not very: {counted(cases, 'case')}, one training in five folds. On crops without any "
+        f"sign of disease the same comparison changes by up to {largest} percentage points.",
+        "not_shown": "How the paper's own super-resolution does: it prints no result of it, and its crops "
+        "are not public.",
     }
 
 

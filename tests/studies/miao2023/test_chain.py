@@ -1,4 +1,4 @@
-"""The whole chain: seven inputs in the same folds, no tested case in any training, aggregates counted as tested."""
+"""The whole chain: seven inputs in the same folds, and no tested case in any training."""
 
 from dataclasses import replace
 
@@ -112,7 +112,8 @@ def made_up(right_by_input, cases=20):
     return pd.concat(
         [
             pd.DataFrame(
-                {"input": name, "network": "mobilenet_v3", "number": 0, "case": [f"c{n:02d}" for n in range(cases)],
+                {"input": name, "network": "mobilenet_v3", "number": 0,
+                 "case": [f"c{n:02d}" for n in range(cases)],
                  "truth": truth, "score": np.where((np.arange(cases) < right) == truth, 0.9, 0.1)}
             )
             for name, right in right_by_input.items()
@@ -152,7 +153,7 @@ def test_help_is_called_real_only_beyond_its_interval_and_the_null(signal, null,
     counts = pd.DataFrame({"found": [9, 12], "missed": [4, 1], "invented": [0, 1]}, index=["bicubic", "gan"])
     text = words.is_the_help_real(table, counts, SIGNAL, NULL)
     assert said in text and "12 of 13 aggregates" in text and "draws 1 spot where" in text
-    box = words.help_box(table, None, SIGNAL, NULL, 26)
+    box = words.help_box("synthetic", table, None, SIGNAL, NULL, 26)
     assert said in box["found"] and f"{abs(round(100 * null))} percentage points" in box["how_sure"]
 
 

@@ -1,4 +1,4 @@
-"""Synthetic crops: structure, determinism, exact zeros of each effect, truth and mask; a reader's crops, read or refused."""
+"""Synthetic crops: structure, determinism, exact zeros, truth and mask; a reader's crops, read or refused."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Filters, reduced crops, balancing copies and measures of restoration compared with plain versions of them."""
+"""Filters, reduced crops, balancing copies and measures of restoration against plain versions."""
 
 import cv2
 import numpy as np

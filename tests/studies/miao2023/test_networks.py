@@ -1,4 +1,4 @@
-"""The contract of every crop classifier in every variant, that its base is torchvision's, and what it costs."""
+"""The contract of every crop classifier in every variant, its base against torchvision's, and its cost."""
 
 from functools import lru_cache
 
@@ -58,7 +58,7 @@ def test_the_frozen_base_is_all_but_the_head(name):
 
 @each
 def test_the_base_computes_what_torchvision_computes(name, images):
-    """Every weight goes to its place: the last maps equal those of torchvision's network with these weights."""
+    """Every weight goes to its place: the last maps equal those of torchvision's network."""
     backbone = CROP_NETWORKS[name].backbone
     theirs = torchvision.models.get_model(backbone.name, weights=None).eval()
     ours = build_crop_network(name, side=SIDE, seed=1).eval()

@@ -1,4 +1,4 @@
-"""Super-resolution: the untrained generator is bicubic, training reads its own rows only, held-out cases gain."""
+"""Super-resolution: untrained it is bicubic, training reads its own rows only, held-out cases gain."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Splits, pools, grids and scores of the crop classifiers; the promise of each protocol; signal and no signal."""
+"""Splits, pools, grids and scores of the crop classifiers: promises, plain versions, signal and no signal."""
 
 import numpy as np
 import pandas as pd
@@ -124,7 +124,7 @@ def test_a_pool_holds_each_image_at_its_row(images, splits, pool):
 
 
 def test_a_head_learns_as_the_plain_loop_does(images, pool, features, splits):
-    """One split compared with torch.nn.Linear and torch.optim.Adam, with the order of images that heads use."""
+    """One split compared with torch.nn.Linear and torch.optim.Adam, images in the order of the heads."""
     from als_core.models.stages import seeded
     from als_core.training.epochs import epoch_generator
 

@@ -130,7 +130,7 @@ def test_super_resolution(crops):
     names = {figures.METHODS[name]: part for name, part in methods.items()} | {"Truth": truths[:6]}
     counts = count_all(names, masks[:6])
     assert_words(figures.aggregate_counts(counts, 6))
-    for box in (words.super_resolution_box(summary, c, 6, 3) for c in (counts, None)):
+    for box in (words.super_resolution_box("synthetic", summary, c, 6, 3) for c in (counts, None)):
         whole_box(box)
     whole(words.gains(summary))
     whole(
@@ -198,7 +198,7 @@ def test_a_training_page(heads, network):
 def test_cases_are_compared_with_the_constant_answer(right, low, high, said):
     row = {"right": right, "cases": 26, "accuracy": right / 26, "low": low, "high": high}
     assert said in whole(words.cases_right(row, 0.65))
-    assert f"{right} of 26" in whole_box(words.training_box("VGG16", row, 0.9, 0.65))["found"]
+    assert f"{right} of 26" in whole_box(words.training_box("own", "VGG16", row, 0.9, 0.65))["found"]
 
 
 def test_fine_tuning_is_listed_and_its_omission_said(heads):

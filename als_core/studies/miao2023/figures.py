@@ -423,7 +423,7 @@ def roc_curves(
     protocols = (BY_CASE, BY_CROP)
     shown = predictions[predictions["protocol"].isin(protocols)]
     points = score_curves(shown, ["network", "protocol", "number"])
-    figure, axes = panels(len(cells), height=3.5)
+    figure, axes = panels(len(cells), height=3.2)
     for one, (network, (rate, batch)) in zip(axes, cells.items(), strict=True):
         draw_score_curves(one, points[points["network"] == network], ["protocol", "number"], COLOURS)
         means = ", ".join(f"{aucs.loc[(network, protocol), 'auc']:.2f} {protocol}" for protocol in protocols)
@@ -530,7 +530,8 @@ def case_accuracies(table: pd.DataFrame, majority: float) -> Drawn:
 
     table : columns network, kind, cases, accuracy, low, high
     """
-    rows = table.assign(name=table["network"].replace(TITLES), value=table["accuracy"])
+    titles = {name: entry.display for name, entry in CROP_NETWORKS.items()}
+    rows = table.assign(name=table["network"].replace(titles), value=table["accuracy"])
     kinds = dict(zip(dict.fromkeys(rows["kind"]), PALETTE, strict=False))
     colours = dict(zip(rows["name"], rows["kind"].map(kinds), strict=True))
     figure, (axes,) = panels(1, height=0.9 + 0.32 * len(rows))

@@ -170,7 +170,7 @@ def image_counts(labels: np.ndarray, total: int, balanced: bool) -> np.ndarray:
 def affine_copies(images: np.ndarray, counts: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Make `counts[i]` copies of each image i with `random_affine`.
 
-    images: uint8 (n, H, W) or (n, H, W, 3). Copy k of image i is the same whatever the other counts are.
+    images: uint8 (n, H, W) or (n, H, W, 3). Copy k of image i does not depend on the other counts.
     Returns the copies, uint8 (sum of counts, ...), image by image, and the image each is of, int (sum of
     counts,).
     """

@@ -181,7 +181,7 @@ def draw_splits(
 
     labels : bool (n,), True for ALS
     cases : (n,)
-    repeats : number of splits; a cross-validation has five folds whatever it is
+    repeats : number of splits; a cross-validation always has five folds
     copies : images per crop on average, itself included; all splits of a protocol train on equally many
     images
     balanced : see `filters.image_counts`; where copies come first, images stay in proportion to crops, as in

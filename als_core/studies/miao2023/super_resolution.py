@@ -16,7 +16,7 @@ Training (Sections 2.2.3 and 2.2.4): low-resolution images come from down-sampli
 generator learns the way back. It is first trained on content (mean squared error, which is what PSNR
 measures). Then it is
 copied: one copy continues on content, the other also has to pass the discriminator, so that the adversarial
-term can be told from longer training. A perceptual term joins it where pretrained VGG16 weights are
+term can be separated from longer training. A perceptual term joins it where pretrained VGG16 weights are
 available.
 
 Images are grey, (N, 1, H, W), floating point, 0 to 1.

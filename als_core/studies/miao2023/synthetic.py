@@ -9,7 +9,7 @@ would record of it: blurred by a Gaussian point spread, with Poisson noise of th
 Specks of autofluorescence lie in the cytoplasm of every cell, ill or not; they are fainter than aggregates.
 
 The disease sign is an invention, and no finding about ALS can be read from it. Lengths are in micrometres;
-the field of view is `FIELD` wide whatever the number of pixels.
+the field of view is `FIELD` wide for any number of pixels.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ Every function returns whole sentences of MyST. Conditions live here, where they
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -30,8 +31,8 @@ AUC = "miao2023.section3.{}.auc"
 
 
 def printed(claim_id: str) -> str:
-    """Return a published number as the paper prints it."""
-    return claim_named(claim_id).printed.text
+    """Return a published number as the paper prints it, with a space before the percent sign."""
+    return re.sub(r"(?<=\d)%", " %", claim_named(claim_id).printed.text)
 
 
 NO_MASKS = "No mask of aggregates is known for these crops, so inventions cannot be counted."
@@ -467,7 +468,7 @@ def undertrained(network: str, scored: pd.DataFrame, strength: Mapping[str, floa
         "The leaking split keeps the classes unequal, and the first thing to learn then is to call "
         "everything ALS: all weights move in one direction, so the score follows how strongly an image "
         f"drives the features as a whole (correlation {number(strength[COPIES_FIRST])}; by case, with equal "
-        f"classes, {number(strength[BY_CASE])}), whatever its label. After {LONGER} times as many epochs the "
+        f"classes, {number(strength[BY_CASE])}), regardless of its label. After {LONGER} times as many epochs the "
         f"same split reaches an AUC of {longer:.2f}. {constant}"
     ).strip()
 
@@ -550,7 +551,7 @@ def announced_table(announced: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "Announced": announced["item"],
-            "In section": announced["promised_in_section"],
+            "In section": announced["promised_in_section"].map("{:g}".format),
             "Printed": announced["what_exists"].fillna("").replace("", "nothing"),
             "In this book": announced["item"].map(pages).fillna(""),
         }
@@ -584,7 +585,7 @@ def roc_box(m1: Facts, moved: pd.DataFrame, m8: Facts) -> Box:
         f"synthetic cohorts ({number(moved.loc[COPIES_FIRST, 'in_errors'], 1, signed=True)} and "
         f"{number(moved.loc[BY_CASE, 'in_errors'], 1, signed=True)} standard errors from permuted labels).",
         "not_shown": "That the study copied before it split is inferred from its printed shares, not known. "
-        f"Which network is better cannot be told: the printed AUCs differ with p = {p_value(m8['p_cases'])} "
+        f"Which network is better remains open: the printed AUCs differ with p = {p_value(m8['p_cases'])} "
         "on so few cases.",
     }
 

@@ -238,7 +238,7 @@ def crop():
     return np.random.default_rng(0).integers(0, 256, (40, 37), dtype=np.uint8)
 
 
-def test_a_grey_crop_is_read_as_stored_whatever_holds_it(tmp_path, crop):
+def test_a_grey_crop_is_read_as_stored_from_every_kind_of_file(tmp_path, crop):
     deep = crop.astype(np.uint16) * 257
     opaque = np.dstack([crop] * 3 + [np.full_like(crop, 255)])
     green = np.dstack([np.zeros_like(crop), crop, np.zeros_like(crop)])

@@ -34,7 +34,7 @@ from als_core.book.page import Page
 from als_core.studies.miao2023 import figures, words
 from als_core.studies.miao2023.audit import m6, m7
 from als_core.studies.miao2023.cohort import grey_crops, is_case, open_crops, truth_and_masks
-from als_core.studies.miao2023.filters import FILTERS, image_counts, low_resolution, random_affine, trim
+from als_core.studies.miao2023.filters import image_counts, low_resolution, random_affine, trim
 from als_core.studies.miao2023.protocol import CropSettings
 from als_core.studies.miao2023.restoration import measure_filters
 from als_core.studies.miao2023.synthetic import CropParameters, plan
@@ -86,7 +86,7 @@ page.show(figures.example_crops(crops[shown], *specimens, data.samples.iloc[show
 # %%
 chosen = int(np.flatnonzero(als)[0])
 page.show(figures.filtered(crops[chosen], data.samples["path"].iloc[chosen]), "miao-fig7-filters")
-page.table(words.filter_constants(FILTERS), "miao-filters", "The four filters and their constants.")
+page.table(words.filter_constants(), "miao-filters", "The four filters and their constants.")
 
 # %%
 effects = measure_filters(crops, truth, masks)

@@ -114,7 +114,11 @@ plotted = training.at_cell(folded, printed.cell)
 majority = training.majority_share(als, cases)
 page.text(words.cases_right(right, majority))
 predictions = training.average_by_case(plotted).drop(columns=training.CELL)
-page.table(predictions.round(4), f"miao-predictions-{slug}", words.PREDICTIONS_CAPTION.format(name=name))
+page.table(
+    words.prediction_table(predictions),
+    f"miao-predictions-{slug}",
+    words.PREDICTIONS_CAPTION.format(name=name),
+)
 
 # %% [markdown]
 # ## Training more than the head

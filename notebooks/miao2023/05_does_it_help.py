@@ -100,7 +100,7 @@ page.text(words.is_the_help_real(comparisons, counts, *cohorts))
 
 # %%
 table = chain.predictions_by_case(result.predictions)
-page.table(table.round(4), "miao-chain-predictions", words.CHAIN_PREDICTIONS_CAPTION)
+page.table(words.prediction_table(table), "miao-chain-predictions", words.CHAIN_PREDICTIONS_CAPTION)
 
 # %% [markdown]
 # ## What this means

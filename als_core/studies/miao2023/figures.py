@@ -157,7 +157,7 @@ def filtered(crop: np.ndarray, path: str) -> Drawn:
     )
     alt = (
         "Five pairs of grey images of one cell: as recorded, and after "
-        f"{listed(name.lower() for name in images if name != 'Before')}."
+        f"{listed(map(_inline, list(images)[1:]))}."
     )
     return Drawn(
         image_grid(rows, titles=titles), caption, alt, pd.DataFrame({"image": list(images), "crop": path})
@@ -279,7 +279,7 @@ def enlarged_crops(
     caption = f"Held-out crops enlarged {factor} times by each method, beside the truth."
     if masks is not None:
         caption += " Aggregates are outlined in the truth."
-    said = listed(name.replace("\n", " ").lower() for name in names)
+    said = listed(_inline(name.replace("\n", " ")) for name in names)
     figure = image_grid(rows, titles=titles, outlines=outlines)
     data = pd.concat([samples.assign(image=name.replace("\n", " ")) for name in names], ignore_index=True)
     return Drawn(
@@ -601,9 +601,9 @@ def input_images(tested: Mapping[str, np.ndarray], rows: Sequence[int], samples:
     names = [INPUT_NAMES[name].replace(" ", "\n", 1).replace(", ", ",\n") for name in tested]
     titles = [names] + [[""] * len(names)] * (len(rows) - 1)
     grid = [[_stretched(images[row]) for images in tested.values()] for row in rows]
-    said = listed(INPUT_NAMES[name].lower() for name in tested)
+    said = "; ".join(_inline(INPUT_NAMES[name]) for name in tested)
     caption = (
-        f"{counted(len(rows), 'crop')} as each input of the chain shows them. "
+        "The same crops as each input of the chain shows them. "
         "The GAN of each crop was trained on other cases."
     )
     alt = f"{counted(len(rows), 'row')} of grey images, each row one crop: {said}."
@@ -614,6 +614,11 @@ def input_images(tested: Mapping[str, np.ndarray], rows: Sequence[int], samples:
         alt,
         shown.merge(pd.DataFrame({"input": list(tested)}), "cross"),
     )
+
+
+def _inline(name: str) -> str:
+    """A display name inside a sentence: its first letter small, but for Gauss."""
+    return name if name.startswith("Gauss") else name[0].lower() + name[1:]
 
 
 def _stretched(image: np.ndarray, scale: np.ndarray | None = None) -> np.ndarray:

@@ -18,7 +18,7 @@ from als_core.figures.drawn import counted, listed, number, p_value, percent, pe
 from als_core.studies.miao2023.chain import BICUBIC, GAN, MEASURED, RAW
 from als_core.studies.miao2023.checks import PERMUTED
 from als_core.studies.miao2023.figures import INPUT_NAMES, METHODS, TITLES
-from als_core.studies.miao2023.filters import Filter
+from als_core.studies.miao2023.filters import FILTERS
 from als_core.studies.miao2023.protocol import BY_CASE, BY_CROP, COPIES_FIRST, CropSettings, SuperResolution
 from als_core.studies.miao2023.super_resolution import Pairs
 from als_core.studies.miao2023.train import LONGER, Heads, score_cells
@@ -120,11 +120,11 @@ def listing(facts: Facts) -> str:
     )
 
 
-def filter_constants(filters: Mapping[str, Filter]) -> pd.DataFrame:
+def filter_constants() -> pd.DataFrame:
     """List the filters with their constants."""
     rows = [
         (each.title, ", ".join(f"{name} {value:g} pixels" for name, value in each.constants.items()))
-        for each in filters.values()
+        for each in FILTERS.values()
     ]
     return pd.DataFrame(rows, columns=["Filter", "Constants"])
 
@@ -134,11 +134,18 @@ def filters(medians: pd.DataFrame) -> str:
     if "PSNR to the truth (dB)" not in medians:
         return "No noise-free truth of these crops is known, so only their sharpness can be compared."
     psnr = medians["PSNR to the truth (dB)"]
+    names = {each.title: f"the {each.title}".replace("the M", "the m") for each in FILTERS.values()}
+    names |= {"Before": "the unfiltered crop", FILTERS["equalise"].title: "histogram equalisation"}
     best, worst = psnr.idxmax(), psnr.idxmin()
+    reason = (
+        ", because it gives every crop its own scale of brightness"
+        if worst == FILTERS["equalise"].title
+        else ""
+    )
     return (
-        f"{best} comes nearest to the noise-free truth, with a median PSNR of {number(psnr[best], 1)} dB "
-        f"against {number(psnr['Before'], 1)} dB without a filter; {worst.lower()} stays farthest "
-        f"({number(psnr[worst], 1)} dB), because it gives every crop its own scale of brightness."
+        f"Of all versions of a crop, {names[best]} comes nearest to the noise-free truth, with a median PSNR of "
+        f"{number(psnr[best], 1)} dB against {number(psnr['Before'], 1)} dB without a filter; {names[worst]} "
+        f"stays farthest ({number(psnr[worst], 1)} dB){reason}."
     )
 
 
@@ -468,8 +475,8 @@ def undertrained(network: str, scored: pd.DataFrame, strength: Mapping[str, floa
         "The leaking split keeps the classes unequal, and the first thing to learn then is to call "
         "everything ALS: all weights move in one direction, so the score follows how strongly an image "
         f"drives the features as a whole (correlation {number(strength[COPIES_FIRST])}; by case, with equal "
-        f"classes, {number(strength[BY_CASE])}), regardless of its label. After {LONGER} times as many epochs the "
-        f"same split reaches an AUC of {longer:.2f}. {constant}"
+        f"classes, {number(strength[BY_CASE])}), regardless of its label. After {LONGER} times as many "
+        f"epochs the same split reaches an AUC of {longer:.2f}. {constant}"
     ).strip()
 
 
@@ -593,10 +600,11 @@ def roc_box(m1: Facts, moved: pd.DataFrame, m8: Facts) -> Box:
 # --- page 05
 
 
-def _comparison(row: pd.Series) -> str:
-    points = f"{number(100 * row['difference'], 0, signed=True)} percentage points"
-    low, high = (number(100 * row[end], 0, signed=True) for end in ("low", "high"))
-    return f"{points} (95 % interval {low} to {high}; p = {p_value(row['p_value'])})"
+def _points(row: pd.Series) -> str:
+    difference, low, high = (
+        number(100 * row[name], 0, signed=True) for name in ("difference", "low", "high")
+    )
+    return f"{difference} percentage points (95 % interval {low} to {high})"
 
 
 def inputs_compared(scores: pd.DataFrame, comparisons: pd.DataFrame) -> str:
@@ -607,7 +615,7 @@ def inputs_compared(scores: pd.DataFrame, comparisons: pd.DataFrame) -> str:
         bicubic, of `chain.compare_inputs`
     """
     lines = []
-    for cohort, network in comparisons.index:
+    for (cohort, network), row in comparisons.iterrows():
         accuracy = scores[(scores["cohort"] == cohort) & (scores["network"] == network)].set_index("input")[
             "accuracy"
         ]
@@ -615,7 +623,7 @@ def inputs_compared(scores: pd.DataFrame, comparisons: pd.DataFrame) -> str:
             f"- {TITLES[network]}, {cohort}: {percent(accuracy[GAN])} on GAN-enlarged crops, "
             f"{percent(accuracy[BICUBIC])} on bicubic ones and {percent(accuracy[RAW])} on crops as "
             "recorded. GAN against bicubic, on the same cases: "
-            f"{_comparison(comparisons.loc[(cohort, network)])}."
+            f"{_points(row)}, p = {p_value(row['p_value'])}."
         )
     return "\n".join(lines)
 
@@ -623,29 +631,27 @@ def inputs_compared(scores: pd.DataFrame, comparisons: pd.DataFrame) -> str:
 def is_the_help_real(comparisons: pd.DataFrame, counts: pd.DataFrame | None, signal: str, null: str) -> str:
     """Judge by fixed rules whether super-resolution helps.
 
-    comparisons : index (cohort, network); counts : of tested images, index input, or None
+    comparisons : index (cohort, network), the GAN less bicubic
+    counts : of tested images, index input, or None
     signal, null : names of the two cohorts
     """
     sentences = []
     for network in comparisons.loc[signal].index:
         real, chance = comparisons.loc[(signal, network)], comparisons.loc[(null, network)]
-        size = f"{number(100 * real['difference'], 0, signed=True)} points"
-        if real["low"] <= 0 <= real["high"]:
-            sentences.append(
-                f"For {_subject(network)}, no help is shown: the interval of the change ({size}) includes "
-                "zero."
-            )
+        change = f"the accuracy of {_subject(network)} by {_points(real)}"
+        start = f"Against interpolation, super-resolution changes {change}"
+        if real["low"] == real["high"] == 0:
+            sentences.append(f"Super-resolution changes no decision of {_subject(network)}.")
+        elif real["low"] <= 0 <= real["high"]:
+            sentences.append(f"{start}, an interval that includes zero: no help is shown.")
         elif abs(chance["difference"]) >= abs(real["difference"]):
+            change = f"{number(100 * chance['difference'], 0, signed=True)} points"
             sentences.append(
-                f"For {_subject(network)}, the change ({size}) is no larger than the change on crops without "
-                "a sign, so it is not evidence of help."
+                f"{start}, but also by {change} on crops without a sign: this is no evidence of help."
             )
         else:
             word = "helps" if real["difference"] > 0 else "harms"
-            sentences.append(
-                f"For {_subject(network)}, super-resolution {word} ({size}), and more than it changes on "
-                "crops without a sign."
-            )
+            sentences.append(f"{start}, and by less on crops without a sign: it {word}.")
     if counts is not None:
         sentences.append(counts_of_inputs(counts))
     return " ".join(sentences)
@@ -683,6 +689,16 @@ def help_box(
         "not_shown": "How the paper's own super-resolution does: it prints no result of it, and its crops "
         "are not public.",
     }
+
+
+def prediction_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Name the columns of predictions by case for people."""
+    named = table.round(4).rename(
+        columns=INPUT_NAMES | {"network": "Classifier", "number": "Fold", "case": "Case"}
+    )
+    named = named.rename(columns={"truth": "ALS", "score": "Score of ALS"})
+    named["ALS"] = named["ALS"].map({True: "yes", False: "no"})
+    return named.replace({"Classifier": TITLES}) if "Classifier" in named else named
 
 
 def names_of_inputs(table: pd.DataFrame) -> pd.DataFrame:

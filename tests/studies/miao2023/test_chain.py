@@ -143,9 +143,9 @@ def compared(**differences):
     ("signal", "null", "said"),
     [
         (0.05, 0.0, "no help is shown"),
-        (0.3, -0.4, "no larger than the change on crops without a sign"),
-        (0.3, 0.1, "super-resolution helps"),
-        (-0.3, 0.1, "super-resolution harms"),
+        (0.3, -0.4, "also by −40 points on crops without a sign: this is no evidence"),
+        (0.3, 0.1, "by less on crops without a sign: it helps."),
+        (-0.3, 0.1, "by less on crops without a sign: it harms."),
     ],
 )
 def test_help_is_called_real_only_beyond_its_interval_and_the_null(signal, null, said):
@@ -153,6 +153,8 @@ def test_help_is_called_real_only_beyond_its_interval_and_the_null(signal, null,
     counts = pd.DataFrame({"found": [9, 12], "missed": [4, 1], "invented": [0, 1]}, index=["bicubic", "gan"])
     text = words.is_the_help_real(table, counts, SIGNAL, NULL)
     assert said in text and "12 of 13 aggregates" in text and "draws 1 spot where" in text
+    unchanged = compared(signal=0, null=0).assign(low=0.0, high=0.0)
+    assert "changes no decision of MobileNetV3" in words.is_the_help_real(unchanged, None, SIGNAL, NULL)
     box = words.help_box("synthetic", table, None, SIGNAL, NULL, 26)
     assert said in box["found"] and f"{abs(round(100 * null))} percentage points" in box["how_sure"]
 
@@ -177,7 +179,11 @@ def test_figures_and_tables_of_the_chain_say_what_they_show(crops, result):
     comparisons = chain.compare_all(cohorts, "gan", "bicubic", 0)
     text = words.inputs_compared(scores, comparisons)
     assert text.count("\n- ") == 3 and "on the same cases" in text
-    listed = chain.predictions_by_case(result.predictions)
-    assert len(listed) == 2 * 26 and set(chain.INPUTS) < set(listed)
+    listed = words.prediction_table(chain.predictions_by_case(result.predictions))
+    assert len(listed) == 2 * 26 and set(figures.INPUT_NAMES.values()) < set(listed)
+    assert set(listed["Classifier"]) == {"MobileNetV3", "Measured features"} and set(listed["ALS"]) == {
+        "yes",
+        "no",
+    }
     rows = words.chain_rows(replace(CropSettings(), chain=SETTINGS), "random")
     assert rows["Image side"][0] == "32 pixels" and rows["Starting weights"][0] == "random"

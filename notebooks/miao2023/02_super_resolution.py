@@ -118,7 +118,7 @@ page.text(words.gains(summary))
 # %%
 counts = None
 if masks is None:
-    page.text(words.NO_MASKS)
+    page.text("No mask of aggregates is known for these crops, so inventions cannot be counted.")
 else:
     names = {figures.METHODS[name]: images for name, images in made.items()}
     counts = count_all({"Crop as recorded": crops[test], **names, "Truth": true}, true_masks)

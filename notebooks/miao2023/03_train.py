@@ -97,7 +97,8 @@ scored = training.score_cells(heads.predictions, heads.logs)
 nine = training.nine_cells(scored)
 grids = training.accuracy_grids(nine, printed.grid(), printed.grid_figure)
 page.show(figures.accuracy_grids(grids, name, settings.repeats), f"miao-grid-{slug}")
-page.table(words.cell_table(nine), f"miao-cells-{slug}", words.CELLS_CAPTION.format(name=name))
+caption = f"{name}: every cell under every split; ALS is positive, counts are summed, AUC is averaged."
+page.table(training.cell_table(nine), f"miao-cells-{slug}", caption)
 page.text(words.printed_numbers(model, audit.m2(), audit.m3(), audit.m4(), audit.m5()))
 
 # %% [markdown]
@@ -108,17 +109,15 @@ page.text(words.printed_numbers(model, audit.m2(), audit.m3(), audit.m4(), audit
 # %%
 folded = heads.predictions[heads.predictions["protocol"] == protocol.CROSS_VALIDATED]
 by_setting = training.nine_cells(training.score_cases(folded))
-page.table(words.case_table(by_setting), f"miao-cases-{slug}", words.CASES_CAPTION.format(name=name))
+caption = f"{name}: cases classified correctly in five folds, with exact 95 % intervals."
+page.table(training.case_table(by_setting), f"miao-cases-{slug}", caption)
 plotted = training.at_cell(folded, printed.cell)
 (right,) = training.score_cases(plotted).to_dict("records")
 majority = training.majority_share(als, cases)
 page.text(words.cases_right(right, majority))
 predictions = training.average_by_case(plotted).drop(columns=training.CELL)
-page.table(
-    words.prediction_table(predictions),
-    f"miao-predictions-{slug}",
-    words.PREDICTIONS_CAPTION.format(name=name),
-)
+caption = f"{name}: score of ALS of every case at the setting the paper plots, from five folds."
+page.table(words.prediction_table(predictions), f"miao-predictions-{slug}", caption)
 
 # %% [markdown]
 # ## Training more than the head
@@ -135,7 +134,8 @@ tuned = {
     variant: training.fine_tune(model, variant, weights.name, images, few_pool, few, cases, seed, **options)
     for variant in settings.fine_tuned
 }
-page.table(words.tuned_table(tuned), f"miao-fine-tuned-{slug}", words.TUNED_CAPTION.format(name=name))
+caption = f"{name}: variants that train more than the head, on one split by case."
+page.table(training.tuned_table(tuned), f"miao-fine-tuned-{slug}", caption)
 page.text(words.left_out(settings, VARIANTS))
 
 # %% [markdown]

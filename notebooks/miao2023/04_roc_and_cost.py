@@ -37,7 +37,7 @@ from als_core.storage import results_folder
 from als_core.studies.miao2023 import audit, checks, figures, protocol, words
 from als_core.studies.miao2023 import train as training
 from als_core.studies.miao2023.cohort import grey_crops, is_case, open_crops
-from als_core.studies.miao2023.networks import measure_cost
+from als_core.studies.miao2023.networks import cost_table, measure_cost
 from als_core.studies.miao2023.protocol import CropSettings, draw_all_splits, make_pool
 from als_core.studies.miao2023.synthetic import CropParameters
 from als_core.training.train import found_device
@@ -149,9 +149,11 @@ size = {"side": settings.side, "batch": 16, "repeats": settings.timing_repeats, 
 variants = ("frozen base", *settings.fine_tuned)
 costs = pd.DataFrame([measure_cost(m, variant=v, **size) for m in training.PLOTTED for v in variants])
 steps = training.EPOCHS * -(-audit.m6()["total"] // size["batch"])
-page.table(words.cost_table(costs, steps), "miao-cost", words.COST_CAPTION.format(**size))
+caption = "Cost of the three networks on images of {side} × {side} pixels, batches of {batch}, on {device}."
+page.table(cost_table(costs, steps), "miao-cost", caption.format(**size))
 announced = words.announced_table(published_table("miao2023_promised_not_reported"))
-page.table(announced, "miao-announced", words.ANNOUNCED_CAPTION, of_cohort=False)
+caption = "Results that the paper announces, what it prints of them, and where this book has its own."
+page.table(announced, "miao-announced", caption, of_cohort=False)
 page.text(words.announced(audit.m11()))
 
 # %% [markdown]

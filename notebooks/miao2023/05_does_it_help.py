@@ -95,12 +95,15 @@ page.text(words.inputs_compared(scores, comparisons))
 # %%
 counts = None if masks is None else count_all(result.tested, masks)
 if counts is not None:
-    page.show(figures.aggregate_counts(words.names_of_inputs(counts), len(data)), "miao-chain-aggregates")
+    page.show(
+        figures.aggregate_counts(counts.rename(index=figures.INPUT_NAMES), len(data)), "miao-chain-aggregates"
+    )
 page.text(words.is_the_help_real(comparisons, counts, *cohorts))
 
 # %%
 table = chain.predictions_by_case(result.predictions)
-page.table(words.prediction_table(table), "miao-chain-predictions", words.CHAIN_PREDICTIONS_CAPTION)
+caption = "Score of ALS of every case by classifier and input, from five folds of cases."
+page.table(words.prediction_table(table), "miao-chain-predictions", caption)
 
 # %% [markdown]
 # ## What this means

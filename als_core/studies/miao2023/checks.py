@@ -1,5 +1,4 @@
-"""Checks on the crop classifiers: crops without any sign of disease, classical methods, and what scores
-follow.
+"""Checks on the crop classifiers: crops without any sign of disease, and classical methods.
 
 Without a sign, a split by case must score at chance, and a split that leaks need not: `no_signal` trains on
 cohorts whose labels mean nothing. Section 4.4 of Miao et al. says that deep learning did better than

@@ -86,10 +86,8 @@ def pipeline() -> Drawn:
         "or after the split, and this matters: see {ref}`miao-leak`."
     )
     alt = f"Eight boxes joined by arrows: {listed(heading.lower() for heading, _ in PIPELINE)}."
-    table = pd.DataFrame(PIPELINE, columns=["step", "content"])
-    return Drawn(
-        flow_chart(PIPELINE), caption, alt, table.assign(content=table["content"].str.replace("\n", " "))
-    )
+    table = pd.DataFrame(PIPELINE, columns=["step", "content"]).replace("\n", " ", regex=True)
+    return Drawn(flow_chart(PIPELINE), caption, alt, table)
 
 
 @house_style()
@@ -107,15 +105,11 @@ def listing(samples: pd.DataFrame) -> Drawn:
         one.set(xlim=(-0.6, widest - 0.4), ylim=(-0.6, most - 0.4), yticks=[])
         one.set_title(f"{label}: {counted(sizes.sum(), 'crop')} of {counted(len(sizes), 'case')}")
     sizes = samples["group"].value_counts()
-    summary = (
-        f"{counted(len(samples), 'crop')} of {counted(len(sizes), 'case')}, of which {(sizes == 2).sum()} "
-        "have two crops"
-    )
+    summary = f"{counted(len(samples), 'crop')} of {counted(len(sizes), 'case')}"
     caption = (
-        "The crops that Fig. 6 of the paper lists, by case and class. "
-        "Each column is a case, each square one of its crops."
+        "The crops that Fig. 6 of the paper lists, by case and class. A column is a case, a square a crop."
     )
-    alt = f"Two rows of columns of squares, one row for each class. {summary}."
+    alt = f"Two rows of columns of squares: {summary}, of which {(sizes == 2).sum()} have two crops."
     return Drawn(figure, caption, alt, samples[["path", "label", "group"]])
 
 
@@ -126,9 +120,8 @@ def example_crops(
 
     crops, truth : uint8 (n, H, W); masks : bool (n, H, W); samples : rows with path, label and group
     """
-    names = listed(
-        f"{counted(n, 'crop')} of {label}" for label, n in samples["label"].value_counts(sort=False).items()
-    )
+    labels = samples["label"].value_counts(sort=False)
+    names = listed(f"{counted(n, 'crop')} of {label}" for label, n in labels.items())
     rows, headings = [list(crops)], [f"As recorded: {names}"]
     caption = f"Examples of the crops of this page: {names}."
     alt = f"A row of grey images of cells: {names}."
@@ -136,12 +129,8 @@ def example_crops(
         rows += [list(truth), list((masks * 255).astype(np.uint8))]
         headings += ["Specimen: no blur, no noise", "Aggregates of the specimen"]
         caption += " Below each crop, its noise-free specimen and the mask of its aggregates."
-        alt = (
-            f"Three rows of grey images of cells: {names}; below them their noise-free specimens and "
-            "aggregates."
-        )
-    figure = image_grid([[_stretched(each) for each in row] for row in rows], headings=headings)
-    return Drawn(figure, caption, alt, samples[["path", "label", "group"]])
+        alt = f"Three rows of images of cells: {names}; below, their noise-free specimens and aggregates."
+    return Drawn(_pictures(rows, headings=headings), caption, alt, samples[["path", "label", "group"]])
 
 
 def filtered(crop: np.ndarray, path: str) -> Drawn:
@@ -150,18 +139,14 @@ def filtered(crop: np.ndarray, path: str) -> Drawn:
     window = _around_brightest(crop)
     details = [np.kron(image[window], np.ones((3, 3), np.uint8)) for image in images.values()]
     titles = [[name.replace(" ", "\n", 1) for name in images], [""] * len(images)]
-    rows = [[_stretched(each) for each in images.values()], [_stretched(each) for each in details]]
+    figure = _pictures([list(images.values()), details], titles=titles)
     caption = (
         "One crop before and after each of the four filters (Fig. 7 of the paper shows the Gaussian filter). "
         "Below, the part around its brightest spot, enlarged three times."
     )
-    alt = (
-        "Five pairs of grey images of one cell: as recorded, and after "
-        f"{listed(map(_inline, list(images)[1:]))}."
-    )
-    return Drawn(
-        image_grid(rows, titles=titles), caption, alt, pd.DataFrame({"image": list(images), "crop": path})
-    )
+    said = listed(map(_inline, list(images)[1:]))
+    alt = f"Five pairs of grey images of one cell: as recorded, and after {said}."
+    return Drawn(figure, caption, alt, pd.DataFrame({"image": list(images), "crop": path}))
 
 
 def filter_effects(table: pd.DataFrame) -> Drawn:
@@ -199,7 +184,7 @@ def copies(
     )
     low = np.kron(reduced, np.ones((settings.factor, settings.factor), np.uint8))
     titles = [["Crop", "Low resolution", *[f"Copy {n + 1}" for n in range(len(moved))]]]
-    figure = image_grid([[_stretched(each) for each in (original, low, *moved)]], titles=titles)
+    figure = _pictures([[original, low, *moved]], titles=titles)
     caption = (
         f"A crop, its low-resolution version and {counted(len(moved), 'copy', 'copies')} of it. Low "
         f"resolution: reduced {settings.factor} times, with noise of {settings.noise_sd:g} grey levels. "
@@ -230,13 +215,9 @@ def super_resolution_losses(history: pd.DataFrame) -> Drawn:
     draw_reference(right, np.log(2), along="y")
     left.set(yscale="log", xlabel="Step", ylabel="Mean squared error", title="Content loss")
     right.set(xlabel="Step", ylabel="Cross-entropy (nats)", title="Adversarial losses")
-    entries = {"both, before they part": colours["both"], "generator, content": colours["content"]}
-    entries |= {"generator, adversarial": colours["adversarial"], "discriminator": PALETTE[2]}
-    legend(
-        figure,
-        {name: ("line", colour) for name, colour in entries.items()} | {"chance, ln 2": ("dashed", MUTED)},
-        columns=5,
-    )
+    names = ("both, before they part", "generator, content", "generator, adversarial", "discriminator")
+    entries = {name: ("line", c) for name, c in zip(names, [*colours.values(), PALETTE[2]], strict=True)}
+    legend(figure, entries | {"chance, ln 2": ("dashed", MUTED)}, columns=5)
     ends = {name: part["content"].tail(window).mean() for name, part in parts.items()}
     caption = (
         f"Losses of the two generators and the discriminator by training step, averaged over {window} steps. "
@@ -258,22 +239,15 @@ def enlarged_crops(
     masks: np.ndarray | None,
     samples: pd.DataFrame,
 ) -> Drawn:
-    """Show crops in rows: low resolution, each method of enlarging, and the truth with its aggregates
-    outlined.
+    """Show crops in rows: low resolution, each method of enlarging, and the truth with outlined aggregates.
 
-    low : uint8 (n, h, w); by_method : method to uint8 (n, H, W); truth, masks : (n, H, W), masks None where
-    unknown
+    low : uint8 (n, h, w); by_method : method to uint8 (n, H, W); truth, masks : (n, H, W)
     """
     factor = truth.shape[1] // low.shape[1]
     coarse = [np.kron(each, np.ones((factor, factor), np.uint8)) for each in low]
     names = ["Low resolution", *(METHODS[name].replace(", ", ",\n") for name in by_method), "Truth"]
-    rows = [
-        [
-            _stretched(each, truth[at])
-            for each in (coarse[at], *(images[at] for images in by_method.values()), truth[at])
-        ]
-        for at in range(len(truth))
-    ]
+    columns = (coarse, *by_method.values(), truth)
+    rows = [[_stretched(images[at], truth[at]) for images in columns] for at in range(len(truth))]
     titles = [names] + [[""] * len(names)] * (len(rows) - 1)
     outlines = None if masks is None else [[*[None] * (len(names) - 1), mask] for mask in masks]
     caption = f"Held-out crops enlarged {factor} times by each method, beside the truth."
@@ -282,9 +256,8 @@ def enlarged_crops(
     said = listed(_inline(name.replace("\n", " ")) for name in names)
     figure = image_grid(rows, titles=titles, outlines=outlines)
     data = pd.concat([samples.assign(image=name.replace("\n", " ")) for name in names], ignore_index=True)
-    return Drawn(
-        figure, caption, f"{counted(len(rows), 'row')} of grey images, each of one crop: {said}.", data
-    )
+    alt = f"{counted(len(rows), 'row')} of grey images, each of one crop: {said}."
+    return Drawn(figure, caption, alt, data)
 
 
 def restoration(summary: pd.DataFrame, crops: int, cases: int) -> Drawn:
@@ -295,9 +268,7 @@ def restoration(summary: pd.DataFrame, crops: int, cases: int) -> Drawn:
     for one, (measure, label) in zip(axes, measures.items(), strict=True):
         draw_rows(one, table[table["measure"] == measure])
         one.set_xlabel(label)
-    mean = summary.pivot(index="method", columns="measure", values="mean").loc[
-        list(dict.fromkeys(summary["method"]))
-    ]
+    mean = summary.pivot(index="method", columns="measure", values="mean").loc[summary["method"].unique()]
     said = [
         f"{METHODS[method]}: " + ", ".join(f"{label} {number(row[key])}" for key, label in measures.items())
         for method, row in mean.iterrows()
@@ -306,9 +277,8 @@ def restoration(summary: pd.DataFrame, crops: int, cases: int) -> Drawn:
         f"How near each method comes to the truth on {counted(crops, 'held-out crop')}: means with 95 % "
         f"intervals. Intervals come from resampling the {counted(cases, 'case')}."
     )
-    return Drawn(
-        figure, caption, f"Dots with intervals, one row for each method. {'; '.join(said)}.", summary
-    )
+    alt = f"Dots with intervals, one row for each method. {'; '.join(said)}."
+    return Drawn(figure, caption, alt, summary)
 
 
 def aggregate_counts(counts: pd.DataFrame, crops: int, *, name: str = "image") -> Drawn:
@@ -340,8 +310,7 @@ def training_log(
     network: str,
     figure_number: int,
 ) -> Drawn:
-    """Draw loss and accuracy of the training images by epoch: splits thin, their mean thick, the printed log
-    as dots.
+    """Draw loss and accuracy of the training images by epoch, beside the printed log.
 
     ours : columns learning_rate, batch_size, protocol, number, epoch, loss, accuracy
     printed : columns epoch, loss, accuracy; None where no log is printed
@@ -349,9 +318,7 @@ def training_log(
     """
     figure, axes = panels(2, height=3.2)
     protocols = list(dict.fromkeys(ours["protocol"]))
-    for one, (column, label) in zip(
-        axes, {"loss": "Loss (nats)", "accuracy": "Accuracy"}.items(), strict=True
-    ):
+    for one, column, label in zip(axes, ("loss", "accuracy"), ("Loss (nats)", "Accuracy"), strict=True):
         for protocol in protocols:
             part = ours[ours["protocol"] == protocol].rename(columns={column: "value"})
             draw_curves(one, part, "epoch", {"value": COLOURS[protocol]}, group="number", mean=True)
@@ -370,8 +337,7 @@ def training_log(
     setting = f"learning rate {ours['learning_rate'].iloc[0]:g}, batch size {ours['batch_size'].iloc[0]}"
     beside = f" and as printed in Fig. {figure_number}" if printed is not None else ""
     caption = (
-        f"Training log of {network}, here{beside}. Setting: {setting}. Splits are thin lines, their mean is "
-        "thick."
+        f"Training log of {network}, here{beside}. Setting: {setting}. Thin lines are splits, thick means."
     )
     if printed is None:
         caption += f" Fig. {figure_number} is a picture without numbers."
@@ -402,8 +368,7 @@ def accuracy_grids(grids: Mapping[str, pd.DataFrame], network: str, repeats: int
     means = [f"{title.lower()} {grid.to_numpy().mean():.3f}" for title, grid in grids.items()]
     caption = (
         f"Accuracy of {network} over nine settings: as printed, and here on three kinds of images. "
-        "Here: on the images trained on (last epoch), on other crops, and on other cases; means of "
-        f"{repeats} splits."
+        f"Here: training images (last epoch), other crops, and other cases; means of {repeats} splits."
     )
     cells = pd.concat(
         [grid.stack().rename("accuracy").reset_index().assign(grid=title) for title, grid in grids.items()]
@@ -546,12 +511,10 @@ def case_accuracies(table: pd.DataFrame, majority: float) -> Drawn:
         for row in rows.itertuples(index=False)
     ]
     caption = (
-        f"Accuracy of networks and classical methods on {cases} in the same five folds, with exact 95 % "
-        "intervals."
+        f"Accuracy of networks and classical methods on {cases} in five folds, with exact 95 % intervals."
     )
-    return Drawn(
-        figure, caption, f"Dots with wide intervals, one row for each method. {'; '.join(said)}.", table
-    )
+    alt = f"Dots with wide intervals, one row for each method. {'; '.join(said)}."
+    return Drawn(figure, caption, alt, table)
 
 
 @house_style()
@@ -576,12 +539,8 @@ def input_accuracies(scores: pd.DataFrame, majority: float) -> Drawn:
         one.set(xlabel="Accuracy on cases", xlim=(0, 1.02), title=cohort[0].upper() + cohort[1:])
         percent_axis(one)
     marks = {TITLES[network]: ("interval", colours[network]) for network in networks}
-    legend(
-        figure,
-        marks
-        | {"always the commoner label": ("dashed", MUTED), "chance of equal classes": ("dotted", MUTED)},
-        columns=2,
-    )
+    marks |= {"always the commoner label": ("dashed", MUTED), "chance of equal classes": ("dotted", MUTED)}
+    legend(figure, marks, columns=2)
     said = [
         f"{TITLES[network]}, {cohort}: "
         + ", ".join(f"{row.name} {percent(row.value)}" for row in part.itertuples(index=False))
@@ -591,34 +550,31 @@ def input_accuracies(scores: pd.DataFrame, majority: float) -> Drawn:
         f"Accuracy on {counted(int(scores['cases'].iloc[0]), 'case')} by input and classifier, in the same "
         "five folds, with and without a sign of disease. Bars are exact 95 % intervals."
     )
-    return Drawn(
-        figure, caption, f"Dots with wide intervals by input, in two panels. {'; '.join(said)}.", scores
-    )
+    alt = f"Dots with wide intervals by input, in two panels. {'; '.join(said)}."
+    return Drawn(figure, caption, alt, scores)
 
 
 def input_images(tested: Mapping[str, np.ndarray], rows: Sequence[int], samples: pd.DataFrame) -> Drawn:
     """Show crops as the classifiers of the chain are tested on them, a column per input."""
     names = [INPUT_NAMES[name].replace(" ", "\n", 1).replace(", ", ",\n") for name in tested]
     titles = [names] + [[""] * len(names)] * (len(rows) - 1)
-    grid = [[_stretched(images[row]) for images in tested.values()] for row in rows]
+    grid = [[images[row] for images in tested.values()] for row in rows]
     said = "; ".join(_inline(INPUT_NAMES[name]) for name in tested)
-    caption = (
-        "The same crops as each input of the chain shows them. "
-        "The GAN of each crop was trained on other cases."
-    )
+    caption = "The same crops in each input of the chain. The GAN of each crop was trained on other cases."
     alt = f"{counted(len(rows), 'row')} of grey images, each row one crop: {said}."
     shown = samples.iloc[list(rows)][["path", "label", "group"]]
-    return Drawn(
-        image_grid(grid, titles=titles),
-        caption,
-        alt,
-        shown.merge(pd.DataFrame({"input": list(tested)}), "cross"),
-    )
+    data = shown.merge(pd.DataFrame({"input": list(tested)}), "cross")
+    return Drawn(_pictures(grid, titles=titles), caption, alt, data)
 
 
 def _inline(name: str) -> str:
     """A display name inside a sentence: its first letter small, but for Gauss."""
     return name if name.startswith("Gauss") else name[0].lower() + name[1:]
+
+
+def _pictures(rows: Sequence[Sequence[np.ndarray]], **words: Sequence) -> Figure:
+    """An image grid in which every image has its own scale of grey."""
+    return image_grid([[_stretched(image) for image in row] for row in rows], **words)
 
 
 def _stretched(image: np.ndarray, scale: np.ndarray | None = None) -> np.ndarray:

@@ -228,6 +228,21 @@ def measure_cost(
     )
 
 
+def cost_table(costs: pd.DataFrame, steps: int) -> pd.DataFrame:
+    """Name the costs for people. costs: rows of `measure_cost`; steps: of a whole training."""
+    columns = {
+        "network": "Network", "variant": "Part trained", "parameters": "Parameters (millions)",
+        "trainable": "Trained (millions)", "macs": "Multiply-adds (millions)",
+        "inference_ms": "One image (ms)",
+        "minutes": "Training (minutes)", "inference_mib": "Memory, one image (MiB)",
+        "step_mib": "Memory, training (MiB)",
+    }  # fmt: skip
+    millions = costs[["parameters", "trainable", "macs"]] / 1e6
+    table = costs.assign(minutes=costs["step_ms"] * steps / 60_000, **millions)
+    table["variant"] = table["variant"].replace("frozen base", "head")
+    return table[list(columns)].round(3).rename(columns=columns)
+
+
 class LiveBytes(TorchDispatchMode):
     """Counts the bytes of all tensor storages made within: alive (`now`), and the most at once (`peak`)."""
 

@@ -1,5 +1,4 @@
-"""The protocol of the crops study: sizes and repeats of a profile, how crops are split, and the training
-images.
+"""The protocol of the crops study: sizes and repeats of a profile, splits, and training images.
 
 Section 2.4 of Miao et al. splits 70 to 30 and does not say what is split; section 4.2 mentions a
 cross-validation, without numbers. Four protocols:

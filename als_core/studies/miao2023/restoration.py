@@ -104,8 +104,7 @@ def count_aggregates(image: np.ndarray, mask: np.ndarray) -> Counted:
 
 
 def measure_filters(crops: np.ndarray, truth: np.ndarray | None, masks: np.ndarray | None) -> pd.DataFrame:
-    """Measure every crop before and after each filter: columns filter, crop, and measures named with their
-    unit.
+    """Measure every crop before and after each filter: columns filter, crop, and measures with units.
 
     crops, truth : uint8 (n, H, W); masks : bool (n, H, W); without truth and masks only sharpness is measured
     """

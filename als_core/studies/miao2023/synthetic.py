@@ -154,8 +154,11 @@ def render_crop(parameters: CropParameters, row: Any, seed: int) -> Crop:
 def synthetic_crops_arrays(
     parameters: CropParameters, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, pd.DataFrame]:
-    """The cohort in memory: crops uint8 (n, side, side, 3), truths uint8 (n, side, side), masks bool
-    (n, side, side), and its `plan` with the column `aggregates`."""
+    """Draw the cohort in memory.
+
+    Returns crops, uint8 (n, side, side, 3), truths, uint8 (n, side, side), masks, bool (n, side, side), and the
+    `plan` with the column `aggregates`.
+    """
     table = plan(parameters)
     images, truths, masks, counts = zip(*_rendered(parameters, table, seed), strict=True)
     return np.stack(images), np.stack(truths), np.stack(masks), table.assign(aggregates=counts)
@@ -164,10 +167,9 @@ def synthetic_crops_arrays(
 def make_synthetic_crops(
     folder: Path | str, parameters: CropParameters, seed: int, progress: bool = True
 ) -> None:
-    """Write the cohort: crops, truth and masks as PNG (masks 255 on aggregates), manifest.csv,
-    parameters.json.
+    """Write the cohort: crops, truth and masks as PNG, manifest.csv and parameters.json.
 
-    The folder appears whole or not at all, in place of one of that name. progress: show a bar on stderr.
+    Masks are 255 on aggregates.     The folder appears whole or not at all, in place of one of that name. progress: show a bar on stderr.
     """
     table = plan(parameters)
     counts = []

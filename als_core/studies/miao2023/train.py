@@ -1,5 +1,4 @@
-"""The classifiers of Miao et al. 2023 on crops: frozen base, trained head, grids of settings, and their
-scores.
+"""The classifiers of Miao et al. 2023 on crops: frozen base, trained head, grids, and their scores.
 
 Section 2.4 trains for 20 epochs; Fig. 11, 13 and 15 vary learning rate and batch size. Optimiser, loss and
 image
@@ -356,6 +355,45 @@ def auc_claims(scored: pd.DataFrame) -> dict[str, float]:
     values["miao2023.section3.resnet50_and_mobile_net_v3.accuracy"] = 100 * least
     tested = scored.loc[("mobilenet_v3", BY_CROP), "accuracy"]
     return values | {"miao2023.section4_5.mobile_net_v3.test_accuracy": 100 * tested}
+
+
+_COLUMNS = {
+    "protocol": "Split", "batch_size": "Batch", "learning_rate": "Learning rate",
+    "train_accuracy": "Training accuracy", "accuracy": "Test accuracy", "precision": "Precision",
+    "sensitivity": "Sensitivity", "specificity": "Specificity", "auc": "AUC",
+    "tp": "TP", "fn": "FN", "fp": "FP", "tn": "TN", "cases": "Cases", "right": "Correct",
+    "low": "Low", "high": "High",
+}  # fmt: skip
+
+
+def _named(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    text = table.round(3).assign(learning_rate=table["learning_rate"].map("{:g}".format))
+    return text[columns].rename(columns=_COLUMNS)
+
+
+def cell_table(nine: pd.DataFrame) -> pd.DataFrame:
+    """Name the columns of `score_cells` for people."""
+    return _named(nine, list(_COLUMNS)[:13])
+
+
+def case_table(nine: pd.DataFrame) -> pd.DataFrame:
+    """Name the columns of `score_cases` for people."""
+    columns = ["batch_size", "learning_rate", "cases", "right", "accuracy", "low", "high"]
+    return _named(nine, [*columns, "sensitivity", "specificity", "auc"]).rename(
+        columns={"Test accuracy": "Accuracy"}
+    )
+
+
+def tuned_table(tuned: Mapping[str, Heads]) -> pd.DataFrame:
+    """List the scores of the variants that train more than the head."""
+    rows = []
+    for variant, heads in tuned.items():
+        (score,) = score_cells(heads.predictions, heads.logs).to_dict("records")
+        crops = int(sum(score[name] for name in ("tp", "fn", "fp", "tn")))
+        epochs = int(heads.logs["epoch"].max())
+        rows.append((variant, epochs, score["train_accuracy"], crops, score["accuracy"], score["auc"]))
+    columns = ["Part trained", "Epochs", "Training accuracy", "Test crops", "Test accuracy", "AUC"]
+    return pd.DataFrame(rows, columns=columns).round(3)
 
 
 LONGER = 10

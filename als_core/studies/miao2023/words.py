@@ -1,5 +1,4 @@
-"""Sentences of the crops study's pages, computed: answer boxes, substitutions, and what figures and tables
-show.
+"""Computed sentences of the crops study's pages: answer boxes, substitutions, and what figures show.
 
 Every function returns whole sentences of MyST. Conditions live here, where they are tested.
 """
@@ -21,39 +20,20 @@ from als_core.studies.miao2023.figures import INPUT_NAMES, METHODS, TITLES
 from als_core.studies.miao2023.filters import FILTERS
 from als_core.studies.miao2023.protocol import BY_CASE, BY_CROP, COPIES_FIRST, CropSettings, SuperResolution
 from als_core.studies.miao2023.super_resolution import Pairs
-from als_core.studies.miao2023.train import LONGER, Heads, score_cells
+from als_core.studies.miao2023.train import LONGER
 
 Box = dict[str, str]
 """The four texts of `Page.answer`."""
 
 ACCURACY = "miao2023.fig13.lr0_0001.batch16.accuracy"
 AUC = "miao2023.section3.{}.auc"
+CROPS = {"synthetic": "synthetic crops", "own": "the crops of this folder"}
 
 
 def printed(claim_id: str) -> str:
     """Return a published number as the paper prints it, with a space before the percent sign."""
     return re.sub(r"(?<=\d)%", " %", claim_named(claim_id).printed.text)
 
-
-NO_MASKS = "No mask of aggregates is known for these crops, so inventions cannot be counted."
-CELLS_CAPTION = (
-    "{name}: every cell of the grid under every split. ALS is positive; counts are of all test images of all "
-    "splits together, AUC is the mean over splits."
-)
-CASES_CAPTION = "{name}: cases classified correctly in five folds, with exact 95 % intervals of the accuracy."
-PREDICTIONS_CAPTION = (
-    "{name}: score of ALS of every case at the setting the paper plots, from five folds of cases."
-)
-TUNED_CAPTION = "{name}: variants that train more than the head, on one split by case."
-COST_CAPTION = (
-    "Cost of the three networks on images of {side} × {side} pixels, batches of {batch}, device: {device}."
-)
-ANNOUNCED_CAPTION = (
-    "Results that the paper announces, what it prints of them, and where this book has its own."
-)
-CHAIN_PREDICTIONS_CAPTION = "Score of ALS of every case by classifier and input, from five folds of cases."
-
-CROPS = {"synthetic": "synthetic crops", "own": "the crops of this folder"}
 
 # --- what was used here, and in the paper
 
@@ -137,33 +117,21 @@ def filters(medians: pd.DataFrame) -> str:
     names = {each.title: f"the {each.title}".replace("the M", "the m") for each in FILTERS.values()}
     names |= {"Before": "the unfiltered crop", FILTERS["equalise"].title: "histogram equalisation"}
     best, worst = psnr.idxmax(), psnr.idxmin()
-    reason = (
-        ", because it gives every crop its own scale of brightness"
-        if worst == FILTERS["equalise"].title
-        else ""
-    )
     return (
-        f"Of all versions of a crop, {names[best]} comes nearest to the noise-free truth, with a median PSNR of "
-        f"{number(psnr[best], 1)} dB against {number(psnr['Before'], 1)} dB without a filter; {names[worst]} "
-        f"stays farthest ({number(psnr[worst], 1)} dB){reason}."
+        f"Of all versions of a crop, {names[best]} comes nearest to the noise-free truth, with a median PSNR "
+        f"of {number(psnr[best], 1)} dB against {number(psnr['Before'], 1)} dB without a filter; {names[worst]} "
+        f"stays farthest ({number(psnr[worst], 1)} dB)."
     )
 
 
 def balancing(counts: np.ndarray, als: np.ndarray, cases: int, log_size: float) -> str:
-    """Say how often crops are shown to make classes equal. counts: images per crop; log_size: images of Fig.
+    """Say how often crops are shown to make classes equal.
 
-    10.
+    counts: images per crop; log_size: images of the printed log.
     """
 
     def times(part: np.ndarray) -> str:
-        low, high = part.min(), part.max()
-        return (
-            f"{low} times"
-            if low == high
-            else f"{low} or {high} times"
-            if high == low + 1
-            else f"{low} to {high} times"
-        )
+        return listed(sorted(set(part.tolist())), "or") + " times"
 
     return (
         f"To make {counts.sum()} images with equal classes from {len(counts)} crops, a crop of ALS is shown "
@@ -322,14 +290,10 @@ def training_log(log: pd.DataFrame, repeats: int) -> str:
         f"Over {counted(repeats, 'split')} by crop, the mean loss falls from {number(log['loss'].iloc[0], 3)}"
     )
     if lowest == last:
-        return (
-            f"{start} to {number(log['loss'].iloc[-1], 3)} and is lowest in the last epoch ({last}): it "
-            "never rises."
-        )
-    return (
-        f"{start} to its lowest value, {number(log['loss'][lowest], 3)}, in epoch {lowest} of {last}, and "
-        "rises after it."
-    )
+        end = number(log["loss"].iloc[-1], 3)
+        return f"{start} to {end} and is lowest in the last epoch ({last}): it never rises."
+    least = number(log["loss"][lowest], 3)
+    return f"{start} to its lowest value, {least}, in epoch {lowest} of {last}, and rises after it."
 
 
 def cases_right(row: pd.Series, majority: float) -> str:
@@ -345,45 +309,6 @@ def cases_right(row: pd.Series, majority: float) -> str:
         f"({percent(row['accuracy'])}; 95 % interval {percent_range(row['low'], row['high'])}). Always "
         f"giving the commoner label is right for {percent(majority)} of them, which lies {verdict}."
     )
-
-
-_COLUMNS = {
-    "protocol": "Split", "batch_size": "Batch", "learning_rate": "Learning rate",
-    "train_accuracy": "Training accuracy", "accuracy": "Test accuracy", "precision": "Precision",
-    "sensitivity": "Sensitivity", "specificity": "Specificity", "auc": "AUC",
-    "tp": "TP", "fn": "FN", "fp": "FP", "tn": "TN", "cases": "Cases", "right": "Correct",
-    "low": "Low", "high": "High",
-}  # fmt: skip
-
-
-def _named(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    text = table.round(3).assign(learning_rate=table["learning_rate"].map("{:g}".format))
-    return text[columns].rename(columns=_COLUMNS)
-
-
-def cell_table(nine: pd.DataFrame) -> pd.DataFrame:
-    """Name the columns of `train.score_cells` for people."""
-    return _named(nine, list(_COLUMNS)[:13])
-
-
-def case_table(nine: pd.DataFrame) -> pd.DataFrame:
-    """Name the columns of `train.score_cases` for people."""
-    columns = ["batch_size", "learning_rate", "cases", "right", "accuracy", "low", "high"]
-    return _named(nine, [*columns, "sensitivity", "specificity", "auc"]).rename(
-        columns={"Test accuracy": "Accuracy"}
-    )
-
-
-def tuned_table(tuned: Mapping[str, Heads]) -> pd.DataFrame:
-    """List the scores of the variants that train more than the head."""
-    rows = []
-    for variant, heads in tuned.items():
-        (score,) = score_cells(heads.predictions, heads.logs).to_dict("records")
-        crops = int(sum(score[name] for name in ("tp", "fn", "fp", "tn")))
-        epochs = int(heads.logs["epoch"].max())
-        rows.append((variant, epochs, score["train_accuracy"], crops, score["accuracy"], score["auc"]))
-    columns = ["Part trained", "Epochs", "Training accuracy", "Test crops", "Test accuracy", "AUC"]
-    return pd.DataFrame(rows, columns=columns).round(3)
 
 
 def left_out(settings: CropSettings, variants: tuple[str, ...]) -> str:
@@ -424,11 +349,8 @@ def incompatible(m1: Facts, m8: Facts, test_cases: int) -> str:
 
     m1, m8: of the study's `audit`.
     """
-    accuracy, low, high = (
-        printed(ACCURACY),
-        printed(AUC.format("resnet50")),
-        printed(AUC.format("mobile_net_v3")),
-    )
+    accuracy = printed(ACCURACY)
+    low, high = (printed(AUC.format(model)) for model in ("resnet50", "mobile_net_v3"))
     return (
         f"**The printed accuracy {accuracy} and the printed AUC {low} cannot both be of the test set.** A "
         f"ROC curve with a point of this accuracy has an area of at least {m1['least_auc']:.3f} "
@@ -515,52 +437,25 @@ def classical(scores: pd.DataFrame) -> str:
         f"The best classical method, {method['network']}, classifies {method['right']} of {cases} cases "
         f"correctly; the best network, {TITLES[network['network']]}, {network['right']}."
     )
-    if method["accuracy"] > network["accuracy"]:
-        return (
-            f"{said} Here deep learning does not do better than classical methods; both maxima were picked "
-            "afterwards."
-        )
+    better = "" if method["accuracy"] <= network["accuracy"] else " Deep learning does not do better here."
     return (
-        f"{said} Both maxima were picked afterwards, and with so few cases their intervals overlap or nearly "
-        "so."
+        f"{said}{better} Both were picked as the best afterwards, and with so few cases intervals are wide."
     )
-
-
-def cost_table(costs: pd.DataFrame, steps: int) -> pd.DataFrame:
-    """Name the costs for people. costs: rows of `networks.measure_cost`; steps: of a whole training."""
-    columns = {
-        "network": "Network", "variant": "Part trained", "parameters": "Parameters (millions)",
-        "trainable": "Trained (millions)", "macs": "Multiply-adds (millions)",
-        "inference_ms": "One image (ms)",
-        "minutes": "Training (minutes)", "inference_mib": "Memory, one image (MiB)",
-        "step_mib": "Memory, training (MiB)",
-    }  # fmt: skip
-    millions = costs[["parameters", "trainable", "macs"]] / 1e6
-    table = costs.assign(minutes=costs["step_ms"] * steps / 60_000, **millions)
-    table["variant"] = table["variant"].replace("frozen base", "head")
-    return table[list(columns)].round(3).rename(columns=columns)
 
 
 def announced_table(announced: pd.DataFrame) -> pd.DataFrame:
     """List the announced results, what the paper prints of them, and where this book shows its own."""
-    pages = {
-        "precision": "the three training pages",
-        "training time comparison": "this page, table below",
-        "memory usage": "this page, table below",
-        "inference time": "this page, table below",
-        "cross-validation results": "the three training pages",
-        "sensitivity and specificity": "the three training pages",
-        "comparison with traditional machine learning": "this page, figure above",
-        "mobile_net_v3 training log": "the three training pages",
-        "age, sex, stage of the donors": "not possible: not public",
-        "confusion matrices": "the three training pages",
-    }
+    items = announced["item"]
+    place = pd.Series("the three training pages", items.index)
+    place[items.str.contains("time|memory")] = "this page, table above"
+    place[items.str.contains("traditional")] = "this page, figure above"
+    place[items.str.contains("donors")] = "not possible: not public"
     return pd.DataFrame(
         {
-            "Announced": announced["item"],
+            "Announced": items,
             "In section": announced["promised_in_section"].map("{:g}".format),
             "Printed": announced["what_exists"].fillna("").replace("", "nothing"),
-            "In this book": announced["item"].map(pages).fillna(""),
+            "In this book": place,
         }
     )
 
@@ -610,15 +505,13 @@ def _points(row: pd.Series) -> str:
 def inputs_compared(scores: pd.DataFrame, comparisons: pd.DataFrame) -> str:
     """Say what each classifier gains from super-resolution, with and without a sign of disease.
 
-    scores : columns cohort, network, input, accuracy, cases; comparisons : index (cohort, network), the GAN
-    less
-        bicubic, of `chain.compare_inputs`
+    scores : columns cohort, network, input, accuracy
+    comparisons : index (cohort, network), the GAN less bicubic
     """
     lines = []
     for (cohort, network), row in comparisons.iterrows():
-        accuracy = scores[(scores["cohort"] == cohort) & (scores["network"] == network)].set_index("input")[
-            "accuracy"
-        ]
+        part = scores[(scores["cohort"] == cohort) & (scores["network"] == network)]
+        accuracy = part.set_index("input")["accuracy"]
         lines.append(
             f"- {TITLES[network]}, {cohort}: {percent(accuracy[GAN])} on GAN-enlarged crops, "
             f"{percent(accuracy[BICUBIC])} on bicubic ones and {percent(accuracy[RAW])} on crops as "
@@ -693,14 +586,13 @@ def help_box(
 
 def prediction_table(table: pd.DataFrame) -> pd.DataFrame:
     """Name the columns of predictions by case for people."""
-    named = table.round(4).rename(
-        columns=INPUT_NAMES | {"network": "Classifier", "number": "Fold", "case": "Case"}
-    )
-    named = named.rename(columns={"truth": "ALS", "score": "Score of ALS"})
+    names = {
+        "network": "Classifier",
+        "number": "Fold",
+        "case": "Case",
+        "truth": "ALS",
+        "score": "Score of ALS",
+    }
+    named = table.round(4).rename(columns=INPUT_NAMES | names)
     named["ALS"] = named["ALS"].map({True: "yes", False: "no"})
     return named.replace({"Classifier": TITLES}) if "Classifier" in named else named
-
-
-def names_of_inputs(table: pd.DataFrame) -> pd.DataFrame:
-    """Name the inputs in the index of a table for people."""
-    return table.rename(index=INPUT_NAMES)

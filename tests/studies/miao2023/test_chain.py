@@ -174,7 +174,7 @@ def test_figures_and_tables_of_the_chain_say_what_they_show(crops, result):
         and f"Reduced, then GAN {round(100 * scores['accuracy'].iloc[6])} %" in drawn.alt
     )
     assert_words(figures.input_images(result.tested, [0, 30], table))
-    counts = words.names_of_inputs(count_all(result.tested, masks))
+    counts = count_all(result.tested, masks).rename(index=figures.INPUT_NAMES)
     assert_words(figures.aggregate_counts(counts, len(images)))
     comparisons = chain.compare_all(cohorts, "gan", "bicubic", 0)
     text = words.inputs_compared(scores, comparisons)

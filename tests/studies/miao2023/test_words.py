@@ -12,7 +12,7 @@ from als_core.claims.published import claim_named, published_table
 from als_core.claims.verdicts import VERDICTS, Circumstances, judge
 from als_core.studies.miao2023 import audit, figures, train, words
 from als_core.studies.miao2023.checks import PERMUTED, compare_methods, shifts
-from als_core.studies.miao2023.networks import VARIANTS
+from als_core.studies.miao2023.networks import VARIANTS, cost_table
 from als_core.studies.miao2023.protocol import (
     BY_CASE,
     BY_CROP,
@@ -182,9 +182,9 @@ def test_a_training_page(heads, network):
     assert "in epoch 2 of 3, and rises after it" in whole(words.training_log(by_epoch, 2))
     assert "lowest in the last epoch (2): it never rises" in whole(words.training_log(by_epoch.iloc[:2], 1))
     whole(words.printed_numbers(network, audit.m2(), audit.m3(), audit.m4(), audit.m5()))
-    assert len(words.cell_table(nine).columns) == 13
+    assert len(train.cell_table(nine).columns) == 13
     cases = train.nine_cells(train.score_cases(predictions[predictions["protocol"] == CROSS_VALIDATED]))
-    assert list(words.case_table(cases))[:4] == ["Batch", "Learning rate", "Cases", "Correct"]
+    assert list(train.case_table(cases))[:4] == ["Batch", "Learning rate", "Cases", "Correct"]
     claims = printed.claims(by_epoch, nine)
     for claim, value in claims.items():  # a synthetic page shows no green verdict
         verdict = judge(claim_named(claim), value, Circumstances("synthetic")).kind
@@ -214,7 +214,7 @@ def test_fine_tuning_is_listed_and_its_omission_said(heads):
     ]
     logs = heads.logs[(heads.logs["network"] == "vgg16") & (heads.logs["batch_size"] == 256)]
     one = train.Heads(predictions.query("protocol == 'by case'"), logs.query("protocol == 'by case'"))
-    assert words.tuned_table({"last block": one}).iloc[0].tolist()[:2] == ["last block", 3]
+    assert train.tuned_table({"last block": one}).iloc[0].tolist()[:2] == ["last block", 3]
     assert words.left_out(CropSettings(), VARIANTS) == "Every variant was trained."
     assert "leaves out *all layers*;" in whole(
         words.left_out(CropSettings(fine_tuned=("last block",)), VARIANTS)
@@ -269,10 +269,10 @@ def test_no_signal_classical_methods_and_cost(heads):
     )
     assert_words(figures.case_accuracies(compared, 0.65))
     assert "Random forest, classifies 12 of 12 cases" in whole(words.classical(compared))
-    assert "deep learning does not do better" in words.classical(compared)
+    assert "Deep learning does not do better here." in words.classical(compared)
     costs = pd.DataFrame({"network": ["VGG16"], "variant": ["frozen base"], "step_ms": [60.0]})
     costs = costs.assign(parameters=1e6, trainable=2e6, macs=3e6, inference_ms=1, inference_mib=1, step_mib=1)
-    (row,) = words.cost_table(costs, 1000).to_dict("records")
+    (row,) = cost_table(costs, 1000).to_dict("records")
     assert row["Part trained"] == "head" and row["Training (minutes)"] == 1 and row["Trained (millions)"] == 2
     table = words.announced_table(published_table("miao2023_promised_not_reported"))
     assert len(table) == 10 and (table["In this book"] != "").all()

@@ -61,8 +61,7 @@ class Chained(NamedTuple):
     """What the classifiers said of every input, and what the tested images show.
 
     predictions : input, network (or `MEASURED`), number (of the fold), crop, case, truth, score and more;
-    every
-        crop is tested once per input and classifier
+        every crop is tested once per input and classifier
     tested : input to uint8 (n, H, W), each crop as its fold tested it
     folds : the five splits
     """

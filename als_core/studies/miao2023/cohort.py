@@ -37,8 +37,7 @@ def open_crops(cohort: str, parameters: CropParameters, seed: int = 0, channel: 
     """Open the crops of a folder whose labels are ALS and one other, else the synthetic crops.
 
     cohort : what the book is about: a folder with manifest.csv, or a name ("synthetic", or a public source).
-        A book is about one cohort; where it holds no crops of ALS and controls, the synthetic crops replace
-        it.
+        A book is about one cohort; where it holds no crops of ALS and controls, synthetic crops replace it.
     parameters, seed : of the synthetic cohort
     channel : of a reader's images that have several: a number from 0, "red", "green" or "blue"; empty where
         every image holds one channel only

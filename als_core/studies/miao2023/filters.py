@@ -146,9 +146,8 @@ def image_counts(labels: np.ndarray, total: int, balanced: bool) -> np.ndarray:
     """Return how many images each sample contributes to a set of `total`, itself included, int (n,).
 
     labels : (n,)
-    balanced : True: every class gets the same number (Section 2.1); False: every sample does. Remainders go
-    one
-        each to the first samples.
+    balanced : True: every class gets the same number (Section 2.1); False: every sample does. Remainders
+        go one each to the first samples.
 
     Raises RefusedInput where a sample would contribute none: the set must hold all originals.
     """

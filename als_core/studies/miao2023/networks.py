@@ -13,8 +13,7 @@ all layers    every stage: full fine-tuning, which section 1.5 may mean by "pre-
 
 Section 1.5 announces training time, memory and inference time; only the wall times in the logs of Fig. 10 and
 12 are printed. Times here are medians after a warm-up, on the machine that runs this. Memory is the peak of
-all
-tensors, parameters included, counted as they are made and freed: it does not depend on the machine, and
+all tensors, parameters included, counted as they are made and freed: it does not depend on the machine, and
 leaves out the work space inside single operations.
 """
 

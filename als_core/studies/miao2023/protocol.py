@@ -6,10 +6,9 @@ cross-validation, without numbers. Four protocols:
 by case              70 / 30 of the cases, so that no case is on both sides
 by crop              70 / 30 of the crops; copies are made of training crops alone
 cross-validation     five folds of cases
-augment, then split  copies of all crops first, then 70 / 30 of all images: ten images per crop and one more,
-which
-                     is 391 = 273 + 118 for 39 crops. The printed accuracies point to these sizes; that they
-                     came about in this way is inferred, not known.
+augment, then split  copies of all crops first, then 70 / 30 of all images: ten images per crop and one
+                     more, which is 391 = 273 + 118 for 39 crops. The printed accuracies point to these
+                     sizes; that they came about in this way is inferred, not known.
 """
 
 from __future__ import annotations
@@ -41,11 +40,10 @@ class SuperResolution:
 
     factor : 2 or 4
     channels, blocks : width and residual blocks of the generator
-    content_steps : steps on the content loss, with a learning rate of Adam that falls to a tenth as a half
-    cosine
-    further_steps : steps after that at a tenth of the rate, by one copy of the generator on content alone and
-    by
-        another with the adversarial term too
+    content_steps : steps on the content loss, with a learning rate of Adam that falls to a tenth as a
+        half cosine
+    further_steps : steps after that at a tenth of the rate, by one copy of the generator on content alone
+        and by another with the adversarial term too
     batch, patch : patches per step, and their side in low-resolution pixels
     adversarial, perceptual : weights of these terms beside a content loss of weight 1
     noise_sd : noise of the low-resolution images, in levels of 255
@@ -181,11 +179,10 @@ def draw_splits(
     labels : bool (n,), True for ALS
     cases : (n,)
     repeats : number of splits; a cross-validation always has five folds
-    copies : images per crop on average, itself included; all splits of a protocol train on equally many
-    images
-    balanced : see `filters.image_counts`; where copies come first, images stay in proportion to crops, as in
-    the
-        printed VGG16 log
+    copies : images per crop on average, itself included; all splits of a protocol train on equally
+        many images
+    balanced : see `filters.image_counts`; where copies come first, images stay in proportion to crops, as
+        in the printed VGG16 log
     """
     labels, cases, every = np.asarray(labels, bool), np.asarray(cases), np.arange(len(labels))
     generator = np.random.default_rng([seed, PROTOCOLS.index(protocol)])

@@ -54,8 +54,8 @@ def psnr(image: np.ndarray, truth: np.ndarray) -> float:
 def ssim(image: np.ndarray, truth: np.ndarray) -> float:
     """Return the structural similarity of uint8 (H, W) images, -1 .. 1.
 
-    With the Gaussian window of sd 1.5 pixels and the constants of Wang et al. 2004
-    (doi 10.1109/TIP.2003.819861), by scikit-image.
+    With the Gaussian window of sd 1.5 pixels and the constants of Wang et al. 2004 (doi
+    10.1109/TIP.2003.819861), by scikit-image.
     """
     _require_pair(image, truth)
     return float(

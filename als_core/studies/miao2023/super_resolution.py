@@ -4,20 +4,17 @@ Miao et al. (Section 1.5) used a generative adversarial network without saying w
 results are not printed. These follow SRGAN (Ledig et al. 2017, arXiv 1609.04802, Fig. 4), made small enough
 for a laptop and for 39 crops:
 
-generator       conv, residual blocks, a skip around them, one pixel-shuffle for each doubling, conv; the
-output is
-                added to the bicubic enlargement. No batch norm (Lim et al. 2017, arXiv 1707.02921, found it
-                to harm). The last layer starts at zero, so an untrained generator is bicubic.
+generator       conv, residual blocks, a skip around them, one pixel-shuffle for each doubling, conv; its
+                output is added to the bicubic enlargement. No batch norm (Lim et al. 2017, arXiv 1707.02921,
+                found it to harm). The last layer starts at zero, so an untrained generator is bicubic.
 discriminator   strided convolutions with leaky ReLU, a mean over the map and a linear layer: one score per
-image,
-                high where the image looks true.
+                image, high where the image looks true.
 
 Training (Sections 2.2.3 and 2.2.4): low-resolution images come from down-sampling with noise, and the
 generator learns the way back. It is first trained on content (mean squared error, which is what PSNR
-measures). Then it is
-copied: one copy continues on content, the other also has to pass the discriminator, so that the adversarial
-term can be separated from longer training. A perceptual term joins it where pretrained VGG16 weights are
-available.
+measures). Then it is copied: one copy continues on content, the other also has to pass the discriminator, so
+that the adversarial term can be separated from longer training. A perceptual term joins it where pretrained
+VGG16 weights are available.
 
 Images are grey, (N, 1, H, W), floating point, 0 to 1.
 """

@@ -173,18 +173,18 @@ def make_synthetic_crops(
     """
     table = plan(parameters)
     counts = []
-    with atomic_write(folder) as room:
+    with atomic_write(folder) as temporary:
         for name in ("crops", "truth", "masks"):
-            (room / name).mkdir(parents=True)
+            (temporary / name).mkdir(parents=True)
         crops = zip(table.itertuples(), _rendered(parameters, table, seed), strict=True)
         for row, crop in tqdm(crops, "synthetic crops", len(table), disable=not progress):
-            _write_png(room / row.path, crop.image)
-            _write_png(room / row.truth, crop.truth)
-            _write_png(room / row.mask, crop.mask.astype(np.uint8) * 255)
+            _write_png(temporary / row.path, crop.image)
+            _write_png(temporary / row.truth, crop.truth)
+            _write_png(temporary / row.mask, crop.mask.astype(np.uint8) * 255)
             counts.append(crop.aggregates)
-        table.assign(aggregates=counts).to_csv(room / "manifest.csv", index=False)
+        table.assign(aggregates=counts).to_csv(temporary / "manifest.csv", index=False)
         made_of = {"seed": seed, **asdict(parameters)}
-        (room / "parameters.json").write_text(json.dumps(made_of, indent=2) + "\n", encoding="utf-8")
+        (temporary / "parameters.json").write_text(json.dumps(made_of, indent=2) + "\n", encoding="utf-8")
 
 
 def cohort_key(parameters: CropParameters, seed: int) -> str:

@@ -1,8 +1,8 @@
 """The classifiers of Miao et al. 2023 on crops: frozen base, trained head, grids, and their scores.
 
 Section 2.4 trains for 20 epochs; Fig. 11, 13 and 15 vary learning rate and batch size. Optimiser, loss and
-image
-size are not printed: here Adam on cross-entropy. `protocol` says which images are trained on and tested on.
+image size are not printed: here Adam on cross-entropy. `protocol` says which images are trained on and tested
+on.
 
 With a frozen base, its output is computed once per image and all heads of a protocol are trained together on
 it (`als_core.training.heads`). `fine_tune` trains the last block, or all layers, as well.

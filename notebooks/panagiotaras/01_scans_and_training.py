@@ -93,7 +93,7 @@ page.text(words.image_folds_in_words(null, amounts.folds, seed))
 sums, shares = tables.data_tables(), tables.split_shares()
 page.table(shares, "panagiotaras-data-tables", tables.SHARES, of_cohort=False)
 page.claims(tables.data_claims(sums), page.circumstances(cohort="synthetic"))
-page.text(words.printed_split(audit.p1(), audit.p2(), audit.accuracy_of("3T")))
+page.text(words.printed_split(audit.shares_of_the_printed_splits(), audit.class_shares_at_3t(), audit.accuracy_of("3T")))
 page.table(tables.literature(), "panagiotaras-literature", tables.LITERATURE, of_cohort=False)
 
 # %% [markdown]
@@ -135,7 +135,7 @@ page.table(layers, "panagiotaras-network", tables.NETWORK, of_cohort=False)
 page.claims({"panagiotaras.code.dense_1.in": published.stages.dense1.linear.in_features})
 network = panagiotaras_network(shown.volume(0)[amounts.box].shape, amounts.variant, seed=seed)
 total, here = (sum(each.numel() for each in one.parameters()) for one in (published, network))
-page.text(words.network_size(total, audit.p5(), here, network.shape, amounts))
+page.text(words.network_size(total, audit.sizes_of_the_printed_layers(), here, network.shape, amounts))
 
 # %% [markdown]
 # ## Learning, and accuracy on patients held out

@@ -32,7 +32,11 @@ from als_core.book.page import Page
 from als_core.claims.published import claim_named, published_table
 from als_core.statistics.curves import auprc_bounds
 from als_core.studies.turrisi2024 import figures, words
-from als_core.studies.turrisi2024.audit import folds, f1_of_always_answering_als, tables_of_counts_behind_table_4
+from als_core.studies.turrisi2024.audit import (
+    f1_of_always_answering_als,
+    folds,
+    tables_of_counts_behind_table_4,
+)
 from als_core.studies.turrisi2024.classifiers import DEMOGRAPHIC_BASELINE, METHODS
 from als_core.studies.turrisi2024.feature_table import demographic_features
 from als_core.studies.turrisi2024.leaks import check_leaks, null_labels, replay

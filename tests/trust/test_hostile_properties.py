@@ -25,7 +25,7 @@ from als_core.cohorts.tables import read_table
 from als_core.cohorts.volumes import examine_volume
 from als_core.refusal import RefusedInput
 from als_core.studies.brains.adni import read_adni_table
-from als_core.studies.miao2023.crop_files import read_channel
+from als_core.studies.miao2023.cohort import read_channel
 from als_core.studies.turrisi2024.feature_table import load_feature_table
 
 few = settings(

@@ -1,6 +1,6 @@
-"""Two checks on the crop classifiers: crops without any sign of disease, and classical machine learning.
+"""Checks on the crop classifiers: crops without any sign of disease, and classical methods.
 
-Without a sign, an honest split must score at chance, and a split that leaks must not: `no_signal` trains on
+Without a sign, a split by case must score at chance, and a split that leaks need not: `no_signal` trains on
 cohorts whose labels mean nothing. Section 4.4 of Miao et al. says that deep learning did better than
 traditional methods, without numbers: `train_classical` gives these methods the same folds of cases.
 """
@@ -24,12 +24,26 @@ from sklearn.svm import SVC
 from tqdm import tqdm
 
 from als_core.statistics.paired import permute_labels_over_groups
-from als_core.studies.miao2023.amounts import NoSignal
+from als_core.studies.miao2023.protocol import (
+    BY_CASE,
+    BY_CROP,
+    COPIES_FIRST,
+    CropSplit,
+    NoSignal,
+    draw_splits,
+    make_pool,
+)
 from als_core.studies.miao2023.restoration import find_spots, sharpness
-from als_core.studies.miao2023.scores import trial_aucs
-from als_core.studies.miao2023.splits import HONEST, LEAKING, PUBLISHED, Trial, draw_trials, make_pool
 from als_core.studies.miao2023.synthetic import CASE, CropParameters, synthetic_crops_arrays
-from als_core.studies.miao2023.train import EPOCHS, base_features, crop_base, crop_recipe, train_trials
+from als_core.studies.miao2023.train import (
+    EPOCHS,
+    base_features,
+    build_recipe,
+    load_base,
+    score_cases,
+    split_aucs,
+    train_splits,
+)
 
 PERMUTED = "by case, labels permuted"
 LEVELS = 32  # grey levels of the co-occurrence matrix
@@ -47,65 +61,77 @@ CLASSICAL: Mapping[str, Callable[[int], BaseEstimator]] = MappingProxyType(
 
 
 def no_signal(
-    amounts: NoSignal,
+    settings: NoSignal,
     *,
     network: str = "mobilenet_v3",
     cell: tuple[float, int] = (1e-3, 16),
     epochs: int = EPOCHS,
 ) -> pd.DataFrame:
-    """Mean AUC by protocol on each of `amounts.cohorts` synthetic cohorts without a sign of disease.
+    """Measure the mean AUC by protocol on synthetic cohorts without a sign of disease: one row per cohort.
 
-    Cases keep their look, so a crop tells which case it is of. amounts: side of the crops in pixels, repeats of
-    each protocol (splits), and permutations: times the labels are dealt anew to the cases, each with as many
-    splits by case. The base has random weights and is the same for all. Columns: cohort, then `by case`, `by case, labels
-    permuted`, `by crop` and `augment, then split`.
+    Cases keep their look, so a crop can be recognised as one of its case. The base has random weights and is
+    the same for all. Columns: cohort, `by case`, `by case, labels permuted` (across cases), `by crop` and
+    `augment, then split`.
     """
-    side = amounts.side
-    recipe = crop_recipe(network, *cell, side=side, epochs=epochs)
-    drawing = {"repeats": amounts.repeats, "copies": amounts.copies, "balanced": False}
+    side = settings.side
+    recipe = build_recipe(network, *cell, side=side, epochs=epochs)
+    drawing = {"repeats": settings.repeats, "copies": settings.copies, "balanced": False}
     rows, base = [], None
-    for seed in tqdm(range(amounts.cohorts), "cohorts without a sign", disable=None):
+    for seed in tqdm(range(settings.cohorts), "cohorts without a sign", disable=None):
         parameters = CropParameters(disease_effect=0, side=max(side, 64))
         images, _, _, table = synthetic_crops_arrays(parameters, seed)
         labels, cases = (table["label"] == CASE).to_numpy(), table["group"].to_numpy()
-        trials = [
-            trial
-            for protocol in (HONEST, PUBLISHED, LEAKING)
-            for trial in draw_trials(labels, cases, protocol, seed, **drawing)
+        splits = [
+            split
+            for protocol in (BY_CASE, BY_CROP, COPIES_FIRST)
+            for split in draw_splits(labels, cases, protocol, seed, **drawing)
         ]
         generator = np.random.default_rng([seed, 1])
-        for number in range(amounts.permutations):
-            dealt = permute_labels_over_groups(labels, cases, generator)
-            drawn = draw_trials(dealt, cases, HONEST, seed + number, **drawing)
-            trials += [t._replace(protocol=PERMUTED, number=len(trials) + t.number) for t in drawn]
-        pool = make_pool(images, trials, side, seed)
-        base = base or crop_base(network, "random", images, side)
+        for number in range(settings.permutations):
+            permuted = permute_labels_over_groups(labels, cases, generator)
+            drawn = draw_splits(permuted, cases, BY_CASE, seed + number, **drawing)
+            splits += [s._replace(protocol=PERMUTED, number=len(splits) + s.number) for s in drawn]
+        pool = make_pool(images, splits, side, seed)
+        base = base or load_base(network, "random", images, side)
         features = base_features(base, pool, None, torch.device("cpu"))
-        aucs = trial_aucs(train_trials(recipe, features, pool, trials, cases, seed).predictions)
+        aucs = split_aucs(train_splits(recipe, features, pool, splits, cases, seed).predictions)
         rows.append({"cohort": seed} | aucs.groupby("protocol", sort=False)["auc"].mean().to_dict())
-    return pd.DataFrame(rows, columns=["cohort", HONEST, PERMUTED, PUBLISHED, LEAKING])
+    return pd.DataFrame(rows, columns=["cohort", BY_CASE, PERMUTED, BY_CROP, COPIES_FIRST])
 
 
 def shifts(aucs: pd.DataFrame) -> pd.DataFrame:
-    """By how much each protocol's AUC lies above that of the honest split with permuted labels.
+    """Measure how far each protocol's AUC lies above that of the split by case with permuted labels.
 
     aucs: from `no_signal`. Columns: protocol, auc (mean over cohorts), shift and its standard error over
-    cohorts, in_errors (the one over the other).
+    cohorts, in_errors (shift / error).
     """
     rows = []
-    for protocol in (HONEST, PUBLISHED, LEAKING):
-        moved = aucs[protocol] - aucs[PERMUTED]
-        error = moved.std() / np.sqrt(len(moved))
-        row = {"protocol": protocol, "auc": aucs[protocol].mean(), "shift": moved.mean(), "error": error}
-        rows.append(row | {"in_errors": moved.mean() / error})
+    for protocol in (BY_CASE, BY_CROP, COPIES_FIRST):
+        difference = aucs[protocol] - aucs[PERMUTED]
+        error = difference.std() / np.sqrt(len(difference))
+        row = {
+            "protocol": protocol,
+            "auc": aucs[protocol].mean(),
+            "shift": difference.mean(),
+            "error": error,
+        }
+        rows.append(row | {"in_errors": difference.mean() / error})
     return pd.DataFrame(rows)
 
 
-def classical_features(crops: np.ndarray) -> pd.DataFrame:
-    """Brightness, sharpness, texture and spots of uint8 crops (n, H, W): one row each, in order.
+def compare_methods(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Score networks and classical methods on cases: `train.score_cases` by network, with the column kind."""
+    scores = score_cases(predictions, ["network", "protocol"])
+    kinds = np.where(scores["network"].isin(list(CLASSICAL)), "classical", "network on a frozen base")
+    return scores.assign(kind=kinds)
 
-    Columns: percentiles and sd of brightness (levels), sharpness, contrast, homogeneity, energy and correlation
-    of the grey-level co-occurrence matrix one pixel away (mean of four directions), and the number of spots.
+
+def classical_features(crops: np.ndarray) -> pd.DataFrame:
+    """Measure brightness, sharpness, texture and spots of uint8 crops (n, H, W): one row each, in order.
+
+    Columns: percentiles and sd of brightness (levels), sharpness, contrast, homogeneity, energy and
+    correlation of the grey-level co-occurrence matrix one pixel away (mean of four directions), and the
+    number of spots.
     """
     rows = []
     for crop in crops:
@@ -121,24 +147,29 @@ def classical_features(crops: np.ndarray) -> pd.DataFrame:
 
 
 def train_classical(
-    features: pd.DataFrame, trials: Sequence[Trial], cases: np.ndarray, seed: int
+    features: pd.DataFrame,
+    splits: Sequence[CropSplit],
+    cases: np.ndarray,
+    seed: int,
+    methods: Sequence[str] = tuple(CLASSICAL),
 ) -> pd.DataFrame:
-    """Predictions of every classical method on the trials' test crops, learnt from their training crops alone.
+    """Fit every classical method on the training crops of each split and score its test crops.
 
     Copies are not used. Columns: network (the method), protocol, number, crop, case, truth, score. The score
-    is a probability, for an SVM its decision function moved so that 0.5 is its boundary.
+    is a probability; for an SVM it is the decision function plus 0.5, so that 0.5 is its boundary.
     """
     values, tables = features.to_numpy(), []
-    for name, make in CLASSICAL.items():
-        for trial in trials:
-            train, test = (np.unique(part[:, 0]) for part in (trial.train, trial.test))
-            model = make_pipeline(StandardScaler(), make(seed)).fit(values[train], trial.labels[train])
+    for name in methods:
+        for split in splits:
+            train, test = split.train_crops, split.test_crops
+            model = make_pipeline(StandardScaler(), CLASSICAL[name](seed)).fit(
+                values[train], split.labels[train]
+            )
             if hasattr(model, "predict_proba"):
                 score = model.predict_proba(values[test])[:, 1]
             else:
                 score = model.decision_function(values[test]) + 0.5
-            told = {"network": name, "protocol": trial.protocol, "number": trial.number, "crop": test}
-            tables.append(
-                pd.DataFrame(told | {"case": cases[test], "truth": trial.labels[test], "score": score})
-            )
+            columns = {"network": name, "protocol": split.protocol, "number": split.number, "crop": test}
+            columns |= {"case": cases[test], "truth": split.labels[test], "score": score}
+            tables.append(pd.DataFrame(columns))
     return pd.concat(tables, ignore_index=True)

@@ -2,7 +2,7 @@
 
 The paper names Gaussian, median and mean filtering and histogram equalisation (Fig. 7 shows the first), the
 making of low-resolution images by down-sampling and noise, and rotated, shifted and scaled copies until the
-classes are equal. It prints no constant of any of them: those below are ours, in `FILTERS` and `MOVES`.
+classes are equal. It prints no constant of any of them: this book's are in `FILTERS` and `AFFINE_LIMITS`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from als_core.cohorts.quality import require_rgb8
 from als_core.refusal import Problem, refuse_if
 
 
-def as_grey(image: np.ndarray) -> np.ndarray:
-    """uint8 (H, W, 3) RGB as uint8 (H, W): the channel itself where all three are equal, else the luma."""
+def to_grey(image: np.ndarray) -> np.ndarray:
+    """Return RGB, uint8 (H, W, 3), as uint8 (H, W): the channel where all three are equal, else the luma."""
     require_rgb8(image)
     if (image == image[..., :1]).all():
         return np.ascontiguousarray(image[..., 0])
@@ -43,13 +43,16 @@ def mean(image: np.ndarray, *, width: int) -> np.ndarray:
 
 
 def equalise(image: np.ndarray) -> np.ndarray:
-    """Histogram equalisation: grey levels moved so that each is about equally common."""
+    """Histogram equalisation: grey levels mapped so that each is about equally common."""
     return cv2.equalizeHist(image)
 
 
 @dataclass(frozen=True)
 class Filter:
-    """One filter with its constants; call it with a grey image, uint8 (H, W), for a new one of that shape."""
+    """One filter with its constants.
+
+    Call it with a grey image, uint8 (H, W), to get a new image of that shape.
+    """
 
     name: str
     title: str
@@ -83,8 +86,8 @@ def require_grey8(image: np.ndarray) -> None:
         raise ValueError(f"found {found.dtype} {found.shape}; expected an 8-bit grey image, uint8 (H, W)")
 
 
-def trimmed(image: np.ndarray, factor: int) -> np.ndarray:
-    """The image (H, W, ...) without the last rows and columns that `factor` does not divide."""
+def trim(image: np.ndarray, factor: int) -> np.ndarray:
+    """Cut off the last rows and columns of an image (H, W, ...) that `factor` does not divide."""
     height, width = (side // factor * factor for side in image.shape[:2])
     if not height or not width:
         raise ValueError(f"an image of {image.shape[0]} x {image.shape[1]} pixels is smaller than {factor}")
@@ -94,9 +97,11 @@ def trimmed(image: np.ndarray, factor: int) -> np.ndarray:
 def low_resolution(
     image: np.ndarray, factor: int, generator: np.random.Generator, *, noise_sd: float
 ) -> np.ndarray:
-    """The low-resolution partner of an image: means over `factor` x `factor` pixels, and Gaussian noise.
+    """Reduce an image to means over `factor` x `factor` pixels and add Gaussian noise.
 
-    image: uint8 (H, W), both sides divisible by `factor` (`trimmed`). noise_sd: in levels of 255.
+    image : uint8 (H, W), both sides divisible by `factor` (`trim`)
+    noise_sd : in levels of 255
+
     Returns uint8 (H / factor, W / factor). Raises ValueError for other images.
     """
     require_grey8(image)
@@ -108,40 +113,43 @@ def low_resolution(
     return np.rint(np.clip(noisy, 0, 255)).astype(np.uint8)
 
 
-def enlarged(image: np.ndarray, factor: int, method: str) -> np.ndarray:
-    """uint8 (H, W) enlarged to (factor H, factor W). method: nearest or bicubic."""
+def enlarge(image: np.ndarray, factor: int, method: str) -> np.ndarray:
+    """Enlarge uint8 (H, W) to (factor H, factor W). method: nearest or bicubic."""
     require_grey8(image)
     how = {"nearest": cv2.INTER_NEAREST, "bicubic": cv2.INTER_CUBIC}[method]
     return cv2.resize(image, None, fx=factor, fy=factor, interpolation=how)
 
 
-MOVES: Mapping[str, float] = MappingProxyType({"turn": 20.0, "shift": 0.05, "scale": 0.1})
-"""Largest turn in degrees, shift as a share of the side, and change of scale of a balancing copy; ours."""
+AFFINE_LIMITS: Mapping[str, float] = MappingProxyType({"rotation": 20.0, "shift": 0.05, "scale": 0.1})
+"""Largest rotation in degrees, shift as a share of the side, and change of scale of a balancing copy."""
 
 
-def moved(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """A copy turned, shifted and scaled at random within `MOVES`; the surround is filled by mirroring.
+def random_affine(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Rotate, shift and scale an image at random within `AFFINE_LIMITS`; mirroring fills the border.
 
-    image: uint8 (H, W) or (H, W, 3). Draws, in this order: turn, shift along x and y, logarithm of the scale.
+    image: uint8 (H, W) or (H, W, 3). Draws, in this order: rotation, shift along x and y, logarithm of the
+    scale.
     """
     height, width = image.shape[:2]
-    turn = generator.uniform(-MOVES["turn"], MOVES["turn"])
-    right, down = generator.uniform(-MOVES["shift"], MOVES["shift"], 2)
-    reach = math.log1p(MOVES["scale"])
+    rotation = generator.uniform(-AFFINE_LIMITS["rotation"], AFFINE_LIMITS["rotation"])
+    right, down = generator.uniform(-AFFINE_LIMITS["shift"], AFFINE_LIMITS["shift"], 2)
+    reach = math.log1p(AFFINE_LIMITS["scale"])
     scale = math.exp(generator.uniform(-reach, reach))
-    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), turn, scale)
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), rotation, scale)
     matrix[:, 2] += right * width, down * height
     return cv2.warpAffine(
         image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
     )
 
 
-def shares_of(labels: np.ndarray, total: int, balanced: bool) -> np.ndarray:
-    """How many images each sample contributes to a set of `total`, itself included, int (n,).
+def image_counts(labels: np.ndarray, total: int, balanced: bool) -> np.ndarray:
+    """Return how many images each sample contributes to a set of `total`, itself included, int (n,).
 
-    labels: class of each sample, (n,). balanced: every class gets the same number (Section 2.1), else each
-    sample does; what does not divide goes one each to the first. Raises RefusedInput where a sample would
-    contribute none: the set must hold all originals.
+    labels : (n,)
+    balanced : True: every class gets the same number (Section 2.1); False: every sample does. Remainders
+        go one each to the first samples.
+
+    Raises RefusedInput where a sample would contribute none: the set must hold all originals.
     """
     labels = np.asarray(labels)
     parts = (
@@ -158,15 +166,16 @@ def shares_of(labels: np.ndarray, total: int, balanced: bool) -> np.ndarray:
     return counts
 
 
-def moved_copies(images: np.ndarray, counts: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """`counts[i]` moved copies of each image i, and which image each is of.
+def affine_copies(images: np.ndarray, counts: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Make `counts[i]` copies of each image i with `random_affine`.
 
-    images: uint8 (n, H, W) or (n, H, W, 3). Copy k of image i is the same whatever the other counts are.
-    Returns uint8 (sum of counts, ...), image by image, and int (sum of counts,).
+    images: uint8 (n, H, W) or (n, H, W, 3). Copy k of image i does not depend on the other counts.
+    Returns the copies, uint8 (sum of counts, ...), image by image, and the image each is of, int (sum of
+    counts,).
     """
     sources = np.repeat(np.arange(len(images)), counts)
     copies = [
-        moved(images[source], np.random.default_rng([seed, source, number]))
+        random_affine(images[source], np.random.default_rng([seed, source, number]))
         for source, count in enumerate(counts)
         for number in range(count)
     ]

@@ -1,19 +1,25 @@
 """How near a restored image comes to the truth: PSNR, SSIM, sharpness, and the aggregates in it.
 
-The paper names no measure of its super-resolution step. These need a reference without noise, which only a
-synthetic crop has; for a reader's own crops the reference is the crop itself.
+The paper names no measure of its super-resolution step. These measures need a noise-free truth, which only a
+synthetic crop has; for a reader's own crops the truth is the crop itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from scipy import ndimage
 from skimage.metrics import structural_similarity
 
-from als_core.studies.miao2023.filters import require_grey8
+from als_core.statistics.intervals import bootstrap_over_groups
+from als_core.studies.miao2023.filters import FILTERS, require_grey8
 
+MEASURES = ("psnr", "ssim", "sharpness", "found", "missed", "invented")
+REFERENCE = "bicubic"
+"""The method that every other is compared with."""
 SPOT_SD = 0.02
 """Sd of the spot filter as a share of the side, for spots of about sqrt(2) times that radius."""
 SPOT_CONTRAST = 0.2
@@ -25,7 +31,8 @@ DISC_RESPONSE = 2 / np.e
 class Counted(NamedTuple):
     """Aggregates of an image against the mask.
 
-    found, missed: aggregates of the mask with and without a spot on them. invented: spots on none.
+    found, missed : aggregates of the mask with and without a spot on them
+    invented : spots on no aggregate
     """
 
     found: int
@@ -34,9 +41,10 @@ class Counted(NamedTuple):
 
 
 def psnr(image: np.ndarray, truth: np.ndarray) -> float:
-    """Peak signal-to-noise ratio in dB, 10 log10(255² / mean squared difference); infinite for equal images.
+    """Return the peak signal-to-noise ratio in dB, 10 log10(255² / mean squared difference).
 
-    image, truth: uint8 (H, W). Raises ValueError for other images or two sizes.
+    image, truth: uint8 (H, W); infinite where they are equal. Raises ValueError for other images or two
+    sizes.
     """
     _require_pair(image, truth)
     squared = np.mean((image.astype(float) - truth.astype(float)) ** 2)
@@ -44,9 +52,10 @@ def psnr(image: np.ndarray, truth: np.ndarray) -> float:
 
 
 def ssim(image: np.ndarray, truth: np.ndarray) -> float:
-    """Structural similarity of uint8 (H, W) images, -1 .. 1 (Wang et al. 2004, doi 10.1109/TIP.2003.819861).
+    """Return the structural similarity of uint8 (H, W) images, -1 .. 1.
 
-    With the Gaussian window of sd 1.5 pixels and the constants of that paper, by scikit-image.
+    With the Gaussian window of sd 1.5 pixels and the constants of Wang et al. 2004 (doi
+    10.1109/TIP.2003.819861), by scikit-image.
     """
     _require_pair(image, truth)
     return float(
@@ -57,9 +66,9 @@ def ssim(image: np.ndarray, truth: np.ndarray) -> float:
 
 
 def sharpness(image: np.ndarray) -> float:
-    """Mean squared gradient (central differences) of a uint8 (H, W) image, levels² per pixel².
+    """Return the mean squared gradient (central differences) of a uint8 (H, W) image, levels² per pixel².
 
-    Noise raises it as edges do: compare it with that of the truth, 1 being as sharp.
+    Noise raises it as edges do, so compare it with the sharpness of the truth.
     """
     require_grey8(image)
     rows, columns = np.gradient(image.astype(float))
@@ -67,7 +76,7 @@ def sharpness(image: np.ndarray) -> float:
 
 
 def find_spots(image: np.ndarray) -> np.ndarray:
-    """Bright compact spots of a uint8 (H, W) image, numbered: int (H, W), 0 where there is none.
+    """Number the bright compact spots of a uint8 (H, W) image: int (H, W), 0 where there is no spot.
 
     A spot is a connected region in which the response of a Laplacian of Gaussian, scaled so that a disc of
     full brightness and the filter's size gives about 1, exceeds `SPOT_CONTRAST`.
@@ -79,7 +88,7 @@ def find_spots(image: np.ndarray) -> np.ndarray:
 
 
 def count_aggregates(image: np.ndarray, mask: np.ndarray) -> Counted:
-    """What of the aggregates in `mask`, bool (H, W), is seen in `image`, uint8 (H, W).
+    """Count which aggregates of `mask`, bool (H, W), show as spots in `image`, uint8 (H, W).
 
     An aggregate is a connected region of the mask; it is found where a spot (`find_spots`) touches it. A spot
     that touches none is invented.
@@ -94,8 +103,89 @@ def count_aggregates(image: np.ndarray, mask: np.ndarray) -> Counted:
     return Counted(found, count - found, int(spots.max()) - len(touching))
 
 
+def measure_filters(crops: np.ndarray, truth: np.ndarray | None, masks: np.ndarray | None) -> pd.DataFrame:
+    """Measure every crop before and after each filter: columns filter, crop, and measures with units.
+
+    crops, truth : uint8 (n, H, W); masks : bool (n, H, W); without truth and masks only sharpness is measured
+    """
+    rows = []
+    methods = {"Before": np.copy} | {each.title: each for each in FILTERS.values()}
+    for name, method in methods.items():
+        for number, crop in enumerate(crops):
+            image = method(crop)
+            row = {"filter": name, "crop": number, "Sharpness (levels²/pixel²)": sharpness(image)}
+            if truth is not None and masks is not None:
+                row["PSNR to the truth (dB)"] = psnr(image, truth[number])
+                row["Aggregates missed or invented"] = sum(count_aggregates(image, masks[number])[1:])
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def judge_restorations(
+    images: Mapping[str, np.ndarray], truth: np.ndarray, masks: np.ndarray | None, cases: Sequence[str]
+) -> pd.DataFrame:
+    """Measure every image against its truth: one row per method and crop, columns case and `MEASURES`.
+
+    images : method to uint8 (n, H, W)
+    truth : uint8 (n, H, W)
+    masks : bool (n, H, W), or None where no aggregates are known; found, missed and invented are NaN then
+
+    Sharpness is a share of the truth's.
+    """
+    rows = []
+    for method, restorations in images.items():
+        for number, (image, true, case) in enumerate(zip(restorations, truth, cases, strict=True)):
+            row = {"method": method, "crop": number, "case": case}
+            row |= {"psnr": psnr(image, true), "ssim": ssim(image, true)}
+            row["sharpness"] = sharpness(image) / sharpness(true)
+            counts = count_aggregates(image, masks[number]) if masks is not None else (np.nan,) * 3
+            rows.append(row | dict(zip(Counted._fields, counts, strict=True)))
+    return pd.DataFrame(rows)
+
+
+def count_all(images: Mapping[str, np.ndarray], masks: np.ndarray) -> pd.DataFrame:
+    """Count aggregates found, missed and invented in all images of each kind together; index: kind.
+
+    images : kind to uint8 (n, H, W)
+    masks : bool (n, H, W)
+    """
+    sums = {
+        kind: np.sum([count_aggregates(*pair) for pair in zip(several, masks, strict=True)], axis=0)
+        for kind, several in images.items()
+    }
+    return pd.DataFrame.from_dict(sums, orient="index", columns=list(Counted._fields))
+
+
+def summarise(judged: pd.DataFrame, seed: int, resamples: int = 2000) -> pd.DataFrame:
+    """Average every measure by method, with 95 % intervals; also its gain over `REFERENCE`, crop by crop.
+
+    judged: from `judge_restorations`. Columns: method, measure, mean, low, high, gain, gain_low, gain_high.
+    Whole cases are resampled, because crops of one case are alike.
+    """
+    base = judged[judged["method"] == REFERENCE].set_index("crop")
+    rows = []
+    for method, part in judged.groupby("method", sort=False):
+        cases = part["case"].to_numpy()
+        for measure in MEASURES:
+            values = part[measure].to_numpy(float)
+            gains = values - base.loc[part["crop"], measure].to_numpy(float)
+            interval, of_gain = (_interval(each, cases, seed, resamples) for each in (values, gains))
+            rows.append((method, measure, values.mean(), *interval, gains.mean(), *of_gain))
+    columns = ["method", "measure", "mean", "low", "high", "gain", "gain_low", "gain_high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
 def _require_pair(image: np.ndarray, truth: np.ndarray) -> None:
     require_grey8(image)
     require_grey8(truth)
     if image.shape != truth.shape:
         raise ValueError(f"images of {image.shape} and {truth.shape} pixels cannot be compared")
+
+
+def _interval(values: np.ndarray, cases: np.ndarray, seed: int, resamples: int) -> tuple[float, float]:
+    with_counts = np.stack([values, np.ones_like(values)], axis=1)
+    generator = np.random.default_rng(seed)
+    interval = bootstrap_over_groups(
+        with_counts, cases, lambda sums: sums[:, 0] / sums[:, 1], generator, resamples=resamples
+    )
+    return interval.low, interval.high

@@ -9,7 +9,7 @@ would record of it: blurred by a Gaussian point spread, with Poisson noise of th
 Specks of autofluorescence lie in the cytoplasm of every cell, ill or not; they are fainter than aggregates.
 
 The disease sign is an invention, and no finding about ALS can be read from it. Lengths are in micrometres;
-the field of view is `FIELD` wide whatever the number of pixels.
+the field of view is `FIELD` wide for any number of pixels.
 """
 
 from __future__ import annotations
@@ -80,8 +80,9 @@ class CropParameters:
 class Crop(NamedTuple):
     """One rendered crop.
 
-    image: uint8 (side, side, 3), the grey crop in three equal channels. truth: uint8 (side, side), the specimen
-    without blur and noise, on the camera's scale. mask: bool (side, side), True on aggregates. aggregates: how many there are.
+    image: uint8 (side, side, 3), the grey crop in three equal channels. truth: uint8 (side, side), the
+    specimen without blur and noise, on the camera's scale. mask: bool (side, side), True on aggregates.
+    aggregates: how many there are.
     """
 
     image: np.ndarray
@@ -153,8 +154,11 @@ def render_crop(parameters: CropParameters, row: Any, seed: int) -> Crop:
 def synthetic_crops_arrays(
     parameters: CropParameters, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, pd.DataFrame]:
-    """The cohort in memory: crops uint8 (n, side, side, 3), truths uint8 (n, side, side), masks bool
-    (n, side, side), and its `plan` with the column `aggregates`."""
+    """Draw the cohort in memory.
+
+    Returns crops, uint8 (n, side, side, 3), truths, uint8 (n, side, side), masks, bool (n, side, side), and the
+    `plan` with the column `aggregates`.
+    """
     table = plan(parameters)
     images, truths, masks, counts = zip(*_rendered(parameters, table, seed), strict=True)
     return np.stack(images), np.stack(truths), np.stack(masks), table.assign(aggregates=counts)
@@ -163,28 +167,28 @@ def synthetic_crops_arrays(
 def make_synthetic_crops(
     folder: Path | str, parameters: CropParameters, seed: int, progress: bool = True
 ) -> None:
-    """Write the cohort: crops, truth and masks as PNG (masks 255 on aggregates), manifest.csv, parameters.json.
+    """Write the cohort: crops, truth and masks as PNG, manifest.csv and parameters.json.
 
-    The folder appears whole or not at all, in place of one of that name. progress: show a bar on stderr.
+    Masks are 255 on aggregates.     The folder appears whole or not at all, in place of one of that name. progress: show a bar on stderr.
     """
     table = plan(parameters)
     counts = []
-    with atomic_write(folder) as room:
+    with atomic_write(folder) as temporary:
         for name in ("crops", "truth", "masks"):
-            (room / name).mkdir(parents=True)
+            (temporary / name).mkdir(parents=True)
         crops = zip(table.itertuples(), _rendered(parameters, table, seed), strict=True)
         for row, crop in tqdm(crops, "synthetic crops", len(table), disable=not progress):
-            _write_png(room / row.path, crop.image)
-            _write_png(room / row.truth, crop.truth)
-            _write_png(room / row.mask, crop.mask.astype(np.uint8) * 255)
+            _write_png(temporary / row.path, crop.image)
+            _write_png(temporary / row.truth, crop.truth)
+            _write_png(temporary / row.mask, crop.mask.astype(np.uint8) * 255)
             counts.append(crop.aggregates)
-        table.assign(aggregates=counts).to_csv(room / "manifest.csv", index=False)
+        table.assign(aggregates=counts).to_csv(temporary / "manifest.csv", index=False)
         made_of = {"seed": seed, **asdict(parameters)}
-        (room / "parameters.json").write_text(json.dumps(made_of, indent=2) + "\n", encoding="utf-8")
+        (temporary / "parameters.json").write_text(json.dumps(made_of, indent=2) + "\n", encoding="utf-8")
 
 
 def cohort_key(parameters: CropParameters, seed: int) -> str:
-    """Key of the content that `make_synthetic_crops` writes: its arguments, the listing, the code that draws."""
+    """Key of what `make_synthetic_crops` writes: its arguments, the listing, the code that draws."""
     return content_key(asdict(parameters), seed, file_digest(LISTING), file_digest(__file__))
 
 

@@ -123,7 +123,7 @@ def training_answer(pooled: pd.DataFrame, nulls: pd.DataFrame, kind: str) -> dic
 
 
 def printed_split(sums: Facts, shares: Facts, printed: float) -> str:
-    """What the two data tables say about the printed split. sums, shares: `audit.p1` and `audit.p2`."""
+    """What the two data tables say about the printed split. sums, shares: `audit.shares_of_the_printed_splits` and `audit.class_shares_at_3t`."""
     whole = (
         "All printed sums are the sums of their parts."
         if sums["sums_holding"] == sums["sums"]

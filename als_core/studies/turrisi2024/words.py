@@ -14,7 +14,13 @@ from als_core.figures.drawn import counted, listed, number, p_value, percent
 from als_core.statistics.bounds import METRICS
 from als_core.statistics.groups import ChiSquare, KolmogorovSmirnov
 from als_core.statistics.null_check import PERMUTED, UP_ERRORS
-from als_core.studies.turrisi2024.audit import ALS, MIMICS, f1_of_always_answering_als, tables_of_counts_behind_table_4, tables_of
+from als_core.studies.turrisi2024.audit import (
+    ALS,
+    MIMICS,
+    f1_of_always_answering_als,
+    tables_of,
+    tables_of_counts_behind_table_4,
+)
 from als_core.studies.turrisi2024.classifiers import METHODS
 from als_core.studies.turrisi2024.nested_cv import metric_intervals
 from als_core.studies.turrisi2024.radiomics import RadiomicSettings

@@ -200,14 +200,14 @@ def test_answers_say_what_was_found_and_what_was_not():
 
 
 def test_printed_counts_and_the_network_are_put_in_words():
-    text = words.printed_split(audit.p1(), audit.p2(), audit.accuracy_of("3T"))
+    text = words.printed_split(audit.shares_of_the_printed_splits(), audit.class_shares_at_3t(), audit.accuracy_of("3T"))
     assert (
         text.startswith("All printed sums are the sums of their parts.")
         and "62.6 %" in text
         and "69 %" in text
     )
     assert len(tables.data_claims(tables.data_tables())) == 36 and len(tables.split_shares()) == 4
-    by_hand = audit.p5()
+    by_hand = audit.sizes_of_the_printed_layers()
     amounts = PanagiotarasAmounts()
     assert "the same number" in words.network_size(int(by_hand["parameters"]), by_hand, 9, (2, 2, 2), amounts)
     assert "737,026" in words.network_size(5, by_hand, 9, (2, 2, 2), amounts)

@@ -18,7 +18,13 @@ from als_core.statistics.paired import permutation_p_value
 from als_core.studies.brains.networks import turrisi_network
 from als_core.studies.turrisi2024 import figures
 from als_core.studies.turrisi2024 import words as say
-from als_core.studies.turrisi2024.audit import ALS, MIMICS, f1_of_always_answering_als, tables_of_counts_behind_table_4, tables_of
+from als_core.studies.turrisi2024.audit import (
+    ALS,
+    MIMICS,
+    f1_of_always_answering_als,
+    tables_of,
+    tables_of_counts_behind_table_4,
+)
 from als_core.studies.turrisi2024.classifiers import METHODS
 from als_core.studies.turrisi2024.leaks import check_leaks, null_labels, replay
 from als_core.studies.turrisi2024.nested_cv import (

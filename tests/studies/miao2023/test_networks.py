@@ -1,4 +1,4 @@
-"""The contract of every crop classifier in both variants, and that its base is torchvision's."""
+"""The contract of every crop classifier in every variant, its base against torchvision's, and its cost."""
 
 from functools import lru_cache
 
@@ -10,7 +10,7 @@ from als_core.models.cost import cost
 from als_core.models.stages import first_live_stage, live_stages, train_mode
 from als_core.models.weights import load_weights
 from als_core.refusal import RefusedInput
-from als_core.studies.miao2023.networks import CROP_NETWORKS, build_crop_network
+from als_core.studies.miao2023.networks import CROP_NETWORKS, LiveBytes, build_crop_network, measure_cost
 
 SIDE = 40
 EVERY = [(name, variant) for name, entry in CROP_NETWORKS.items() for variant in entry.variants]
@@ -39,7 +39,7 @@ def test_scores_have_one_column_per_class_and_repeat(name, variant, images):
 
 
 @every_network
-def test_gradient_reaches_exactly_what_trains(name, variant, images):
+def test_gradients_reach_exactly_the_trainable_stages(name, variant, images):
     network = train_mode(built(name, variant))
     network.zero_grad(set_to_none=True)
     torch.nn.functional.cross_entropy(network(images), torch.tensor([0, 1, 1, 0])).backward()
@@ -58,7 +58,7 @@ def test_the_frozen_base_is_all_but_the_head(name):
 
 @each
 def test_the_base_computes_what_torchvision_computes(name, images):
-    """Every weight goes to its place: the last maps equal those of torchvision's network with these weights."""
+    """Every weight goes to its place: the last maps equal those of torchvision's network."""
     backbone = CROP_NETWORKS[name].backbone
     theirs = torchvision.models.get_model(backbone.name, weights=None).eval()
     ours = build_crop_network(name, side=SIDE, seed=1).eval()
@@ -114,13 +114,39 @@ def test_wrong_images_are_refused(name):
         "torch.uint8": torch.zeros(2, 3, SIDE, SIDE, dtype=torch.uint8),
         "31 x 40": torch.zeros(2, 3, 31, SIDE),
     }
-    for told, images in wrong.items():
+    for found, images in wrong.items():
         with pytest.raises(RefusedInput) as refusal:
             built(name)(images)
-        assert told in str(refusal.value)
+        assert found in str(refusal.value)
 
 
-def test_a_wrong_order_is_refused_with_all_its_problems():
+def test_wrong_arguments_are_refused_with_all_its_problems():
     with pytest.raises(RefusedInput) as refusal:
         build_crop_network("alexnet", classes=1, side=4, variant="mine", seed=0)
     assert [p.where for p in refusal.value.problems] == ["network", "variant", "classes", "side"]
+
+
+def test_live_bytes_are_those_of_storages_alive():
+    x = torch.zeros(1000)
+    with LiveBytes() as counter:
+        a = x + 1
+        view = a[:10]
+        b = a + 1
+        assert (counter.now, counter.peak) == (8000, 8000)
+        del a
+        assert counter.now == 8000  # the view holds its storage
+        del view
+        assert counter.now == 4000
+        del b
+    assert (counter.now, counter.peak) == (0, 8000)
+
+
+def test_cost_is_counted_and_memory_repeats():
+    frozen, again = (measure_cost("mobilenet_v3", side=32, batch=4, repeats=1) for _ in range(2))
+    block = measure_cost("mobilenet_v3", side=32, batch=4, repeats=1, variant="last block")
+    assert frozen["step_mib"] == again["step_mib"] and frozen["inference_mib"] == again["inference_mib"]
+    assert frozen["inference_mib"] > frozen["parameters"] * 4 / 2**20
+    assert block["trainable"] > frozen["trainable"] == 2 * 961 and block["step_mib"] > frozen["step_mib"]
+    every = measure_cost("mobilenet_v3", side=32, batch=4, repeats=1, variant="all layers")
+    assert every["trainable"] == every["parameters"] > block["trainable"]
+    assert min(frozen["inference_ms"], frozen["step_ms"]) > 0

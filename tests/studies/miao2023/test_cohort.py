@@ -1,4 +1,4 @@
-"""Synthetic crops: the listed structure, determinism, exact zeros of each effect, truth, mask; a reader's own."""
+"""Synthetic crops: structure, determinism, exact zeros, truth and mask; a reader's crops, read or refused."""
 
 import json
 from dataclasses import replace
@@ -11,7 +11,17 @@ from scipy import ndimage
 
 from als_core.cohorts.cohort import Cohort
 from als_core.refusal import RefusedInput
-from als_core.studies.miao2023.cohort import grey_crops, is_case, open_crops, truth_and_masks
+from als_core.studies.miao2023.cohort import (
+    bit_depth,
+    centre_square,
+    channel_number,
+    grey_crops,
+    is_case,
+    open_crops,
+    read_channel,
+    to_8_bits,
+    truth_and_masks,
+)
 from als_core.studies.miao2023.restoration import sharpness
 from als_core.studies.miao2023.synthetic import (
     CropParameters,
@@ -196,3 +206,97 @@ def test_where_the_book_is_about_other_images_the_synthetic_crops_stand(tmp_path
     for cohort in (folder, "xia2024", "synthetic"):
         opened = open_crops(cohort, SMALL)
         assert opened.kind == "synthetic" and len(opened) == 39
+
+
+def test_a_colour_folder_is_read_from_the_channel_it_names(tmp_path, monkeypatch):
+    monkeypatch.setenv("ALS_RESULTS", str(tmp_path / "results"))
+    generator = np.random.default_rng(0)
+    crops = {f"{n}.png": generator.integers(0, 256, (64, 64, 3), dtype=np.uint8) for n in range(6)}
+    folder = own_folder(tmp_path / "mine", crops)
+    with pytest.raises(RefusedInput, match="set `channel`"):
+        open_crops(folder, SMALL)
+    green = np.stack([crop[..., 1] for crop in crops.values()])
+    for channel in ("green", "1", 1):
+        np.testing.assert_array_equal(grey_crops(open_crops(folder, SMALL, channel=channel)), green)
+    red = grey_crops(open_crops(folder, SMALL, channel="Red"))
+    np.testing.assert_array_equal(
+        red, np.stack([crop[..., 2] for crop in crops.values()])
+    )  # OpenCV: blue first
+    assert channel_number("") is None
+    for wrong in ("TDP-43", "-1", 1.5):
+        with pytest.raises(RefusedInput, match="a number from 0, or red, green or blue"):
+            open_crops(folder, SMALL, channel=wrong)
+
+
+def written(folder, image, name="crop.png"):
+    assert cv2.imwrite(str(folder / name), image)
+    return folder / name
+
+
+@pytest.fixture
+def crop():
+    return np.random.default_rng(0).integers(0, 256, (40, 37), dtype=np.uint8)
+
+
+def test_a_grey_crop_is_read_as_stored_from_every_kind_of_file(tmp_path, crop):
+    deep = crop.astype(np.uint16) * 257
+    opaque = np.dstack([crop] * 3 + [np.full_like(crop, 255)])
+    green = np.dstack([np.zeros_like(crop), crop, np.zeros_like(crop)])
+    for image, expected in (
+        (crop, crop),
+        (deep, deep),
+        (np.dstack([crop] * 3), crop),
+        (opaque, crop),
+        (green, crop),
+    ):
+        found = read_channel(written(tmp_path, image))
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_several_channels_need_a_number_colours_counting_from_red(tmp_path, crop):
+    red, blue = crop, np.ascontiguousarray(crop[::-1])
+    path = written(tmp_path, np.dstack([blue, np.zeros_like(crop), red]))  # OpenCV writes blue first
+    with pytest.raises(RefusedInput, match="2 channels that differ"):
+        read_channel(path)
+    np.testing.assert_array_equal(read_channel(path, 0), red)
+    np.testing.assert_array_equal(read_channel(path, 2), blue)
+    with pytest.raises(RefusedInput, match="a channel 3"):
+        read_channel(path, 3)
+    pages = tmp_path / "pages.tif"
+    assert cv2.imwritemulti(str(pages), [red, blue])
+    np.testing.assert_array_equal(read_channel(pages, 1), blue)
+
+
+def test_what_shows_nothing_or_does_not_decode_is_refused_with_the_reason(tmp_path, crop):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no image")
+    reasons = {
+        written(tmp_path, np.zeros((9, 9), np.uint8), "black.png"): "0 in every pixel",
+        written(tmp_path, np.full((9, 9), 7, np.uint8), "even.png"): "7 in every pixel",
+        written(tmp_path, crop.astype(np.float32), "real.tif"): "float32 values",
+        broken: "bytes that do not decode",
+        tmp_path / "absent.png": "no such file",
+    }
+    for path, reason in reasons.items():
+        with pytest.raises(RefusedInput, match=reason) as refusal:
+            read_channel(path)
+        assert str(path) in str(refusal.value)
+
+
+def test_bits_are_those_of_the_camera_and_relative_brightness_is_kept():
+    dim, bright = np.array([[100, 300]], np.uint16), np.array([[1000, 4000]], np.uint16)
+    assert bit_depth([dim, bright]) == 12 and bit_depth([dim]) == 10
+    assert bit_depth([np.array([[255]], np.uint8)]) == 8 and bit_depth([np.array([[65535]], np.uint16)]) == 16
+    np.testing.assert_array_equal(to_8_bits(bright, 12), [[62, 250]])
+    np.testing.assert_array_equal(to_8_bits(dim, 12), [[6, 18]])
+    with pytest.raises(ValueError, match="does not fit in 8 bits"):
+        to_8_bits(dim, 8)
+
+
+def test_a_nearly_square_crop_is_cut_to_its_centre(crop):
+    np.testing.assert_array_equal(centre_square(crop), crop[1:38])
+    with pytest.raises(ValueError, match="too far from a square"):
+        centre_square(np.zeros((64, 40), np.uint8))
+    with pytest.raises(ValueError, match="fewer than 32"):
+        centre_square(np.zeros((31, 31), np.uint8))

@@ -1,0 +1,598 @@
+"""Computed sentences of the crops study's pages: answer boxes, substitutions, and what figures show.
+
+Every function returns whole sentences of MyST. Conditions live here, where they are tested.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from als_core.claims.findings import Facts
+from als_core.claims.published import claim_named
+from als_core.figures.drawn import counted, listed, number, p_value, percent, percent_range
+from als_core.studies.miao2023.chain import BICUBIC, GAN, MEASURED, RAW
+from als_core.studies.miao2023.checks import PERMUTED
+from als_core.studies.miao2023.figures import INPUT_NAMES, METHODS, TITLES
+from als_core.studies.miao2023.filters import FILTERS
+from als_core.studies.miao2023.protocol import BY_CASE, BY_CROP, COPIES_FIRST, CropSettings, SuperResolution
+from als_core.studies.miao2023.super_resolution import Pairs
+from als_core.studies.miao2023.train import LONGER
+
+Box = dict[str, str]
+"""The four texts of `Page.answer`."""
+
+ACCURACY = "miao2023.fig13.lr0_0001.batch16.accuracy"
+AUC = "miao2023.section3.{}.auc"
+CROPS = {"synthetic": "synthetic crops", "own": "the crops of this folder"}
+
+
+def printed(claim_id: str) -> str:
+    """Return a published number as the paper prints it, with a space before the percent sign."""
+    return re.sub(r"(?<=\d)%", " %", claim_named(claim_id).printed.text)
+
+
+# --- what was used here, and in the paper
+
+
+def substitutions(kind: str, rows: Mapping[str, tuple[str, str]]) -> dict:
+    """Return the arguments of `Page.substitutions` for crops of this kind (`synthetic` or `own`)."""
+    crops = {"synthetic": "drawn by a program", "own": "the reader's own"}[kind]
+    forbids = {
+        "synthetic": "Do not compare numbers of this page with the paper's, and draw no conclusion about ALS "
+        "from them: they show how the methods behave where the truth is known.",
+        "own": "Do not compare numbers of this page with the paper's: other crops were used.",
+    }[kind]
+    return {"rows": {"Crops": (crops, "post-mortem tissue, not public"), **rows}, "forbids": forbids}
+
+
+def network_rows(settings: CropSettings, weights: str) -> dict[str, tuple[str, str]]:
+    """Return the rows of `substitutions` that describe how classifiers are trained."""
+    start = {"random": "random", "imagenet": "ImageNet"}.get(weights, weights)
+    return {
+        "Starting weights": (start, "pre-trained, source not printed"),
+        "Image side": (f"{settings.side} pixels", "not printed"),
+        "Epochs": (str(settings.epochs), str(int(claim_named("miao2023.fig10.epochs").value))),
+        "Splits": (f"{settings.repeats} by crop and by case, five folds", "one, unit not printed"),
+    }
+
+
+def super_resolution_rows(settings: CropSettings) -> dict[str, tuple[str, str]]:
+    """Return the rows of `substitutions` that describe how the generator is trained."""
+    chosen = settings.super_resolution
+    steps = f"{chosen.content_steps} on content, then {chosen.further_steps} with each loss"
+    return {
+        "Network": ("a small SRGAN", "a GAN, layers not printed"),
+        "Enlargement": (f"{chosen.factor} times", "not printed"),
+        "Training steps": (steps, "not printed"),
+    }
+
+
+def chain_rows(settings: CropSettings, weights: str) -> dict[str, tuple[str, str]]:
+    """Return the rows of `substitutions` that describe the whole chain."""
+    chain = settings.chain
+    network = network_rows(settings, weights)
+    steps = chain.super_resolution.content_steps + chain.super_resolution.further_steps
+    return super_resolution_rows(settings) | {
+        "Enlargement": (f"{chain.super_resolution.factor} times", "not printed"),
+        "Training steps": (f"{steps} in each of five folds", "not printed"),
+        "Classifier": (TITLES[chain.network], "three networks"),
+        "Starting weights": network["Starting weights"],
+        "Image side": (f"{chain.side} pixels", "not printed"),
+        "Splits": ("five folds of cases", "one, unit not printed"),
+    }
+
+
+# --- page 01
+
+
+def listing(facts: Facts) -> str:
+    """Say what the listing of Fig. 6 implies for splits."""
+    return (
+        f"**{facts['crops']} crops are of {facts['cases']} cases**, and {facts['pairs']} cases have two "
+        f"crops. Crops of one case are alike, so there are {facts['cases']} independent units. If crops were "
+        f"split at random, all cases would stay on one side with a chance of {facts['none_torn']:.2g}. Read "
+        f"by SD number alone there would be {facts['numbers']} cases, and "
+        f"{facts['numbers_with_both_labels']} of them would be both ALS and not."
+    )
+
+
+def filter_constants() -> pd.DataFrame:
+    """List the filters with their constants."""
+    rows = [
+        (each.title, ", ".join(f"{name} {value:g} pixels" for name, value in each.constants.items()))
+        for each in FILTERS.values()
+    ]
+    return pd.DataFrame(rows, columns=["Filter", "Constants"])
+
+
+def filters(medians: pd.DataFrame) -> str:
+    """Say which filter comes nearest to the truth. medians: by filter, of `restoration.measure_filters`."""
+    if "PSNR to the truth (dB)" not in medians:
+        return "No noise-free truth of these crops is known, so only their sharpness can be compared."
+    psnr = medians["PSNR to the truth (dB)"]
+    names = {each.title: f"the {each.title}".replace("the M", "the m") for each in FILTERS.values()}
+    names |= {"Before": "the unfiltered crop", FILTERS["equalise"].title: "histogram equalisation"}
+    best, worst = psnr.idxmax(), psnr.idxmin()
+    return (
+        f"Of all versions of a crop, {names[best]} comes nearest to the noise-free truth, with a median PSNR "
+        f"of {number(psnr[best], 1)} dB against {number(psnr['Before'], 1)} dB without a filter; {names[worst]} "
+        f"stays farthest ({number(psnr[worst], 1)} dB)."
+    )
+
+
+def balancing(counts: np.ndarray, als: np.ndarray, cases: int, log_size: float) -> str:
+    """Say how often crops are shown to make classes equal.
+
+    counts: images per crop; log_size: images of the printed log.
+    """
+
+    def times(part: np.ndarray) -> str:
+        return listed(sorted(set(part.tolist())), "or") + " times"
+
+    return (
+        f"To make {counts.sum()} images with equal classes from {len(counts)} crops, a crop of ALS is shown "
+        f"{times(counts[als])} and a control {times(counts[~als])}, the crop itself included. Copies are no "
+        f"new cases: there are still {cases}. (The printed VGG16 log is of {log_size:g} images; where the "
+        "odd one may come from is in {ref}`miao-leak`.)"
+    )
+
+
+def crops_box(facts: Facts, medians: pd.DataFrame) -> Box:
+    """Return the answer box of the page on crops and filters."""
+    return {
+        "question": "Which crops does the study have, and what do its four filters do to them?",
+        "found": f"The paper lists {facts['crops']} crops of only {facts['cases']} cases. {filters(medians)}",
+        "how_sure": "The counts follow from the printed list, if a name is read as case and crop; the paper "
+        "does not explain its names. Filters were measured on the crops of this page, with constants of this "
+        "book's choice.",
+        "not_shown": "No image of the study is public, so how its own crops look after filtering is not "
+        "known.",
+    }
+
+
+# --- page 02
+
+
+def what_is_trained(
+    settings: SuperResolution, pairs: Pairs, train: int, test: int, test_cases: int, perceptual: bool
+) -> str:
+    """Say on how many crops the network is trained and tested, and how it is set."""
+    term = (
+        "A perceptual term (VGG16 with ImageNet weights) joins the adversarial one."
+        if perceptual
+        else "There is no perceptual term, because no ImageNet weights of VGG16 are available here."
+    )
+    return (
+        f"Training: {counted(train, 'crop')}; held out: {counted(test, 'crop')} of "
+        f"{counted(test_cases, 'other case')}. Enlarged {settings.factor} times, from {pairs.low.shape[2]} "
+        f"to {pairs.high.shape[2]} pixels a side. Residual blocks: {settings.blocks}, channels: "
+        f"{settings.channels}. Steps on content: {settings.content_steps}, then with each loss: "
+        f"{settings.further_steps}. {term}"
+    )
+
+
+def _gain(row: pd.Series, before: str = " (", after: str = ")") -> str:
+    interval = f"{number(row['gain_low'], signed=True)} to {number(row['gain_high'], signed=True)}"
+    return f"{number(row['gain'], signed=True)} dB{before}95 % interval {interval}{after}"
+
+
+def gains(summary: pd.DataFrame) -> str:
+    """Say what each generator gains over bicubic enlarging. summary: of `restoration.summarise`."""
+    of = summary.set_index(["method", "measure"])
+    mean = of["mean"].unstack()
+    change = mean.loc["adversarial"] - mean.loc["content"]
+    return (
+        f"**Compared with bicubic, crop by crop**, the generator trained on content changes PSNR by "
+        f"{_gain(of.loc[('content', 'psnr')])}, the adversarial one by "
+        f"{_gain(of.loc[('adversarial', 'psnr')])}. The adversarial loss by itself, compared with as many "
+        f"steps on content, changes PSNR by {number(change['psnr'], signed=True)} dB, SSIM by "
+        f"{number(change['ssim'], 3, signed=True)} and sharpness by "
+        f"{number(change['sharpness'], signed=True)} of the truth's."
+    )
+
+
+def aggregates(counts: pd.DataFrame) -> str:
+    """Say what enlarging does to the count of aggregates.
+
+    counts: of `restoration.count_all`, by display name.
+    """
+    before, after, truth = (counts.loc[n] for n in (METHODS["bicubic"], METHODS["adversarial"], "Truth"))
+    total = int(before.found + before.missed)
+    shown = (
+        f"Of {counted(total, 'aggregate')} in these crops, {before.found} can be seen after bicubic "
+        f"enlarging and {after.found} after the adversarial network."
+    )
+    if after.invented > before.invented + truth.invented:
+        more = after.invented - before.invented
+        return (
+            f"{shown} The network also draws {counted(more, 'bright spot')} more where there is no aggregate "
+            f"({after.invented}, against {before.invented} after bicubic enlarging and {truth.invented} in "
+            "the truth itself). A sharper picture is therefore no proof that what it shows was in the cell."
+        )
+    return (
+        f"{shown} It draws hardly any bright spot where there is no aggregate ({after.invented}, against "
+        f"{before.invented} after bicubic enlarging and {truth.invented} in the truth itself)."
+    )
+
+
+def super_resolution_box(
+    kind: str, summary: pd.DataFrame, counts: pd.DataFrame | None, crops: int, cases: int
+) -> Box:
+    """Return the answer box of the page on super-resolution. kind: of the cohort."""
+    gain = summary.set_index(["method", "measure"]).loc[("adversarial", "psnr")]
+    nearness = "about as near to the truth as"
+    if gain["gain_low"] > 0:
+        nearness = "nearer to the truth than"
+    elif gain["gain_high"] < 0:
+        nearness = "less near to the truth than"
+    found = (
+        f"On {CROPS[kind]} of cases it has not seen, a generative network comes {nearness} plain "
+        f"interpolation (PSNR {_gain(gain, '; ', '')})."
+    )
+    if counts is not None:
+        bicubic, gan = counts.loc[METHODS["bicubic"]], counts.loc[METHODS["adversarial"]]
+        found += (
+            f" It shows {gan.found} of {gan.found + gan.missed} aggregates and invents {gan.invented}; "
+            f"interpolation shows {bicubic.found} and invents {bicubic.invented}."
+        )
+    return {
+        "question": "Does a generative network enlarge crops better than interpolation, and does it draw "
+        "things that are not there?",
+        "found": found,
+        "how_sure": f"One training, judged on {counted(crops, 'held-out crop')} of {counted(cases, 'case')}; "
+        "intervals resample cases. Another training or other cases may differ.",
+        "not_shown": "The paper prints neither its network nor a result of it, so this network is not the "
+        "paper's. Whether enlarged crops are classified better is the question of {ref}`miao-does-it-help`.",
+    }
+
+
+# --- page 03
+
+
+def printed_numbers(model: str, m2: Facts, m3: Facts, m4: Facts, m5: Facts) -> str:
+    """Say what the printed log and grid of a network allow. m2 to m5: of the study's `audit`."""
+    if model == "vgg16":
+        return (
+            "**The printed VGG16 numbers are those of a network that gives the class shares.** Always "
+            f"predicting ALS is right for {number(m4['majority_percent'])} % of the listed crops, and always "
+            f"giving this share has a loss of {m4['entropy']:.4f}; the last ten printed losses average "
+            f"{m4['last_ten']:.4f}, and the nine printed cells {number(m2['vgg16'])} %, which is the average "
+            f"in the text. With equal classes these would be 50 % and {m4['balanced_entropy']:.3f}."
+        )
+    if model == "resnet50":
+        return (
+            f"**{printed(ACCURACY)} is the last line of the printed training log, and appears in the grid as "
+            f"a test accuracy.** A slip in the caption would explain it. The text's average, "
+            f"{printed('miao2023.section3.resnet50.average_accuracy')}, is the mean of the nine cells "
+            f"({number(m2['resnet50'])} %). Why {printed(ACCURACY)} cannot be a test accuracy beside an AUC "
+            f"of {printed(AUC.format('resnet50'))} is explained in {{ref}}`miao-roc`."
+        )
+    return (
+        f"**{m3['equal']} of the {m3['cells']} printed cells equal those of ResNet50 in Fig. 13** to four "
+        f"decimals (chance {m3['chance']:.0e} for independent tables); a slip in copying is the plain "
+        f"reading. The other {m3['left_cells']} cells are all {m3['left']:.4f}, and the text's average, "
+        f"{printed('miao2023.section3.mobile_net_v3.average_accuracy')}, is this row; the nine cells average "
+        f"{number(m2['mobile_net_v3'])} %. A test accuracy of "
+        f"{printed('miao2023.section4_5.mobile_net_v3.test_accuracy')} is {m5['count']} of "
+        f"{m5['least_size']} and no share of fewer images, while 30 % of the crops are {m5['of_listed']}; "
+        f"always predicting ALS reaches {number(m5['majority_percent'])} %."
+    )
+
+
+def training_log(log: pd.DataFrame, repeats: int) -> str:
+    """Say whether the mean loss of a log falls to its last epoch. log: mean loss and accuracy by epoch."""
+    lowest, last = int(log["loss"].idxmin()), int(log.index[-1])
+    start = (
+        f"Over {counted(repeats, 'split')} by crop, the mean loss falls from {number(log['loss'].iloc[0], 3)}"
+    )
+    if lowest == last:
+        end = number(log["loss"].iloc[-1], 3)
+        return f"{start} to {end} and is lowest in the last epoch ({last}): it never rises."
+    least = number(log["loss"][lowest], 3)
+    return f"{start} to its lowest value, {least}, in epoch {lowest} of {last}, and rises after it."
+
+
+def cases_right(row: pd.Series, majority: float) -> str:
+    """Say how many cases a network classifies correctly. row: of `train.score_cases`."""
+    if row["low"] > majority:
+        verdict = "below the interval: the network has learned something that holds for other cases"
+    elif row["high"] < majority:
+        verdict = "above the interval: the constant answer is better"
+    else:
+        verdict = "inside the interval: no better than the constant answer, as far as these cases can tell"
+    return (
+        f"At the setting the paper plots, {row['right']} of {row['cases']} cases are classified correctly "
+        f"({percent(row['accuracy'])}; 95 % interval {percent_range(row['low'], row['high'])}). Always "
+        f"giving the commoner label is right for {percent(majority)} of them, which lies {verdict}."
+    )
+
+
+def left_out(settings: CropSettings, variants: tuple[str, ...]) -> str:
+    """Say which fine-tuning variants this profile leaves out, if any."""
+    missing = [name for name in variants[1:] if name not in settings.fine_tuned]
+    if not missing:
+        return "Every variant was trained."
+    names = listed(f"*{name}*" for name in missing)
+    return (
+        f"To save time this profile leaves out {names}; the setting `fine_tuned` of a profile's section "
+        "`miao2023` names the variants to train."
+    )
+
+
+def training_box(kind: str, name: str, row: pd.Series, train_accuracy: float, majority: float) -> Box:
+    """Return the answer box of a training page.
+
+    kind: of the cohort; row: `train.score_cases` at the plotted setting.
+    """
+    return {
+        "question": f"How well does {name}, trained as the study describes, classify crops of cases it has "
+        "not seen?",
+        "found": f"Trained on {CROPS[kind]}, {name} classifies {row['right']} of {row['cases']} unseen cases "
+        f"correctly ({percent(row['accuracy'])}), where always giving the commoner label is right for "
+        f"{percent(majority)}; on its own training images it reaches {percent(train_accuracy)}.",
+        "how_sure": f"With {row['cases']} cases the 95 % interval is wide: "
+        f"{percent_range(row['low'], row['high'])}.",
+        "not_shown": "Nothing about the paper's own result: its crops are not public, and it prints no "
+        "optimiser, image size or unit of the split.",
+    }
+
+
+# --- page 04
+
+
+def incompatible(m1: Facts, m8: Facts, test_cases: int) -> str:
+    """Say why the accuracy and AUC printed for ResNet50 cannot be of one test set.
+
+    m1, m8: of the study's `audit`.
+    """
+    accuracy = printed(ACCURACY)
+    low, high = (printed(AUC.format(model)) for model in ("resnet50", "mobile_net_v3"))
+    return (
+        f"**The printed accuracy {accuracy} and the printed AUC {low} cannot both be of the test set.** A "
+        f"ROC curve with a point of this accuracy has an area of at least {m1['least_auc']:.3f} "
+        f"({m1['least_auc_balanced']:.3f} with equal classes); scores with an AUC of {low} reach an accuracy "
+        f"of {m1['greatest_accuracy']:.3f} at most. The harmless reading: {accuracy} is also the last line "
+        "of the printed *training* log, so the caption that calls it a test accuracy may be a slip. Nor do "
+        f"{high} and {low} show that two networks differ at this size: as independent sets of {test_cases} "
+        f"cases, p = {p_value(m8['p_cases'])}; only copies counted as independent images would give p "
+        f"{p_value(m8['p_copies'])}."
+    )
+
+
+def leak(scored: pd.DataFrame, sizes: tuple[int, int], log_size: float) -> str:
+    """Say what the split after copying gives.
+
+    scored: index network and protocol; sizes: training and test images.
+    """
+    accuracy = scored.xs(COPIES_FIRST, level="protocol")["accuracy"]
+    said = listed(f"{TITLES[name]} {number(value, 3)}" for name, value in accuracy.items())
+    total = sum(sizes)
+    origin = f" ({log_size:g} is ten for each of 39 crops, and one more)" if total == log_size else ""
+    return (
+        f"Copies first, then a split: {total} images{origin}, {sizes[0]} for training and {sizes[1]} for the "
+        f"test. Nearly every test image has a copy of its crop in training. Test accuracy there: {said}."
+    )
+
+
+def undertrained(network: str, scored: pd.DataFrame, strength: Mapping[str, float], longer: float) -> str:
+    """Explain an AUC under the leaking split that lies below that by case.
+
+    scored : index network and protocol; strength : of `train.follow_feature_strength`
+    longer : AUC under the leaking split after `train.LONGER` times as many epochs
+    """
+    low, by_case = (scored.loc[(network, protocol), "auc"] for protocol in (COPIES_FIRST, BY_CASE))
+    constant = no_controls(scored)
+    name = TITLES[network]
+    if low >= by_case:
+        return (
+            f"{name} scores no lower with the leak (AUC {low:.2f}) than by case ({by_case:.2f}). {constant}"
+        ).strip()
+    return (
+        f"**Why {name} is worse with the leak (AUC {low:.2f}) than by case ({by_case:.2f}).** A leak helps "
+        "only a network that has learned something, and at the printed setting a head takes very few steps. "
+        "The leaking split keeps the classes unequal, and the first thing to learn then is to call "
+        "everything ALS: all weights move in one direction, so the score follows how strongly an image "
+        f"drives the features as a whole (correlation {number(strength[COPIES_FIRST])}; by case, with equal "
+        f"classes, {number(strength[BY_CASE])}), regardless of its label. After {LONGER} times as many "
+        f"epochs the same split reaches an AUC of {longer:.2f}. {constant}"
+    ).strip()
+
+
+def no_controls(scored: pd.DataFrame) -> str:
+    """Name the networks that recognise no control under the leaking split; empty where there is none."""
+    constant = [TITLES[n] for n, p in scored.index if p == COPIES_FIRST and scored.loc[(n, p), "tn"] == 0]
+    if not constant:
+        return ""
+    return (
+        f"{listed(constant)} recognised no control: with unequal classes, calling every image ALS pays, as "
+        "in the printed VGG16 log."
+    )
+
+
+def no_signal(null: pd.DataFrame, moved: pd.DataFrame) -> str:
+    """Say what each split scores without a sign of disease. moved: of `checks.shifts`, index protocol."""
+    errors = moved["in_errors"]
+    verdict = "within" if abs(errors[BY_CASE]) <= 3 else "more than"
+    leaked = null[COPIES_FIRST].mean() - null[BY_CASE].mean()
+    return (
+        f"By case the mean AUC is {moved.loc[BY_CASE, 'auc']:.3f}, against {null[PERMUTED].mean():.3f} with "
+        f"permuted labels: {verdict} three standard errors ({number(errors[BY_CASE], 1, signed=True)}). By "
+        f"crop it is {moved.loc[BY_CROP, 'auc']:.3f} ({number(errors[BY_CROP], 1, signed=True)} standard "
+        f"errors). Copying before the split gives {moved.loc[COPIES_FIRST, 'auc']:.3f} "
+        f"({number(errors[COPIES_FIRST], 1, signed=True)} standard errors), {number(leaked, 3, signed=True)} "
+        "against the split by case, though there is nothing to learn."
+    )
+
+
+def classical(scores: pd.DataFrame) -> str:
+    """Compare the best classical method with the best network. scores: of `checks.compare_methods`."""
+    best = scores.sort_values("accuracy", ascending=False).groupby("kind").first()
+    network, method = best.loc["network on a frozen base"], best.loc["classical"]
+    cases = int(method["cases"])
+    said = (
+        f"The best classical method, {method['network']}, classifies {method['right']} of {cases} cases "
+        f"correctly; the best network, {TITLES[network['network']]}, {network['right']}."
+    )
+    better = "" if method["accuracy"] <= network["accuracy"] else " Deep learning does not do better here."
+    return (
+        f"{said}{better} Both were picked as the best afterwards, and with so few cases intervals are wide."
+    )
+
+
+def announced_table(announced: pd.DataFrame) -> pd.DataFrame:
+    """List the announced results, what the paper prints of them, and where this book shows its own."""
+    items = announced["item"]
+    place = pd.Series("the three training pages", items.index)
+    place[items.str.contains("time|memory")] = "this page, table above"
+    place[items.str.contains("traditional")] = "this page, figure above"
+    place[items.str.contains("donors")] = "not possible: not public"
+    return pd.DataFrame(
+        {
+            "Announced": items,
+            "In section": announced["promised_in_section"].map("{:g}".format),
+            "Printed": announced["what_exists"].fillna("").replace("", "nothing"),
+            "In this book": place,
+        }
+    )
+
+
+def announced(m11: Facts) -> str:
+    """Say how many announced results are printed, and what the two logs say of time."""
+    none = "none of them is" if not m11["reported"] else f"{m11['reported']} of them are"
+    return (
+        f"**{m11['announced']} results are announced in the paper, and {none} printed.** The two printed "
+        f"logs take {m11['vgg16_hours']:.2f} hours (VGG16) and {m11['resnet50_hours']:.2f} hours (ResNet50), "
+        f"nearly the same, though VGG16 needs {m11['multiply_adds_ratio']:.1f} times the multiply-adds at "
+        "224 pixels: reading images, not the network, may have set the time."
+    )
+
+
+def roc_box(m1: Facts, moved: pd.DataFrame, m8: Facts) -> Box:
+    """Return the answer box of the page on ROC curves, leaks and cost."""
+    accuracy, auc = printed(ACCURACY), printed(AUC.format("resnet50"))
+    return {
+        "question": "Do the printed accuracies and AUCs fit together, and how much of a score can a leaking "
+        "split make?",
+        "found": f"The accuracy of {accuracy} and the AUC of {auc} printed for ResNet50 cannot both be of "
+        "the test images: that accuracy needs an AUC (0.5 is chance, 1 a perfect ranking) of at least "
+        f"{m1['least_auc']:.2f}. {accuracy} is also the last line of the printed training log, so a slip in "
+        "a caption is the plain reading. On crops without any sign of disease, copying images before the "
+        f"split gives an AUC of {moved.loc[COPIES_FIRST, 'auc']:.2f}; splitting by case, "
+        f"{moved.loc[BY_CASE, 'auc']:.2f}.",
+        "how_sure": "The first is arithmetic and holds for every set of scores. The second was measured on "
+        f"synthetic cohorts ({number(moved.loc[COPIES_FIRST, 'in_errors'], 1, signed=True)} and "
+        f"{number(moved.loc[BY_CASE, 'in_errors'], 1, signed=True)} standard errors from permuted labels).",
+        "not_shown": "That the study copied before it split is inferred from its printed shares, not known. "
+        f"Which network is better remains open: the printed AUCs differ with p = {p_value(m8['p_cases'])} "
+        "on so few cases.",
+    }
+
+
+# --- page 05
+
+
+def _points(row: pd.Series) -> str:
+    difference, low, high = (
+        number(100 * row[name], 0, signed=True) for name in ("difference", "low", "high")
+    )
+    return f"{difference} percentage points (95 % interval {low} to {high})"
+
+
+def inputs_compared(scores: pd.DataFrame, comparisons: pd.DataFrame) -> str:
+    """Say what each classifier gains from super-resolution, with and without a sign of disease.
+
+    scores : columns cohort, network, input, accuracy
+    comparisons : index (cohort, network), the GAN less bicubic
+    """
+    lines = []
+    for (cohort, network), row in comparisons.iterrows():
+        part = scores[(scores["cohort"] == cohort) & (scores["network"] == network)]
+        accuracy = part.set_index("input")["accuracy"]
+        lines.append(
+            f"- {TITLES[network]}, {cohort}: {percent(accuracy[GAN])} on GAN-enlarged crops, "
+            f"{percent(accuracy[BICUBIC])} on bicubic ones and {percent(accuracy[RAW])} on crops as "
+            "recorded. GAN against bicubic, on the same cases: "
+            f"{_points(row)}, p = {p_value(row['p_value'])}."
+        )
+    return "\n".join(lines)
+
+
+def is_the_help_real(comparisons: pd.DataFrame, counts: pd.DataFrame | None, signal: str, null: str) -> str:
+    """Judge by fixed rules whether super-resolution helps.
+
+    comparisons : index (cohort, network), the GAN less bicubic
+    counts : of tested images, index input, or None
+    signal, null : names of the two cohorts
+    """
+    sentences = []
+    for network in comparisons.loc[signal].index:
+        real, chance = comparisons.loc[(signal, network)], comparisons.loc[(null, network)]
+        change = f"the accuracy of {_subject(network)} by {_points(real)}"
+        start = f"Against interpolation, super-resolution changes {change}"
+        if real["low"] == real["high"] == 0:
+            sentences.append(f"Super-resolution changes no decision of {_subject(network)}.")
+        elif real["low"] <= 0 <= real["high"]:
+            sentences.append(f"{start}, an interval that includes zero: no help is shown.")
+        elif abs(chance["difference"]) >= abs(real["difference"]):
+            change = f"{number(100 * chance['difference'], 0, signed=True)} points"
+            sentences.append(
+                f"{start}, but also by {change} on crops without a sign: this is no evidence of help."
+            )
+        else:
+            word = "helps" if real["difference"] > 0 else "harms"
+            sentences.append(f"{start}, and by less on crops without a sign: it {word}.")
+    if counts is not None:
+        sentences.append(counts_of_inputs(counts))
+    return " ".join(sentences)
+
+
+def counts_of_inputs(counts: pd.DataFrame) -> str:
+    """Say what the GAN adds to the aggregates that can be seen.
+
+    counts: index input, of `restoration.count_all`.
+    """
+    bicubic, gan = counts.loc[BICUBIC], counts.loc[GAN]
+    total = gan.found + gan.missed
+    return (
+        f"In the tested crops the GAN shows {gan.found} of {counted(total, 'aggregate')} and interpolation "
+        f"{bicubic.found}; the GAN draws {counted(gan.invented, 'spot')} where there is no aggregate, "
+        f"interpolation {bicubic.invented}."
+    )
+
+
+def _subject(network: str) -> str:
+    return "logistic regression on measured features" if network == MEASURED else TITLES[network]
+
+
+def help_box(
+    kind: str, comparisons: pd.DataFrame, counts: pd.DataFrame | None, signal: str, null: str, cases: int
+) -> Box:
+    """Return the answer box of the page on the whole chain. kind: of the cohort."""
+    changes = comparisons.loc[null]["difference"]
+    largest = number(100 * changes.abs().max(), 0)
+    return {
+        "question": "Are crops classified better after super-resolution, and is the help real?",
+        "found": f"Measured on {CROPS[kind]}. {is_the_help_real(comparisons, counts, signal, null)}",
+        "how_sure": f"Not very: {counted(cases, 'case')}, one training in five folds. On crops without any "
+        f"sign of disease the same comparison changes by up to {largest} percentage points.",
+        "not_shown": "How the paper's own super-resolution does: it prints no result of it, and its crops "
+        "are not public.",
+    }
+
+
+def prediction_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Name the columns of predictions by case for people."""
+    names = {
+        "network": "Classifier",
+        "number": "Fold",
+        "case": "Case",
+        "truth": "ALS",
+        "score": "Score of ALS",
+    }
+    named = table.round(4).rename(columns=INPUT_NAMES | names)
+    named["ALS"] = named["ALS"].map({True: "yes", False: "no"})
+    return named.replace({"Classifier": TITLES}) if "Classifier" in named else named

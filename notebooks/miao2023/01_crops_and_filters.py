@@ -32,7 +32,7 @@ import numpy as np
 
 from als_core.book.page import Page
 from als_core.studies.miao2023 import figures, words
-from als_core.studies.miao2023.audit import m6, m7
+from als_core.studies.miao2023.audit import sizes_behind_the_logged_shares, cases_in_a_split_by_crop
 from als_core.studies.miao2023.cohort import grey_crops, is_case, open_crops, truth_and_masks
 from als_core.studies.miao2023.filters import image_counts, low_resolution, random_affine, trim
 from als_core.studies.miao2023.protocol import CropSettings
@@ -61,7 +61,7 @@ page.show(figures.pipeline(), "miao-pipeline", of_cohort=False)
 # crop; the paper does not explain its parts.
 
 # %%
-facts = m7()
+facts = cases_in_a_split_by_crop()
 page.show(figures.listing(plan()), "miao-fig6-listing", of_cohort=False)
 page.text(words.listing(facts))
 
@@ -107,7 +107,9 @@ reduced = low_resolution(original, sr.factor, rng, noise_sd=sr.noise_sd)
 copies = [random_affine(original, rng) for _ in range(4)]
 page.show(figures.copies(original, reduced, copies, sr), "miao-copies")
 counts = image_counts(als, settings.copies * len(als), balanced=True)
-page.text(words.balancing(counts, als, data.samples["group"].nunique(), m6()["total"]))
+page.text(
+    words.balancing(counts, als, data.samples["group"].nunique(), sizes_behind_the_logged_shares()["total"])
+)
 
 # %% [markdown]
 # ## What this means

@@ -99,7 +99,15 @@ grids = training.accuracy_grids(nine, printed.grid(), printed.grid_figure)
 page.show(figures.accuracy_grids(grids, name, settings.repeats), f"miao-grid-{slug}")
 caption = f"{name}: every cell under every split; ALS is positive, counts are summed, AUC is averaged."
 page.table(training.cell_table(nine), f"miao-cells-{slug}", caption)
-page.text(words.printed_numbers(model, audit.m2(), audit.m3(), audit.m4(), audit.m5()))
+page.text(
+    words.printed_numbers(
+        model,
+        audit.means_of_the_grids(),
+        audit.cells_that_repeat_another_grid(),
+        audit.log_against_a_constant_answer(),
+        audit.sizes_behind_the_test_accuracy(),
+    )
+)
 
 # %% [markdown]
 # ## Cases

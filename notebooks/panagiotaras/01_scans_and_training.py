@@ -93,7 +93,11 @@ page.text(words.image_folds_in_words(null, amounts.folds, seed))
 sums, shares = tables.data_tables(), tables.split_shares()
 page.table(shares, "panagiotaras-data-tables", tables.SHARES, of_cohort=False)
 page.claims(tables.data_claims(sums), page.circumstances(cohort="synthetic"))
-page.text(words.printed_split(audit.shares_of_the_printed_splits(), audit.class_shares_at_3t(), audit.accuracy_of("3T")))
+page.text(
+    words.printed_split(
+        audit.shares_of_the_printed_splits(), audit.class_shares_at_3t(), audit.accuracy_of("3T")
+    )
+)
 page.table(tables.literature(), "panagiotaras-literature", tables.LITERATURE, of_cohort=False)
 
 # %% [markdown]

@@ -408,7 +408,9 @@ def table3_claims(comparison: pd.DataFrame) -> dict[str, float]:
         for row in cells
         for part in ("mean", "sd")
     }
-    return claims | {"turrisi2024.section4.all_configurations.f1_median": f1_of_always_answering_als()["median"]}
+    return claims | {
+        "turrisi2024.section4.all_configurations.f1_median": f1_of_always_answering_als()["median"]
+    }
 
 
 def table4_claims(summary: pd.DataFrame, methods: Sequence[str]) -> dict[str, float]:

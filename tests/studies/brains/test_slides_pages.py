@@ -200,7 +200,9 @@ def test_answers_say_what_was_found_and_what_was_not():
 
 
 def test_printed_counts_and_the_network_are_put_in_words():
-    text = words.printed_split(audit.shares_of_the_printed_splits(), audit.class_shares_at_3t(), audit.accuracy_of("3T"))
+    text = words.printed_split(
+        audit.shares_of_the_printed_splits(), audit.class_shares_at_3t(), audit.accuracy_of("3T")
+    )
     assert (
         text.startswith("All printed sums are the sums of their parts.")
         and "62.6 %" in text

@@ -80,7 +80,7 @@ def whole_box(box):
 
 def test_crops_and_filters(crops):
     images, truths, masks, table = crops
-    facts, effects = audit.m7(), measure_filters(images[:4], truths[:4], masks[:4])
+    facts, effects = audit.cases_in_a_split_by_crop(), measure_filters(images[:4], truths[:4], masks[:4])
     assert_words(figures.pipeline())
     assert "39 crops of 26 cases, of which 13 have two crops" in figures.listing(plan()).alt
     assert_words(figures.listing(plan()))
@@ -181,7 +181,15 @@ def test_a_training_page(heads, network):
     by_epoch = log[log["protocol"] == BY_CROP].groupby("epoch")[["loss", "accuracy"]].mean()
     assert "in epoch 2 of 3, and rises after it" in whole(words.training_log(by_epoch, 2))
     assert "lowest in the last epoch (2): it never rises" in whole(words.training_log(by_epoch.iloc[:2], 1))
-    whole(words.printed_numbers(network, audit.m2(), audit.m3(), audit.m4(), audit.m5()))
+    whole(
+        words.printed_numbers(
+            network,
+            audit.means_of_the_grids(),
+            audit.cells_that_repeat_another_grid(),
+            audit.log_against_a_constant_answer(),
+            audit.sizes_behind_the_test_accuracy(),
+        )
+    )
     assert len(train.cell_table(nine).columns) == 13
     cases = train.nine_cells(train.score_cases(predictions[predictions["protocol"] == CROSS_VALIDATED]))
     assert list(train.case_table(cases))[:4] == ["Batch", "Learning rate", "Cases", "Correct"]
@@ -232,8 +240,16 @@ def test_roc_curves_and_leaks(heads):
     aucs = train.split_aucs(plotted.predictions)
     assert_words(figures.protocol_aucs(aucs))
     bounds = pd.DataFrame({"accuracy": [0.6, 1.0], "least_auc": [0.2, 1.0]})
-    assert_words(figures.accuracy_against_auc(bounds, audit.als_share(), audit.m1()["least_auc"]))
-    text = whole(words.incompatible(audit.m1(), audit.m8(), audit.m7()["test_cases"]))
+    assert_words(
+        figures.accuracy_against_auc(bounds, audit.als_share(), audit.accuracy_against_auc()["least_auc"])
+    )
+    text = whole(
+        words.incompatible(
+            audit.accuracy_against_auc(),
+            audit.difference_of_two_aucs(),
+            audit.cases_in_a_split_by_crop()["test_cases"],
+        )
+    )
     assert "accuracy 0.9925 and the printed AUC 0.73" in text and "sets of 8 cases" in text
     assert "(391 is ten for each of 39 crops, and one more)" in whole(words.leak(scored, (273, 118), 391))
     assert "ten for each" not in whole(words.leak(scored, (90, 28), 391))
@@ -260,7 +276,7 @@ def test_no_signal_classical_methods_and_cost(heads):
     moved = shifts(null).set_index("protocol")
     assert_words(figures.no_signal_aucs(null))
     assert "within three standard errors" in whole(words.no_signal(null, moved))
-    whole_box(words.roc_box(audit.m1(), moved, audit.m8()))
+    whole_box(words.roc_box(audit.accuracy_against_auc(), moved, audit.difference_of_two_aucs()))
     folded = heads.predictions.query(
         "protocol == 'cross-validation' and learning_rate == 0.001 and batch_size == 32"
     )
@@ -277,7 +293,7 @@ def test_no_signal_classical_methods_and_cost(heads):
     table = words.announced_table(published_table("miao2023_promised_not_reported"))
     assert len(table) == 10 and (table["In this book"] != "").all()
     assert "10 results are announced in the paper, and none of them is printed" in whole(
-        words.announced(audit.m11())
+        words.announced(audit.announced_results_and_time())
     )
 
 

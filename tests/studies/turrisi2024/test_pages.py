@@ -247,8 +247,9 @@ def test_the_floor_of_auprc_is_compared_with_the_printed_value():
     assert "cannot be one of ALS" in say.auprc_floor("0.36", 0.65) and "can be one of ALS" in say.auprc_floor(
         "0.70", 0.65
     )
-    assert f"{tables_of_counts_behind_table_4()['spared_least']:.0f} to {tables_of_counts_behind_table_4()['spared_most']:.0f} of 106 mimics" in say.printed_model(
-        f1_of_always_answering_als(), tables_of_counts_behind_table_4()
+    assert (
+        f"{tables_of_counts_behind_table_4()['spared_least']:.0f} to {tables_of_counts_behind_table_4()['spared_most']:.0f} of 106 mimics"
+        in say.printed_model(f1_of_always_answering_als(), tables_of_counts_behind_table_4())
     )
 
 

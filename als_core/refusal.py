@@ -16,6 +16,8 @@ class Problem:
     where: the file, column or setting it is about, as the reader would name it.
     found, expected: short statements of fact. remedy: what to do about it.
     row: 1-based line of the file (the header is line 1), where there is one.
+    check: number of the check that found it (`cohorts.checks`). count: inputs with this problem; `examples`
+    names up to three of them where there are several.
     """
 
     where: str
@@ -23,10 +25,15 @@ class Problem:
     expected: str
     remedy: str
     row: int | None = None
+    check: str = ""
+    count: int = 1
+    examples: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         place = self.where if self.row is None else f"{self.where}, line {self.row}"
-        text = f"{place}: found {self.found}; expected {self.expected}. {self.remedy}"
+        text = f"{self.check} {place}: found {self.found}; expected {self.expected}. {self.remedy}".lstrip()
+        if self.examples:
+            text += f" For example: {'; '.join(self.examples)}."
         # what comes from a file may hold a line break, or what a terminal would obey
         return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 

@@ -13,10 +13,13 @@ from typing import Annotated
 
 import typer
 
+from als_core.own_data import register
 from als_core.refusal import Problem, RefusedInput
 from als_core.storage import exclusive_lock, repository, results_folder, write_text_if_changed
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+
+register(app)  # check, manifest, leaks
 
 LEAST_ROOM = 100_000_000  # bytes; a site has about 50 MB
 
@@ -78,21 +81,6 @@ def _make_book(cohort: str, profile: str, executor: list[str], held: int) -> Non
         typer.echo(f"Nothing to do: the book is up to date. Open {site.relative_to(repository())}")
     else:
         typer.echo(f"The book is ready. Open {site.relative_to(repository())}")
-
-
-@app.command()
-def check(folder: Annotated[Path, typer.Argument(help="A folder with manifest.csv")]) -> None:
-    """Check a cohort's folder and list every problem."""
-    from als_core.cohorts.cohort import Cohort
-
-    cohort = Cohort.load(folder)
-    counts = ", ".join(
-        f"{name} {count}" for name, count in cohort.samples["label"].value_counts().sort_index().items()
-    )
-    height, width = cohort.image_shape
-    typer.echo(f"{cohort.name}: {len(cohort)} images of {width} x {height} pixels; {counts}. No problems.")
-    for notice in cohort.notices:
-        typer.echo(f"Note: {notice}")
 
 
 @app.command()

@@ -180,3 +180,14 @@ def other_than_it_looks(cell: str) -> str:
     if cell != cell.strip():
         return "no space around it"
     return "signs that can be seen" if any(unicodedata.category(sign) in UNSEEN for sign in cell) else ""
+
+
+def row_number_problems(features: pd.DataFrame, where: str) -> list[Problem]:
+    """Numeric columns that count the rows: as a feature, one predicts any label that the rows are sorted by."""
+    counted = pd.Series(range(len(features)), features.index, dtype=float)
+    remedy = "Drop the column, or shuffle the rows if it is a measurement."
+    return [
+        Problem(f"{where}, column `{name}`", "the number of the row", "a measurement", remedy, check="ALS002")
+        for name, column in features.items()
+        if len(column) > 2 and (column - column.iloc[0]).equals(counted)
+    ]

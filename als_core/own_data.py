@@ -9,7 +9,6 @@ import pandas as pd
 import typer
 import yaml
 
-from als_core.refusal import Problem, RefusedInput
 from als_core.storage import atomic_write
 
 Folder = Annotated[Path, typer.Argument(help="A folder with manifest.csv, or with one subfolder per class")]

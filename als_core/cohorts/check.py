@@ -183,7 +183,7 @@ def check_cells(table: pd.DataFrame) -> list[Problem]:
     first_seen: dict[str, int] = {}
     for row, path in enumerate(table["path"]):
         name = os.path.normpath(path)
-        if name in first_seen:
+        if path.strip() and name in first_seen:
             expected = f"each path once (first in line {first_seen[name] + 2})"
             where, remedy = f"{MANIFEST}, column `path`", "Drop one of the two rows."
             problems.append(Problem(where, f"{path} again", expected, remedy, row + 2, "ALS005"))
@@ -290,6 +290,7 @@ def _check_digests(table: pd.DataFrame, images: list[ExaminedImage]) -> list[Pro
 
 def check_labels(table: pd.DataFrame, about: About) -> list[Problem]:
     """What is wrong with labels and groups, apart from single cells."""
+    table = table[table["label"].str.strip() != ""]
     where = f"{MANIFEST}, column `label`"
     counts = table["label"].value_counts()
     problems = []

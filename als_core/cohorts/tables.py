@@ -189,5 +189,5 @@ def row_number_problems(features: pd.DataFrame, where: str) -> list[Problem]:
     return [
         Problem(f"{where}, column `{name}`", "the number of the row", "a measurement", remedy, check="ALS002")
         for name, column in features.items()
-        if len(column) > 2 and (column - column.iloc[0]).equals(counted)
+        if len(column) > 2 and (column.astype(float) - column.iloc[0]).equals(counted)
     ]

@@ -127,3 +127,13 @@ def merge_problems(problems: Iterable[Problem]) -> list[Problem]:
             )
         )
     return merged
+
+
+def checks_as_markdown() -> str:
+    """The checks as the guide lists them."""
+    return "\n".join(
+        f"**{check.number} {check.title}.** {check.text}"
+        + (f" *`--accept {check.number}`: {check.accepted}*" if check.accepted else "")
+        + "\n"
+        for check in _CHECKS
+    )

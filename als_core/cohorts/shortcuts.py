@@ -1,9 +1,9 @@
 """Shortcuts: how well one simple property of an image, or one covariate, predicts the label, by group.
 
-Each property alone predicts the label of groups that were left out (all groups but one give each class its mean
-rank, or its share of each category; the nearest class is the answer). The null permutes the labels over groups. Of
-the many properties the best is compared with the best under permuted labels, so that trying many does not count as
-finding one. A network can learn every property named here. Where it comes from preparation, scanner or saving, the
+Each property alone predicts the label of groups that were left out: all groups but one give each class its mean
+rank, or its share of each category, and the nearest class is the answer. The test compares the share of a property's
+variance that lies between labels with its null, labels permuted over groups; and with the largest share of any
+property under permuted labels, so that trying many properties does not count as finding one. A network can learn every property named here. Where it comes from preparation, scanner or saving, the
 network's accuracy then says nothing about the disease.
 """
 
@@ -84,8 +84,9 @@ def shortcut_report(
 
     samples: a manifest with `label` and, where known, `group` (without it each sample is left out alone).
     measures: one row per sample, as `measure` gives them. Covariates are all other columns of the manifest.
-    Columns: property; accuracy (balanced over labels); chance (its mean under permuted labels); p; p_any (of the
-    best of all properties); groups (number left out in turn); named (whether to call it a shortcut).
+    Columns: property; accuracy (balanced over labels); chance (of guessing); p; p_any (against the best of all
+    properties); groups (number left out in turn); named (whether to call it a shortcut: p_any of at most 0.05 and
+    more accurate than guessing, or a category that coincides with the label).
     """
     labels = pd.factorize(samples["label"], sort=True)[0]
     groups = samples["group"].to_numpy(str) if "group" in samples else np.arange(len(samples)).astype(str)
@@ -96,30 +97,27 @@ def shortcut_report(
         first = pd.Series(np.arange(len(labels))).groupby(groups, sort=False).first().to_numpy()
         values = {name: _of_groups(column, groups) for name, column in values.items()}
         labels, groups = labels[first], groups[first]
-    columns, names = [], []
-    for name, column in values.items():
-        if (read := _as_codes_or_ranks(column)) is not None:
-            columns.append(read)
-            names.append(name)
-    count = pd.factorize(groups)[0]
-    observed = np.array([_left_out_accuracy(column, labels, count) for column in columns])
+    columns = {name: read for name, column in values.items() if (read := _as_numbers(column)) is not None}
     generator = np.random.default_rng(seed)
-    null = np.empty((permutations, len(columns)))
-    for number in range(permutations):
-        permuted = _permuted(labels, groups, generator, bool(mixed))
-        null[number] = [_left_out_accuracy(column, permuted, count) for column in columns]
+    observed = _explained(columns, labels)
+    null = np.array(
+        [_explained(columns, _permuted(labels, groups, generator, bool(mixed))) for _ in range(permutations)]
+    )
+    count = pd.factorize(groups)[0]
     report = pd.DataFrame(
         {
-            "property": names,
-            "accuracy": observed,
-            "chance": null.mean(0),
-            "p": [permutation_p_value(score, each) for score, each in zip(observed, null.T, strict=True)],
-            "p_any": [permutation_p_value(score, null.max(1)) for score in observed],
+            "property": list(columns),
+            "accuracy": [_left_out_accuracy(column, labels, count) for column in columns.values()],
+            "chance": 1 / (labels.max() + 1),
+            "p": [permutation_p_value(share, each) for share, each in zip(observed, null.T, strict=True)],
+            "p_any": [permutation_p_value(share, null.max(1)) for share in observed],
             "groups": len(set(groups)),
         }
     )
-    complete = [column.dtype.kind == "i" for column in columns] & (observed == 1)
-    report["named"] = (report["p_any"] <= ALPHA) | complete
+    complete = np.array([column.dtype.kind == "i" for column in columns.values()], bool) & (
+        observed > 1 - 1e-9
+    )
+    report["named"] = ((report["p_any"] <= ALPHA) & (report["accuracy"] > report["chance"])) | complete
     return report.sort_values(["named", "accuracy"], ascending=False, ignore_index=True)
 
 
@@ -128,7 +126,7 @@ def shortcut_notices(report: pd.DataFrame, has_groups: bool = True) -> list[str]
     unit = "left-out groups" if has_groups else "left-out images"
     return [
         f"{row.property.capitalize()} alone predicts the label of {100 * row.accuracy:.0f} % of {unit} (balanced over "
-        f"labels; {100 * row.chance:.0f} % under permuted labels, p = {row.p:.3f}): a network can use it (ALS026)."
+        f"labels; {100 * row.chance:.0f} % by guessing; p = {row.p_any:.3f} over all properties): a network can use it (ALS026)."
         for row in report.itertuples()
         if row.named
     ]
@@ -142,16 +140,33 @@ def _of_groups(column: pd.Series, groups: np.ndarray) -> pd.Series:
     return by_group.agg(lambda cells: cells.mode().iloc[0])
 
 
-def _as_codes_or_ranks(column: pd.Series) -> np.ndarray | None:
-    """Categories as int codes, numbers as float ranks; None for a constant, and for names of single samples."""
+def _as_numbers(column: pd.Series) -> np.ndarray | None:
+    """Categories as int codes, numbers as float64; None for a constant, and for names of single samples."""
     if column.nunique() < 2:
         return None
     numbers = pd.to_numeric(column, errors="coerce")
     if numbers.notna().all():
-        return rankdata(numbers)
+        return numbers.to_numpy(np.float64)
     if column.nunique() > max(2, len(column) // 2):
         return None
     return pd.factorize(column)[0].astype(np.int64)
+
+
+def _explained(columns: dict[str, np.ndarray], labels: np.ndarray) -> np.ndarray:
+    """Share of each property's variance that lies between labels; of categories, that of the best one."""
+    number = np.bincount(labels)
+    shares = []
+    for column in columns.values():
+        levels = (
+            [column == level for level in range(column.max() + 1)] if column.dtype.kind == "i" else [column]
+        )
+        best = 0.0
+        for level in levels:
+            centred = level - level.mean()
+            between = (np.bincount(labels, centred) ** 2 / number).sum()
+            best = max(best, between / (centred @ centred))
+        shares.append(best)
+    return np.array(shares)
 
 
 def _left_out_accuracy(column: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> float:
@@ -161,6 +176,7 @@ def _left_out_accuracy(column: np.ndarray, labels: np.ndarray, groups: np.ndarra
     number = np.bincount(cell, minlength=classes * count).reshape(classes, count)
     left = number.sum(1, keepdims=True) - number  # (classes, groups): members outside the group
     if column.dtype.kind == "f":
+        column = rankdata(column)
         total = np.bincount(cell, column, minlength=classes * count).reshape(classes, count)
         with np.errstate(invalid="ignore", divide="ignore"):
             means = (total.sum(1, keepdims=True) - total) / left

@@ -40,7 +40,9 @@ def saved_again(picture: Image.Image) -> Image.Image:
 
 
 def twins(pictures: list[Image.Image]) -> tuple[ImagePair, ...]:
-    return find_twins([str(number) for number in range(len(pictures))], [fingerprint(each) for each in pictures])
+    return find_twins(
+        [str(number) for number in range(len(pictures))], [fingerprint(each) for each in pictures]
+    )
 
 
 def test_the_signs_of_the_coefficients_are_the_perceptual_hash():
@@ -100,7 +102,9 @@ def test_tiles_that_overlap_are_found_and_others_are_not():
     scans = [texture(number, 500) for number in range(6)]
     tiles = [scan[top : top + 300, left : left + 300] for scan in scans for top, left in ((0, 0), (60, 150))]
     pairs = find_overlaps(lambda number: np.ascontiguousarray(tiles[number]), len(tiles))
-    assert [(pair.first, pair.second) for pair in pairs] == [(number, number + 1) for number in range(0, 12, 2)]
+    assert [(pair.first, pair.second) for pair in pairs] == [
+        (number, number + 1) for number in range(0, 12, 2)
+    ]
     assert all(pair.how == "the same place in 40 % of the image" for pair in pairs)
     apart = [scan[:240, :240] for scan in scans] + [scan[250:490, 250:490] for scan in scans]
     assert find_overlaps(lambda number: np.ascontiguousarray(apart[number]), len(apart)) == ()

@@ -17,8 +17,14 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from als_core.__main__ import app
+from als_core.cohorts.checks import CHECKS, checks_as_markdown
 from als_core.cohorts.cohort import Cohort
+from als_core.cohorts.duplicates import find_overlaps
+from als_core.cohorts.folders import kind_of
+from als_core.cohorts.reading import read_image
+from als_core.cohorts.sources import local_folder, sources
 from als_core.refusal import RefusedInput
+from als_core.storage import repository
 
 READ = "No problems."
 
@@ -374,3 +380,80 @@ def test_the_real_blood_cells_become_a_cohort_in_one_command(tmp_path, real_data
                         "--label", "Category", "--only", "NEUTROPHIL,EOSINOPHIL,LYMPHOCYTE,MONOCYTE")  # fmt: skip
     assert code == 0, printed
     assert Cohort.load(tmp_path / "cells").image_shape == (480, 640)
+
+
+# ------------------------------------------------------------------------------------------------ leaks and the guide
+
+
+def overlapping(folder: Path) -> Path:
+    """Donors of two fields each that overlap by half, and a copy within the third donor."""
+    scans_of = {donor: texture(donor, 300) for donor in range(6)}
+    table = []
+    for donor, scan in scans_of.items():
+        for field, left in enumerate((0, 100)):
+            name = f"{donor}_{field}.png"
+            folder.mkdir(exist_ok=True)
+            Image.fromarray(scan[:200, left : left + 200]).save(folder / name)
+            table.append((name, "als" if donor < 3 else "control", f"d{donor}"))
+    pd.DataFrame(table, columns=["path", "label", "group"]).to_csv(folder / "manifest.csv", index=False)
+    return folder
+
+
+def test_leaks_names_what_a_split_has_on_both_sides(tmp_path):
+    folder = overlapping(tmp_path / "tiles")
+    code, printed = run("leaks", folder)
+    assert code == 0 and "0 sets of copies, 6 pairs that overlap" in printed
+    assert "0_0.png and 0_1.png: the same place in 50 % of the image" in printed
+    names = [f"{donor}_{field}.png" for donor in range(6) for field in range(2)]
+    parts = ["train"] * 4 + ["validation"] * 4 + ["test"] * 4
+    pd.DataFrame({"path": names, "part": parts}).to_csv(tmp_path / "by_donor.csv", index=False)
+    code, printed = run("leaks", folder, "--split", tmp_path / "by_donor.csv")
+    assert code == 0 and "no group and no copy is in two parts" in printed
+    pd.DataFrame({"path": names, "part": ["train", "test"] * 6}).to_csv(
+        tmp_path / "by_image.csv", index=False
+    )
+    code, printed = run("leaks", folder, "--split", tmp_path / "by_image.csv")
+    assert code == 1 and "by_image: 6 groups and 6 pairs of copies are in two parts." in printed
+
+
+def test_two_fields_of_the_published_images_overlap(real_data):
+    source = sources()["xia2024"]
+    if not (folder := local_folder("xia2024", source)):
+        pytest.skip("real data absent: xia2024")
+    names = ("images/97.tif", "images/149.tif", "images/2.tif", "images/3.tif")
+    pairs = find_overlaps(lambda number: read_image(folder / names[number]), len(names))
+    assert [(pair.first, pair.second) for pair in pairs] == [(0, 1)] and "70 %" in pairs[0].how
+
+
+def test_the_guide_lists_every_check_as_the_registry_does():
+    guide = (repository() / "book" / "bring_your_own_images.md").read_text(encoding="utf-8")
+    assert checks_as_markdown() in guide, "paste checks_as_markdown() into the guide"
+    tried = {case.check for case in CASES.values()} - {""}
+    assert tried <= set(CHECKS)
+    assert [
+        check for check in CHECKS.values() if check.accepted and f"--accept {check.number}" not in guide
+    ] == []
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (cohort, "images"),
+        (class_folders, "images"),
+        (saved("L", ".png"), "images"),
+        (
+            lambda f: edit(
+                saved("L", ".png")(f), lambda t: t.assign(label=t["label"].replace({"als": "ALS"}))
+            ),
+            "crops",
+        ),
+        (lambda f: edit(cohort(f), lambda t: t.assign(label=t["label"].replace({"als": "ALS"}))), "images"),
+        (scans, "volumes"),
+        (lambda f: _volume_manifest(scans(f)), "volumes"),
+        (table(lambda t: t), "features"),
+        (lambda f: table(lambda t: t)(f).parent, "features"),
+    ],
+)
+def test_what_a_folder_holds_is_told_by_content(tmp_path, make, kind):
+    place = tmp_path / "given"
+    assert kind_of(make(place) or place) == kind

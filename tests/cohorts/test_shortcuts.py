@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from own_data import texture
+from scipy.stats import rankdata
 from sklearn.model_selection import LeaveOneGroupOut
 from sklearn.neighbors import NearestCentroid
 
@@ -17,7 +18,9 @@ from als_core.cohorts.sources import local_folder, sources
 def samples(groups: int = 16, fields: int = 3, mixed: bool = False) -> pd.DataFrame:
     number = np.arange(groups * fields)
     label = number % 2 if mixed else number // fields % 2
-    return pd.DataFrame({"label": np.array(["als", "control"])[label], "group": [f"d{n // fields}" for n in number]})
+    return pd.DataFrame(
+        {"label": np.array(["als", "control"])[label], "group": [f"d{n // fields}" for n in number]}
+    )
 
 
 def test_the_accuracy_is_that_of_nearest_centroids_of_the_other_groups():
@@ -25,12 +28,14 @@ def test_the_accuracy_is_that_of_nearest_centroids_of_the_other_groups():
     for _ in range(20):
         groups, labels = generator.integers(0, 7, 40), generator.integers(0, 3, 40)
         values = generator.normal(size=40) + labels
-        right = np.zeros(40)
-        for train, test in LeaveOneGroupOut().split(values, labels, groups):
-            model = NearestCentroid().fit(values[train, None], labels[train])
-            right[test] = model.predict(values[test, None]) == labels[test]
+        ranks, right = rankdata(values)[:, None], np.zeros(40)
+        for train, test in LeaveOneGroupOut().split(ranks, labels, groups):
+            model = NearestCentroid().fit(ranks[train], labels[train])
+            right[test] = model.predict(ranks[test]) == labels[test]
         expected = np.mean([right[labels == label].mean() for label in range(3)])
-        assert _left_out_accuracy(values, labels, np.unique(groups, return_inverse=True)[1]) == pytest.approx(expected)
+        assert _left_out_accuracy(values, labels, np.unique(groups, return_inverse=True)[1]) == pytest.approx(
+            expected
+        )
 
 
 @pytest.mark.parametrize("mixed", [False, True])
@@ -52,14 +57,18 @@ def test_noise_is_named_no_more_often_than_the_level_says():
     named = 0
     for seed in range(40):
         generator = np.random.default_rng(seed)
-        measures = pd.DataFrame(generator.normal(size=(12, 4)), columns=["sharpness", "brightness", "red", "blue"])
+        measures = pd.DataFrame(
+            generator.normal(size=(12, 4)), columns=["sharpness", "brightness", "red", "blue"]
+        )
         named += shortcut_report(table, measures, permutations=99, seed=seed)["named"].any()
     assert named <= 6  # of 40 at the level 0.05: more has a probability of 0.01
 
 
 def test_a_category_that_coincides_with_the_label_is_named_however_few_the_groups():
     table = samples(groups=4)
-    measures = pd.DataFrame({"file_type": np.where(table["label"] == "als", "JPEG", "PNG"), "sharpness": range(12)})
+    measures = pd.DataFrame(
+        {"file_type": np.where(table["label"] == "als", "JPEG", "PNG"), "sharpness": range(12)}
+    )
     assert shortcut_report(table, measures).query("named")["property"].tolist() == ["file type"]
 
 

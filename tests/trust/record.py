@@ -1,7 +1,7 @@
 """Writes what the book's trust page shows, by running the tests that show it: `python tests/trust/record.py`.
 
 `data/trust/tests.csv`: what is claimed, how many cases passed, which test shows it. `data/trust/bad_inputs.csv`: each
-hostile input and what becomes of it. (`data/trust/interruptions.csv` is written by `tests/interruptions.py --record`.)
+hostile or ordinary input and what becomes of it. (`data/trust/interruptions.csv` is written by `tests/interruptions.py --record`.)
 Nothing is written where a test fails.
 """
 
@@ -18,6 +18,10 @@ import pandas as pd
 from test_hostile_inputs import CASES, READ
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.append(str(REPOSITORY / "tests" / "cohorts"))
+
+from test_own_data import CASES as ORDINARY  # noqa: E402
+
 TRUST = REPOSITORY / "data" / "trust"
 # What the page says, and the test that shows it: its file under tests/, and its function.
 SHOWN = (
@@ -33,11 +37,13 @@ SHOWN = (
      "trust/test_turns.py", "test_a_killed_download_goes_on_where_it_was"),
     ("Bad inputs: refused with name and remedy, or read rightly; none run, none writes",
      "trust/test_hostile_inputs.py", "test_a_bad_input_is_refused_with_its_name_or_read_rightly"),
+    ("Ordinary mess in a reader's data: read and named, or refused once with the remedy",
+     "cohorts/test_own_data.py", "test_ordinary_mess_is_read_named_or_refused_once"),
     ("Any bytes as a table: read or refused (60 drawn)",
      "trust/test_hostile_properties.py", "test_any_bytes_are_a_table_or_refused"),
     ("Any path in a manifest: none leads out of its folder (60 drawn)",
      "trust/test_hostile_properties.py", "test_no_path_leaves_the_folder"),
-    ("Images damaged at random, six formats: read or refused (60 drawn each)",
+    ("Images damaged at random, six formats, as they are and converted: read or refused (60 drawn each)",
      "trust/test_hostile_properties.py", "test_damaged_images_are_read_or_refused"),
     ("Volumes damaged at random: read or refused (60 drawn)",
      "trust/test_hostile_properties.py", "test_damaged_volumes_are_read_or_refused"),
@@ -75,11 +81,12 @@ KINDS = {
 
 
 def bad_inputs() -> pd.DataFrame:
-    """Every hostile input: what it is brought as, what it is, and what becomes of it."""
+    """Every hostile and ordinary input: what it is brought as, what it is, and what becomes of it."""
     rows = [
         (KINDS[case.kind], case.name.split(": ", 1)[-1], "read" if case.told is READ else "refused")
         for case in CASES
     ]
+    rows += [("own data", name, "refused" if case.refused else "read") for name, case in ORDINARY.items()]
     return pd.DataFrame(rows, columns=["Brought as", "Input", "Outcome"])
 
 

@@ -10,9 +10,12 @@ from typing import Annotated
 
 import typer
 
+from als_core.own_data import register
 from als_core.storage import exclusive_lock, repository, results_folder
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+
+register(app)  # check, manifest, leaks
 
 ProfileOption = Annotated[str, typer.Option(help="How much to compute: test, quick or paper.")]
 StateOption = Annotated[Path, typer.Option(help="File in which `als book` described the cohort.")]
@@ -42,21 +45,6 @@ def book(
     executor = executor_options(cores, cluster)
     with book_lock(partial(typer.echo, err=True)) as lock:
         typer.echo(make_book(profile, _settle_cohort(cohort, profile), executor, lock))
-
-
-@app.command()
-def check(folder: Annotated[Path, typer.Argument(help="A folder of images with manifest.csv.")]) -> None:
-    """Check a folder of images and list every problem."""
-    from als_core.cohorts.cohort import Cohort
-
-    cohort = Cohort.load(folder)
-    counts = ", ".join(
-        f"{name} {count}" for name, count in cohort.samples["label"].value_counts().sort_index().items()
-    )
-    height, width = cohort.image_shape
-    typer.echo(f"{cohort.name}: {len(cohort)} images of {width} x {height} pixels; {counts}. No problems.")
-    for notice in cohort.notices:
-        typer.echo(f"Note: {notice}")
 
 
 @app.command()

@@ -21,6 +21,10 @@ class Problem:
         What to do about it, as a sentence.
     row : int, optional
         1-based line of the file (the header is line 1).
+    check : str
+        Number of the check that found it (`cohorts.checks`).
+    count : int
+        Inputs with this problem; `examples` names up to three of them.
     """
 
     where: str
@@ -28,10 +32,15 @@ class Problem:
     expected: str
     remedy: str
     row: int | None = None
+    check: str = ""
+    count: int = 1
+    examples: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         place = self.where if self.row is None else f"{self.where}, line {self.row}"
-        text = f"{place}: found {self.found}; expected {self.expected}. {self.remedy}"
+        text = f"{self.check} {place}: found {self.found}; expected {self.expected}. {self.remedy}".lstrip()
+        if self.examples:
+            text += f" For example: {'; '.join(self.examples)}."
         # text from a file may hold line breaks or control sequences of a terminal
         return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 

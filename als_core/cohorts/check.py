@@ -1,42 +1,48 @@
-"""Everything that is checked about a cohort's folder before any computing, all problems at once.
+"""Check everything about a cohort's folder before any computing, and report all problems at once, one per cause.
 
-The folder holds `manifest.csv` (columns `path` and `label`; `group` and covariates where known), the
-images it names, and, if wanted, `cohort.yml` with a title, a citation and what a label belongs to.
+The folder holds `manifest.csv` (columns `path` and `label`; `group` and covariates where known) and the images it
+names, or one subfolder per class; and, if wanted, `cohort.yml` with a title, a citation, what a label belongs to,
+and what a reader settled: conversions and accepted checks. `cohorts.checks` describes each check.
 """
 
 from __future__ import annotations
 
-import io
 import os
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 import pydantic
 import yaml
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
+from tqdm import tqdm
 
-from als_core.cohorts.duplicates import Fingerprint, ImagePair, find_twins, fingerprint
+from als_core.cohorts.checks import merge_problems, unknown_accepts
+from als_core.cohorts.duplicates import Fingerprint, ImagePair, copy_sets, find_twins, fingerprint
+from als_core.cohorts.folders import MANIFEST, NAMES, is_companion, list_samples
+from als_core.cohorts.identifiers import group_notices, group_problems, says_missing, spelled_alike
+from als_core.cohorts.reading import Conversion, Fit, Unreadable, decode, depth_of, largest_deep_value
+from als_core.cohorts.shortcuts import measure
 from als_core.cohorts.tables import cell_problems, other_than_it_looks, read_table
 from als_core.refusal import Problem, RefusedInput, refuse_if
 
-MANIFEST = "manifest.csv"
 REQUIRED_COLUMNS = ("path", "label")
-LARGEST_SIDE = 20_000  # pixels; a larger image is a whole slide, to be cut into fields first
-SMALLEST_SIDE = 16  # pixels; below, the networks' pooling leaves nothing
 MINIMUM_GROUPS = 2  # per label: one to learn from, one to be judged on
 MINIMUM_SAMPLES = 3  # per label: one each for training, validation and test
-# Of the many that Pillow opens, those that hold nothing but pixels; PostScript, for one, is a program.
-FORMATS = ("PNG", "TIFF", "JPEG", "BMP", "WEBP", "GIF")
 
 
 class About(pydantic.BaseModel):
-    """What `cohort.yml` may say. Unknown keys are refused."""
+    """What `cohort.yml` may say. Unknown keys are refused.
+
+    accept: numbers of checks whose findings a reader accepts. convert, resize, fit: see `reading.Conversion`.
+    """
 
     model_config = pydantic.ConfigDict(extra="forbid")
 
@@ -44,6 +50,14 @@ class About(pydantic.BaseModel):
     citation: str = ""
     licence: str = ""
     label_of: Literal["image", "group"] = "image"
+    accept: tuple[str, ...] = ()
+    convert: bool = False
+    resize: int | None = pydantic.Field(default=None, ge=16, le=4096)
+    fit: Fit = "crop"
+
+    def texts(self) -> dict[str, str]:
+        """The keys that pages show, as texts."""
+        return {name: getattr(self, name) for name in ("title", "citation", "licence", "label_of")}
 
 
 @dataclass(frozen=True)
@@ -55,67 +69,99 @@ class CheckedFolder:
     twins: tuple[ImagePair, ...]
     notices: tuple[str, ...]
     about: dict[str, str]
+    conversion: Conversion
+    measures: pd.DataFrame
 
 
 @dataclass
-class _Image:
-    """One decoded file: what the check needs of it, not its pixels."""
+class ExaminedImage:
+    """One decoded file: what the check needs of it, not its pixels. size: (height, width)."""
 
     digest: str = ""
-    size: tuple[int, int] | None = None  # (height, width)
+    size: tuple[int, int] | None = None
     mark: Fingerprint | None = None
+    notes: tuple[str, ...] = ()
+    measures: dict[str, str | float] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
 
-def check_folder(folder: Path, manifest: Path | None = None, about: About | None = None) -> CheckedFolder:
-    """Check a cohort's folder. Raises RefusedInput with every problem found.
+def check_folder(
+    folder: Path, manifest: Path | None = None, about: About | None = None, progress: bool = False
+) -> CheckedFolder:
+    """Check a cohort's folder. Raises RefusedInput with every problem found, one per cause.
 
     manifest, about: used in place of the folder's own `manifest.csv` and `cohort.yml` where given.
+    progress: show a bar on the terminal.
     """
     table = read_manifest(folder, manifest or folder / MANIFEST)
     about, problems = (about, []) if about else read_about(folder)
+    problems += unknown_accepts(about.accept)
     problems += check_cells(table)
+    conversion = _settle_conversion(folder, table, about)
     with ThreadPoolExecutor() as pool:
-        images = list(pool.map(partial(_check_image, folder), enumerate(table["path"])))
+        examined = pool.map(partial(examine_image, folder, conversion), enumerate(table["path"]))
+        images = list(tqdm(examined, total=len(table), desc="images", disable=not progress or None))
     problems += [problem for image in images for problem in image.problems]
     problems += _check_sizes(table, images)
     if "sha256" in table:
         problems += _check_digests(table, images)
     problems += check_labels(table, about)
-    refuse_if(f"The cohort in {folder}", problems)
 
     twins = find_twins([image.digest for image in images], [image.mark for image in images])
+    copies, dropped = _check_copies(table, twins, about)
+    refuse_if(f"The cohort in {folder}", merge_problems([*problems, *copies]))
+
     samples = table.assign(sha256=[image.digest for image in images])
-    return CheckedFolder(samples, images[0].size, twins, notices_of(samples, twins), about.model_dump())
+    measures = pd.DataFrame([image.measures for image in images])
+    notices = _reading_notices(images, dropped, samples)
+    if dropped:
+        kept = np.setdiff1d(np.arange(len(samples)), dropped)
+        place = {old: new for new, old in enumerate(kept)}
+        samples, measures = (each.iloc[kept].reset_index(drop=True) for each in (samples, measures))
+        pairs = (pair for pair in twins if {pair.first, pair.second} <= set(place))
+        twins = tuple(replace(pair, first=place[pair.first], second=place[pair.second]) for pair in pairs)
+        refuse_if(f"The cohort in {folder}", merge_problems(check_labels(samples, about)))
+    notices = (*table.attrs.get("notices", ()), *notices, *notices_of(samples, twins))
+    samples.attrs.clear()
+    return CheckedFolder(samples, images[0].size, twins, notices, about.texts(), conversion, measures)
 
 
 def read_manifest(folder: Path, manifest: Path) -> pd.DataFrame:
-    """The manifest as text cells, RangeIndex. What makes it unreadable is refused at once."""
+    """The manifest as text cells, RangeIndex; without one, a row for each image of the class folders.
+
+    `attrs["notices"]` says how it was read. What makes it unreadable is refused at once.
+    """
     subject = f"The cohort in {folder}"
-    shape = "a folder with manifest.csv (columns path,label and, where known, group) and the images it names"
-    if not folder.is_dir():
-        raise RefusedInput(subject, [Problem(str(folder), "no such folder", shape, "Check the path.")])
     if not manifest.is_file():
-        count = sum(1 for entry in folder.iterdir() if not entry.name.startswith("."))
-        found = "an empty folder" if count == 0 else f"{count} entries and no {MANIFEST}"
-        raise RefusedInput(subject, [Problem(str(folder), found, shape, f"Write {MANIFEST} there.")])
-    table = read_table(subject, manifest, MANIFEST)
-    missing = [column for column in REQUIRED_COLUMNS if column not in table]
+        return list_samples(folder)
+    table = read_table(subject, manifest, MANIFEST, NAMES)
+    found = f"columns {', '.join(table.columns)}"
     refuse_if(
         subject,
         (
             Problem(
-                MANIFEST, f"columns {', '.join(table.columns)}", f"a column `{column}`", f"Add `{column}`.", 1
+                MANIFEST, found, f"a column `{column}`", f"Add `{column}`, or correct its name.", 1, "ALS003"
             )
-            for column in missing
+            for column in REQUIRED_COLUMNS
+            if column not in table
         ),
     )
+    companions = table["path"].map(is_companion)
+    if companions.any():
+        notices = table.attrs["notices"]
+        example = table["path"][companions].iloc[0]
+        table = table[~companions].reset_index(drop=True)
+        table.attrs["notices"] = [
+            *notices, f"{companions.sum()} rows of companion files, such as {example}, were passed over (ALS027)."
+        ]  # fmt: skip
     if table.empty:
-        raise RefusedInput(subject, [Problem(MANIFEST, "no rows", "one row a sample", "List the samples.")])
+        problem = Problem(MANIFEST, "no rows", "one row for each sample", "List the samples.", check="ALS003")
+        raise RefusedInput(subject, [problem])
     return table
 
 
 def read_about(folder: Path) -> tuple[About, list[Problem]]:
+    """What `cohort.yml` says, and what is wrong with it."""
     path = folder / "cohort.yml"
     if not path.is_file():
         return About(), []
@@ -123,17 +169,12 @@ def read_about(folder: Path) -> tuple[About, list[Problem]]:
     try:
         return About.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {}), []
     except pydantic.ValidationError as error:
-        return About(), [
-            Problem(
-                path.name,
-                f"{'.'.join(map(str, e['loc']))}: {e['msg']}",
-                "a known key with a fitting value",
-                remedy,
-            )
-            for e in error.errors()
-        ]
+        found = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+        expected = "a known key with a fitting value"
+        return About(), [Problem(path.name, each, expected, remedy, check="ALS021") for each in found]
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        return About(), [Problem(path.name, str(error).replace("\n", " "), "a YAML mapping", remedy)]
+        found = str(error).replace("\n", " ")
+        return About(), [Problem(path.name, found, "a YAML mapping", remedy, check="ALS021")]
 
 
 def check_cells(table: pd.DataFrame) -> list[Problem]:
@@ -142,23 +183,18 @@ def check_cells(table: pd.DataFrame) -> list[Problem]:
     first_seen: dict[str, int] = {}
     for row, path in enumerate(table["path"]):
         name = os.path.normpath(path)
-        if name in first_seen:
+        if path.strip() and name in first_seen:
             expected = f"each path once (first in line {first_seen[name] + 2})"
-            remedy = "Drop one of the two rows."
-            problems.append(Problem(f"{MANIFEST}, column `path`", f"{path} again", expected, remedy, row + 2))
+            where, remedy = f"{MANIFEST}, column `path`", "Drop one of the two rows."
+            problems.append(Problem(where, f"{path} again", expected, remedy, row + 2, "ALS005"))
         first_seen.setdefault(name, row)
     return problems
 
 
-def _check_image(folder: Path, numbered: tuple[int, str]) -> _Image:
-    """Decode one image wholly, and say what is wrong with it."""
+def examine_image(folder: Path, conversion: Conversion, numbered: tuple[int, str]) -> ExaminedImage:
+    """Decode one image to its end, and say what is wrong with it."""
     row, name = numbered
-    image = _Image()
-
-    def refuse(found: str, expected: str, remedy: str) -> _Image:
-        image.problems.append(Problem(name or MANIFEST, found, expected, remedy, row + 2))
-        return image
-
+    image = ExaminedImage()
     if not name.strip() or other_than_it_looks(name):
         return image  # the cell itself is refused already
     if problems := placement(folder, name, row + 2):
@@ -166,34 +202,18 @@ def _check_image(folder: Path, numbered: tuple[int, str]) -> _Image:
         return image
     try:
         content = (folder / name).read_bytes()
+        image.digest = sha256(content).hexdigest()
+        pixels, kind, stored, image.notes = decode(content, conversion)
+    except Unreadable as error:
+        problem = Problem(name, error.found, error.expected, error.remedy, row + 2, error.check)
+        image.problems.append(problem)
+        return image
     except OSError as error:
-        return refuse(
-            (error.strerror or str(error)).lower(), "an image file", "Correct the path, or add the file."
-        )
-    image.digest = sha256(content).hexdigest()
-    try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
-            mode, (width, height), frames = picture.mode, picture.size, getattr(picture, "n_frames", 1)
-            if max(width, height) > LARGEST_SIDE or min(width, height) < SMALLEST_SIDE:
-                return refuse(
-                    f"{width} x {height} pixels",
-                    f"{SMALLEST_SIDE} to {LARGEST_SIDE} pixels a side",
-                    "Cut it into fields, or drop it.",
-                )
-            deep = any("16" in str(tile.args) for tile in picture.tile)
-            picture.load()
-            if frames > 1:
-                refuse(f"{frames} frames", "one image in the file", "Save the one frame that is meant.")
-            if mode == "RGB" and deep:  # Pillow would drop the lower half of every value without a word
-                refuse("16 bits a colour", "8-bit RGB", "Convert it to 8-bit RGB.")
-            elif mode == "RGB":
-                image.size, image.mark = (height, width), fingerprint(picture)
-            else:
-                refuse(f"mode {mode}{MODES.get(mode, '')}", "8-bit RGB", "Convert it to 8-bit RGB.")
-    except UnidentifiedImageError:
-        refuse("bytes that are no image" if content else "an empty file", "an image file", "Export it again.")
-    except Exception as error:  # on damaged files Pillow raises nearly every kind there is
-        refuse(f"a damaged file ({error})", "an image that decodes wholly", "Copy or export it again.")
+        found, remedy = (error.strerror or str(error)).lower(), "Correct the path, or add the file."
+        image.problems.append(Problem(name, found, "an image file", remedy, row + 2, "ALS006"))
+        return image
+    image.size, image.mark = pixels.shape[:2], fingerprint(Image.fromarray(pixels))
+    image.measures = measure(pixels, kind, stored, len(content))
     return image
 
 
@@ -201,59 +221,67 @@ def placement(folder: Path, name: str, line: int, what: str = "an image file") -
     """What is wrong with where a manifest's path leads; empty for an ordinary file inside the folder."""
 
     def problem(found: str, expected: str, remedy: str) -> list[Problem]:
-        return [Problem(name, found, expected, remedy, line)]
+        return [Problem(name, found, expected, remedy, line, "ALS006")]
 
+    absent = "Correct the path, or add the file."
     try:
         place = (folder / name).resolve()
         inside = not Path(name).is_absolute() and place.is_relative_to(folder.resolve())
         there = place.is_file()
     except (OSError, RuntimeError, ValueError) as error:  # too long a name, links in a circle, a NUL
-        return problem(
-            f"no such file ({error.__class__.__name__})", what, "Correct the path, or add the file."
-        )
+        return problem(f"no such file ({error.__class__.__name__})", what, absent)
     if not inside:
         expected = "a path relative to the manifest and inside its folder"
         return problem("a path that leaves the folder", expected, "Move the file into the folder.")
-    return [] if there else problem("no such file", what, "Correct the path, or add the file.")
+    return [] if there else problem("no such file", what, absent)
 
 
-MODES = {
-    "L": " (greyscale)",
-    "P": " (palette)",
-    "RGBA": " (with alpha)",
-    "CMYK": " (print colours)",
-    "I;16": " (16-bit greyscale)",
-    "1": " (black and white)",
-}
+def _settle_conversion(folder: Path, table: pd.DataFrame, about: About) -> Conversion:
+    """The conversion a reader asked for; with 16-bit images among the files, the bits of their largest value."""
+    conversion = Conversion(about.convert, about.resize, about.fit)
+    if not about.convert:
+        return conversion
+
+    def largest(name: str) -> int:
+        return 0 if placement(folder, name, 0) else largest_deep_value((folder / name).read_bytes())
+
+    with ThreadPoolExecutor() as pool:
+        highest = max(pool.map(largest, table["path"]), default=0)
+    return replace(conversion, bits=depth_of(highest)) if highest else conversion
 
 
-def _check_sizes(table: pd.DataFrame, images: list[_Image]) -> list[Problem]:
-    """All images must have the size of most."""
+def _check_sizes(table: pd.DataFrame, images: list[ExaminedImage]) -> list[Problem]:
+    """All images must have one size."""
     sizes = Counter(image.size for image in images if image.size)
     if len(sizes) < 2:
         return []
     (height, width), count = sizes.most_common(1)[0]
-    return [
-        Problem(
-            name,
-            f"{image.size[1]} x {image.size[0]} pixels",
-            f"{width} x {height}, as {count} others have",
-            "Crop or resize it to the common size.",
-            row + 2,
-        )
-        for row, (name, image) in enumerate(zip(table["path"], images, strict=True))
-        if image.size and image.size != (height, width)
+    other = [
+        (row, image.size) for row, image in enumerate(images) if image.size and image.size != (height, width)
     ]
+    shown = [f"{table['path'][row]}, line {row + 2} ({w} x {h})" for row, (h, w) in other[:3]]
+    side = min(min(size) for size in sizes)
+    remedy = f"Crop or resize them, or add --resize {side} (with --fit pad or stretch where the edges count; ALS010)."
+    if len(other) == 1:
+        row, (h, w) = other[0]
+        expected = f"{width} x {height}, as {count} others have"
+        return [Problem(table["path"][row], f"{w} x {h} pixels", expected, remedy, row + 2, "ALS010")]
+    heights, widths = zip(*sizes, strict=True)
+    found = f"{len(sizes)} sizes, {min(widths)} to {max(widths)} pixels wide and {min(heights)} to {max(heights)} high"
+    where = f"{len(images)} images"
+    return [Problem(where, found, "one size", remedy, None, "ALS010", len(other), tuple(shown))]
 
 
-def _check_digests(table: pd.DataFrame, images: list[_Image]) -> list[Problem]:
+def _check_digests(table: pd.DataFrame, images: list[ExaminedImage]) -> list[Problem]:
+    remedy = "Fetch the file again, or correct the manifest if the change was meant."
     return [
         Problem(
             name,
             f"SHA-256 {image.digest[:12]}...",
             f"{digest[:12]}... as the manifest says",
-            "Fetch the file again, or correct the manifest if the change was meant.",
+            remedy,
             row + 2,
+            "ALS012",
         )
         for row, (name, digest, image) in enumerate(zip(table["path"], table["sha256"], images, strict=True))
         if image.digest and digest and image.digest != digest.lower()
@@ -261,69 +289,116 @@ def _check_digests(table: pd.DataFrame, images: list[_Image]) -> list[Problem]:
 
 
 def check_labels(table: pd.DataFrame, about: About) -> list[Problem]:
-    problems = []
+    """What is wrong with labels and groups, apart from single cells."""
+    table = table[table["label"].str.strip() != ""]
+    where = f"{MANIFEST}, column `label`"
     counts = table["label"].value_counts()
+    problems = []
     if len(counts) < 2:
+        remedy = "Add samples of another label, to compare with."
         problems.append(
-            Problem(
-                f"{MANIFEST}, column `label`",
-                f"one label, {counts.index[0]}",
-                "two or more",
-                "Add the samples it is to be told from.",
-            )
+            Problem(where, f"one label, {counts.index[0]}", "two or more", remedy, check="ALS013")
         )
-    for names in counts.groupby(counts.index.str.casefold()).groups.values():
-        if len(names) > 1:
-            found = f"{' and '.join(sorted(names))}, which differ only in case"
-            remedy = "Spell the label one way."
-            problems.append(Problem(f"{MANIFEST}, column `label`", found, "one spelling", remedy))
-    for label, count in counts.sort_index().items():
-        if count < MINIMUM_SAMPLES:
-            problems.append(
-                Problem(
-                    f"label {label}",
-                    f"{count} sample(s)",
-                    f"at least {MINIMUM_SAMPLES}",
-                    "Add samples, or drop the label.",
-                )
-            )
+    for names in spelled_alike(counts.index):
+        cased = len({name.casefold() for name in names}) == 1
+        found = f"{' and '.join(names)}, which differ only in {'case' if cased else 'spelling'}"
+        problems.append(Problem(where, found, "one spelling", "Spell the label one way.", check="ALS013"))
+    remedy = "Add samples, or drop the label."
+    problems += [
+        Problem(f"label {label}", f"{count} samples", f"at least {MINIMUM_SAMPLES}", remedy, check="ALS014")
+        for label, count in counts.sort_index().items()
+        if count < MINIMUM_SAMPLES
+    ]
     if "group" not in table:
         return problems
-    for label, groups in table.groupby("label")["group"].unique().items():
-        if len(groups) < MINIMUM_GROUPS:
-            problems.append(
-                Problem(
-                    f"label {label}",
-                    f"one group, {groups[0]}",
-                    f"at least {MINIMUM_GROUPS} groups",
-                    "Add samples of another group: with one, label and group cannot be told apart.",
-                )
-            )
+    remedy = "Add samples of another group: with one, label and group cannot be told apart."
+    problems += [
+        Problem(
+            f"label {label}",
+            f"one group, {groups[0]}",
+            f"at least {MINIMUM_GROUPS} groups",
+            remedy,
+            check="ALS015",
+        )
+        for label, groups in table.groupby("label")["group"].unique().items()
+        if len(groups) < MINIMUM_GROUPS
+    ]
     if about.label_of == "group":
-        for group, labels in table.groupby("group")["label"].unique().items():
-            if len(labels) > 1:
-                problems.append(
-                    Problem(
-                        f"group {group}",
-                        f"labels {', '.join(sorted(labels))}",
-                        "one label a group",
-                        "Correct the label, or say `label_of: image` in cohort.yml.",
-                    )
-                )
-    return problems
+        remedy = "Correct the label, or say `label_of: image` in cohort.yml."
+        problems += [
+            Problem(
+                f"group {group}",
+                f"labels {', '.join(sorted(labels))}",
+                "one label a group",
+                remedy,
+                check="ALS016",
+            )
+            for group, labels in table.groupby("group")["label"].unique().items()
+            if len(labels) > 1
+        ]
+    return problems + [each for each in group_problems(table, MANIFEST) if each.check not in about.accept]
+
+
+def _check_copies(
+    table: pd.DataFrame, twins: tuple[ImagePair, ...], about: About
+) -> tuple[list[Problem], list[int]]:
+    """Copies under different labels or groups: the problems, or the rows to leave out where a reader accepts that."""
+    problems: list[Problem] = []
+    dropped: set[int] = set()
+    for rows in copy_sets(twins, len(table)):
+        names = [f"{table['path'][row]}, line {row + 2}" for row in rows]
+        if table["label"][list(rows)].nunique() > 1:
+            check, leave, expected = "ALS019", rows, "one label for copies of one image"
+            found, action = "copies with different labels", "leave all of them out"
+        elif "group" in table and table["group"][list(rows)].nunique() > 1:
+            check, leave, expected = "ALS020", rows[1:], "copies of an image in one group"
+            found, action = "copies in different groups", "keep only the first"
+        else:
+            continue
+        if check in about.accept:
+            dropped |= set(leave)
+        else:
+            remedy = f"Correct the manifest, or add --accept {check} to {action}."
+            place = f"{' and '.join(names[:3])}" + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+            problems.append(Problem(place, found, expected, remedy, check=check))
+    return problems, sorted(dropped)
+
+
+def _reading_notices(images: list[ExaminedImage], dropped: list[int], samples: pd.DataFrame) -> Iterator[str]:
+    for note, count in Counter(note for image in images for note in image.notes).items():
+        yield f"{count} images: {note} (ALS028)."
+    if dropped:
+        names = ", ".join(samples["path"][row] for row in dropped[:3])
+        more = f" and {len(dropped) - 3} more" if len(dropped) > 3 else ""
+        yield f"Left out, as accepted, because a copy has another label or group: {names}{more} (ALS019, ALS020)."
 
 
 def notices_of(samples: pd.DataFrame, twins: tuple[ImagePair, ...]) -> tuple[str, ...]:
+    """What is worth knowing about copies and names, and no reason to refuse, in sentences."""
     notices = []
-    for pair in twins:
-        nature = "byte-identical" if pair.identical else "nearly identical"
-        first, second = samples["path"][pair.first], samples["path"][pair.second]
+    sets = copy_sets(twins, len(samples))
+    if sets:
+        examples = "; ".join(" and ".join(samples["path"][row] for row in rows[:3]) for rows in sets[:3])
+        natures = " or ".join(sorted({"byte-identical" if pair.identical else pair.how for pair in twins}))
+        copies = sum(map(len, sets))
         notices.append(
-            f"{first} and {second} are {nature}: a split that promises separation keeps them together."
+            f"{copies} images are {natures} copies of one another, for example {examples}: a split by image may "
+            "put one into the training and the other into the test part (ALS022)."
+        )
+    missing = sorted(label for label in samples["label"].unique() if says_missing(label))
+    if missing:
+        notices.append(
+            f"The label {missing[0]} reads like a word for a missing value; it is used as a label (ALS018)."
         )
     if "group" not in samples:
         notices.append(
             "The manifest has no group column: only splits by image are possible, and images of one donor may "
-            "stand on both sides."
+            "be in the training and in the test part (ALS023)."
         )
+    else:
+        if samples["group"].nunique() == len(samples):
+            notices.append(
+                f"Each of the {len(samples)} samples is a group of its own: a split by group is a split by image here (ALS024)."
+            )
+        notices += group_notices(samples["group"].tolist())
     return tuple(notices)

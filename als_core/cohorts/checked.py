@@ -26,7 +26,9 @@ SETTLED = 50_000_000
 """Nanoseconds since the last change of a file after which a further change surely gets another time."""
 
 
-def checked_folder(folder: Path, manifest: Path | None = None, about: About | None = None) -> CheckedFolder:
+def checked_folder(
+    folder: Path, manifest: Path | None = None, about: About | None = None, progress: bool = False
+) -> CheckedFolder:
     """Check a cohort's folder as `check_folder` does, or load the result for files that have not changed since.
 
     Raises RefusedInput with every problem found.
@@ -37,7 +39,7 @@ def checked_folder(folder: Path, manifest: Path | None = None, about: About | No
         kept = json.loads(place.read_text(encoding="utf-8"))
         if fingerprint is not None and kept["fingerprint"] == fingerprint:
             return _from_json(kept["checked"])
-    checked = check_folder(folder, manifest, about)
+    checked = check_folder(folder, manifest, about, progress)
     if fingerprint is not None and fingerprint == _fingerprint(folder, manifest, about):
         with suppress(OSError), atomic_write(place) as temporary:  # without it the check is only slower
             content = {"fingerprint": fingerprint, "checked": _to_json(checked)}

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from als_core.cohorts.check import About
 from als_core.cohorts.checked import checked_folder
-from als_core.cohorts.duplicates import ImagePair
+from als_core.cohorts.duplicates import ImagePair, copy_sets
+from als_core.cohorts.reading import Conversion, read_image
+from als_core.cohorts.shortcuts import shortcut_report
 from als_core.storage import content_key
 
 Kind = Literal["published", "synthetic", "own"]
@@ -29,8 +30,10 @@ class Cohort:
     folder: the folder the manifest's paths are relative to.
     kind: "published" (the very data of the paper), "synthetic" or "own" (a reader's).
     samples: the manifest, one row a sample, in manifest order, with its file digest in `sha256`.
-    twins: pairs of byte-identical or near-identical images.
-    notices: what is worth knowing and no reason to refuse, in sentences.
+    twins: pairs of byte-identical or near-identical images; n - 1 pairs for a set of n copies.
+    notices: what is worth knowing and no reason to refuse, in sentences, each with the number of its check.
+    conversion: how images are converted and resized in reading, as the reader asked for.
+    measures: simple properties of each image (`cohorts.shortcuts.measure`), one row a sample.
     """
 
     name: str
@@ -41,6 +44,8 @@ class Cohort:
     twins: tuple[ImagePair, ...] = ()
     notices: tuple[str, ...] = ()
     about: dict[str, str] = field(default_factory=dict)
+    conversion: Conversion = field(default_factory=Conversion)
+    measures: pd.DataFrame | None = None
 
     @classmethod
     def load(
@@ -51,14 +56,15 @@ class Cohort:
         kind: Kind = "own",
         manifest: Path | None = None,
         about: About | None = None,
+        progress: bool = False,
     ) -> Cohort:
-        """Check a folder with `manifest.csv` and make it a cohort.
+        """Check a folder with `manifest.csv`, or with one subfolder per class, and make it a cohort.
 
         manifest, about: used in place of the folder's own `manifest.csv` and `cohort.yml` where given.
         Raises RefusedInput with every problem found, before anything is computed.
         """
         folder = Path(folder).resolve()
-        checked = checked_folder(folder, manifest, about)
+        checked = checked_folder(folder, manifest, about, progress)
         return cls(
             name=name or folder.name,
             folder=folder,
@@ -68,6 +74,8 @@ class Cohort:
             twins=checked.twins,
             notices=checked.notices,
             about=checked.about,
+            conversion=checked.conversion,
+            measures=checked.measures,
         )
 
     def __len__(self) -> int:
@@ -90,12 +98,24 @@ class Cohort:
 
     @cached_property
     def digest(self) -> str:
-        """Key of the cohort's content: every column of the manifest and every image's bytes."""
-        return content_key(self.samples.astype(str).to_dict(orient="list"))
+        """Key of the cohort's content: every column of the manifest, every image's bytes, and the conversion."""
+        table = self.samples.astype(str).to_dict(orient="list")
+        unchanged = self.conversion == Conversion()
+        return content_key(table) if unchanged else content_key(table, asdict(self.conversion))
+
+    @cached_property
+    def copies(self) -> list[tuple[int, ...]]:
+        """Sets of samples whose images are copies of one another, rows ascending."""
+        return copy_sets(self.twins, len(self))
+
+    @cached_property
+    def shortcuts(self) -> pd.DataFrame:
+        """How well each simple property predicts the label by group (`cohorts.shortcuts.shortcut_report`)."""
+        return shortcut_report(self.samples, self.measures)
 
     def image(self, number: int) -> np.ndarray:
         """Sample `number` as uint8 (height, width, 3), RGB."""
-        return read_image(self.folder / self.samples["path"].iloc[number])
+        return read_image(self.folder / self.samples["path"].iloc[number], self.conversion)
 
     def images(self, numbers: Sequence[int] | None = None) -> np.ndarray:
         """Samples as uint8 (n, height, width, 3), RGB, in the order asked for (all by default)."""
@@ -108,9 +128,3 @@ class Cohort:
         with ThreadPoolExecutor() as pool:
             list(pool.map(fill, range(len(wanted))))
         return stack
-
-
-def read_image(path: Path | str) -> np.ndarray:
-    """An 8-bit RGB image file as uint8 (height, width, 3). Raises OSError for what cannot be decoded."""
-    with Image.open(path) as picture:
-        return np.asarray(picture)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
+from als_core.cohorts.checks import merge_problems
 from als_core.cohorts.duplicates import ImagePair
+from als_core.cohorts.tables import read_table
 from als_core.refusal import Problem, RefusedInput, refuse_if
 
 PARTS = ("train", "validation", "test")
@@ -38,16 +42,25 @@ def split_by_image(
     """Split samples at random, stratified by label (Xia 2024, section 4.2.1: 6:2:2).
 
     The test part is drawn first, then the validation part from what remains; sizes are rounded to
-    whole samples, and so 190 samples give 114, 38 and 38.
+    whole samples, and so 190 samples give 114, 38 and 38. Where a part would lack a label, each label is
+    divided by itself instead, with one sample at least in each part.
+    Raises RefusedInput for a label with fewer than three samples.
     """
     _check_shares(shares)
     rows = np.arange(len(labels))
     n_validation, n_test = (round(share * len(rows)) for share in shares[1:])
-    rest, test = train_test_split(rows, test_size=n_test, stratify=labels, random_state=_state(generator))
-    train, validation = train_test_split(
-        rest, test_size=n_validation, stratify=labels[rest], random_state=_state(generator)
-    )
-    return Split("by image", "image", _parts(len(rows), train, validation, test))
+    states = [_state(generator) for _ in range(2)]
+    try:
+        rest, test = train_test_split(rows, test_size=n_test, stratify=labels, random_state=states[0])
+        train, validation = train_test_split(
+            rest, test_size=n_validation, stratify=labels[rest], random_state=states[1]
+        )
+        parts = _parts(len(rows), train, validation, test)
+    except ValueError:  # fewer samples in a part than there are labels
+        parts = np.full(len(rows), "")
+    if any(len(np.unique(labels[parts == part])) < len(np.unique(labels)) for part in PARTS):
+        parts = _one_of_each_label_at_least(labels, shares, generator)
+    return Split("by image", "image", parts)
 
 
 def split_by_group(
@@ -77,8 +90,8 @@ def guard(
 ) -> Split:
     """Hand the split back if it keeps its promise.
 
-    names: what to call each sample in a message (paths, say). Raises RefusedInput naming every group,
-    and every pair of equal images, that stands in two parts of a split that promises separation.
+    names: what to call each sample in a message (paths, say). Raises RefusedInput naming every group and every
+    pair of copies that is in two parts of a split that promises separation.
     """
     if split.promise == "image":
         return split
@@ -112,6 +125,68 @@ def guard(
     return split
 
 
+def split_table(split: Split, paths: Sequence[str], fold: int = 0) -> pd.DataFrame:
+    """A split to download, cite and check: columns path, part, fold."""
+    return pd.DataFrame({"path": list(paths), "part": split.parts, "fold": fold})
+
+
+def read_splits(file: Path, paths: Sequence[str]) -> list[Split]:
+    """Splits from a CSV with columns path, part and, for several, fold; samples that a fold lacks have part "".
+
+    Promises are those of a split by group. Raises RefusedInput for unknown paths and parts, and repeated rows.
+    """
+    table = read_table(f"The split {file.name}", file, file.name, ("path", "part", "fold"))
+    lacking = [name for name in ("path", "part") if name not in table]
+    expected = "columns path, part and, for several splits, fold"
+    refuse_if(
+        f"The split {file.name}",
+        [Problem(file.name, f"no column `{name}`", expected, "Add it.", 1, "ALS003") for name in lacking],
+    )
+    table["fold"] = table.get("fold", "")
+    row_of = {path: row for row, path in enumerate(paths)}
+    aliases = {
+        "val": "validation",
+        "valid": "validation",
+        "dev": "validation",
+        "training": "train",
+        "testing": "test",
+    }
+    table["part"] = table["part"].str.strip().str.lower().replace(aliases)
+    problems = []
+    for row, line in enumerate(table.itertuples(index=False)):
+        if line.path not in row_of:
+            expected, remedy = "a path of the cohort", "Correct it, or drop the row."
+            problems.append(Problem(file.name, f"path {line.path}", expected, remedy, row + 2, "ALS006"))
+        if line.part not in PARTS:
+            expected = ", ".join(PARTS)
+            problems.append(
+                Problem(file.name, f"part {line.part}", expected, "Correct it.", row + 2, "ALS004")
+            )
+    for row in np.flatnonzero(table.duplicated(["path", "fold"])):
+        found, expected = f"path {table['path'][row]} again in its fold", "each path once in each fold"
+        problems.append(Problem(file.name, found, expected, "Drop one row.", int(row) + 2, "ALS005"))
+    refuse_if(f"The split {file.name}", merge_problems(problems))
+    splits = []
+    for fold, lines in table.groupby("fold", sort=True):
+        parts = np.full(len(paths), "", dtype="<U10")
+        parts[[row_of[path] for path in lines["path"]]] = lines["part"]
+        splits.append(Split(f"fold {fold}" if fold else file.stem, "group", parts))
+    return splits
+
+
+def split_leaks(split: Split, groups: np.ndarray | None, twins: Sequence[ImagePair]) -> pd.DataFrame:
+    """What a split has in two parts: columns kind ("group" or "copies"), samples (row numbers), parts, how."""
+    rows = []
+    if groups is not None:
+        for group, parts in groups_across(split, groups).items():
+            rows.append(("group", tuple(np.flatnonzero(groups == group)), parts, f"group {group}"))
+    for pair in twins:
+        parts = _in_order(np.unique(split.parts[[pair.first, pair.second]]))
+        if len(parts) > 1:
+            rows.append(("copies", (pair.first, pair.second), parts, pair.how))
+    return pd.DataFrame(rows, columns=["kind", "samples", "parts", "how"])
+
+
 def groups_across(split: Split, groups: np.ndarray) -> dict[str, tuple[str, ...]]:
     """Groups that have samples in more than one part, with those parts in order."""
     found = {group: _in_order(np.unique(split.parts[groups == group])) for group in np.unique(groups)}
@@ -120,6 +195,35 @@ def groups_across(split: Split, groups: np.ndarray) -> dict[str, tuple[str, ...]
 
 def _in_order(parts: np.ndarray) -> tuple[str, ...]:
     return tuple(part for part in PARTS if part in parts)
+
+
+def _one_of_each_label_at_least(
+    labels: np.ndarray, shares: tuple[float, float, float], generator: np.random.Generator
+) -> np.ndarray:
+    """Part of each sample, each label divided by itself; the parts of a rare label have one sample at least."""
+    parts = np.full(len(labels), PARTS[0], dtype="<U10")
+    names, counts = np.unique(labels, return_counts=True)
+    refuse_if(
+        "A split by image",
+        (
+            Problem(
+                f"label {name}",
+                f"{count} samples",
+                f"at least {len(PARTS)}",
+                "Add samples, or drop the label.",
+            )
+            for name, count in zip(names, counts, strict=True)
+            if count < len(PARTS)
+        ),
+    )
+    for name in names:
+        rows = generator.permutation(np.flatnonzero(labels == name))
+        n_validation, n_test = (max(1, round(share * len(rows))) for share in shares[1:])
+        if n_validation + n_test >= len(rows):
+            n_validation, n_test = 1, 1
+        parts[rows[:n_test]] = "test"
+        parts[rows[n_test : n_test + n_validation]] = "validation"
+    return parts
 
 
 def _check_shares(shares: tuple[float, float, float]) -> None:

@@ -32,7 +32,7 @@ import numpy as np
 
 from als_core.book.page import Page
 from als_core.studies.miao2023 import figures, words
-from als_core.studies.miao2023.audit import sizes_behind_the_logged_shares, cases_in_a_split_by_crop
+from als_core.studies.miao2023.audit import cases_in_a_split_by_crop, sizes_behind_the_logged_shares
 from als_core.studies.miao2023.cohort import grey_crops, is_case, open_crops, truth_and_masks
 from als_core.studies.miao2023.filters import image_counts, low_resolution, random_affine, trim
 from als_core.studies.miao2023.protocol import CropSettings

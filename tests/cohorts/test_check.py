@@ -90,7 +90,7 @@ IMAGE_FAULTS = {
     "text": (lambda path, _: path.write_text("no image"), "no image"),
     "grey": (save(mode="L"), "greyscale"),
     "palette": (save(mode="P"), "palette"),
-    "alpha": (save(mode="RGBA"), "alpha"),
+    "transparent alpha": (lambda path, image: image.putalpha(100) or image.save(path), "alpha"),
     "CMYK": (save(mode="CMYK", format="TIFF"), "print colours"),
     "16 bit": (lambda path, _: Image.fromarray(np.zeros((32, 32), np.uint16)).save(path), "16-bit"),
     "animated": (animated, "2 frames"),
@@ -148,7 +148,7 @@ def test_a_link_out_of_the_folder_is_refused(cohort_folder, tmp_path):
     ("content", "words"),
     [
         (None, "no manifest.csv"),
-        ("", "No columns"),
+        ("", "no columns"),
         ("path\nimages/000.png\n", "label"),
         ("path,label\n", "no rows"),
     ],

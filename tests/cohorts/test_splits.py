@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from als_core.cohorts.duplicates import ImagePair
-from als_core.cohorts.splits import PARTS, Split, groups_across, guard, split_by_group, split_by_image
+from als_core.cohorts.splits import (
+    PARTS,
+    Split,
+    groups_across,
+    guard,
+    read_splits,
+    split_by_group,
+    split_by_image,
+    split_leaks,
+    split_table,
+)
 from als_core.refusal import RefusedInput
 
 
@@ -28,6 +39,20 @@ def test_every_sample_is_in_one_part_and_every_label_in_all(sizes, seed):
         counts = np.bincount(labels[split.rows(part)], minlength=len(sizes))
         expected = np.array(sizes) * len(split.rows(part)) / len(labels)
         assert (np.abs(counts - expected) < 2).all()  # two draws, each rounded by less than one
+
+
+@given(st.lists(st.integers(3, 9), min_size=2, max_size=5), st.integers(0, 2**31))
+def test_rare_labels_are_in_every_part(sizes, seed):
+    """Six images of two labels, or one label with three among many: the smallest that the check lets pass."""
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    parts = split_by_image(labels, np.random.default_rng(seed)).parts
+    for part in PARTS:
+        assert set(labels[parts == part]) == set(labels)
+
+
+def test_a_label_with_two_samples_cannot_be_in_three_parts():
+    with pytest.raises(RefusedInput, match="label 1: found 2 samples"):
+        split_by_image(np.array([0] * 9 + [1] * 2), np.random.default_rng(0))
 
 
 @given(st.integers(0, 2**31), st.integers(3, 6), st.integers(1, 5))
@@ -80,3 +105,46 @@ def test_groups_across_lists_parts_in_order():
     assert groups_across(Split("s", "image", PARTED), np.array(["a", "b", "b", "b"])) == {
         "b": ("train", "validation", "test")
     }
+
+
+PATHS = ["a.png", "b.png", "c.png", "d.png"]
+
+
+def test_a_split_is_written_and_read_back(tmp_path):
+    split = Split("s", "image", PARTED)
+    tables = [split_table(split, PATHS), split_table(Split("s", "image", PARTED[::-1]), PATHS, fold=1)]
+    pd.concat(tables).to_csv(tmp_path / "split.csv", index=False)
+    first, second = read_splits(tmp_path / "split.csv", PATHS)
+    assert first.parts.tolist() == PARTED.tolist() and second.parts.tolist() == PARTED[::-1].tolist()
+    assert (first.name, second.name) == ("fold 0", "fold 1")
+
+
+def test_somebody_else_s_split_may_leave_images_out_and_name_parts_otherwise(tmp_path):
+    (tmp_path / "theirs.csv").write_text("Path;Part\na.png;Training\nc.png;val\n")
+    (split,) = read_splits(tmp_path / "theirs.csv", PATHS)
+    assert split.parts.tolist() == ["train", "", "validation", ""] and split.name == "theirs"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("path\na.png\n", "no column `part`"),
+        ("path,part\nz.png,train\n", "path z.png"),
+        ("path,part\na.png,holdout\n", "part holdout"),
+        ("path,part\na.png,train\na.png,test\n", "a.png again"),
+    ],
+)
+def test_a_split_that_does_not_fit_is_refused(tmp_path, text, words):
+    (tmp_path / "split.csv").write_text(text)
+    with pytest.raises(RefusedInput, match=words):
+        read_splits(tmp_path / "split.csv", PATHS)
+
+
+def test_leaks_are_groups_and_copies_in_two_parts():
+    pairs = [ImagePair(0, 1, True, "byte-identical"), ImagePair(1, 3, False, "nearly identical, mirrored")]
+    leaks = split_leaks(Split("s", "group", PARTED), np.array(["x", "y", "y", "z"]), pairs)
+    assert leaks[["kind", "parts", "how"]].to_numpy().tolist() == [
+        ["group", ("train", "validation"), "group y"],
+        ["copies", ("train", "test"), "nearly identical, mirrored"],
+    ]
+    assert split_leaks(Split("s", "group", PARTED), None, ()).empty

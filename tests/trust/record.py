@@ -18,6 +18,9 @@ import pandas as pd
 from test_hostile_inputs import CASES, READ
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.append(str(REPOSITORY / "tests" / "cohorts"))
+
+
 TRUST = REPOSITORY / "data" / "trust"
 KINDS = {
     "images": "tissue cohort",

@@ -15,12 +15,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from als_core.cohorts.tables import cell_problems, read_table
+from als_core.cohorts.checks import merge_problems
+from als_core.cohorts.identifiers import group_notices, group_problems
+from als_core.cohorts.tables import cell_problems, read_table, row_number_problems
 from als_core.refusal import Problem, refuse_if
 
 OUTER_FOLDS = INNER_FOLDS = 3
 NEIGHBOURS = 5  # of SMOTE (Turrisi 2024, section 2.4)
-NOT_FEATURES = ("subject", "label", "age", "sex")
+NOT_FEATURES = ("subject", "label", "group", "age", "sex")
 
 
 @dataclass(frozen=True)
@@ -68,27 +70,36 @@ class FeatureTable:
 
     features: float64 (n, F), indexed by subject, columns named. positive: bool (n,), the class of interest.
     demographics: `age` in years and `sex` (F or M) of the same subjects, or None where the file has neither.
+    groups: what folds must keep together (n,), or None. notices: how the file was read, and what looks wrong.
     """
 
     features: pd.DataFrame
     positive: np.ndarray
     demographics: pd.DataFrame | None = None
+    groups: np.ndarray | None = None
+    notices: tuple[str, ...] = ()
 
 
 def load_feature_table(file: Path | str, positive_label: str = "ALS") -> FeatureTable:
     """Read a CSV as described above. Raises RefusedInput with every problem found."""
     file = Path(file)
-    table = read_table(file.name, file, file.name)
+    table = read_table(file.name, file, file.name, NOT_FEATURES)
     refuse_if(file.name, _column_problems(table, positive_label))
     features = table.drop(columns=[name for name in NOT_FEATURES if name in table])
     features = features.apply(pd.to_numeric, errors="coerce").set_axis(pd.Index(table["subject"]))
     positive = (table["label"] == positive_label).to_numpy()
-    problems = [*cell_problems(table, file.name, ("subject", "label")), *_row_problems(table)]
-    refuse_if(file.name, [*problems, *feature_problems(features, positive)])
+    problems = [*cell_problems(table, file.name, ("subject", "label", "group")), *_row_problems(table)]
+    problems += row_number_problems(features, file.name)
+    problems += group_problems(table, file.name, "group" if "group" in table else "subject")
+    refuse_if(file.name, merge_problems([*problems, *feature_problems(features, positive)]))
+    groups = table["group"].to_numpy(str) if "group" in table else None
+    notices = table.attrs["notices"]
+    if groups is None:
+        notices = [*notices, *group_notices(table["subject"].tolist(), "subjects")]
     known = None
     if {"age", "sex"} <= set(table):
         known = table.set_index("subject")[["age", "sex"]].astype({"age": float})
-    return FeatureTable(features.astype(np.float64), positive, known)
+    return FeatureTable(features.astype(np.float64), positive, known, groups, tuple(notices))
 
 
 def feature_problems(

@@ -102,11 +102,15 @@ def test_everything_wrong_with_a_file_is_said_at_once(tmp_path):
         ("column subject", 12),
         ("column age", 10),
         ("column sex", 11),
-        ("column good", 9),
         ("column flat", None),
-        ("column text", 2),
+        ("2 places", None),
         ("other class", None),
     }
+    (cells,) = (problem for problem in refused.value.problems if problem.count == 2)
+    assert [example.split(" (")[0] for example in cells.examples] == [
+        "column good, line 9",
+        "column text, line 2",
+    ]
     pd.DataFrame({"name": ["a"], "label": ["x"], "age": [1]}).to_csv(tmp_path / "other.csv", index=False)
     with pytest.raises(RefusedInput) as refused:
         load_feature_table(tmp_path / "other.csv")

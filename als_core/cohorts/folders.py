@@ -1,0 +1,246 @@
+"""Folders as people have them: tell by content what is in one, list its samples without a manifest, write a manifest."""
+
+from __future__ import annotations
+
+import os
+import re
+import string
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+from PIL import Image
+
+from als_core.cohorts.reading import FORMATS, SUFFIXES
+from als_core.cohorts.tables import read_table
+from als_core.refusal import Problem, RefusedInput, refuse_if
+from als_core.storage import atomic_write
+
+MANIFEST = "manifest.csv"
+VOLUME_SUFFIXES = (".nii", ".nii.gz")
+TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
+# What operating systems and viewers leave beside images: never a sample, whatever its suffix.
+COMPANIONS = re.compile(
+    r"\..*|Thumbs\.db|desktop\.ini|ehthumbs\.db|__MACOSX|.*\.(json|xml|txt|csv|tsv|yml|yaml|md|db|ini|lnk)",
+    re.I,
+)
+NAMES = ("path", "label", "group", "subject", "age", "sex")
+CASE = "ALS"  # crops are of it and of one other label
+LOOKED_AT = 8  # files that tell grey crops from colour images
+
+Kind = Literal["images", "crops", "volumes", "features"]
+
+
+def kind_of(place: Path | str) -> Kind:
+    """What a folder or a table holds, by content: "images", "crops" (grey, ALS and one other label), "volumes" or "features".
+
+    Raises RefusedInput where it holds none of them, or images and volumes side by side without a manifest.
+    """
+    place = Path(place)
+    if place.is_file() and place.suffix.lower() in TABLE_SUFFIXES:
+        return "features"
+    if (place / MANIFEST).is_file():
+        table = read_table(f"The cohort in {place}", place / MANIFEST, MANIFEST, NAMES)
+        if "path" not in table:
+            return "features" if {"subject", "label"} <= set(table) else "images"
+    elif feature_file(place):
+        return "features"
+    else:
+        table = list_samples(place)
+    volumes = sum(_is(path, VOLUME_SUFFIXES) for path in table["path"])
+    if volumes > len(table) / 2:
+        return "volumes"
+    return "crops" if _are_crops(place, table) else "images"
+
+
+def feature_file(folder: Path) -> Path | None:
+    """The one table of a folder without a manifest and without images or volumes in it; None where there is none."""
+    if not folder.is_dir() or next(_samples(folder), None):
+        return None
+    tables = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in TABLE_SUFFIXES[:2]]
+    return tables[0] if len(tables) == 1 else None
+
+
+def list_samples(folder: Path, group_from: str | None = None) -> pd.DataFrame:
+    """The samples of a folder with one subfolder per class: text columns path, label and, if asked for, group.
+
+    group_from: a regular expression whose first bracket (or whole match) in the path is the group; "parent" for the
+    folder a file lies in, below that of its class; None for no groups. `attrs["notices"]` says what was passed over.
+    Raises RefusedInput where there are no such folders, or the expression does not fit every path.
+    """
+    subject = f"The cohort in {folder}"
+    accepted = f"{MANIFEST} (columns path, label and, where known, group), or one subfolder per class with images in it"
+    if not folder.is_dir():
+        raise RefusedInput(
+            subject, [Problem(str(folder), "no such folder", accepted, "Check the path.", check="ALS001")]
+        )
+    paths = [path.relative_to(folder) for path in _samples(folder)]
+    inside = [path for path in paths if len(path.parts) > 1]
+    # images/als/..., images/control/...: the classes are below a folder that holds everything
+    depth = 0
+    while (
+        inside
+        and len({path.parts[: depth + 1] for path in inside}) == 1
+        and min(len(p.parts) for p in inside) > depth + 2
+    ):
+        depth += 1
+    if len({path.parts[depth] for path in inside}) < 2:
+        entries = sum(not COMPANIONS.fullmatch(entry.name) for entry in folder.iterdir())
+        found = f"{entries} entries and no {MANIFEST}" if entries else "an empty folder"
+        remedy = "Sort the images into one folder per class, or write a manifest: als manifest --help."
+        raise RefusedInput(subject, [Problem(str(folder), found, accepted, remedy, check="ALS001")])
+    table = pd.DataFrame({"path": [p.as_posix() for p in inside], "label": [p.parts[depth] for p in inside]})
+    if group_from:
+        table["group"] = _groups(subject, inside, group_from, depth)
+    passed = sum(1 for entry in _files(folder) if COMPANIONS.fullmatch(entry.name) and entry.name != MANIFEST)
+    notices = [f"No {MANIFEST}: each subfolder is read as a class (ALS028)."]
+    if passed:
+        notices.append(f"{passed} companion files (such as Thumbs.db or ._name) were passed over (ALS027).")
+    if len(inside) < len(paths):
+        notices.append(
+            f"{len(paths) - len(inside)} images outside the class folders were passed over (ALS027)."
+        )
+    table.attrs["notices"] = notices
+    return table
+
+
+def table_samples(folder: Path, file: Path, path_from: str, label_column: str, group_column: str = "",
+                  only: tuple[str, ...] = ()) -> pd.DataFrame:  # fmt: skip
+    """Samples of a table beside the images: text columns path, label and, if named, group.
+
+    path_from: the path of an image, with columns in braces: "images/Image_{number:0>5}.jpg" fills up with zeros.
+    only: labels to keep. Rows without a label or with another one, and rows whose file is missing, are passed over
+    and counted in `attrs["notices"]`. Raises RefusedInput where nothing is left or a column is missing.
+    """
+    subject = f"The table {file}"
+    rows = read_table(subject, file, file.name, unnamed_allowed=True)
+    wanted = [name for _, name, _, _ in string.Formatter().parse(path_from) if name]
+    wanted += [name for name in (label_column, group_column) if name]
+    lacking = [name for name in wanted if name not in rows]
+    expected = f"one of {', '.join(filter(None, rows.columns))}"
+    refuse_if(
+        subject,
+        [
+            Problem(file.name, f"no column `{n}`", expected, "Correct the name.", check="ALS003")
+            for n in lacking
+        ],
+    )
+    paths = [path_from.format(**row) for row in rows.to_dict(orient="records")]
+    table = pd.DataFrame({"path": paths, "label": rows[label_column].str.strip()})
+    if group_column:
+        table["group"] = rows[group_column].str.strip()
+    labelled = table["label"].isin(only) if only else table["label"] != ""
+    there = table["path"].map(lambda path: (folder / path).is_file())
+    kept = table[labelled & there].reset_index(drop=True)
+    if kept.empty:
+        example = f"no file {paths[0]}" if not there.any() else "no row with a wanted label"
+        raise RefusedInput(
+            subject,
+            [
+                Problem(
+                    file.name,
+                    example,
+                    "rows whose images are there",
+                    "Correct --path or --only.",
+                    check="ALS006",
+                )
+            ],
+        )
+    kept.attrs["notices"] = [
+        f"{number} rows were passed over: {reason} (ALS027)."
+        for number, reason in (
+            (int((~labelled).sum()), "another label, or none"),
+            (int((labelled & ~there).sum()), "no such image"),
+        )
+        if number
+    ]
+    return kept
+
+
+def write_manifest(folder: Path, table: pd.DataFrame) -> Path:
+    """Write a manifest into its folder. Raises RefusedInput where there is one: it may have been edited."""
+    file = folder / MANIFEST
+    if file.exists():
+        problem = Problem(
+            str(file), "a manifest", "a folder without one", "Move it away first.", check="ALS001"
+        )
+        raise RefusedInput(f"The cohort in {folder}", [problem])
+    with atomic_write(file) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")
+    return file
+
+
+def is_companion(path: str) -> bool:
+    """Whether a path leads to what an operating system left beside the images."""
+    name = path.replace("\\", "/").rsplit("/", 1)[-1]
+    return name.startswith("._") or name.lower() in (".ds_store", "thumbs.db", "desktop.ini", "ehthumbs.db")
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """All files below a folder in natural order of folders and names; links to folders are not followed."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not COMPANIONS.fullmatch(name))
+        yield from (Path(place) / name for name in sorted(names))
+
+
+def _samples(folder: Path) -> Iterator[Path]:
+    suffixes = SUFFIXES + VOLUME_SUFFIXES
+    return (
+        path for path in _files(folder) if _is(path.name, suffixes) and not COMPANIONS.fullmatch(path.name)
+    )
+
+
+def _is(name: str, suffixes: tuple[str, ...]) -> bool:
+    return name.lower().endswith(suffixes)
+
+
+def _groups(subject: str, paths: list[Path], group_from: str, depth: int) -> list[str]:
+    if group_from.lower() == "parent":
+        flat = [path for path in paths if len(path.parts) < depth + 3]
+        if flat:
+            found = f"{len(flat)} images directly in the folder of their class, such as {flat[0].as_posix()}"
+            expected, remedy = "one more folder per group", "Use --group-from with a regular expression."
+            raise RefusedInput(subject, [Problem("--group-from", found, expected, remedy, check="ALS001")])
+        return [path.parent.name for path in paths]
+    try:
+        pattern = re.compile(group_from)
+    except re.error as error:
+        problem = Problem(
+            "--group-from",
+            f"{group_from} ({error})",
+            "a regular expression, parent or NONE",
+            "Correct it.",
+            check="ALS001",
+        )
+        raise RefusedInput(subject, [problem]) from error
+    found = [pattern.search(path.as_posix()) for path in paths]
+    names = [(match[1] if pattern.groups else match[0]) if match else "" for match in found]
+    if missing := [path.as_posix() for path, name in zip(paths, names, strict=True) if not name]:
+        expected = f"a match of {group_from} in every path"
+        problem = Problem("--group-from", f"none in {len(missing)} of {len(paths)} paths", expected, "Correct it.",
+                          check="ALS001", count=len(missing), examples=tuple(missing[:3]))  # fmt: skip
+        raise RefusedInput(subject, [problem])
+    return names
+
+
+def _are_crops(folder: Path, table: pd.DataFrame) -> bool:
+    """Whether images are grey and labelled ALS and one other word: what the pages on crops can use."""
+    if (
+        not {"path", "label", "group"} <= set(table)
+        or table["label"].nunique() != 2
+        or CASE not in set(table["label"])
+    ):
+        return False
+    return all(_is_grey(folder / path) for path in table["path"].iloc[:LOOKED_AT])
+
+
+def _is_grey(path: Path) -> bool:
+    try:
+        with Image.open(path, formats=FORMATS) as picture:
+            if picture.mode[:1] in ("L", "I", "1"):
+                return True
+            bands = [band.tobytes() for band in picture.convert("RGB").split()]
+            return bands[0] == bands[1] == bands[2]
+    except Exception:  # the check that follows says what is wrong with the file
+        return False

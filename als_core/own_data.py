@@ -1,0 +1,211 @@
+"""Commands for a reader's own data: `als check`, `als manifest` and `als leaks`; `register` adds them to the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+import yaml
+
+from als_core.storage import atomic_write
+
+Folder = Annotated[Path, typer.Argument(help="A folder with manifest.csv, or with one subfolder per class")]
+
+
+def check(
+    folder: Annotated[Path, typer.Argument(help="A folder of images or volumes, or a feature table")],
+    resize: Annotated[int | None, typer.Option(help="Side in pixels that all images get.")] = None,
+    fit: Annotated[str | None, typer.Option(help="With --resize: crop (default), pad or stretch.")] = None,
+    convert: Annotated[
+        bool, typer.Option("--convert", help="Convert grey, palette, CMYK, transparent and 16-bit images.")
+    ] = False,
+    accept: Annotated[
+        list[str] | None, typer.Option(help="Number of a check whose findings are right; may be repeated.")
+    ] = None,
+    positive: Annotated[str, typer.Option(help="Feature tables: the label of interest.")] = "ALS",
+) -> None:
+    """List everything that is wrong with a reader's data, and what simple properties tell of the label.
+
+    Options are kept in the folder's cohort.yml, which the book reads too.
+    """
+    from als_core.cohorts.folders import feature_file, kind_of
+
+    settings = {
+        "resize": resize,
+        "fit": fit,
+        "convert": convert or None,
+        "accept": sorted(accept or ()) or None,
+    }
+    kind = kind_of(folder)
+    if kind in ("images", "crops"):
+        _check_images(folder, {name: value for name, value in settings.items() if value is not None}, kind)
+    elif kind == "volumes":
+        _check_volumes(folder)
+    else:
+        _check_features(
+            folder if folder.is_file() else feature_file(folder) or folder / "manifest.csv", positive
+        )
+
+
+def _check_images(folder: Path, settings: dict, kind: str) -> None:
+    from als_core.cohorts.check import About, read_about
+    from als_core.cohorts.cohort import Cohort
+    from als_core.cohorts.shortcuts import shortcut_notices
+
+    about, problems = read_about(folder)
+    if settings and not problems:
+        settings["accept"] = tuple(dict.fromkeys((*about.accept, *settings.get("accept", ()))))
+        about = About.model_validate({**about.model_dump(), **settings})
+    cohort = Cohort.load(folder, about=None if problems else about, progress=True)
+    height, width = cohort.image_shape
+    what = "grey crops" if kind == "crops" else "images"
+    typer.echo(
+        f"{cohort.name}: {len(cohort)} {what} of {width} x {height} pixels; {_counts(cohort.samples)}. No problems."
+    )
+    for notice in (*cohort.notices, *shortcut_notices(cohort.shortcuts, cohort.groups is not None)):
+        typer.echo(f"Note: {notice}")
+    if settings:
+        _keep(folder, about)
+
+
+def _keep(folder: Path, about) -> None:
+    """Write what a reader settled into cohort.yml, for the book."""
+    defaults = type(about)().model_dump()
+    said = {
+        name: value
+        for name, value in about.model_dump(mode="json").items()
+        if value != defaults[name] and value != []
+    }
+    file = folder / "cohort.yml"
+    with atomic_write(file) as temporary:
+        temporary.write_text(yaml.safe_dump(said, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    typer.echo(f"Kept for the book in {file}.")
+
+
+def _check_volumes(folder: Path) -> None:
+    from als_core.cohorts.volume_cohort import VolumeCohort
+    from als_core.cohorts.volumes import Preprocessing
+
+    cohort = VolumeCohort.load(folder, Preprocessing())
+    typer.echo(f"{cohort.name}: {len(cohort)} volumes; {_counts(cohort.samples)}. No problems.")
+    for notice in cohort.notices:
+        typer.echo(f"Note: {notice}")
+
+
+def _check_features(file: Path, positive: str) -> None:
+    from als_core.studies.turrisi2024.feature_table import load_feature_table
+
+    table = load_feature_table(file, positive)
+    subjects, features = table.features.shape
+    cases = int(table.positive.sum())
+    typer.echo(
+        f"{file.name}: {subjects} subjects, {features} features; {positive} {cases}, other {subjects - cases}. No problems."
+    )
+    for notice in table.notices:
+        typer.echo(f"Note: {notice}")
+
+
+def manifest(
+    folder: Annotated[
+        Path, typer.Argument(help="A folder with one subfolder per class, or with a table of labels")
+    ],
+    group_from: Annotated[
+        str,
+        typer.Option(
+            help="A regular expression whose first bracket is the group, parent (the folder of a file), or NONE."
+        ),
+    ] = "NONE",
+    table: Annotated[Path | None, typer.Option(help="A table of labels, instead of subfolders.")] = None,
+    path: Annotated[
+        str,
+        typer.Option(
+            help="With --table: the path of an image, columns in braces, as in 'images/{number:0>5}.jpg'."
+        ),
+    ] = "{path}",
+    label: Annotated[str, typer.Option(help="With --table: the column of labels.")] = "label",
+    group: Annotated[str, typer.Option(help="With --table: the column of groups.")] = "",
+    only: Annotated[str, typer.Option(help="With --table: labels to keep, separated by commas.")] = "",
+) -> None:
+    """Write the manifest of a folder, to be read over and edited."""
+    from als_core.cohorts.folders import list_samples, table_samples, write_manifest
+
+    if table is None:
+        samples = list_samples(folder, None if group_from.upper() == "NONE" else group_from)
+    else:
+        kept = tuple(name.strip() for name in only.split(",") if name.strip())
+        samples = table_samples(
+            folder, table if table.is_file() else folder / table, path, label, group, kept
+        )
+    file = write_manifest(folder, samples)
+    groups = f", {samples['group'].nunique()} groups" if "group" in samples else ", no groups"
+    typer.echo(f"{file}: {len(samples)} samples; {_counts(samples)}{groups}.")
+    for notice in samples.attrs["notices"]:
+        typer.echo(f"Note: {notice}")
+
+
+def leaks(
+    folder: Folder,
+    split: Annotated[
+        Path | None,
+        typer.Option(help="A CSV with path, part (train, validation, test) and, for several, fold."),
+    ] = None,
+) -> None:
+    """Look for copies, overlaps and groups that a split has on both sides; without --split, for what could be.
+
+    Ends with exit code 1 where a split leaks.
+    """
+    from als_core.cohorts.check import read_about
+    from als_core.cohorts.cohort import Cohort
+    from als_core.cohorts.duplicates import find_overlaps
+    from als_core.cohorts.splits import read_splits, split_leaks
+
+    about, _ = read_about(folder)
+    cohort = Cohort.load(folder, about=about, progress=True)
+    paths = cohort.samples["path"].tolist()
+    known = {(pair.first, pair.second) for pair in cohort.twins}
+    overlaps = [
+        pair for pair in find_overlaps(cohort.image, len(cohort)) if (pair.first, pair.second) not in known
+    ]
+    pairs = (*cohort.twins, *overlaps)
+    typer.echo(
+        f"{cohort.name}: {len(cohort)} images, {len(cohort.copies)} sets of copies, {len(overlaps)} pairs that overlap."
+    )
+    for pair in pairs[:SHOWN]:
+        typer.echo(f"  {paths[pair.first]} and {paths[pair.second]}: {pair.how}")
+    if len(pairs) > SHOWN:
+        typer.echo(f"  and {len(pairs) - SHOWN} more")
+    leaking = 0
+    for each in read_splits(split, paths) if split else ():
+        found = split_leaks(each, cohort.groups, pairs)
+        leaking += len(found)
+        typer.echo(f"{each.name}: {_leaks_in_words(found)}")
+        for row in found.head(SHOWN).itertuples():
+            names = row.how if row.kind == "group" else " and ".join(paths[number] for number in row.samples)
+            more = "" if row.kind == "group" else f" ({row.how})"
+            typer.echo(f"  {names}: in {' and '.join(row.parts)}{more}")
+    if leaking:
+        raise typer.Exit(1)
+
+
+SHOWN = 10  # findings of one kind on the terminal
+
+
+def _leaks_in_words(found: pd.DataFrame) -> str:
+    if found.empty:
+        return "no group and no copy is in two parts."
+    counts = found["kind"].value_counts()
+    return f"{counts.get('group', 0)} groups and {counts.get('copies', 0)} pairs of copies are in two parts."
+
+
+def _counts(samples: pd.DataFrame) -> str:
+    return ", ".join(
+        f"{name} {count}" for name, count in samples["label"].value_counts().sort_index().items()
+    )
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to the command line."""
+    for command in (check, manifest, leaks):
+        app.command()(command)

@@ -1,0 +1,459 @@
+"""What readers bring, each with one situation: read, refused once with the remedy, or named. See `own_data`."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+from own_data import cohort, edit, features, rows, scans, texture
+from PIL import Image
+from typer.testing import CliRunner
+
+from als_core.__main__ import app
+from als_core.cohorts.checks import CHECKS, checks_as_markdown
+from als_core.cohorts.cohort import Cohort
+from als_core.cohorts.duplicates import find_overlaps
+from als_core.cohorts.folders import kind_of
+from als_core.cohorts.reading import read_image
+from als_core.cohorts.sources import local_folder, sources
+from als_core.refusal import RefusedInput
+from als_core.storage import repository
+
+READ = "No problems."
+
+
+class Case(NamedTuple):
+    """One input and its outcome.
+
+    make: builds it. check: number in the refusal, or in a note where it is read. words: in what is printed.
+    options: of `als check`. refused: whether it is refused; one cause then makes one problem.
+    """
+
+    make: Callable[[Path], object]
+    check: str
+    words: str
+    options: tuple[str, ...] = ()
+    refused: bool = False
+
+
+def saved(mode: str, suffix: str, **options) -> Callable[[Path], Path]:
+    """All images in another mode or format."""
+    return lambda folder: cohort(
+        folder, lambda path, picture, *_: _save(path, picture.convert(mode), suffix, **options)
+    )
+
+
+def _save(path: Path, picture: Image.Image, suffix: str, **options) -> Path:
+    path = path.with_suffix(suffix)
+    picture.save(path, **options)
+    return path
+
+
+def deep(planar: bool, bits: int = 16) -> Callable[[Path], Path]:
+    def save(path: Path, picture: Image.Image, *_) -> Path:
+        values = np.asarray(picture).astype(np.uint16) << (bits - 8)
+        path = path.with_suffix(".tif")
+        planes = np.moveaxis(values, 2, 0) if planar else values
+        tifffile.imwrite(path, planes, photometric="rgb", planarconfig="separate" if planar else "contig")
+        return path
+
+    return lambda folder: cohort(folder, save)
+
+
+def transparent(path: Path, picture: Image.Image, *_) -> Path:
+    picture.putalpha(Image.fromarray(texture(1)[..., 0]))
+    return _save(path, picture, ".png")
+
+
+def sizes(height: Callable[[int], int], width: Callable[[int], int]) -> Callable[[Path], Path]:
+    return lambda folder: cohort(folder, pixels=lambda number: texture(number, height(number), width(number)))
+
+
+def text(folder: Path, change: Callable[[str], str | bytes]) -> Path:
+    """Rewrite the manifest's text."""
+    file = cohort(folder) / "manifest.csv"
+    changed = change(file.read_text())
+    file.write_bytes(changed if isinstance(changed, bytes) else changed.encode())
+    return folder
+
+
+def class_folders(folder: Path, below: str = "", suffix: str = ".png") -> Path:
+    for name, label, group, number in rows():
+        place = folder / below / label / (group if suffix == ".JPG" else "")
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(texture(number)).save(place / f"{name}{suffix}")
+    return folder
+
+
+def companions(folder: Path) -> Path:
+    """What macOS and Windows leave behind, in the folder and, where there is one, in the manifest."""
+    for file in list(folder.rglob("*.png")):
+        file.with_name(f"._{file.name}").write_bytes(b"\0\5\26\7" + bytes(100))
+        file.with_suffix(".json").write_text("{}")
+        (file.parent / "Thumbs.db").write_bytes(b"x")
+        (file.parent / ".DS_Store").write_bytes(b"x")
+    if (folder / "manifest.csv").exists():
+        edit(folder, lambda t: pd.concat([t, t.assign(path="._" + t["path"])]))
+    return folder
+
+
+def groups(change: Callable[[pd.DataFrame], object]) -> Callable[[Path], Path]:
+    return lambda folder: edit(cohort(folder), change)
+
+
+def rename(names: dict[str, str]) -> Callable[[Path], Path]:
+    return groups(lambda t: t.assign(group=t["group"].replace(names)))
+
+
+def spell_one_image_otherwise(names: dict[str, str]) -> Callable[[Path], Path]:
+    """The first image of a donor has another spelling of its name."""
+
+    def change(table: pd.DataFrame) -> None:
+        for old, new in names.items():
+            table.loc[table.index[table["group"] == old][0], "group"] = new
+
+    return groups(change)
+
+
+def copied(
+    first: str, second: str, change: Callable[[Image.Image], Image.Image] | None = None
+) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        cohort(folder)
+        if change:
+            with Image.open(folder / first) as picture:
+                change(picture).save(folder / second)
+        else:
+            shutil.copy(folder / first, folder / second)
+        return folder
+
+    return make
+
+
+def noisy(picture: Image.Image) -> Image.Image:
+    stream = io.BytesIO()
+    picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(stream, "JPEG", quality=80)
+    return Image.open(stream)
+
+
+def by_class(als: str, control: str) -> Callable[[Path], Path]:
+    return lambda folder: cohort(
+        folder,
+        lambda path, picture, _, label: _save(
+            path,
+            picture,
+            als if label == "als" else control,
+            **({"quality": 95} if (als if label == "als" else control) == ".jpg" else {}),
+        ),
+    )
+
+
+def blurred_class(folder: Path) -> Path:
+    from PIL import ImageFilter
+
+    def save(path: Path, picture: Image.Image, _, label: str) -> Path:
+        return _save(path, picture.filter(ImageFilter.GaussianBlur(2)) if label == "als" else picture, ".png")
+
+    return cohort(folder, save, donors=16)
+
+
+def table(change: Callable[[pd.DataFrame], pd.DataFrame], **options) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        folder.mkdir()
+        change(features()).to_csv(folder / "features.csv", **{"index": False, **options})
+        return folder / "features.csv"
+
+    return make
+
+
+NO_GROUP = "no group column"
+CASES = {
+    # pixels
+    "opaque alpha": Case(saved("RGBA", ".png"), "ALS028", "24 images: an alpha channel that is opaque everywhere dropped"),
+    "opaque alpha in a TIFF": Case(saved("RGBA", ".tif"), "ALS028", "alpha channel"),
+    "transparent alpha": Case(lambda f: cohort(f, transparent), "ALS009", "--convert", refused=True),
+    "transparent alpha, converted": Case(lambda f: cohort(f, transparent), "ALS028", "laid on white", ("--convert",)),
+    "no two of one size": Case(sizes(lambda n: 60 + n, lambda n: 90 - n), "ALS010", "24 sizes, 67 to 90 pixels wide and 60 to 83 high", refused=True),
+    "no two of one size, resized": Case(sizes(lambda n: 60 + n, lambda n: 90 - n), "ALS028", "of 48 x 48 pixels", ("--resize", "48")),
+    "sizes by donor, padded": Case(sizes(lambda n: 60 + n // 3, lambda n: 72), "ALS028", "filled up with black", ("--resize", "64", "--fit", "pad")),
+    **{
+        f"8-bit TIFF, {name}": Case(saved("RGB", ".tif", compression=name), "", READ)
+        for name in ("tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits")
+    },
+    "16-bit TIFF with separate planes": Case(deep(planar=True), "ALS009", "16 bits a colour", refused=True),
+    "16-bit TIFF, pixel by pixel": Case(deep(planar=False), "ALS009", "16 bits a colour", refused=True),
+    "12 bits in 16, converted": Case(deep(planar=True, bits=12), "ALS028", "16-bit values divided by 16", ("--convert",)),
+    "grey": Case(saved("L", ".png"), "ALS009", "24 places: found mode L (greyscale)", refused=True),
+    "grey, converted": Case(saved("L", ".png"), "ALS028", "24 images: grey repeated in three channels", ("--convert",)),
+    "16-bit grey": Case(lambda f: cohort(f, lambda p, i, *_: _save(p, Image.fromarray(np.asarray(i.convert("L")).astype(np.uint16) << 8), ".png")), "ALS009", "16-bit greyscale", refused=True),
+    "CMYK": Case(saved("CMYK", ".jpg"), "ALS009", "print colours", refused=True),
+    "CMYK, converted": Case(saved("CMYK", ".tif"), "ALS028", "without a colour profile", ("--convert",)),
+    "palette": Case(saved("P", ".gif"), "ALS009", "palette", refused=True),
+    "palette, converted": Case(saved("P", ".png"), "ALS028", "palette colours looked up", ("--convert",)),
+    # folders and manifests
+    "one folder per class": Case(class_folders, "ALS023", "als 12, control 12. No problems."),
+    "class folders below another, capital suffix": Case(lambda f: class_folders(f, "images", ".JPG"), "ALS023", READ),
+    "class folders with companions": Case(lambda f: companions(class_folders(f)), "ALS027", "companion files"),
+    "companions in the manifest": Case(lambda f: companions(cohort(f)), "ALS027", "24 rows of companion files"),
+    "images without classes": Case(lambda f: cohort(f, manifest=False), "ALS001", "als manifest --help", refused=True),
+    "five rows of commas at the end": Case(lambda f: text(f, lambda t: t + ",,\n" * 5), "ALS028", "5 empty rows at the end"),
+    "three rows of commas in between": Case(lambda f: text(f, lambda t: t.replace("\n", "\n,,\n,,\n,,\n", 1)), "ALS004", "9 places: found an empty cell", refused=True),
+    "capital header, spaces after commas": Case(lambda f: text(f, lambda t: t.title().replace(",", ", ").replace(".Png", ".png").replace("D0", "d0")), "ALS028", "Path, Label, Group are read as"),
+    "byte order mark, semicolons, CRLF": Case(lambda f: text(f, lambda t: b"\xef\xbb\xbf" + t.replace(",", ";").replace("\n", "\r\n").encode()), "ALS028", "semicolons"),
+    "tabs": Case(lambda f: text(f, lambda t: t.replace(",", "\t")), "ALS028", "tabs"),
+    "empty columns at the right": Case(lambda f: text(f, lambda t: t.replace("\n", ",,\n")), "", READ),
+    "path called file": Case(lambda f: text(f, lambda t: t.replace("path", "file", 1)), "ALS003", "a column `path`", refused=True),
+    # identifiers
+    "one group per image": Case(groups(lambda t: t.assign(group=t["path"].str[:-4])), "ALS024", "a split by group is a split by image"),
+    "7 and 007": Case(lambda f: edit(rename({"d07": "7", "d08": "8"})(f), lambda t: t.loc.__setitem__((18, "group"), "007")), "ALS017", "007 and 7", refused=True),
+    "P07, p07 and P-07": Case(spell_one_image_otherwise({"d01": "D01", "d02": "d-02"}), "ALS017", "2 times", refused=True),
+    "a number that became 7.0": Case(lambda f: edit(rename({"d07": "7"})(f), lambda t: t.loc.__setitem__((18, "group"), "7.0")), "ALS017", "7 and 7.0", refused=True),
+    "P07 and P-07, accepted": Case(spell_one_image_otherwise({"d02": "d-02"}), "", READ, ("--accept", "ALS017")),
+    "NA for half of the images": Case(rename({f"d0{n}": "NA" for n in (3, 4, 5, 6)}), "ALS018", "`NA` in 12 rows", refused=True),
+    "unknown for two donors": Case(rename({"d03": "Unknown", "d06": "Unknown"}), "ALS018", "`Unknown` in 6 rows", refused=True),
+    "visits as groups": Case(groups(lambda t: t.assign(group=t["group"] + "_" + (t.index % 2 + 1).astype(str))), "ALS025", "d01_1 and d01_2"),
+    "dates as groups": Case(rename({"d07": "Mar-07", "d08": "Mar-08"}), "ALS025", "Mar-07"),
+    "scientific notation as a group": Case(rename({"d07": "1.2E+05"}), "ALS025", "1.2E+05"),
+    "labels with other separators": Case(groups(lambda t: t.assign(label=np.tile(["stage 1", "stage-01", "control"], 8))), "ALS013", "stage 1 and stage-01, which differ only in spelling", refused=True),
+    # copies
+    "identical under both labels": Case(copied("d01_1.png", "d05_1.png"), "ALS019", "d01_1.png, line 2 and d05_1.png, line 14", refused=True),
+    "mirrored under both labels": Case(copied("d01_1.png", "d05_1.png", noisy), "ALS019", "different labels", refused=True),
+    "identical under both labels, accepted": Case(copied("d01_1.png", "d05_1.png"), "ALS019", "Left out, as accepted", ("--accept", "ALS019")),
+    "a copy across donors": Case(copied("d01_1.png", "d02_1.png"), "ALS020", "--accept ALS020 to keep only the first", refused=True),
+    "a turned copy across donors": Case(copied("d01_1.png", "d02_1.png", lambda p: p.rotate(90)), "ALS020", "different groups", refused=True),
+    "a copy across donors, accepted": Case(copied("d01_1.png", "d02_1.png"), "ALS020", "23 images", ("--accept", "ALS020")),
+    "a copy within a donor": Case(copied("d01_1.png", "d01_2.png"), "ALS022", "d01_1.png and d01_2.png"),
+    # shortcuts
+    "JPEG and PNG": Case(by_class(".jpg", ".png"), "ALS026", "File type alone predicts the label of 100 %"),
+    "one class resaved at another size": Case(lambda f: cohort(f, lambda p, i, _, label: _save(p, i.resize((80, 80)) if label == "als" else i, ".png")), "ALS026", "Image size alone predicts", ("--resize", "72")),
+    "one class blurred": Case(blurred_class, "ALS026", "Sharpness alone predicts the label of 100 %"),
+    "a site for each label": Case(groups(lambda t: t.assign(site=t["label"].map({"als": "Leeds", "control": "York"}))), "ALS026", "Site alone predicts"),
+    # crops, volumes, feature tables
+    "grey crops of ALS": Case(lambda f: edit(saved("L", ".png")(f), lambda t: t.assign(label=t["label"].replace({"als": "ALS"}))), "ALS028", "grey crops", ("--convert",)),
+    "a folder of NIfTI": Case(scans, "ALS023", "12 volumes; AD 6, CN 6. No problems."),
+    "NIfTI in a manifest": Case(lambda f: _volume_manifest(scans(f)), "", "12 volumes"),
+    "a feature table": Case(table(lambda t: t), "", "60 subjects, 8 features; ALS 30, other 30. No problems."),
+    "a folder with a feature table": Case(lambda f: table(lambda t: t)(f).parent, "", "60 subjects"),
+    "a feature table with its index": Case(table(lambda t: t, index=True), "ALS002", "a column without a name", refused=True),
+    "an index that was read and written again": Case(table(lambda t: t.assign(**{"Unnamed: 0": range(60)})), "ALS002", "a column without a name", refused=True),
+    "a feature that counts the rows": Case(table(lambda t: t.assign(id=range(1, 61))), "ALS002", "the number of the row", refused=True),
+    "subjects twice": Case(table(lambda t: pd.concat([t[:15], t[-15:]]).pipe(lambda h: pd.concat([h.assign(subject=h["subject"] + "_1"), h.assign(subject=h["subject"] + "_2")]))), "ALS025", "give them one `group`"),
+    "decimal commas": Case(table(lambda t: t, sep=";", decimal=","), "ALS028", "decimal commas in f0, f1, f2"),
+    "thousands": Case(table(lambda t: t.assign(f0="1,500"), sep=";"), "ALS002", "thousands or a decimal comma", refused=True),
+}  # fmt: skip
+
+
+def _volume_manifest(folder: Path) -> Path:
+    files = sorted(path.relative_to(folder) for path in folder.rglob("*.*") if path.is_file())
+    data = {
+        "path": [f.as_posix() for f in files],
+        "label": [f.parts[0] for f in files],
+        "group": [f.name[:3] for f in files],
+    }
+    pd.DataFrame(data).to_csv(folder / "manifest.csv", index=False)
+    return folder
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    """Exit code and what was printed; a refusal as the command line shows it."""
+    result = CliRunner().invoke(app, [str(each) for each in arguments])
+    if isinstance(result.exception, RefusedInput):
+        assert all(problem.remedy for problem in result.exception.problems)
+        return 1, f"{result.output}{result.exception}"
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.output
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_ordinary_mess_is_read_named_or_refused_once(case, tmp_path):
+    place = case.make(tmp_path / "given")
+    code, printed = run("check", place, *case.options)
+    assert code == case.refused, printed
+    assert case.words in printed and case.check in printed, printed
+    if case.refused:
+        assert "1 problem, nothing was computed" in printed, printed
+    else:
+        assert READ in printed
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_images_stored_turned_are_read_upright(tmp_path, suffix, orientation):
+    back = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
+
+    def save(path: Path, picture: Image.Image, number: int, _) -> Path:
+        exif = Image.Exif()
+        exif[274] = orientation if number % 2 else 1
+        stored = picture.transpose(back[orientation]) if number % 2 else picture
+        options = {"quality": 95} if suffix == ".jpg" else {}
+        return _save(path, stored, suffix, exif=exif, **options)
+
+    read = Cohort.load(cohort(tmp_path, save, pixels=lambda number: texture(number, 60, 90)))
+    assert read.image_shape == (60, 90)
+    for number in (0, 1):
+        difference = np.abs(read.image(number).astype(int) - texture(number, 60, 90))
+        assert difference.mean() < (10 if suffix == ".jpg" else 1e-9)
+
+
+def test_converted_pixels_are_those_that_were_stored(tmp_path):
+    folder = deep(planar=True, bits=12)(tmp_path / "given")
+    assert run("check", folder, "--convert")[0] == 0
+    read = Cohort.load(folder)
+    np.testing.assert_array_equal(read.image(3), texture(3))
+    plain = Cohort.load(cohort(tmp_path / "plain"))
+    assert read.conversion.bits == 12 and read.digest != plain.digest
+
+
+def test_what_a_reader_settled_is_kept_for_the_book(tmp_path):
+    folder = saved("L", ".png")(tmp_path / "given")
+    (folder / "cohort.yml").write_text("title: Mine\n")
+    edit(folder, lambda t: t.loc.__setitem__((0, "group"), "D-01"))
+    assert run("check", folder, "--convert", "--resize", "48", "--accept", "ALS017")[0] == 0
+    read = Cohort.load(folder)
+    assert read.image_shape == (48, 48) and read.about["title"] == "Mine"
+    assert run("check", folder)[0] == 0
+    code, printed = run("check", folder, "--accept", "ALS009")
+    assert code == 1 and "one of ALS017" in printed
+
+
+def test_a_manifest_is_written_with_groups_from_names_or_folders(tmp_path):
+    folder = companions(class_folders(tmp_path / "given"))
+    (folder / "als" / "d01_1.png").rename(folder / "als" / "d01_1.PNG")
+    code, printed = run("manifest", folder, "--group-from", r"(d\d+)_")
+    assert code == 0 and "24 samples; als 12, control 12, 8 groups." in printed
+    read = Cohort.load(folder)
+    assert len(set(read.groups)) == 8 and "als/d01_1.PNG" in set(read.samples["path"])
+    assert "a folder without one" in run("manifest", folder)[1]
+    parents = class_folders(tmp_path / "parents", suffix=".JPG")
+    assert "8 groups" in run("manifest", parents, "--group-from", "parent")[1]
+    assert "no groups" in run("manifest", class_folders(tmp_path / "none"))[1]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [("(x+)_", "none in 24 of 24 paths"), ("(", "a regular expression"), ("parent", "one more folder")],
+)
+def test_a_pattern_that_does_not_fit_is_refused(tmp_path, pattern, words):
+    code, printed = run("manifest", class_folders(tmp_path / "given"), "--group-from", pattern)
+    assert code == 1 and words in printed and not (tmp_path / "given" / "manifest.csv").exists()
+
+
+def test_a_manifest_is_written_from_a_table_of_labels(tmp_path):
+    folder = cohort(
+        tmp_path / "given", lambda p, i, n, _: _save(p.with_name(f"Blood_{n:05d}"), i, ".png"), manifest=False
+    )
+    labels = ["A"] * 10 + ["B"] * 10 + ["A, B"] * 2 + [""] * 3  # one more row than images
+    pd.DataFrame({"Image": range(25), "Category": labels}).to_csv(folder / "labels.csv")
+    command = (
+        "manifest",
+        folder,
+        "--table",
+        "labels.csv",
+        "--path",
+        "Blood_{Image:0>5}.png",
+        "--label",
+        "Category",
+    )
+    code, printed = run(*command, "--only", "A,B")
+    assert code == 0 and "20 samples; A 10, B 10" in printed and "5 rows were passed over" in printed
+    assert len(Cohort.load(folder)) == 20
+    assert "no column `Kind`" in run(*command[:-1], "Kind")[1]
+
+
+def test_the_real_blood_cells_become_a_cohort_in_one_command(tmp_path, real_data):
+    source = real_data / "bccd_wbc"
+    if not source.is_dir():
+        pytest.skip("real data absent: bccd_wbc")
+    shutil.copytree(
+        source,
+        tmp_path / "cells",
+        ignore=lambda _, names: [n for n in names if n[-5] not in "02468" and n.endswith("jpg")],
+    )
+    code, printed = run("manifest", tmp_path / "cells", "--table", "labels.csv", "--path", "images/BloodImage_{Image:0>5}.jpg",
+                        "--label", "Category", "--only", "NEUTROPHIL,EOSINOPHIL,LYMPHOCYTE,MONOCYTE")  # fmt: skip
+    assert code == 0, printed
+    assert Cohort.load(tmp_path / "cells").image_shape == (480, 640)
+
+
+# ------------------------------------------------------------------------------------------------ leaks and the guide
+
+
+def overlapping(folder: Path) -> Path:
+    """Donors of two fields each that overlap by half, and a copy within the third donor."""
+    scans_of = {donor: texture(donor, 300) for donor in range(6)}
+    table = []
+    for donor, scan in scans_of.items():
+        for field, left in enumerate((0, 100)):
+            name = f"{donor}_{field}.png"
+            folder.mkdir(exist_ok=True)
+            Image.fromarray(scan[:200, left : left + 200]).save(folder / name)
+            table.append((name, "als" if donor < 3 else "control", f"d{donor}"))
+    pd.DataFrame(table, columns=["path", "label", "group"]).to_csv(folder / "manifest.csv", index=False)
+    return folder
+
+
+def test_leaks_names_what_a_split_has_on_both_sides(tmp_path):
+    folder = overlapping(tmp_path / "tiles")
+    code, printed = run("leaks", folder)
+    assert code == 0 and "0 sets of copies, 6 pairs that overlap" in printed
+    assert "0_0.png and 0_1.png: the same place in 50 % of the image" in printed
+    names = [f"{donor}_{field}.png" for donor in range(6) for field in range(2)]
+    parts = ["train"] * 4 + ["validation"] * 4 + ["test"] * 4
+    pd.DataFrame({"path": names, "part": parts}).to_csv(tmp_path / "by_donor.csv", index=False)
+    code, printed = run("leaks", folder, "--split", tmp_path / "by_donor.csv")
+    assert code == 0 and "no group and no copy is in two parts" in printed
+    pd.DataFrame({"path": names, "part": ["train", "test"] * 6}).to_csv(
+        tmp_path / "by_image.csv", index=False
+    )
+    code, printed = run("leaks", folder, "--split", tmp_path / "by_image.csv")
+    assert code == 1 and "by_image: 6 groups and 6 pairs of copies are in two parts." in printed
+
+
+def test_two_fields_of_the_published_images_overlap(real_data):
+    source = sources()["xia2024"]
+    if not (folder := local_folder("xia2024", source)):
+        pytest.skip("real data absent: xia2024")
+    names = ("images/97.tif", "images/149.tif", "images/2.tif", "images/3.tif")
+    pairs = find_overlaps(lambda number: read_image(folder / names[number]), len(names))
+    assert [(pair.first, pair.second) for pair in pairs] == [(0, 1)] and "70 %" in pairs[0].how
+
+
+def test_the_guide_lists_every_check_as_the_registry_does():
+    guide = (repository() / "book" / "bring_your_own_images.md").read_text(encoding="utf-8")
+    assert checks_as_markdown() in guide, "paste checks_as_markdown() into the guide"
+    tried = {case.check for case in CASES.values()} - {""}
+    assert tried <= set(CHECKS)
+    assert [
+        check for check in CHECKS.values() if check.accepted and f"--accept {check.number}" not in guide
+    ] == []
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (cohort, "images"),
+        (class_folders, "images"),
+        (saved("L", ".png"), "images"),
+        (
+            lambda f: edit(
+                saved("L", ".png")(f), lambda t: t.assign(label=t["label"].replace({"als": "ALS"}))
+            ),
+            "crops",
+        ),
+        (lambda f: edit(cohort(f), lambda t: t.assign(label=t["label"].replace({"als": "ALS"}))), "images"),
+        (scans, "volumes"),
+        (lambda f: _volume_manifest(scans(f)), "volumes"),
+        (table(lambda t: t), "features"),
+        (lambda f: table(lambda t: t)(f).parent, "features"),
+    ],
+)
+def test_what_a_folder_holds_is_told_by_content(tmp_path, make, kind):
+    place = tmp_path / "given"
+    assert kind_of(make(place) or place) == kind

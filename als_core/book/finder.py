@@ -23,6 +23,8 @@ from als_core.claims.claims import anchor_of
 from als_core.storage import repository
 
 NAME = re.compile(r"^:name: ([a-z0-9-]+)$", re.MULTILINE)
+FIGURES_FIRST = re.compile(r"(Fig\.|Table) [\d, ]")
+"""Titles in the contents begin with the figures of the paper."""
 SHORT = {"Figure": "Fig.", "Equation": "Eq."}
 
 
@@ -122,10 +124,9 @@ def _figure_table(rows: list[dict[str, str]], captions: Mapping[tuple[str, str],
 
 def _links(row: Mapping[str, str], made: Mapping[str, str]) -> str:
     """Links to the figures of a row, or to its pages where none of its figures was made."""
-    figures = [name for name in row.get("figures", "").split() if name in made]
-    if figures:
-        links = [f"{{ref}}`{page_words(made[name])} <{name}>`" for name in figures]
-        return " · ".join(dict.fromkeys(links))
+    first = {page: name for name, page in _figures_or_pages(row, made) if name}
+    if first:
+        return " · ".join(f"{{ref}}`{page_words(page)} <{name}>`" for page, name in first.items())
     pages = [page for name in row["page"].split() for page in pages_named(name)]
     return " · ".join(f"{{doc}}`/book/{page}`" for page in pages) or "(page not in this book)"
 
@@ -133,7 +134,8 @@ def _links(row: Mapping[str, str], made: Mapping[str, str]) -> str:
 def page_words(page: str) -> str:
     """A page as a link calls it: its title in the contents, else its file name in words."""
     title = _toc_titles().get(f"book/{page}", page.rpartition("/")[2].lstrip("0123456789_").replace("_", " "))
-    return re.sub(r"[<>`]", "", title)
+    words = re.sub(r"[<>`]", "", title.partition(": ")[2] if FIGURES_FIRST.match(title) else title)
+    return words[0].upper() + words[1:]
 
 
 def _toc_titles() -> dict[str, str]:

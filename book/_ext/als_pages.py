@@ -48,8 +48,10 @@ def write_answers(app, exception) -> None:
     write_text_if_changed(Path(app.outdir) / "_static" / "als-answers.js", text)
 
 
-def add_search_script(app, pagename, templatename, context, doctree) -> None:
-    """The search page alone loads the answers and the script that puts them first."""
+def add_scripts(app, pagename, templatename, context, doctree) -> None:
+    """Give a page with something to play with its script, and the search page the answers that come first."""
+    if 'class="als-play"' in context.get("body", ""):
+        app.add_js_file("play.js", loading_method="defer")
     if pagename == "search":
         app.add_js_file("als-answers.js", loading_method="defer")
         app.add_js_file("search.js", loading_method="defer")
@@ -72,7 +74,7 @@ def leave_optional(app, env, node, contnode):
 def setup(app):
     app.add_role("als-code", code_role)
     app.connect("config-inited", write_generated, priority=100)
-    app.connect("html-page-context", add_search_script, priority=950)
+    app.connect("html-page-context", add_scripts, priority=950)
     app.connect("missing-reference", leave_optional)
     app.connect("build-finished", write_answers, priority=460)
     return {"parallel_read_safe": True, "parallel_write_safe": True, "version": "1"}

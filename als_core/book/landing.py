@@ -142,7 +142,7 @@ def what_the_images_show(finding: str) -> str:
     return finding or "The page about the public images was not made in this build."
 
 
-def plain_words(rows: Rows, own_images: bool) -> str:
+def plain_words(rows: Rows, synthetic: bool) -> str:
     """Three sentences for readers without a technical background."""
     trained = [row for row in rows if row["id"] in claims() and claims()[row["id"]].needs == "training"]
     judged = number_of(trained, ["reproduced", "differs"])
@@ -157,7 +157,7 @@ def plain_words(rows: Rows, own_images: bool) -> str:
     )
     third = (
         "Nothing here is a diagnosis, and nothing here shows that the diseases cannot be recognised: the public data "
-        f"are few{', and most pages use brains and cells drawn by a program' if own_images else ''}."
+        f"are few{', and most pages use brains and cells drawn by a program' if synthetic else ''}."
     )
     return "\n".join(f"{number}. {text}" for number, text in enumerate((first, second, third), 1))
 
@@ -175,11 +175,11 @@ def landing_text(rows: Rows, line: str) -> str:
     ]
     answer = "\n\n".join(f"**{name}.** {text}" for name, text in box)
     cards = "\n\n".join(_card(paper, about, rows) for paper, about in papers().items())
-    own = any("synthetic" in row["cohort"] for row in rows)
+    synthetic = any("synthetic" in row["cohort"] for row in rows)
     return (
         f"````{{container}} als-answer als-front\n{answer}\n````\n\n"
         f"## The five papers\n\n{cards}\n\n"
-        f"## Without technical words\n\n{plain_words(rows, own)}\n\n"
+        f"## Without technical words\n\n{plain_words(rows, synthetic)}\n\n"
         f"*This build: {line}*\n"
     )
 

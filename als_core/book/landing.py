@@ -218,15 +218,17 @@ def overview_page(paper: str) -> str:
     return f"/book/overview_{paper}" if file.is_file() else ""
 
 
-def _picture(paper: str, picture: Sequence[Any]) -> str:
-    """A panel of a figure as an image of its own, linked to the page of the figure; nothing where it was not made."""
-    page, name, *part = picture
-    source = repository() / "book" / page / f"{name}.svg"
-    if not source.is_file():
-        return ""
-    target = repository() / "book" / "generated" / f"{paper}-panel.svg"
-    write_text_if_changed(target, cut_out(source.read_text(encoding="utf-8"), *(part or [(0, 0, 1, 1)])))
-    return f"```{{image}} /book/generated/{target.name}\n:alt: {page_words(page)}: a figure of this page\n:target: {page}.html\n:class: als-panel\n```"
+def _picture(paper: str, pictures: Sequence[Any]) -> str:
+    """A panel of the first figure that was made, as an image of its own, linked to its page; nothing where none was."""
+    candidates = [pictures] if isinstance(pictures[0], str) else pictures
+    for page, name, *part in candidates:
+        source = repository() / "book" / page / f"{name}.svg"
+        if source.is_file():
+            target = repository() / "book" / "generated" / f"{paper}-panel.svg"
+            write_text_if_changed(target, cut_out(source.read_text(encoding="utf-8"), *part))
+            alt = f"A figure of the page: {page_words(page)}"
+            return f"```{{image}} /book/generated/{target.name}\n:alt: {alt}\n:target: {page}.html\n:class: als-panel\n```"
+    return ""
 
 
 def cut_out(svg: str, part: Sequence[float] = (0, 0, 1, 1)) -> str:
@@ -234,27 +236,10 @@ def cut_out(svg: str, part: Sequence[float] = (0, 0, 1, 1)) -> str:
     x, y, width, height = (float(number) for number in VIEW_BOX.search(svg).groups())
     left, top, right, bottom = part
     box = (x + left * width, y + top * height, (right - left) * width, (bottom - top) * height)
-    head, tag, rest = svg.partition(">")[0], ">", svg.partition(">")[2]
-    if "<svg" not in head:  # the XML declaration and a document type come first
-        start = svg.index("<svg")
-        end = svg.index(">", start)
-        before, head, rest = svg[:start], svg[start:end], svg[end + 1 :]
-    else:
-        before = ""
-    head = SIZE.sub("", VIEW_BOX.sub(f'viewBox="{box[0]:g} {box[1]:g} {box[2]:g} {box[3]:g}"', head))
-    return f'{before}{head} width="{box[2]:g}pt" height="{box[3]:g}pt"{tag}{rest}'
-
-
-def training_text(paper: str) -> str:
-    """The pages that one notebook makes for several networks of a paper, each with what it found, as MyST."""
-    pages = [page for page in book_pages() if page.startswith(f"{paper}/") and page.count("/") == 2]
-    lines = ["| Network | Found |", "| :-- | :-- |"]
-    for page in pages:
-        found = finding_of(page).replace("|", r"\|")
-        lines.append(
-            f"| {{doc}}`{page_words(page)} </book/{page}>` | {' '.join(found.split()) or 'see the page'} |"
-        )
-    return "\n".join(lines) + "\n"
+    start = svg.index("<svg")
+    end = svg.index(">", start)
+    shown = VIEW_BOX.sub(f'viewBox="{box[0]:g} {box[1]:g} {box[2]:g} {box[3]:g}"', svg[start:end])
+    return f'{svg[:start]}{SIZE.sub("", shown)} width="{box[2]:g}pt" height="{box[3]:g}pt"{svg[end:]}'
 
 
 # --- the overview of a paper

@@ -197,7 +197,7 @@ def _card(paper: str, about: Mapping[str, Any], rows: Rows) -> str:
         f'<span aria-hidden="true">{VERDICT_SIGNS.get(kind, "")}</span> {kind}</span>'
         for kind, count in tally(of_paper).items()
     )
-    picture = _picture(paper, about["picture"])
+    picture = _picture(paper, about.get("panels") or [about["picture"]])
     lines = [
         "`````{container} als-paper",
         picture,
@@ -220,8 +220,7 @@ def overview_page(paper: str) -> str:
 
 def _picture(paper: str, pictures: Sequence[Any]) -> str:
     """A panel of the first figure that was made, as an image of its own, linked to its page; nothing where none was."""
-    candidates = [pictures] if isinstance(pictures[0], str) else pictures
-    for page, name, *part in candidates:
+    for page, name, *part in pictures:
         source = repository() / "book" / page / f"{name}.svg"
         if source.is_file():
             target = repository() / "book" / "generated" / f"{paper}-panel.svg"

@@ -241,7 +241,17 @@ def cut_out(svg: str, part: Sequence[float] = (0, 0, 1, 1)) -> str:
     return f'{svg[:start]}{SIZE.sub("", shown)} width="{box[2]:g}pt" height="{box[3]:g}pt"{svg[end:]}'
 
 
-# --- the overview of a paper
+# --- the pages of one notebook, and the overview of a paper
+
+
+def training_text(paper: str) -> str:
+    """The pages that one notebook makes for several networks of a paper, each with what it found, as MyST."""
+    pages = [page for page in book_pages() if page.startswith(f"{paper}/") and page.count("/") == 2]
+    lines = ["| Network | Found |", "| :-- | :-- |"]
+    for page in pages:
+        found = " ".join(finding_of(page).split()).replace("|", r"\|")
+        lines.append(f"| {{doc}}`{page_words(page)} </book/{page}>` | {found or 'see the page'} |")
+    return "\n".join(lines) + "\n"
 
 
 def overview_text(paper: str, rows: Rows) -> str:

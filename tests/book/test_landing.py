@@ -87,3 +87,9 @@ def test_the_landing_page_has_a_card_for_each_paper(rows):
     text = landing.landing_text(rows, "Cohort: none.")
     assert text.count("{container} als-paper\n") == len(landing.papers())
     assert all(name in text for name in ("What holds", "What conflicts", "Not tested", "The images"))
+
+
+def test_the_trainings_of_a_paper_are_listed_one_a_network():
+    text = landing.training_text("xia2024")
+    assert text.count("{doc}") == 6 and "Training: Miniset-DenseSENet" in text
+    assert landing.training_text("wang2023").count("{doc}") == 0

@@ -110,6 +110,16 @@ def test_every_block_is_shown_and_says_something(tab):
 
 
 @pytest.mark.browser
+def test_without_a_script_nothing_is_shown_that_does_not_work(browser):  # noqa: F811
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.set_content(f"<style>{STYLE}</style><main class='bd-article'>{''.join(BLOCKS.values())}</main>")
+    visible = [kind for kind in BLOCKS if page.is_visible(f'[data-play="{kind}"]')]
+    assert visible == ["points"]
+    context.close()
+
+
+@pytest.mark.browser
 def test_sliders_move_by_keyboard(tab):
     tab.focus('[data-play="overlay"] input')
     tab.keyboard.press("End")

@@ -120,7 +120,7 @@ def _pieces(text: str, pattern: re.Pattern[str], link) -> Iterator[nodes.Node]:
         yield nodes.Text(text[start:])
 
 
-def number_figures(app, env) -> list[str]:
+def number_figures(app, env) -> None:
     """Number figures and tables by page: the study's letter, the page's place in the study, and the figure's on the page."""
     places = page_places(book_pages())
     for docname, kinds in env.toc_fignumbers.items():
@@ -130,7 +130,6 @@ def number_figures(app, env) -> list[str]:
         for numbers in kinds.values():
             for count, name in enumerate(numbers, 1):
                 numbers[name] = (place, count)
-    return []
 
 
 def page_places(pages: list[str]) -> dict[str, str]:
@@ -150,5 +149,5 @@ def page_places(pages: list[str]) -> dict[str, str]:
 
 def setup(app):
     app.add_transform(FirstUses)
-    app.connect("env-updated", number_figures)
+    app.connect("env-check-consistency", number_figures)  # after Sphinx has numbered them
     return {"parallel_read_safe": True, "parallel_write_safe": True, "version": "1"}

@@ -74,7 +74,7 @@ def leave_optional(app, env, node, contnode):
 def setup(app):
     app.add_role("als-code", code_role)
     app.connect("config-inited", write_generated, priority=100)
-    app.connect("html-page-context", add_scripts, priority=950)
+    app.connect("html-page-context", add_scripts, priority=800)  # before scripts of other hosts are dropped
     app.connect("missing-reference", leave_optional)
     app.connect("build-finished", write_answers, priority=460)
     return {"parallel_read_safe": True, "parallel_write_safe": True, "version": "1"}

@@ -128,7 +128,12 @@ def _links(row: Mapping[str, str], made: Mapping[str, str]) -> str:
     if first:
         return " · ".join(f"{{ref}}`{page_words(page)} <{name}>`" for page, name in first.items())
     pages = [page for name in row["page"].split() for page in pages_named(name)]
-    return " · ".join(f"{{doc}}`/book/{page}`" for page in pages) or "(page not in this book)"
+    return " · ".join(page_link(page) for page in pages) or "(page not in this book)"
+
+
+def page_link(page: str) -> str:
+    """A link to a page, as MyST."""
+    return f"{{doc}}`{page_words(page)} </book/{page}>`"
 
 
 def page_words(page: str) -> str:
@@ -153,7 +158,7 @@ def _toc_titles() -> dict[str, str]:
 def _equation(row: Mapping[str, str]) -> str:
     name = "" if row["label"] == "not numbered" else f"{row['label']}, "
     module, _, function = row["function"].partition(":")
-    pages = " · ".join(f"{{doc}}`/book/{page}`" for page in pages_named(row["page"]))
+    pages = " · ".join(page_link(page) for page in pages_named(row["page"]))
     used = f" Used on {pages}." if pages else ""
     return (
         f"**{name}{row['section'][0].lower() + row['section'][1:] if name else row['section']}**: {row['says']}.\n\n"
@@ -166,9 +171,7 @@ def _announced_table(rows: list[dict[str, str]]) -> str:
     lines = ["| The paper names | Place | What the book does | Page |", "| :-- | :-- | :-- | :-- |"]
     for row in rows:
         place = f"Section {row['place']}" if row["place"][0].isdigit() else row["place"]
-        pages = " · ".join(
-            f"{{doc}}`/book/{page}`" for name in row["page"].split() for page in pages_named(name)
-        )
+        pages = " · ".join(page_link(page) for name in row["page"].split() for page in pages_named(name))
         item = f"{cell_text(row['item'])} ({row['kind']})"
         lines.append(f"| {item} | {cell_text(place)} | {cell_text(row['book'])} | {pages} |")
     return "\n".join(lines)

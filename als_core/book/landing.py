@@ -14,7 +14,7 @@ from als_core.book.blocks import VERDICT_SIGNS, cell_text
 from als_core.book.claims_page import papers
 from als_core.book.contents import book_pages
 from als_core.book.execute import stamp_of
-from als_core.book.finder import page_words
+from als_core.book.finder import page_link, page_words
 from als_core.claims.claims import anchor_of
 from als_core.claims.published import claim_named, claims
 from als_core.storage import repository, write_text_if_changed
@@ -124,8 +124,8 @@ def what_was_not_tested(rows: Rows) -> str:
     settled = number_of(trained, ["conflicts", "cannot hold"])
     stand_in, not_run = number_of(trained, ["stand-in"]), number_of(trained, ["not yet run"])
     text = (
-        f"Of {len(trained)} printed results that need a trained network, {judged} {_are(judged)} judged by training here"
-        f" and {settled} by arithmetic alone. "
+        f"Of {len(trained)} printed results that need a trained network, {judged or 'none'} {_is(judged)} judged by training "
+        f"here and {settled or 'none'} by arithmetic alone. "
     )
     if stand_in:
         text += (
@@ -148,16 +148,16 @@ def plain_words(rows: Rows, synthetic: bool) -> str:
     judged = number_of(trained, ["reproduced", "differs"])
     total = len(trained) - number_of(trained, [NO_TARGET])
     first = (
-        "Five research papers say that a computer can recognise ALS or Alzheimer's disease on pictures; this book repeats "
-        f"what can be repeated, and so far could repeat {judged if judged else 'none'} of the {total} results that such a computer has to learn."
+        "Five papers report that a computer can recognise ALS or Alzheimer's disease in images; of their "
+        f"{total} results that depend on a trained computer, this book could so far repeat and judge {judged or 'none'}."
     )
     second = (
-        "Pictures of one person resemble each other, so a computer can score well by recognising the person and not the "
-        "disease; many scores of this field come from tests that allow it."
+        "Images of one person resemble each other, so a computer can score well by recognising the person instead of the "
+        "disease, and several of the papers test in a way that allows it."
     )
     third = (
-        "Nothing here is a diagnosis, and nothing here shows that the diseases cannot be recognised: the public data "
-        f"are few{', and most pages use brains and cells drawn by a program' if synthetic else ''}."
+        "Nothing here is a diagnosis, and nothing here shows that these diseases cannot be recognised: few images are "
+        f"public{', and many pages use brains and cells drawn by a program' if synthetic else ''}."
     )
     return "\n".join(f"{number}. {text}" for number, text in enumerate((first, second, third), 1))
 
@@ -250,7 +250,7 @@ def training_text(paper: str) -> str:
     lines = ["| Network | Found |", "| :-- | :-- |"]
     for page in pages:
         found = " ".join(finding_of(page).split()).replace("|", r"\|")
-        lines.append(f"| {{doc}}`{page_words(page)} </book/{page}>` | {found or 'see the page'} |")
+        lines.append(f"| {page_link(page)} | {found or 'see the page'} |")
     return "\n".join(lines) + "\n"
 
 
@@ -270,7 +270,7 @@ def overview_text(paper: str, rows: Rows) -> str:
         f"## What this book did\n\n{about['here']}",
         f"## What it found\n\n{finding_of(about['headline'])}",
         _counts(of_paper),
-        *(f"- {{doc}}`/book/{page}`: {text}" for page, text in found if text),
+        *(f"- {page_link(page)}: {text}" for page, text in found if text),
         f"## Sources\n\n{{cite:t}}`{about['reference']}`. {about['edition']}\n\n{about['code']}",
         "Every printed number of this paper is in {doc}`/book/claims`; every figure, table and equation in {doc}`/book/finder`.",
     ]
@@ -314,5 +314,5 @@ def joined(parts: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
 
 
-def _are(count: int) -> str:
-    return "is" if count == 1 else "are"
+def _is(count: int) -> str:
+    return "are" if count > 1 else "is"

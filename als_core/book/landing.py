@@ -137,9 +137,15 @@ def what_was_not_tested(rows: Rows) -> str:
     return text.strip()
 
 
-def what_the_images_show(finding: str) -> str:
-    """What the one public set of images shows, as its page found it."""
-    return finding or "The page about the public images was not made in this build."
+def what_the_images_show(finding: str, public: bool) -> str:
+    """What the one public set of images shows, as its page found it; or what a book of other images shows in its place."""
+    if not finding:
+        return "The page about the public images of brain tissue was not made in this build."
+    return (
+        finding
+        if public
+        else f"This build uses other images than the public ones of brain tissue. On these: {finding}"
+    )
 
 
 def plain_words(rows: Rows, synthetic: bool) -> str:
@@ -162,16 +168,16 @@ def plain_words(rows: Rows, synthetic: bool) -> str:
     return "\n".join(f"{number}. {text}" for number, text in enumerate((first, second, third), 1))
 
 
-def landing_text(rows: Rows, line: str) -> str:
+def landing_text(rows: Rows, line: str, public: bool = True) -> str:
     """The landing page as MyST: the answer in words, a row for each paper, and three plain sentences.
 
-    line: the cohort, as the build states it.
+    line: the cohort, as the build states it. public: whether it is the authors' public images.
     """
     box = [
         ("What holds", what_holds(rows)),
         ("What conflicts", what_conflicts(rows)),
         ("Not tested", what_was_not_tested(rows)),
-        ("The images", what_the_images_show(finding_of(PUBLIC_IMAGES))),
+        ("The images", what_the_images_show(finding_of(PUBLIC_IMAGES), public)),
     ]
     answer = "\n\n".join(f"**{name}.** {text}" for name, text in box)
     cards = "\n\n".join(_card(paper, about, rows) for paper, about in papers().items())

@@ -24,9 +24,9 @@ GENERATED = ROOT / "book" / "generated"
 def write_generated(app, config) -> None:
     """Write what the landing page, the overviews and the finder include."""
     rows, made = book_claims(), finder.figures_on_pages()
-    line = json.loads((results_folder() / "book.json").read_text(encoding="utf-8"))["line"]
+    made_of = json.loads((results_folder() / "book.json").read_text(encoding="utf-8"))
     texts = {
-        "front": landing.landing_text(rows, line),
+        "front": landing.landing_text(rows, made_of["line"], made_of["kind"] == "published"),
         "finder": f"{finder.counted()}\n\n{finder.finder_text(made)}",
     }
     texts |= {

@@ -93,3 +93,9 @@ def test_the_trainings_of_a_paper_are_listed_one_a_network():
     text = landing.training_text("xia2024")
     assert text.count("{doc}") == 6 and "Training: Miniset-DenseSENet" in text
     assert landing.training_text("wang2023").count("{doc}") == 0
+
+
+def test_other_images_than_the_public_ones_are_named_so():
+    assert landing.what_the_images_show("It is so.", public=True) == "It is so."
+    assert landing.what_the_images_show("It is so.", public=False).startswith("This build uses other images")
+    assert "was not made" in landing.what_the_images_show("", public=True)

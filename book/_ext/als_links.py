@@ -1,6 +1,6 @@
 """Sphinx extension: links that nobody has to write, and numbers of the book's own figures.
 
-On each page the first use of a glossary term and of a finding's number becomes a link. Figures and tables are numbered
+On each page the first use of a glossary term, of a finding's number and of a cited work becomes a link. Figures and tables are numbered
 by page, as in "Book figure X3.1" (X for the study's first letter, 3 for its third page), so that they cannot be mistaken
 for those of a paper.
 """
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from docutils import nodes
+from pybtex.database import parse_file
 from sphinx import addnodes
 from sphinx.transforms import SphinxTransform
 
@@ -30,6 +31,10 @@ UNLINKED = (
     nodes.term, nodes.topic, nodes.caption, nodes.rubric, nodes.citation, addnodes.download_reference,
     addnodes.pending_xref, addnodes.desc, addnodes.glossary, addnodes.index,
 )  # fmt: skip
+BIBLIOGRAPHY = "book/references.bib"
+WORK = re.compile(
+    r"(?P<name>(?:van )?[A-Z][\w-]+)(?: et al\.| and others| and [A-Z][\w-]+),? \(?(?P<year>(?:19|20)\d\d)\b"
+)
 FINDING = re.compile(r"\bfinding (?P<id>[A-Z]\d{1,2})\b")
 
 
@@ -52,8 +57,21 @@ def term_pattern(terms: list[str]) -> re.Pattern[str]:
     return re.compile(rf"(?<![\w-])(?:{'|'.join(map(one, terms))})(?![\w-])")
 
 
+def cited_works() -> dict[tuple[str, str], str]:
+    """Keys of the bibliography by the first author's surname and the year; two works of one surname and year have none."""
+    entries = parse_file(str(ROOT / BIBLIOGRAPHY)).entries
+    works: dict[tuple[str, str], list[str]] = {}
+    for key, entry in entries.items():
+        if entry.persons.get("author") and "year" in entry.fields:
+            surname = " ".join(
+                entry.persons["author"][0].prelast_names + entry.persons["author"][0].last_names
+            )
+            works.setdefault((surname, entry.fields["year"]), []).append(key)
+    return {work: keys[0] for work, keys in works.items() if len(keys) == 1}
+
+
 class FirstUses(SphinxTransform):
-    """Link the first use of each glossary term and of each finding on a page."""
+    """Link the first use of each glossary term, finding and cited work on a page."""
 
     default_priority = 760  # after the page is parsed, before references are collected
 
@@ -84,6 +102,17 @@ class FirstUses(SphinxTransform):
             here = posixpath.relpath(f"book/{AUDIT}.html", posixpath.dirname(page))
             return nodes.reference("", found[0], internal=True, refuri=f"{here}#finding-{found['id']}")
 
+        works = cited_works()
+
+        def work_link(found: re.Match[str]) -> nodes.Node | None:
+            key = works.get((found["name"], found["year"]))
+            if key is None or key in seen:
+                return None
+            seen.add(key)
+            here = posixpath.relpath("book/bibliography.html", posixpath.dirname(page))
+            return nodes.reference("", found[0], internal=True, refuri=f"{here}#work-{key}")
+
+        self._link(WORK, work_link)
         if AUDIT in book_pages() and page != f"book/{AUDIT}":
             self._link(FINDING, finding_link)
         if terms:

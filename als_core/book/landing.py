@@ -81,6 +81,25 @@ def plural(n: int, noun: str, several: str = "") -> str:
     return f"{n:,} {noun if n == 1 else several or f'{noun}s'}"
 
 
+def agreeing(n: int, one: str, several: str) -> str:
+    """A verb in the number of its subject.
+
+    >>> agreeing(1, "is", "are"), agreeing(0, "is", "are")
+    ('is', 'are')
+    """
+    return one if n == 1 else several
+
+
+def in_words(n: int) -> str:
+    """A small number as a word, a larger one in digits.
+
+    >>> in_words(5), in_words(25)
+    ('five', '25')
+    """
+    words = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+    return words[n] if n < len(words) else str(n)
+
+
 # --- the landing page
 
 
@@ -104,7 +123,8 @@ def what_conflicts(rows: Rows) -> str:
     impossible, differing = number_of(rows, ["cannot hold"]), number_of(rows, ["differs"])
     issues = plural(findings_behind(rows, CONFLICTS), "issue")
     parts = [
-        f"{plural(conflicting, 'printed number')} disagree with other printed numbers or with a recount ({issues})"
+        f"{plural(conflicting, 'printed number')} {agreeing(conflicting, 'disagrees', 'disagree')} with other printed "
+        f"numbers or with a recount ({issues})"
     ]
     if impossible:
         parts.append(f"{impossible} of them cannot hold under any reading of the text")
@@ -124,7 +144,8 @@ def what_was_not_tested(rows: Rows) -> str:
     settled = number_of(trained, ["conflicts", "cannot hold"])
     stand_in, not_run = number_of(trained, ["stand-in"]), number_of(trained, ["not yet run"])
     text = (
-        f"Of {len(trained)} printed results that need a trained network, {judged or 'none'} {_is(judged)} judged by training "
+        f"Of {len(trained)} printed results that need a trained network, {judged or 'none'} "
+        f"{agreeing(max(judged, 1), 'is', 'are')} judged by training "
         f"here and {settled or 'none'} by arithmetic alone. "
     )
     if stand_in:
@@ -133,7 +154,7 @@ def what_was_not_tested(rows: Rows) -> str:
             "public, or training at the published size was too long. "
         )
     if not_run:
-        text += f"The remaining {not_run} {'was' if not_run == 1 else 'were'} not computed in this build."
+        text += f"The remaining {not_run} {agreeing(not_run, 'was', 'were')} not computed in this build."
     return text.strip()
 
 
@@ -141,11 +162,9 @@ def what_the_images_show(finding: str, public: bool) -> str:
     """What the one public set of images shows, as its page found it; or what a book of other images shows in its place."""
     if not finding:
         return "The page about the public images of brain tissue was not made in this build."
-    return (
-        finding
-        if public
-        else f"This build uses other images than the public ones of brain tissue. On these: {finding}"
-    )
+    if public:
+        return finding
+    return f"This build uses other images than the public ones of brain tissue. On these: {finding}"
 
 
 def plain_words(rows: Rows, synthetic: bool) -> str:
@@ -154,17 +173,17 @@ def plain_words(rows: Rows, synthetic: bool) -> str:
     judged = number_of(trained, ["reproduced", "differs"])
     total = len(trained) - number_of(trained, [NO_TARGET])
     first = (
-        "Five papers report that a computer can recognise ALS or Alzheimer's disease in images; of their "
-        f"{total} results that depend on a trained computer, this book could so far repeat and judge {judged or 'none'}."
+        f"{in_words(len(papers())).capitalize()} papers report that a computer can recognise ALS or Alzheimer's disease in "
+        f"images; of their {total} results that depend on a trained computer, this book could so far repeat and judge "
+        f"{judged or 'none'}."
     )
     second = (
         "Images of one person resemble each other, so a computer can score well by recognising the person instead of the "
         "disease, and several of the papers test in a way that allows it."
     )
-    third = (
-        "Nothing here is a diagnosis, and nothing here shows that these diseases cannot be recognised: few images are "
-        f"public{', and many pages use brains and cells drawn by a program' if synthetic else ''}."
-    )
+    third = "Nothing here is a diagnosis, and nothing here shows that these diseases cannot be recognised: few images are public."
+    if synthetic:
+        third = f"{third.rstrip('.')}, and many pages use brains and cells drawn by a program."
     return "\n".join(f"{number}. {text}" for number, text in enumerate((first, second, third), 1))
 
 
@@ -184,7 +203,7 @@ def landing_text(rows: Rows, line: str, public: bool = True) -> str:
     synthetic = any("synthetic" in row["cohort"] for row in rows)
     return (
         f"````{{container}} als-answer als-front\n{answer}\n````\n\n"
-        f"## The five papers\n\n{cards}\n\n"
+        f"## The {in_words(len(papers()))} papers\n\n{cards}\n\n"
         f"## Without technical words\n\n{plain_words(rows, synthetic)}\n\n"
         f"*This build: {line}*\n"
     )
@@ -318,7 +337,3 @@ def joined(parts: Sequence[str]) -> str:
     'a, b and c'
     """
     return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
-
-
-def _is(count: int) -> str:
-    return "are" if count > 1 else "is"

@@ -35,7 +35,12 @@ BIBLIOGRAPHY = "book/references.bib"
 WORK = re.compile(
     r"(?P<name>(?:van )?[A-Z][\w-]+)(?: et al\.| and others| and [A-Z][\w-]+),? \(?(?P<year>(?:19|20)\d\d)\b"
 )
-FINDING = re.compile(r"\bfinding (?P<id>[A-Z]\d{1,2})\b")
+FINDING = re.compile(
+    r"(?:(?<=\bfinding )|(?<=\bfindings )|(?<=\b[A-Z]\d, )|(?<=\b[A-Z]\d\d, )|(?<=\b[A-Z]\d and )|(?<=\b[A-Z]\d\d and ))"
+    r"(?P<id>[A-Z]\d{1,2})\b(?![.-])"
+)
+REASON = re.compile(r'(?<=<span class="als-reason">)[^<]*')
+"""Why a verdict was given: HTML of a page's own making, in which each finding is linked."""
 
 
 def glossary_terms() -> list[str]:
@@ -95,12 +100,18 @@ class FirstUses(SphinxTransform):
             )  # fmt: skip
             return link
 
+        here = posixpath.dirname(page)
+        audit = posixpath.relpath(f"book/{AUDIT}.html", here)
+
         def finding_link(found: re.Match[str]) -> nodes.Node | None:
             if found["id"] in seen or found["id"] not in findings():
                 return None
             seen.add(found["id"])
-            here = posixpath.relpath(f"book/{AUDIT}.html", posixpath.dirname(page))
-            return nodes.reference("", found[0], internal=True, refuri=f"{here}#finding-{found['id']}")
+            return nodes.reference("", found[0], internal=True, refuri=f"{audit}#finding-{found['id']}")
+
+        def finding_html(found: re.Match[str]) -> str:
+            known = found["id"] in findings()
+            return f'<a href="{audit}#finding-{found[0]}">{found[0]}</a>' if known else found[0]
 
         works = cited_works()
 
@@ -109,12 +120,17 @@ class FirstUses(SphinxTransform):
             if key is None or key in seen:
                 return None
             seen.add(key)
-            here = posixpath.relpath("book/bibliography.html", posixpath.dirname(page))
-            return nodes.reference("", found[0], internal=True, refuri=f"{here}#work-{key}")
+            bibliography = posixpath.relpath("book/bibliography.html", here)
+            return nodes.reference("", found[0], internal=True, refuri=f"{bibliography}#work-{key}")
 
         self._link(WORK, work_link)
         if AUDIT in book_pages() and page != f"book/{AUDIT}":
             self._link(FINDING, finding_link)
+            for raw in self.document.findall(nodes.raw):
+                if "als-reason" in raw.astext():
+                    text = REASON.sub(lambda reason: FINDING.sub(finding_html, reason[0]), raw.astext())
+                    raw.children = [nodes.Text(text)]
+                    raw.rawsource = text
         if terms:
             self._link(term_pattern(terms), term_link)
 

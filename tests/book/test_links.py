@@ -72,3 +72,16 @@ def test_each_page_has_a_place_of_its_own(links):
     places = links.page_places(book_pages())
     assert len(set(places.values())) == len(places)
     assert places["xia2024/01_cohort_and_quality"] == "X1" and places["wang2023/01_overlap"] == "W1"
+
+
+@pytest.mark.parametrize(
+    "text, ids",
+    [
+        ("as audit finding X10 says", ["X10"]),
+        ("(findings T2, T4)", ["T2", "T4"]),
+        ("findings M5 and M6, M9", ["M5", "M6", "M9"]),
+        ("T1-weighted scans, Book figure X3.1, the area M1", []),
+    ],
+)
+def test_findings_are_found_by_their_word(links, text, ids):
+    assert [found["id"] for found in links.FINDING.finditer(text)] == ids

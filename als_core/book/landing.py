@@ -272,6 +272,8 @@ def cut_out(svg: str, part: Sequence[float] = (0, 0, 1, 1)) -> str:
 def training_text(paper: str) -> str:
     """The pages that one notebook makes for several networks of a paper, each with what it found, as MyST."""
     pages = [page for page in book_pages() if page.startswith(f"{paper}/") and page.count("/") == 2]
+    if not pages:
+        return "None of these pages is in this build.\n"
     lines = ["| Network | Found |", "| :-- | :-- |"]
     for page in pages:
         found = " ".join(finding_of(page).split()).replace("|", r"\|")

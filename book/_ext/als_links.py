@@ -129,7 +129,8 @@ class FirstUses(SphinxTransform):
             for raw in self.document.findall(nodes.raw):
                 if "als-reason" in raw.astext():
                     text = REASON.sub(lambda reason: FINDING.sub(finding_html, reason[0]), raw.astext())
-                    raw.children = [nodes.Text(text)]
+                    raw.clear()
+                    raw += nodes.Text(text)
                     raw.rawsource = text
         if terms:
             self._link(term_pattern(terms), term_link)

@@ -47,12 +47,19 @@ def copy_checkout(root: Path, pages: Collection[str] | None = None, also: Collec
 def keep_pages(root: Path, pages: Collection[str]) -> None:
     """Keep in a copy's table of contents the prose and `pages`."""
     contents = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
+
+    def kept(chapters: list[dict]) -> list[dict]:
+        """Chapters that stay; one whose sections all go loses the key as well."""
+        staying = []
+        for chapter in chapters:
+            below = kept(chapter.get("sections", []))
+            chapter = {key: value for key, value in chapter.items() if key != "sections"}
+            if chapter["file"].count("/") == 1 or chapter["file"].removeprefix("book/") in pages:
+                staying.append(chapter | ({"sections": below} if below else {}))
+        return staying
+
     for part in contents["parts"]:
-        part["chapters"] = [
-            chapter
-            for chapter in part["chapters"]
-            if chapter["file"].count("/") == 1 or chapter["file"].removeprefix("book/") in pages
-        ]
+        part["chapters"] = kept(part["chapters"])
     contents["parts"] = [part for part in contents["parts"] if part["chapters"]]
     (root / "_toc.yml").write_text(yaml.safe_dump(contents, sort_keys=False), encoding="utf-8")
 

@@ -12,6 +12,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from urllib.parse import unquote
 
 from sphinx.util import logging
 
@@ -59,24 +60,31 @@ def drop_remote_scripts(app, pagename, templatename, context, doctree) -> None:
 
 
 FIGURE = re.compile(r'<img (?P<before>[^>]*?)src="(?P<src>[^"]*?_images/[^"]+)\.svg"(?P<after>[^>]*)>')
+VIEW_BOX = re.compile(r'<svg[^>]*? viewBox="[\d.-]+ [\d.-]+ (?P<width>[\d.]+) (?P<height>[\d.]+)"')
 LINK = re.compile(r'<a class="reference internal image-reference" [^>]*>(\s*<img [^>]*>)\s*</a>')
 
 
 def add_dark_figures(app, exception) -> None:
-    """Beside every figure stands its dark twin; the theme shows the one that fits."""
+    """Put a dark twin beside every figure, for the theme to choose from, with the size of both.
+
+    Without a size a page grows while its pictures arrive, and links into it land where the heading was before.
+    """
     if exception or app.builder.format != "html":
         return
     images = Path(app.outdir) / "_images"
+    sizes = {}
     for svg in images.glob("*.svg"):
         if not svg.stem.endswith("-dark"):
             light = svg.read_text(encoding="utf-8")
+            sizes[svg.stem] = size_of_svg(light)
             svg.with_name(f"{svg.stem}-dark.svg").write_text(to_dark(light), encoding="utf-8")
 
     def pair(found: re.Match[str]) -> str:
         before, src, after = found["before"], found["src"], found["after"]
+        size = sizes.get(unquote(src).rpartition("/")[2], "")
         return "".join(
             # lazy: the twin that is hidden is not fetched
-            f'<img loading="lazy" class="als-{theme} dark-light" {before}src="{src}{ending}.svg"{after}>'
+            f'<img loading="lazy" {size} class="als-{theme} dark-light" {before}src="{src}{ending}.svg"{after}>'
             for theme, ending in (("light", ""), ("dark", "-dark"))
         )
 
@@ -85,6 +93,12 @@ def add_dark_figures(app, exception) -> None:
         changed = FIGURE.sub(pair, LINK.sub(r"\1", text))
         if changed != text:
             page.write_text(changed, encoding="utf-8")
+
+
+def size_of_svg(svg: str) -> str:
+    """Width and height of an SVG image as attributes of its `img`; empty where it states no view box."""
+    box = VIEW_BOX.search(svg)
+    return f'width="{round(float(box["width"]))}" height="{round(float(box["height"]))}"' if box else ""
 
 
 TOGGLE = '<summary><span class="toctree-toggle"'

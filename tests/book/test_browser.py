@@ -14,6 +14,7 @@ import re
 import shutil
 import threading
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -161,14 +162,87 @@ def test_a_page_reads_from_the_disk(browser, address, page):
         assert 0 not in shown and False not in shown
 
 
-def test_the_search_finds_a_network(browser, address):
-    with Visit(browser, f"{address}search.html?q=Miniset-DenseSENet") as visit:
-        visit.tab.wait_for_selector("#search-results li", timeout=20_000)
-        found = visit.tab.eval_on_selector_all(
-            "#search-results li a", "all => all.map(a => a.getAttribute('href'))"
-        )
-        assert any("xia2024/03_models_and_cost" in link for link in found)
+SEARCHES = {
+    "Fig. 6": "book/xia2024/03_models_and_cost.html#xia-fig6-se",
+    "Figure 7": "book/xia2024/05_benchmark.html#xia-fig7-confusion",
+    "Table 1": "book/xia2024/03_models_and_cost.html#xia-cost",
+    "Miao Fig. 14": "book/miao2023/04_roc_and_cost.html#miao-fig14-fig17-roc",
+    "97.37": "book/xia2024/05_benchmark.html",
+    "0.73": "book/miao2023/04_roc_and_cost.html",
+    "confusion matrix": "book/xia2024/05_benchmark.html#xia-fig7-confusion",
+    "Grad-CAM": "book/xia2024/06_grad_cam.html#xia-fig3-grad-cam",
+    "sharpness": "book/xia2024/01_cohort_and_quality.html#xia-fig1-quality",
+    "radiomics": "book/turrisi2024/02_features.html#turrisi-feature-counts",
+    "donors": "book/audit/how_many_donors.html",
+    "Miniset-DenseSENet": "book/xia2024/",
+}
+
+
+@pytest.mark.parametrize("words", SEARCHES)
+def test_the_search_finds_the_page_first_and_the_api_last(browser, address, words):
+    with Visit(browser, f"{address}search.html?q={quote(words)}") as visit:
+        visit.tab.wait_for_selector("#search-results p.search-summary:not(:empty)", timeout=20_000)
+        links = "all => all.map(a => a.getAttribute('href'))"
+        found = visit.tab.eval_on_selector_all("#search-results li > a", links)
+        assert found[0].startswith(SEARCHES[words])
+        api = [link.startswith("book/api") for link in found]
+        assert api == sorted(api), "an entry of the API before a page"
         assert visit.errors == [] and visit.asked_elsewhere(address) == []
+
+
+CONTENTS = "#pst-page-toc-nav a[href^='#']"
+
+
+@EVERY_PAGE
+def test_links_of_the_contents_land_at_their_headings(browser, address, page):
+    with Visit(browser, address + page, width=1400) as visit:
+        links = visit.tab.eval_on_selector_all(CONTENTS, "all => all.map(a => a.getAttribute('href'))")
+    for link in {links[len(links) // 2], links[-1]} if links else ():
+        with Visit(browser, address + page, width=1400) as visit:  # for the first time: no image is there yet
+            visit.tab.eval_on_selector(f"{CONTENTS}[href='{link}']", "link => link.click()")
+            visit.tab.wait_for_timeout(1500)
+            top, bottom = visit.tab.evaluate(
+                """name => [document.getElementById(name).getBoundingClientRect().top,
+                            document.documentElement.scrollHeight - scrollY - innerHeight]""",
+                link[1:],
+            )
+            assert -36 <= top <= 164 or bottom < 2, f"{link} is at {top:.0f} px"
+
+
+@EVERY_PAGE
+def test_the_answer_is_in_sight(browser, address, page):
+    with Visit(browser, address + page, width=1400) as visit:
+        box = visit.tab.query_selector(".als-answer")
+        if box is None:
+            pytest.skip("a page without an answer box")
+        place = box.bounding_box()
+        assert place["y"] + place["height"] <= 900
+
+
+def test_a_figure_of_a_paper_is_two_clicks_from_the_landing_page(browser, address):
+    with Visit(browser, address + LANDING, width=1400) as visit:
+        visit.tab.click(".bd-article a:has-text('From the papers to this book')")
+        visit.tab.click("table >> nth=0 >> tr:has-text('Fig. 6') >> a")
+        visit.tab.wait_for_timeout(1500)
+        assert visit.tab.url.endswith("xia2024/03_models_and_cost.html#xia-fig6-se")
+        place = visit.tab.query_selector("#xia-fig6-se").bounding_box()
+        assert -100 < place["y"] < 900
+
+
+def test_first_uses_of_terms_lead_to_the_glossary(browser, address):
+    with Visit(browser, address + "book/xia2024/06_grad_cam.html") as visit:
+        links = "all => all.map(a => a.getAttribute('href'))"
+        terms = visit.tab.eval_on_selector_all("a:has(> .als-term)", links)
+        assert terms and len(set(terms)) == len(terms)
+        assert all("glossary.html#term-" in link for link in terms)
+
+
+def test_figures_of_the_book_are_numbered_as_its_own(browser, address):
+    with Visit(browser, address + "book/xia2024/03_models_and_cost.html") as visit:
+        numbers = visit.tab.eval_on_selector_all(
+            "figure .caption-number, table .caption-number", "all => all.map(n => n.textContent.trim())"
+        )
+        assert {"Book figure X3.1", "Book table X3.1"} <= set(numbers)
 
 
 @EVERY_PAGE

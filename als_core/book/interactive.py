@@ -1,0 +1,299 @@
+"""Things to play with on a page: HTML that a few lines of script bring to life, with the page's own values in it.
+
+Each function returns a string for `page.html(...)`. Call it below the static figure (`page.show`) of the same values,
+which stays as it is where scripts are off: these blocks then are hidden, or show all they have. Nothing is fetched: images
+and values are in the string. `book/_static/play.js` has the script; sliders, menus and points work by keyboard, and what
+changes is announced to screen readers.
+
+    page.html(interactive.heatmap_overlay(image, {"Grad-CAM": heat, "LRP": other}, "a test image of class ALS"))
+    page.html(interactive.roc_threshold(predictions, truth="is_als", score="score", positive="ALS"))
+    page.html(interactive.curve_slider(curves, x="kept", y="dice", by="method", x_label="share of voxels kept", y_label="Dice"))
+    page.html(interactive.donor_calculator(accuracy=0.8947, correlation=0.5, images_per_donor=10))
+    page.html(interactive.share_calculator("70.34%", largest=400))
+    page.html(interactive.named_points(table, x="sharpness", name="donor", row="class", x_label="median sharpness"))
+    page.html(interactive.before_after(image, {"Rotating": rotated, "Adding noise": noisy}))
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from PIL import Image
+from scipy import stats
+
+LEAST_SIDE = (
+    320  # pixels; smaller images are enlarged without blur, so that a hand can tell their pixels apart
+)
+LEVEL = 0.95
+HEAT = "inferno"
+WIDTH, ROW, LEFT, RIGHT, FOOT = 640, 44, 150, 20, 46  # of the drawing of named points, in its own units
+
+
+def heatmap_overlay(
+    image: np.ndarray,
+    heatmaps: Mapping[str, np.ndarray],
+    subject: str,
+    heading: str = "Lay the heat over the image",
+) -> str:
+    """An image under a heatmap, with a menu of methods and a slider of opacity.
+
+    Parameters
+    ----------
+    image : uint8 (H, W) or (H, W, 3).
+    heatmaps : by name of the method, float (h, w); each is scaled to its own greatest absolute value.
+    subject : what the image shows, for its alternative text.
+    """
+    size = _display_size(image.shape[:2])
+    maps = {}
+    for name, heat in heatmaps.items():
+        heat = np.abs(np.nan_to_num(np.asarray(heat, float)))
+        scaled = heat / heat.max() if heat.max() > 0 else heat
+        coloured = (matplotlib.colormaps[HEAT](scaled)[..., :3] * 255).astype(np.uint8)
+        maps[name] = _image_address(coloured, size, Image.Resampling.BILINEAR)
+    first = next(iter(maps))
+    menu = _menu("Method", "method", maps)
+    slider = _slider("Opacity", "opacity", 0, 100, 50)
+    pictures = (
+        f'<div class="als-stack" style="aspect-ratio: {size[0]} / {size[1]}">'
+        f'<img alt="{html.escape(subject)}" src="{_image_address(image, size)}">'
+        f'<img alt="heatmap over {html.escape(subject)}" class="als-over" src="{maps[first]}"></div>'
+    )
+    return _block("overlay", heading, {"maps": maps}, f"<form>{menu}{slider}{_output()}</form>{pictures}")
+
+
+def roc_threshold(
+    table: pd.DataFrame, truth: str, score: str, positive: str, heading: str = "Move the threshold"
+) -> str:
+    """A ROC curve with a slider of the threshold and the confusion matrix that follows from it.
+
+    Parameters
+    ----------
+    table : one row for each sample. truth : column of bool, True for the class `positive`.
+    score : column of float; a sample is called positive where its score is at least the threshold.
+    """
+    labels, scores = table[truth].astype(bool).to_numpy(), table[score].astype(float).to_numpy()
+    if labels.all() or not labels.any():
+        raise ValueError("a ROC curve needs samples of both classes")
+    thresholds = np.unique(scores)[::-1]
+    points = [
+        [float(t), int((labels & (scores >= t)).sum()), int((~labels & (scores >= t)).sum())]
+        for t in thresholds
+    ]
+    data = {
+        "points": points,
+        "positives": int(labels.sum()),
+        "negatives": int((~labels).sum()),
+        "positive": positive,
+    }
+    name = html.escape(positive)
+    matrix = (
+        f'<table><caption>Samples at this threshold</caption><thead><tr><td></td><th scope="col">called {name}</th>'
+        f'<th scope="col">called other</th></tr></thead><tbody><tr><th scope="row">{name}</th><td></td><td></td></tr>'
+        f'<tr><th scope="row">other</th><td></td><td></td></tr></tbody></table>'
+    )
+    start = len(points) // 2
+    slider = _slider("Threshold, strict to lax", "step", 0, len(points) - 1, start)
+    return _block(
+        "roc",
+        heading,
+        data,
+        f'<form>{slider}{_output()}</form><div class="als-side"><div class="als-plot"></div>{matrix}</div>',
+    )
+
+
+def curve_slider(
+    table: pd.DataFrame,
+    x: str,
+    y: str,
+    by: str,
+    x_label: str,
+    y_label: str,
+    heading: str = "Move along the curves",
+) -> str:
+    """A slider along x, and the value of each curve there.
+
+    Parameters
+    ----------
+    table : long format. x, y : columns of float. by : column that names the curve. Where a curve has no point at an x
+        of another, its nearest point is shown.
+    """
+    curves = {
+        str(name): part.sort_values(x)[[x, y]].astype(float).to_numpy().round(6).tolist()
+        for name, part in table.groupby(by, sort=False)
+    }
+    places = sorted({point[0] for curve in curves.values() for point in curve})
+    data = {"curves": curves, "places": places, "x": x_label, "y": y_label}
+    rows = "".join(
+        f'<tr><th scope="row">{html.escape(name)}</th><td></td><td class="als-bar"><span></span></td></tr>'
+        for name in curves
+    )
+    values = f"<table><caption>{html.escape(y_label)}</caption><tbody>{rows}</tbody></table>"
+    slider = _slider(x_label, "step", 0, len(places) - 1, len(places) // 2)
+    return _block("curves", heading, data, f"<form>{slider}{_output()}</form>{values}")
+
+
+def donor_calculator(
+    accuracy: float = 0.9, correlation: float = 0.5, images_per_donor: float = 10, donors: int = 15,
+    heading: str = "How many donors?",
+) -> str:  # fmt: skip
+    """How sure an accuracy is with so many donors, and how many a wanted certainty needs.
+
+    The formulas are those of `als_core.statistics.power` (`accuracy_interval`, `donors_needed`), at 95 %.
+    """
+    fields = (
+        _number("Accuracy (%)", "accuracy", 50, 100, round(100 * accuracy, 2), "any")
+        + _number("Donors", "donors", 1, 100000, donors, "1")
+        + _number("Images a donor", "images", 1, 10000, images_per_donor, "any")
+        + _slider("Correlation within a donor", "correlation", 0, 100, round(100 * correlation))
+        + _number("Wanted: plus or minus (%)", "within", 1, 49, 5, "any")
+    )
+    data = {"z": float(stats.norm.ppf((1 + LEVEL) / 2)), "level": round(100 * LEVEL)}
+    return _block("donors", heading, data, f"<form>{fields}{_output()}</form>")
+
+
+def share_calculator(
+    printed: str = "70.34%", largest: int = 400, heading: str = "Of how many images can it be a share?"
+) -> str:
+    """Every number of images of which a printed percentage is a share.
+
+    The check is that of `als_core.statistics.granularity` (`possible_sizes`, `possible_counts`).
+    """
+    field = (
+        f'<label>Printed share <input type="text" name="printed" value="{html.escape(printed)}" inputmode="text"></label>'
+        + _number("Of at most", "largest", 1, 100000, largest, "1")
+    )
+    return _block("share", heading, {}, f"<form>{field}{_output()}</form>")
+
+
+def named_points(
+    table: pd.DataFrame,
+    x: str,
+    name: str,
+    row: str,
+    x_label: str,
+    heading: str = "Point at a dot for its name",
+) -> str:
+    """Dots in rows, each of which tells its name and value when pointed at or reached by keyboard.
+
+    Parameters
+    ----------
+    table : one row for each dot, usually the data (CSV) of the static figure. x : column of float; rows without a value are
+        left out. name : column with the name of a dot. row : column with the row that it is drawn in.
+    """
+    drawn = table[[x, name, row]].dropna(subset=[x])
+    values = drawn[x].astype(float)
+    least, most = float(values.min()), float(values.max())
+    scale = (WIDTH - LEFT - RIGHT) / (most - least) if most > least else 0.0
+    rows = list(dict.fromkeys(drawn[row].astype(str)))
+    height = ROW * len(rows) + FOOT
+    marks = []
+    for number, label in enumerate(rows):
+        y = ROW * (number + 0.5)
+        marks.append(
+            f'<text x="{LEFT - 12}" y="{y + 5:g}" text-anchor="end">{html.escape(label)}</text>'
+            f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:g}" y2="{y:g}"/>'
+        )
+        for _, point in drawn[drawn[row].astype(str) == label].sort_values(x).iterrows():
+            text = html.escape(f"{point[name]}: {float(point[x]):.4g}")
+            marks.append(
+                f'<circle cx="{LEFT + scale * (float(point[x]) - least):.1f}" cy="{y:g}" r="6" role="listitem" tabindex="-1" '
+                f'aria-label="{text}"><title>{text}</title></circle>'
+            )
+    for share in (0, 0.5, 1):
+        place = LEFT + share * (WIDTH - LEFT - RIGHT)
+        marks.append(
+            f'<text x="{place:g}" y="{height - 26}" text-anchor="middle">{least + share * (most - least):.3g}</text>'
+        )
+    marks.append(
+        f'<text x="{(LEFT + WIDTH - RIGHT) / 2:g}" y="{height - 6}" text-anchor="middle">{html.escape(x_label)}</text>'
+    )
+    drawing = f'<svg viewBox="0 0 {WIDTH} {height}" role="list" aria-label="{html.escape(f"{x_label}, {len(drawn)} points")}">{"".join(marks)}</svg>'
+    return _block(
+        "points",
+        heading,
+        {},
+        f'<p class="als-hint">Tab to the first dot, then arrow keys.</p>{drawing}{_output()}',
+        always=True,
+    )
+
+
+def before_after(
+    before: np.ndarray, after: Mapping[str, np.ndarray], heading: str = "Before and after"
+) -> str:
+    """An image and what was made of it, with a menu of what was done and a slider that wipes between the two.
+
+    Parameters
+    ----------
+    before : uint8 (H, W) or (H, W, 3). after : by name, uint8 images; another size is scaled to that of `before`.
+    """
+    size = _display_size(before.shape[:2])
+    images = {name: _image_address(image, size) for name, image in after.items()}
+    first = next(iter(images))
+    pictures = (
+        f'<div class="als-stack" style="aspect-ratio: {size[0]} / {size[1]}">'
+        f'<img alt="before" src="{_image_address(before, size)}">'
+        f'<img alt="after: {html.escape(first)}" class="als-over" src="{images[first]}"></div>'
+    )
+    form = f"<form>{_menu('What was done', 'name', images)}{_slider('Share that shows the result', 'share', 0, 100, 50)}{_output()}</form>"
+    return _block("wipe", heading, {"images": images}, f"{form}{pictures}")
+
+
+# --- parts
+
+
+def _block(kind: str, heading: str, data: Mapping[str, Any], body: str, always: bool = False) -> str:
+    """A block of one kind with its values as JSON. always: it makes sense without a script, and is then shown."""
+    values = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
+    hidden = "" if always else " hidden"
+    return (
+        f'<section class="als-play" data-play="{kind}" aria-label="{html.escape(heading)}"{hidden}>'
+        f'<p class="als-play-title">{html.escape(heading)}</p>{body}'
+        f'<script type="application/json">{values}</script></section>'
+    )
+
+
+def _menu(label: str, name: str, choices: Mapping[str, Any]) -> str:
+    options = "".join(f"<option>{html.escape(choice)}</option>" for choice in choices)
+    return f'<label>{html.escape(label)} <select name="{name}">{options}</select></label>'
+
+
+def _slider(label: str, name: str, least: int, most: int, value: int) -> str:
+    return f'<label>{html.escape(label)} <input type="range" name="{name}" min="{least}" max="{most}" value="{value}"></label>'
+
+
+def _number(label: str, name: str, least: float, most: float, value: float, step: str) -> str:
+    return (
+        f'<label>{html.escape(label)} <input type="number" name="{name}" min="{least:g}" max="{most:g}" '
+        f'value="{value:g}" step="{step}"></label>'
+    )
+
+
+def _output() -> str:
+    return '<output aria-live="polite"></output>'
+
+
+def _display_size(shape: tuple[int, int]) -> tuple[int, int]:
+    """Width and height in which an image is stored: whole multiples of its own, at least `LEAST_SIDE` wide."""
+    height, width = shape
+    times = max(1, math.ceil(LEAST_SIDE / width))
+    return width * times, height * times
+
+
+def _image_address(
+    image: np.ndarray, size: tuple[int, int], resampling: Image.Resampling = Image.Resampling.NEAREST
+) -> str:
+    picture = Image.fromarray(np.asarray(image, np.uint8)).convert("RGB")
+    if picture.size != size:
+        picture = picture.resize(size, resampling)
+    stream = io.BytesIO()
+    picture.save(stream, format="WEBP", quality=80)
+    return f"data:image/webp;base64,{base64.b64encode(stream.getvalue()).decode()}"

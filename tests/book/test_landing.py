@@ -1,0 +1,101 @@
+"""What the landing page and the overviews say follows from the claims."""
+
+from __future__ import annotations
+
+import pytest
+
+from als_core.book import landing
+from als_core.claims.claims import every_claim
+
+
+@pytest.fixture
+def rows() -> list[dict]:
+    return every_claim([])
+
+
+def judged(rows, verdicts):
+    """The rows with other verdicts, by claim id."""
+    return [row | {"verdict": verdicts.get(row["id"], row["verdict"])} for row in rows]
+
+
+AUC = "miao2023.section3.resnet50.auc"
+ACCURACY = "xia2024.table1.resnet18.accuracy"
+
+
+def test_before_any_page_nothing_holds(rows):
+    assert landing.what_holds(rows).startswith("None of the")
+
+
+def test_agreement_is_counted_by_its_kind_and_a_trained_result_is_missed(rows):
+    text = landing.what_holds(judged(rows, {AUC: "adds up", ACCURACY: "as built"}))
+    assert "2 of" in text and "1 follow from the paper's own numbers" in text
+    assert text.endswith("No trained result is among them.")
+    assert "No trained result" not in landing.what_holds(judged(rows, {AUC: "reproduced"}))
+
+
+def test_disagreement_is_counted_in_issues_and_not_in_cells(rows):
+    only = [row for row in rows if row["verdict"] == "conflicts"]
+    assert 0 < landing.findings_behind(only, landing.CONFLICTS) < len(only)
+    text = landing.what_conflicts(rows)
+    assert f"({landing.plural(landing.findings_behind(rows, landing.CONFLICTS), 'issue')})" in text
+    assert "cannot hold under any reading" in text
+    assert landing.what_conflicts([]) == "No printed number was found to disagree with another."
+
+
+def test_trained_targets_are_counted_as_judged_settled_and_left(rows):
+    text = landing.what_was_not_tested(judged(rows, {ACCURACY: "differs", AUC: "stand-in"}))
+    assert "1 is judged by training here" in text and "For 1 this book has only" in text
+
+
+def test_an_unknown_verdict_is_counted_and_not_lost(rows):
+    counts = landing.tally(judged(rows, {AUC: "as sung"}))
+    assert counts["as sung"] == 1 and "not a target" not in counts
+    assert sum(counts.values()) == sum(row["verdict"] != "not a target" for row in rows)
+
+
+def test_plain_words_are_three_sentences(rows):
+    text = landing.plain_words(rows, synthetic=True)
+    assert text.count("\n") == 2 and "repeat and judge none" in text and "drawn by a program" in text
+    assert "drawn by a program" not in landing.plain_words(rows, synthetic=False)
+
+
+def test_a_panel_is_cut_out_of_a_figure():
+    svg = '<?xml version="1.0"?>\n<svg width="200pt" height="100pt" viewBox="0 0 200 100" version="1.1"><g/></svg>'
+    panel = landing.cut_out(svg, (0.5, 0, 1, 0.5))
+    assert 'viewBox="100 0 100 50"' in panel and 'width="100pt"' in panel and panel.startswith("<?xml")
+    assert 'version="1.1"' in panel and panel.endswith("<g/></svg>")
+
+
+@pytest.mark.parametrize("paper", ["xia2024", "miao2023", "turrisi2024", "panagiotaras", "wang2023"])
+def test_an_overview_has_question_data_method_result_and_sources(paper, rows):
+    text = landing.overview_text(paper, rows)
+    for part in (
+        "**Question.**",
+        "## Data",
+        "## Method",
+        "## Results as printed",
+        "## What it found",
+        "## Sources",
+    ):
+        assert part in text
+    assert landing.papers()[paper]["printed"] and text.count("claims.html#") == len(
+        landing.papers()[paper]["printed"]
+    )
+
+
+def test_the_landing_page_has_a_card_for_each_paper(rows):
+    text = landing.landing_text(rows, "Cohort: none.")
+    assert text.count("{container} als-paper\n") == len(landing.papers())
+    assert all(name in text for name in ("What holds", "What conflicts", "Not tested", "The images"))
+
+
+def test_the_trainings_of_a_paper_are_listed_one_a_network():
+    text = landing.training_text("xia2024")
+    assert text.count("{doc}") == 6 and "Training: Miniset-DenseSENet" in text
+    assert landing.training_text("wang2023").count("{doc}") == 0
+
+
+def test_other_images_than_the_public_ones_are_named_so():
+    assert landing.what_the_images_show("It is so.", public=True) == "It is so."
+    assert landing.what_the_images_show("It is so.", public=False).startswith("This build uses other images")
+    assert "was not made" in landing.what_the_images_show("", public=True)

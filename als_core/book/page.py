@@ -247,7 +247,7 @@ class Page:
 
 def _wrapped(references: Sequence[str]) -> str:
     """BibTeX entries with long values broken into lines, which BibTeX reads as one."""
-    wrap = partial(textwrap.fill, width=84, subsequent_indent=" " * 8, break_on_hyphens=False)
+    wrap = partial(textwrap.fill, width=76, subsequent_indent=" " * 8, break_on_hyphens=False)
     return "\n\n".join("\n".join(map(wrap, entry.strip().splitlines())) for entry in references)
 
 

@@ -27,9 +27,11 @@ SETTLED = 50_000_000
 
 
 def checked_folder(
-    folder: Path, manifest: Path | None = None, about: About | None = None, progress: bool = False
+    folder: Path, manifest: Path | None = None, about: About | None = None, **options: Any
 ) -> CheckedFolder:
     """Check a cohort's folder as `check_folder` does, or load the result for files that have not changed since.
+
+    options: further arguments of `check_folder` that do not change its result.
 
     Raises RefusedInput with every problem found.
     """
@@ -39,7 +41,7 @@ def checked_folder(
         kept = json.loads(place.read_text(encoding="utf-8"))
         if fingerprint is not None and kept["fingerprint"] == fingerprint:
             return _from_json(kept["checked"])
-    checked = check_folder(folder, manifest, about, progress)
+    checked = check_folder(folder, manifest, about, **options)
     if fingerprint is not None and fingerprint == _fingerprint(folder, manifest, about):
         with suppress(OSError), atomic_write(place) as temporary:  # without it the check is only slower
             content = {"fingerprint": fingerprint, "checked": _to_json(checked)}
@@ -50,9 +52,8 @@ def checked_folder(
 def _fingerprint(folder: Path, manifest: Path | None, about: About | None) -> str | None:
     """Digest of all that the check depends on; None where a file is absent or changed a moment ago."""
     manifest = manifest or folder / MANIFEST
-    described = folder / "cohort.yml"
     try:
-        texts = [manifest.read_bytes(), described.read_bytes() if described.is_file() else b""]
+        texts = [file.read_bytes() if file.is_file() else b"" for file in (manifest, folder / "cohort.yml")]
         names = list(read_manifest(folder, manifest)["path"])
         status = [(folder / name).stat() for name in names]
     except (OSError, ValueError):  # the check says what is wrong

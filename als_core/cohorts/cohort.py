@@ -64,7 +64,7 @@ class Cohort:
         Raises RefusedInput with every problem found, before anything is computed.
         """
         folder = Path(folder).resolve()
-        checked = checked_folder(folder, manifest, about, progress)
+        checked = checked_folder(folder, manifest, about, progress=progress)
         return cls(
             name=name or folder.name,
             folder=folder,

@@ -100,7 +100,7 @@ def test_a_page_is_cited_with_its_paper():
     companion, paper = references_of("xia2024/04_train/resnet18")
     assert companion == reference() and paper == reference("xia2024") and "doi = " in paper
     assert references_of("audit/01_claims") == [companion]
-    with pytest.raises(RefusedInput, match="one of xia2024"):
+    with pytest.raises(RefusedInput, match=r"one of .*xia2024"):
         reference("xia2025")
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
+import re
+import tokenize
 from pathlib import Path
 
 import jupytext
@@ -14,7 +17,7 @@ from jupytext.compare import compare_notebooks
 from als_core.book.contents import book_pages, parameters_of, source_of
 from als_core.storage import repository
 
-MOST_CELLS, MOST_LINES = 40, 5
+MOST_CELLS, MOST_LINES, LONGEST_LINE, MOST_STRINGS = 18, 5, 110, 0.3
 NOTEBOOKS = sorted((repository() / "notebooks").rglob("*.py"))
 
 
@@ -53,12 +56,41 @@ def test_it_names_itself_and_ends_with_provenance(source):
 
 def test_logic_lives_in_the_library(source):
     tree = ast.parse(source.read_text())
-    long = [
-        node.name
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef) and node.end_lineno - node.lineno > MOST_LINES
-    ]
-    assert long == [] and len(jupytext.read(source).cells) <= MOST_CELLS
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    assert [node.name for node in functions if node.end_lineno - node.lineno > MOST_LINES] == []
+    assert len(jupytext.read(source).cells) < MOST_CELLS
+
+
+def test_code_is_more_than_strings(source):
+    """The science is visible: captions and alternative texts are in the library, prose is in Markdown cells."""
+    cells = jupytext.read(source).cells
+    code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    assert [line for line in source.read_text().splitlines() if len(line) > LONGEST_LINE] == []
+    assert string_length(code) <= MOST_STRINGS * len(code), f"{string_length(code) / len(code):.0%}"
+
+
+def test_it_closes_with_what_this_means(source):
+    prose = [cell.source for cell in jupytext.read(source).cells if cell.cell_type == "markdown"]
+    headings = re.findall(r"^##+ (.*)$", "\n".join(prose), re.MULTILINE)
+    assert headings[-1].startswith(("What this means", "What it does not"))
+
+
+def string_length(code: str) -> int:
+    """Characters of code within string literals; of an f-string all of it, with the expressions in it."""
+    lines = code.splitlines(keepends=True)
+    total, opened = 0, []
+    for token in tokenize.generate_tokens(io.StringIO(code).readline):
+        kind = tokenize.tok_name[token.type]
+        if kind not in ("STRING", "FSTRING_START", "FSTRING_END"):
+            continue
+        begin, end = (sum(map(len, lines[: row - 1])) + column for row, column in (token.start, token.end))
+        # from Python 3.12 on, an f-string is several tokens
+        if kind == "FSTRING_START":
+            opened.append(begin)
+            continue
+        begin = opened.pop() if kind == "FSTRING_END" else begin
+        total += 0 if opened else end - begin
+    return total
 
 
 def test_every_twin_has_its_text():

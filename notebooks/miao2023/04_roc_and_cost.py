@@ -90,11 +90,8 @@ page.text(words.incompatible(m1, m8, audit.m7()["test_cases"]))
 # (miao-leak)=
 # ## What the split does
 #
-# The paper multiplies the images (section 2.1) and splits them 70 to 30 (section 2.4), but does not say
-# which came first. The printed numbers hint at an order: all accuracies of the VGG16 log are shares of 391
-# images, and 391 split 70 to 30 is 273 and 118, of which 95.24 % and 70.34 % are possible shares. **That
-# 391 images were made of 39 crops and then split is inferred, not known.** It is replayed here as one of
-# four ways.
+# The paper multiplies the images (section 2.1) and splits them 70 to 30 (section 2.4), but does not say which
+# came first. Copying first and then splitting is replayed here as one of four ways.
 
 # %%
 aucs = training.split_aucs(predictions)
@@ -103,6 +100,7 @@ page.show(figures.protocol_aucs(aucs), "miao-protocols")
 sizes = len(leaking[0].train), len(leaking[0].test)
 longer = training.train_longer("vgg16", features["vgg16"], pool, leaking, cases, seed, settings.epochs)
 strength = training.follow_feature_strength(predictions, "vgg16", features["vgg16"], pool)
+page.text(words.split_order(audit.m6()))
 page.text(words.leak(scored, sizes, audit.m6()["total"]))
 page.text(words.undertrained("vgg16", scored, strength, longer))
 

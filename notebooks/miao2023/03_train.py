@@ -131,8 +131,7 @@ page.table(words.prediction_table(predictions), f"miao-predictions-{slug}", capt
 # ## Training more than the head
 #
 # Section 1.5 says "pre-trained, then fine-tuned" and not which layers. *Last block* trains the last block
-# of the base with the head; *all layers* is full fine-tuning. One split by case, learning rate 0.0001,
-# batch size 16.
+# of the base with the head; *all layers* is full fine-tuning.
 
 # %%
 few = draw_splits(als, cases, protocol.BY_CASE, seed, repeats=1, copies=settings.fine_tuned_copies)
@@ -142,7 +141,9 @@ tuned = {
     variant: training.fine_tune(model, variant, weights.name, images, few_pool, few, cases, seed, **options)
     for variant in settings.fine_tuned
 }
-caption = f"{name}: variants that train more than the head, on one split by case."
+tuned_rate, tuned_batch = training.FINE_TUNING
+setting = f"one split by case, learning rate {tuned_rate:g}, batch size {tuned_batch}"
+caption = f"{name}: variants that train more than the head; {setting}."
 page.table(training.tuned_table(tuned), f"miao-fine-tuned-{slug}", caption)
 page.text(words.left_out(settings, VARIANTS))
 

@@ -27,6 +27,7 @@ Box = dict[str, str]
 
 ACCURACY = "miao2023.fig13.lr0_0001.batch16.accuracy"
 AUC = "miao2023.section3.{}.auc"
+SHARES = ("3.mobile_net_v3.average", "4_5.mobile_net_v3.test")
 CROPS = {"synthetic": "synthetic crops", "own": "the crops of this folder"}
 
 
@@ -119,8 +120,8 @@ def filters(medians: pd.DataFrame) -> str:
     best, worst = psnr.idxmax(), psnr.idxmin()
     return (
         f"Of all versions of a crop, {names[best]} comes nearest to the noise-free truth, with a median PSNR "
-        f"of {number(psnr[best], 1)} dB against {number(psnr['Before'], 1)} dB without a filter; {names[worst]} "
-        f"stays farthest ({number(psnr[worst], 1)} dB)."
+        f"of {number(psnr[best], 1)} dB against {number(psnr['Before'], 1)} dB without a filter; "
+        f"{names[worst]} stays farthest ({number(psnr[worst], 1)} dB)."
     )
 
 
@@ -196,10 +197,7 @@ def gains(summary: pd.DataFrame) -> str:
 
 
 def aggregates(counts: pd.DataFrame) -> str:
-    """Say what enlarging does to the count of aggregates.
-
-    counts: of `restoration.count_all`, by display name.
-    """
+    """Say what enlarging does to the count of aggregates. counts: of `restoration.count_all`."""
     before, after, truth = (counts.loc[n] for n in (METHODS["bicubic"], METHODS["adversarial"], "Truth"))
     total = int(before.found + before.missed)
     shown = (
@@ -324,10 +322,7 @@ def left_out(settings: CropSettings, variants: tuple[str, ...]) -> str:
 
 
 def training_box(kind: str, name: str, row: pd.Series, train_accuracy: float, majority: float) -> Box:
-    """Return the answer box of a training page.
-
-    kind: of the cohort; row: `train.score_cases` at the plotted setting.
-    """
+    """Return the answer box of a training page. row: of `train.score_cases` at the plotted setting."""
     return {
         "question": f"How well does {name}, trained as the study describes, classify crops of cases it has "
         "not seen?",
@@ -363,11 +358,22 @@ def incompatible(m1: Facts, m8: Facts, test_cases: int) -> str:
     )
 
 
-def leak(scored: pd.DataFrame, sizes: tuple[int, int], log_size: float) -> str:
-    """Say what the split after copying gives.
+def split_order(m6: Facts) -> str:
+    """Say what the printed shares hint about the order of copying and splitting.
 
-    scored: index network and protocol; sizes: training and test images.
+    m6: of the study's `audit`.
     """
+    average, tested = (printed(f"miao2023.section{claim}_accuracy") for claim in SHARES)
+    return (
+        f"The printed numbers hint at an order: all accuracies of the VGG16 log are shares of {m6['total']} "
+        f"images, and {m6['total']} split 70 to 30 is {m6['train']} and {m6['test']}, of which {average} and "
+        f"{tested} are possible shares. **That {m6['total']} images were made of {m6['originals']} crops and "
+        "then split is inferred, not known.**"
+    )
+
+
+def leak(scored: pd.DataFrame, sizes: tuple[int, int], log_size: float) -> str:
+    """Say what the split after copying gives. sizes: numbers of training and test images."""
     accuracy = scored.xs(COPIES_FIRST, level="protocol")["accuracy"]
     said = listed(f"{TITLES[name]} {number(value, 3)}" for name, value in accuracy.items())
     total = sum(sizes)
@@ -546,22 +552,14 @@ def is_the_help_real(comparisons: pd.DataFrame, counts: pd.DataFrame | None, sig
             word = "helps" if real["difference"] > 0 else "harms"
             sentences.append(f"{start}, and by less on crops without a sign: it {word}.")
     if counts is not None:
-        sentences.append(counts_of_inputs(counts))
+        bicubic, gan = counts.loc[BICUBIC], counts.loc[GAN]
+        sentences.append(
+            f"In the tested crops the GAN shows {gan.found} of "
+            f"{counted(gan.found + gan.missed, 'aggregate')} and interpolation {bicubic.found}; the GAN "
+            f"draws {counted(gan.invented, 'spot')} where there is no aggregate, interpolation "
+            f"{bicubic.invented}."
+        )
     return " ".join(sentences)
-
-
-def counts_of_inputs(counts: pd.DataFrame) -> str:
-    """Say what the GAN adds to the aggregates that can be seen.
-
-    counts: index input, of `restoration.count_all`.
-    """
-    bicubic, gan = counts.loc[BICUBIC], counts.loc[GAN]
-    total = gan.found + gan.missed
-    return (
-        f"In the tested crops the GAN shows {gan.found} of {counted(total, 'aggregate')} and interpolation "
-        f"{bicubic.found}; the GAN draws {counted(gan.invented, 'spot')} where there is no aggregate, "
-        f"interpolation {bicubic.invented}."
-    )
 
 
 def _subject(network: str) -> str:

@@ -57,8 +57,6 @@ def one_scan(
 
 def averages(cohort: VolumeCohort, rows: np.ndarray, maps: Averages, amounts: PanagiotarasAmounts) -> Drawn:
     """`figures.average_heatmaps` of the scans `rows`."""
-    template = np.asarray(mni_map("t1", amounts.shown).dataobj)
-    template = np.where(template > 0.1, template, 0)
     shown = {
         name: {label: to_display(heat, amounts) for label, heat in own.items()} for name, own in maps.items()
     }

@@ -170,7 +170,7 @@ def leaks(
     ]
     pairs = (*cohort.twins, *overlaps)
     typer.echo(
-        f"{cohort.name}: {len(cohort)} images, {len(cohort.copies)} sets of copies, {len(overlaps)} pairs that overlap."
+        f"{cohort.name}: {len(cohort)} images; sets of copies: {len(cohort.copies)}; pairs that overlap: {len(overlaps)}."
     )
     for pair in pairs[:SHOWN]:
         typer.echo(f"  {paths[pair.first]} and {paths[pair.second]}: {pair.how}")

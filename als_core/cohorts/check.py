@@ -24,10 +24,17 @@ import yaml
 from PIL import Image
 from tqdm import tqdm
 
-from als_core.cohorts.checks import merge_problems, unknown_accepts
-from als_core.cohorts.duplicates import Fingerprint, ImagePair, copy_sets, find_twins, fingerprint
+from als_core.cohorts import identifiers
+from als_core.cohorts.checks import counted, merge_problems, unknown_accepts
+from als_core.cohorts.duplicates import (
+    Fingerprint,
+    ImagePair,
+    check_copies,
+    copy_sets,
+    find_twins,
+    fingerprint,
+)
 from als_core.cohorts.folders import MANIFEST, NAMES, is_companion, list_samples
-from als_core.cohorts.identifiers import group_notices, group_problems, says_missing, spelled_alike
 from als_core.cohorts.reading import Conversion, Fit, Unreadable, decode, depth_of, largest_deep_value
 from als_core.cohorts.shortcuts import measure
 from als_core.cohorts.tables import cell_problems, other_than_it_looks, read_table
@@ -108,7 +115,7 @@ def check_folder(
     problems += check_labels(table, about)
 
     twins = find_twins([image.digest for image in images], [image.mark for image in images])
-    copies, dropped = _check_copies(table, twins, about)
+    copies, dropped = check_copies(table, twins, about.accept)
     refuse_if(f"The cohort in {folder}", merge_problems([*problems, *copies]))
 
     samples = table.assign(sha256=[image.digest for image in images])
@@ -152,7 +159,7 @@ def read_manifest(folder: Path, manifest: Path) -> pd.DataFrame:
         example = table["path"][companions].iloc[0]
         table = table[~companions].reset_index(drop=True)
         table.attrs["notices"] = [
-            *notices, f"{companions.sum()} rows of companion files, such as {example}, were passed over (ALS027)."
+            *notices, f"{counted(companions.sum(), 'row')} of companion files, such as {example}, were passed over (ALS027)."
         ]  # fmt: skip
     if table.empty:
         problem = Problem(MANIFEST, "no rows", "one row for each sample", "List the samples.", check="ALS003")
@@ -299,13 +306,15 @@ def check_labels(table: pd.DataFrame, about: About) -> list[Problem]:
         problems.append(
             Problem(where, f"one label, {counts.index[0]}", "two or more", remedy, check="ALS013")
         )
-    for names in spelled_alike(counts.index):
+    for names in identifiers.spelled_alike(counts.index):
         cased = len({name.casefold() for name in names}) == 1
         found = f"{' and '.join(names)}, which differ only in {'case' if cased else 'spelling'}"
         problems.append(Problem(where, found, "one spelling", "Spell the label one way.", check="ALS013"))
     remedy = "Add samples, or drop the label."
     problems += [
-        Problem(f"label {label}", f"{count} samples", f"at least {MINIMUM_SAMPLES}", remedy, check="ALS014")
+        Problem(
+            f"label {label}", counted(count, "sample"), f"at least {MINIMUM_SAMPLES}", remedy, check="ALS014"
+        )
         for label, count in counts.sort_index().items()
         if count < MINIMUM_SAMPLES
     ]
@@ -336,37 +345,14 @@ def check_labels(table: pd.DataFrame, about: About) -> list[Problem]:
             for group, labels in table.groupby("group")["label"].unique().items()
             if len(labels) > 1
         ]
-    return problems + [each for each in group_problems(table, MANIFEST) if each.check not in about.accept]
-
-
-def _check_copies(
-    table: pd.DataFrame, twins: tuple[ImagePair, ...], about: About
-) -> tuple[list[Problem], list[int]]:
-    """Copies under different labels or groups: the problems, or the rows to leave out where a reader accepts that."""
-    problems: list[Problem] = []
-    dropped: set[int] = set()
-    for rows in copy_sets(twins, len(table)):
-        names = [f"{table['path'][row]}, line {row + 2}" for row in rows]
-        if table["label"][list(rows)].nunique() > 1:
-            check, leave, expected = "ALS019", rows, "one label for copies of one image"
-            found, action = "copies with different labels", "leave all of them out"
-        elif "group" in table and table["group"][list(rows)].nunique() > 1:
-            check, leave, expected = "ALS020", rows[1:], "copies of an image in one group"
-            found, action = "copies in different groups", "keep only the first"
-        else:
-            continue
-        if check in about.accept:
-            dropped |= set(leave)
-        else:
-            remedy = f"Correct the manifest, or add --accept {check} to {action}."
-            place = f"{' and '.join(names[:3])}" + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-            problems.append(Problem(place, found, expected, remedy, check=check))
-    return problems, sorted(dropped)
+    return problems + [
+        each for each in identifiers.group_problems(table, MANIFEST) if each.check not in about.accept
+    ]
 
 
 def _reading_notices(images: list[ExaminedImage], dropped: list[int], samples: pd.DataFrame) -> Iterator[str]:
     for note, count in Counter(note for image in images for note in image.notes).items():
-        yield f"{count} images: {note} (ALS028)."
+        yield f"{counted(count, 'image')}: {note} (ALS028)."
     if dropped:
         names = ", ".join(samples["path"][row] for row in dropped[:3])
         more = f" and {len(dropped) - 3} more" if len(dropped) > 3 else ""
@@ -379,26 +365,28 @@ def notices_of(samples: pd.DataFrame, twins: tuple[ImagePair, ...]) -> tuple[str
     sets = copy_sets(twins, len(samples))
     if sets:
         examples = "; ".join(" and ".join(samples["path"][row] for row in rows[:3]) for rows in sets[:3])
-        natures = " or ".join(sorted({"byte-identical" if pair.identical else pair.how for pair in twins}))
+        natures = " or ".join(sorted({pair.nature for pair in twins}))
         copies = sum(map(len, sets))
         notices.append(
             f"{copies} images are {natures} copies of one another, for example {examples}: a split by image may "
             "put one into the training and the other into the test part (ALS022)."
         )
-    missing = sorted(label for label in samples["label"].unique() if says_missing(label))
+    missing = sorted(label for label in samples["label"].unique() if identifiers.says_missing(label))
     if missing:
         notices.append(
             f"The label {missing[0]} reads like a word for a missing value; it is used as a label (ALS018)."
         )
     if "group" not in samples:
+        named = identifiers.unnamed_groups(samples)
+        rename = f" If {named[0]} is the group, rename that column to group." if named else ""
         notices.append(
             "The manifest has no group column: only splits by image are possible, and images of one donor may "
-            "be in the training and in the test part (ALS023)."
+            f"be in the training and in the test part (ALS023).{rename}"
         )
     else:
         if samples["group"].nunique() == len(samples):
             notices.append(
                 f"Each of the {len(samples)} samples is a group of its own: a split by group is a split by image here (ALS024)."
             )
-        notices += group_notices(samples["group"].tolist())
+        notices += identifiers.group_notices(samples["group"].tolist())
     return tuple(notices)

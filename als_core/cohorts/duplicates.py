@@ -19,8 +19,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import pandas as pd
 from PIL import Image
 from scipy.fft import dctn
+
+from als_core.refusal import Problem
 
 # Two micrographs of one slide differ in many of the 64 bits of a perceptual hash (the closest two
 # different fields of the Xia release differ in 14); a re-saved, re-compressed or slightly shifted copy
@@ -61,7 +64,12 @@ class ImagePair:
     first: int
     second: int
     identical: bool
-    how: str = "nearly identical"
+    how: str = ""
+
+    @property
+    def nature(self) -> str:
+        """How the two are alike, in words."""
+        return self.how or ("identical" if self.identical else "nearly identical")
 
 
 @dataclass(frozen=True)
@@ -122,6 +130,31 @@ def merge_over_pairs(units: np.ndarray, pairs: Sequence[ImagePair]) -> np.ndarra
         if first != second:
             units[units == second] = first
     return units
+
+
+def check_copies(
+    table: pd.DataFrame, twins: tuple[ImagePair, ...], accepted: Sequence[str]
+) -> tuple[list[Problem], list[int]]:
+    """Copies under different labels or groups: the problems, or the rows to leave out where a reader accepts that."""
+    problems: list[Problem] = []
+    dropped: set[int] = set()
+    for rows in copy_sets(twins, len(table)):
+        names = [f"{table['path'][row]}, line {row + 2}" for row in rows]
+        if table["label"][list(rows)].nunique() > 1:
+            check, leave, expected = "ALS019", rows, "one label for copies of one image"
+            found, action = "copies with different labels", "leave all of them out"
+        elif "group" in table and table["group"][list(rows)].nunique() > 1:
+            check, leave, expected = "ALS020", rows[1:], "copies of an image in one group"
+            found, action = "copies in different groups", "keep only the first"
+        else:
+            continue
+        if check in accepted:
+            dropped |= set(leave)
+        else:
+            remedy = f"Correct the manifest, or add --accept {check} to {action}."
+            place = f"{' and '.join(names[:3])}" + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+            problems.append(Problem(place, found, expected, remedy, check=check))
+    return problems, sorted(dropped)
 
 
 def _near(marks: Sequence[Fingerprint]) -> list[tuple[int, int, str]]:

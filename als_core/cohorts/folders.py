@@ -12,6 +12,7 @@ from typing import Literal
 import pandas as pd
 from PIL import Image
 
+from als_core.cohorts.checks import counted
 from als_core.cohorts.reading import FORMATS, SUFFIXES
 from als_core.cohorts.tables import read_table
 from als_core.refusal import Problem, RefusedInput, refuse_if
@@ -96,10 +97,12 @@ def list_samples(folder: Path, group_from: str | None = None) -> pd.DataFrame:
     passed = sum(1 for entry in _files(folder) if COMPANIONS.fullmatch(entry.name) and entry.name != MANIFEST)
     notices = [f"No {MANIFEST}: each subfolder is read as a class (ALS028)."]
     if passed:
-        notices.append(f"{passed} companion files (such as Thumbs.db or ._name) were passed over (ALS027).")
+        notices.append(
+            f"Passed over: {counted(passed, 'companion file')}, such as Thumbs.db or ._name (ALS027)."
+        )
     if len(inside) < len(paths):
         notices.append(
-            f"{len(paths) - len(inside)} images outside the class folders were passed over (ALS027)."
+            f"Passed over: {counted(len(paths) - len(inside), 'image')} outside the class folders (ALS027)."
         )
     table.attrs["notices"] = notices
     return table
@@ -148,10 +151,10 @@ def table_samples(folder: Path, file: Path, path_from: str, label_column: str, g
             ],
         )
     kept.attrs["notices"] = [
-        f"{number} rows were passed over: {reason} (ALS027)."
+        f"Passed over: {counted(number, 'row')} with {reason} (ALS027)."
         for number, reason in (
-            (int((~labelled).sum()), "another label, or none"),
-            (int((labelled & ~there).sum()), "no such image"),
+            (int((~labelled).sum()), "another label or none"),
+            (int((labelled & ~there).sum()), "no image"),
         )
         if number
     ]

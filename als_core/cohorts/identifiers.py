@@ -27,6 +27,18 @@ SPOILT = {
     "a date": re.compile(rf"(\d{{1,2}}-({MONTHS})|({MONTHS})-\d{{2,4}}|\d{{4}}-\d\d-\d\d 00:00:00)", re.IGNORECASE),
     "a number in scientific notation": re.compile(r"\d(\.\d+)?E[+-]\d+", re.IGNORECASE),
 }  # fmt: skip
+# Columns that are probably the group under another name.
+GROUP_WORDS = (
+    "donor",
+    "patient",
+    "subject",
+    "case",
+    "individual",
+    "animal",
+    "mouse",
+    "participant",
+    "person",
+)
 LEAST_STEMS = 3  # below, a common beginning is no sign of repeated visits
 
 
@@ -97,3 +109,8 @@ def group_notices(names: Sequence[str], what: str = "groups") -> Iterator[str]:
                 f"{kind.capitalize()} among the {what}, such as {spoilt[0]}, is often what a spreadsheet made of a name: "
                 f"compare the {what} with the original list (ALS025)."
             )
+
+
+def unnamed_groups(columns: Iterable[str]) -> list[str]:
+    """Columns that are probably groups under another name: `donor`, `patient_id`, `Subject`."""
+    return [name for name in columns if re.sub(r"[\s_]*(id|number|no|nr)?$", "", name.lower()) in GROUP_WORDS]

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
+from als_core.cohorts.identifiers import unnamed_groups
 from als_core.statistics.paired import permutation_p_value, permute_labels_over_groups
 
 PERMUTATIONS = 500
@@ -91,7 +92,8 @@ def shortcut_report(
     labels = pd.factorize(samples["label"], sort=True)[0]
     groups = samples["group"].to_numpy(str) if "group" in samples else np.arange(len(samples)).astype(str)
     values = {MEASURES[name]: measures[name] for name in measures}
-    values |= {name: samples[name] for name in samples if name not in (*NOT_COVARIATES, *measures)}
+    other = (*NOT_COVARIATES, *unnamed_groups(samples), *measures)
+    values |= {name: samples[name] for name in samples if name not in other}
     mixed = (pd.Series(labels).groupby(groups).nunique() > 1).any()
     if not mixed:  # a group is one observation: its median, or its most frequent category
         first = pd.Series(np.arange(len(labels))).groupby(groups, sort=False).first().to_numpy()

@@ -102,25 +102,14 @@ def guard(
         raise RefusedInput(f"The split {split.name}", [problem])
     remedy = "Split by group, with groups that belong together under one name."
     problems = []
-    for group in np.unique(groups):
-        parts = _in_order(np.unique(split.parts[groups == group]))
-        if len(parts) > 1:
-            problems.append(
-                Problem(f"group {group}", f"samples in {' and '.join(parts)}", "one part only", remedy)
-            )
-    for pair in twins:
-        parts = split.parts[[pair.first, pair.second]]
-        if parts[0] != parts[1]:
-            first, second = (names[i] if len(names) else f"sample {i}" for i in (pair.first, pair.second))
-            nature = "identical" if pair.identical else "nearly identical"
-            problems.append(
-                Problem(
-                    f"{first} and {second}",
-                    f"{nature} images in {parts[0]} and {parts[1]}",
-                    "one part only",
-                    "Give both one group, or drop one.",
-                )
-            )
+    for leak in split_leaks(split, groups, twins).itertuples():
+        parts = " and ".join(leak.parts)
+        if leak.kind == "group":
+            problems.append(Problem(leak.how, f"samples in {parts}", "one part only", remedy))
+            continue
+        first, second = (names[row] if len(names) else f"sample {row}" for row in leak.samples)
+        found, remove = f"{leak.how} images in {parts}", "Give both one group, or drop one."
+        problems.append(Problem(f"{first} and {second}", found, "one part only", remove))
     refuse_if(f"The split {split.name}", problems)
     return split
 
@@ -183,7 +172,7 @@ def split_leaks(split: Split, groups: np.ndarray | None, twins: Sequence[ImagePa
     for pair in twins:
         parts = _in_order(np.unique(split.parts[[pair.first, pair.second]]))
         if len(parts) > 1:
-            rows.append(("copies", (pair.first, pair.second), parts, pair.how))
+            rows.append(("copies", (pair.first, pair.second), parts, pair.nature))
     return pd.DataFrame(rows, columns=["kind", "samples", "parts", "how"])
 
 

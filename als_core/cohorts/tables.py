@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from als_core.cohorts.checks import merge_problems
+from als_core.cohorts.checks import counted, merge_problems
 from als_core.refusal import Problem, RefusedInput, refuse_if
 
 # A spreadsheet runs a cell that starts so as a formula.
@@ -58,7 +58,7 @@ def read_table(
     if delimiter != ",":
         notices.append(f"{where} is read with {DELIMITERS[delimiter]} between cells.")
     if full > len(rows):
-        notices.append(f"{where}: {full - len(rows)} empty rows at the end were passed over.")
+        notices.append(f"{where}: {counted(full - len(rows), 'empty row')} at the end passed over.")
     if all(cell.startswith(" ") for cell in rows[0][1][1:]) and len(rows[0][1]) > 1:
         rows = [
             (number, cells[:1] + [cell.removeprefix(" ") for cell in cells[1:]]) for number, cells in rows

@@ -17,8 +17,8 @@ from typing import Any
 import yaml
 
 from als_core.book.blocks import cell_text
-from als_core.book.claims_page import papers
 from als_core.book.contents import book_pages
+from als_core.book.site import papers
 from als_core.claims.claims import anchor_of
 from als_core.storage import repository
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from als_core.book.claims_page import book_claims, papers
 from docutils import nodes
 from docutils.utils import unescape
 from sphinx import addnodes
 
 from als_core.book import finder, landing
+from als_core.book.site import book_claims, papers
 from als_core.storage import results_folder, write_text_if_changed
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -79,12 +79,12 @@ page.claims(training.auc_claims(scored))
 # least AUC.
 
 # %%
-m1, m8, share = audit.m1(), audit.m8(), audit.als_share()
+m1, m8, share = audit.accuracy_against_auc(), audit.difference_of_two_aucs(), audit.als_share()
 accuracies = np.linspace(0.6, 1, 201)
 least = [auc_bounds_of_accuracy(accuracy, share).least for accuracy in accuracies]
 bounds = pd.DataFrame({"accuracy": accuracies, "least_auc": least})
 page.show(figures.accuracy_against_auc(bounds, share, m1["least_auc"]), "miao-bound", of_cohort=False)
-page.text(words.incompatible(m1, m8, audit.m7()["test_cases"]))
+page.text(words.incompatible(m1, m8, audit.cases_in_a_split_by_crop()["test_cases"]))
 
 # %% [markdown]
 # (miao-leak)=
@@ -100,8 +100,8 @@ page.show(figures.protocol_aucs(aucs), "miao-protocols")
 sizes = len(leaking[0].train), len(leaking[0].test)
 longer = training.train_longer("vgg16", features["vgg16"], pool, leaking, cases, seed, settings.epochs)
 strength = training.follow_feature_strength(predictions, "vgg16", features["vgg16"], pool)
-page.text(words.split_order(audit.m6()))
-page.text(words.leak(scored, sizes, audit.m6()["total"]))
+page.text(words.split_order(audit.sizes_behind_the_logged_shares()))
+page.text(words.leak(scored, sizes, audit.sizes_behind_the_logged_shares()["total"]))
 page.text(words.undertrained("vgg16", scored, strength, longer))
 
 # %% [markdown]
@@ -146,13 +146,13 @@ page.text(words.classical(compared))
 size = {"side": settings.side, "batch": 16, "repeats": settings.timing_repeats, "device": device}
 variants = ("frozen base", *settings.fine_tuned)
 costs = pd.DataFrame([measure_cost(m, variant=v, **size) for m in training.PLOTTED for v in variants])
-steps = training.EPOCHS * -(-audit.m6()["total"] // size["batch"])
+steps = training.EPOCHS * -(-audit.sizes_behind_the_logged_shares()["total"] // size["batch"])
 caption = "Cost of the three networks on images of {side} × {side} pixels, batches of {batch}, on {device}."
 page.table(cost_table(costs, steps), "miao-cost", caption.format(**size))
 announced = words.announced_table(published_table("miao2023_promised_not_reported"))
 caption = "Results that the paper announces, what it prints of them, and where this book has its own."
 page.table(announced, "miao-announced", caption, of_cohort=False)
-page.text(words.announced(audit.m11()))
+page.text(words.announced(audit.announced_results_and_time()))
 
 # %% [markdown]
 # ## What this means

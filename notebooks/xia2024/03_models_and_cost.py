@@ -36,8 +36,8 @@ from als_core.models.cost import cost, describe
 from als_core.studies.xia2024 import figures_networks as figures
 from als_core.studies.xia2024.amounts import TissueAmounts
 from als_core.studies.xia2024.cohort import open_cohort
-from als_core.studies.xia2024.networks import TISSUE_NETWORKS, build_tissue_network
-from als_core.studies.xia2024.recipes import RECIPES, RELEASED
+from als_core.studies.xia2024.networks import COUNTED, build_tissue_network
+from als_core.studies.xia2024.recipes import OF_PAPER, PRINTED, RECIPES, RELEASED, RELEASED_VARIANT
 from als_core.studies.xia2024.recovered import Gates, gates_that_fit, gates_tried, sides_that_fit
 from als_core.studies.xia2024.synthetic import TissueParameters
 
@@ -47,19 +47,19 @@ page = Page("xia2024/03_models_and_cost", profile, "Xia 2024, Fig. 6, Table 1, T
 # ## The networks, drawn from their modules
 #
 # The drawings are made from the modules that this book trains, not by hand. Each network comes in two
-# variants: *published* follows the text of the paper, *released* the code that was published with it, which
-# was read and not run. The paper prints neither widths nor the reduction inside the gates; the values drawn
+# variants: *as printed* follows the text of the paper, *as released* the code that was published with it,
+# which was read and not run. The paper prints neither widths nor the reduction inside the gates; the values drawn
 # here
 # were recovered from the printed costs (see below).
 
 # %%
 shape = (1, 3, 400, 400)
 stages = {}
-for name, variant in product(TISSUE_NETWORKS, ("published", "released")):
+for name, variant in product(OF_PAPER, (PRINTED, RELEASED_VARIANT)):
     with torch.device("meta"):  # shapes without values: counting needs no more
         network = build_tissue_network(name, variant=variant, seed=0)
     table = describe(network, shape)
-    stages[TISSUE_NETWORKS[name].display, variant] = table.assign(active=table["stage"].isin(network.active))
+    stages[RECIPES[name].name, variant] = table.assign(active=table["stage"].isin(network.active))
 
 # %% [markdown]
 # A squeeze-and-excitation gate weighs each feature map of a layer by a number between 0 and 1, which it
@@ -69,7 +69,7 @@ for name, variant in product(TISSUE_NETWORKS, ("published", "released")):
 with torch.device("meta"):
     gated = build_tissue_network("miniset_densesenet", seed=0)
 first = next(name for name, _ in gated.stages.named_children() if name.startswith("se"))
-maps = stages["Miniset-DenseSENet", "published"].set_index("stage")["output_shape"][first]
+maps = stages["Miniset-DenseSENet", PRINTED].set_index("stage")["output_shape"][first]
 steps = describe(gated.stages.get_submodule(first).gate, maps)
 page.show(figures.gate_drawing(steps, maps, f"{first} of Miniset-DenseSENet"), "xia-fig6-se")
 
@@ -109,15 +109,15 @@ for (name, caption), networks in zip(drawings.items(), shown, strict=True):
 # a multiplication and an addition as two operations gives twice that number.
 
 # %%
-counted = {entry.display: entry.counted for entry in TISSUE_NETWORKS.values() if entry.counted}
+counted = {RECIPES[name].name: stages_counted for name, stages_counted in COUNTED.items()}
 caption = (
     "What one image of 400 × 400 pixels costs, and how many parameters there are and train (three classes)."
 )
 page.table(figures.cost_table(stages, counted), "xia-cost", caption)
 cells = {}
-for (name, entry), cell in product(TISSUE_NETWORKS.items(), ("flops", "params")):
-    table = stages[entry.display, "published"].set_index("stage")
-    covered = table.loc[list(entry.counted or table.index)]
+for name, cell in product(OF_PAPER, ("flops", "params")):
+    table = stages[RECIPES[name].name, PRINTED].set_index("stage")
+    covered = table.loc[list(COUNTED.get(name, table.index))]
     cells[f"xia2024.table1.{name}.{cell}"] = covered[figures.COST_COLUMNS[cell]].sum()
 page.claims(cells)
 
@@ -128,7 +128,7 @@ page.claims(cells)
 # printed precision.
 
 # %%
-plain = stages["DenseNet121", "published"].set_index("stage")
+plain = stages["DenseNet121", PRINTED].set_index("stage")
 channels = figures.gate_places(plain["output_shape"])
 parameters = int(plain["parameters"].sum())
 printed = claim_named("xia2024.table1.miniset_densesenet.params").printed
@@ -149,16 +149,20 @@ page.text(figures.recovered_words(sides, *found))
 # Section 4.6 freezes the pretrained parts of the networks, all of them except the last two modules of
 # ResNet18+CBAM. The released code freezes nothing in ResNet18, DenseNet121 and Miniset-DenseSENet, and the
 # whole backbone of ResNet18+CBAM. Its basic CNN creates its head after its optimiser, so that the head
-# keeps its random initial values. This book trains the published variant unless a page says otherwise.
+# keeps its random initial values. This book trains the networks as printed unless a page says otherwise.
 
 # %%
 caption = "Hyper-parameters of the six recipes (Table 3 in the paper)."
-page.table(figures.hyper_parameters(RECIPES.values()), "xia-table3", caption)
-page.claims(figures.hyper_parameter_claims(RECIPES))
+page.table(figures.hyper_parameters(RECIPES[name] for name in OF_PAPER), "xia-table3", caption)
+page.claims(figures.hyper_parameter_claims({name: RECIPES[name] for name in OF_PAPER}))
 caption = "What trains, and the share of values that dropout sets to zero, in each variant of each network."
 page.table(figures.variants_table(stages), "xia-published-released", caption)
 caption = f"The other settings in which the variants differ. {figures.SETTINGS}"
-page.table(figures.settings_that_differ(RECIPES, RELEASED), "xia-released-settings", caption)
+page.table(
+    figures.settings_that_differ({name: RECIPES[name] for name in OF_PAPER}, RELEASED),
+    "xia-released-settings",
+    caption,
+)
 
 # %% [markdown]
 # ## What this means
@@ -175,7 +179,7 @@ page.table(figures.settings_that_differ(RECIPES, RELEASED), "xia-released-settin
 amounts = page.profile.amounts("tissue_training", TissueAmounts)
 sizes = page.profile.amounts("synthetic_tissue", TissueParameters)
 classes = len(open_cohort(cohort, sizes, progress=False).classes)
-recipes, spent = {name: amounts.recipe(name) for name in TISSUE_NETWORKS}, {}
+recipes, spent = {name: amounts.recipe(name) for name in OF_PAPER}, {}
 for name, recipe in recipes.items():
     with torch.device("meta"):
         network = build_tissue_network(name, classes=classes, side=recipe.side, seed=0)

@@ -6,11 +6,11 @@ import re
 
 import pytest
 import torch
-from als_core.book.claims_page import papers
 from torchvision.models.densenet import _DenseBlock
 
 from als_core.book import finder
 from als_core.book.contents import book_pages
+from als_core.book.site import papers
 from als_core.claims.claims import every_claim
 from als_core.claims.published import published_table
 from als_core.storage import repository

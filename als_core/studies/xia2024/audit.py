@@ -30,6 +30,7 @@ from als_core.statistics.intervals import clopper_pearson, wilson
 from als_core.statistics.metrics import matthews
 from als_core.statistics.power import accuracy_interval, effective_size
 from als_core.storage import repository
+from als_core.studies.xia2024.recipes import PRINTED, RECIPES, RELEASED, RELEASED_VARIANT
 
 TEST = 38  # test images (Table 2); 14 control, 12 concordant, 12 discordant
 CLASS_SIZES = (14, 12, 12)
@@ -306,13 +307,11 @@ def entries_of_the_augmentation_list() -> Facts:
 def costs_of_the_recovered_networks() -> Facts:
     """Count the costs of the recovered architectures, and the image sizes at which the printed FLOPs come out."""
     from als_core.models.cost import cost
-    from als_core.studies.xia2024.networks import TISSUE_NETWORKS
+    from als_core.studies.xia2024.networks import COUNTED
     from als_core.studies.xia2024.recovered import sides_that_fit
 
-    networks = _networks("published").items()
-    costs = {
-        name: cost(network, (1, 3, 400, 400), TISSUE_NETWORKS[name].counted) for name, network in networks
-    }
+    networks = _networks(PRINTED).items()
+    costs = {name: cost(network, (1, 3, 400, 400), COUNTED.get(name)) for name, network in networks}
     matched = [
         agrees_as_printed(value, claim_named(f"xia2024.table1.{name}.{quantity}").printed)
         for name, each in costs.items()
@@ -385,13 +384,10 @@ def statements_on_early_diagnosis() -> Facts:
 @finding("X18")
 def trained_parts_in_text_and_code() -> Facts:
     """Compare what trains in each model by section 4.6 and in the released code."""
-    from als_core.studies.xia2024.networks import TISSUE_NETWORKS
-
-    by_text, by_code = _trained_parameters("published"), _trained_parameters("released")
-    variants = [network.variants for network in TISSUE_NETWORKS.values()]
+    by_text, by_code = _trained_parameters(PRINTED), _trained_parameters(RELEASED_VARIANT)
     return {
-        "models": len(variants),
-        "differing": sum(each["published"].trains != each["released"].trains for each in variants),
+        "models": len(RELEASED),
+        "differing": sum(set(RECIPES[name].trains) != set(each.trains) for name, each in RELEASED.items()),
         "miniset_published": by_text[BEST],
         "miniset_released": by_code[BEST],
         "densenet121_released": by_code["densenet121"],

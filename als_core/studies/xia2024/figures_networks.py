@@ -24,6 +24,7 @@ from als_core.figures.pictures import canvas, draw_arrow, draw_box
 from als_core.figures.primitives import ON_COLOUR
 from als_core.figures.style import GRID, GROUND, INK, MUTED, PALETTE, WIDTH, house_style
 from als_core.models.cost import Cost
+from als_core.studies.xia2024.recipes import PRINTED, RELEASED_VARIANT
 from als_core.training.recipe import Plateau, Recipe
 
 PILL = 0.27  # height of a gate
@@ -175,20 +176,23 @@ def stage_table(networks: Networks) -> pd.DataFrame:
 def settings_that_differ(published: Mapping[str, Recipe], released: Mapping[str, Recipe]) -> pd.DataFrame:
     """List the settings, other than what trains, in which two variants of the recipes differ, by network.
 
-    Columns Setting, Published variant, Released variant, Networks (`all`, or the names of those it holds for).
+    Columns Setting, As printed, As released, Networks (`all`, or the names of those it holds for).
     """
     settings = [
-        field.name for field in fields(Recipe) if field.name not in ("name", "network", "variant", "trains")
+        field.name
+        for field in fields(Recipe)
+        if field.name
+        not in ("name", "network", "variant", "trains", "options", "builder", "paper", "reduced_from")
     ]
     rows = [
         (setting.replace("_", " "), *map(_said, values), one.name)
         for setting in settings
-        for one, other in ((published[name], released[name]) for name in published)
+        for one, other in ((published[name], released[name]) for name in released)
         if len(set(values := (getattr(one, setting), getattr(other, setting)))) == 2
     ]
-    columns = ["Setting", "Published variant", "Released variant", "Networks"]
+    columns = ["Setting", "As printed", "As released", "Networks"]
     table = pd.DataFrame(rows, columns=columns).groupby(columns[:3], sort=False, as_index=False)["Networks"]
-    return table.agg(lambda names: "all" if len(names) == len(published) else ", ".join(names))
+    return table.agg(lambda names: "all" if len(names) == len(released) else ", ".join(names))
 
 
 def cost_table(stages: Networks, counted: Mapping[str, Sequence[str]]) -> pd.DataFrame:
@@ -199,10 +203,10 @@ def cost_table(stages: Networks, counted: Mapping[str, Sequence[str]]) -> pd.Dat
     rows = []
     for name in dict.fromkeys(name for name, _ in stages):
         covered = [(f"{name}, stages the paper counts", counted[name])] if name in counted else []
-        for title, kept in [*covered, (name, list(stages[name, "published"]["stage"]))]:
+        for title, kept in [*covered, (name, list(stages[name, PRINTED]["stage"]))]:
             published, released = (
                 stages[name, variant].set_index("stage").reindex(kept).fillna(0)
-                for variant in ("published", "released")
+                for variant in (PRINTED, RELEASED_VARIANT)
             )
             rows.append(
                 {
@@ -210,8 +214,8 @@ def cost_table(stages: Networks, counted: Mapping[str, Sequence[str]]) -> pd.Dat
                     "FLOPs, as printed": f"{published['published_flops'].sum():,.0f}",
                     "Exact MACs": f"{published['macs'].sum():,.0f}",
                     "Parameters": f"{published['parameters'].sum():,.0f}",
-                    "Train (published)": f"{published['trainable'].sum():,.0f}",
-                    "Train (released)": f"{released['trainable'].sum():,.0f}",
+                    "Train (as printed)": f"{published['trainable'].sum():,.0f}",
+                    "Train (as released)": f"{released['trainable'].sum():,.0f}",
                 }
             )
     return pd.DataFrame(rows)
@@ -221,7 +225,7 @@ def variants_table(stages: Networks) -> pd.DataFrame:
     """List which stages train in each variant of each network, and their dropout."""
     rows = []
     for name in dict.fromkeys(name for name, _ in stages):
-        both = {variant: stages[name, variant] for variant in ("published", "released")}
+        both = {variant: stages[name, variant] for variant in (PRINTED, RELEASED_VARIANT)}
         trains = {f"Trains ({variant})": _training(each) for variant, each in both.items()}
         dropout = {f"Dropout ({variant})": _dropout(each) for variant, each in both.items()}
         rows.append({"Network": name} | trains | dropout)

@@ -156,8 +156,8 @@ def synthetic_crops_arrays(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, pd.DataFrame]:
     """Draw the cohort in memory.
 
-    Returns crops, uint8 (n, side, side, 3), truths, uint8 (n, side, side), masks, bool (n, side, side), and the
-    `plan` with the column `aggregates`.
+    Returns crops, uint8 (n, side, side, 3), truths, uint8 (n, side, side), masks, bool (n, side, side), and
+    the `plan` with the column `aggregates`.
     """
     table = plan(parameters)
     images, truths, masks, counts = zip(*_rendered(parameters, table, seed), strict=True)
@@ -169,7 +169,8 @@ def make_synthetic_crops(
 ) -> None:
     """Write the cohort: crops, truth and masks as PNG, manifest.csv and parameters.json.
 
-    Masks are 255 on aggregates.     The folder appears whole or not at all, in place of one of that name. progress: show a bar on stderr.
+    Masks are 255 on aggregates. The folder appears whole or not at all, in place of one of that name.
+    progress: show a bar on stderr.
     """
     table = plan(parameters)
     counts = []

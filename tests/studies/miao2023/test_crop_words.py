@@ -65,7 +65,10 @@ def heads():
 def whole(text):
     """A text that a page shows: whole sentences, no missing value, no ASCII minus before a number."""
     assert (
-        text.strip().endswith((".", ")")) and "nan" not in text and "None" not in text and "  " not in text
+        text.strip(" *").endswith((".", ")"))
+        and "nan" not in text
+        and "None" not in text
+        and "  " not in text
     ), text
     assert "{" not in text.replace("{ref}", ""), text
     return text

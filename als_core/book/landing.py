@@ -12,8 +12,8 @@ from typing import Any
 
 from als_core.book.blocks import VERDICT_SIGNS, cell_text
 from als_core.book.contents import book_pages
-from als_core.book.execute import stamp_of
 from als_core.book.finder import page_link, page_words
+from als_core.book.freshness import stamp_of
 from als_core.book.site import papers
 from als_core.claims.claims import anchor_of
 from als_core.claims.published import claim_named, claims

@@ -35,7 +35,7 @@ from als_core.studies.xia2024 import figures_separation as figures
 from als_core.studies.xia2024.amounts import TissueAmounts
 from als_core.studies.xia2024.benchmark import baseline_features
 from als_core.studies.xia2024.cohort import open_for_page
-from als_core.studies.xia2024.recipes import RECIPES
+from als_core.studies.xia2024.recipes import RECIPES, with_added
 from als_core.studies.xia2024.synthetic import TissueParameters, without_effect
 from als_core.studies.xia2024.train import frozen_features, runs_by_donor
 
@@ -125,7 +125,9 @@ if ladder:
 # %% tags=["show"]
 trained = {}
 if by_donor.can_validate(data.labels, data.groups):
-    trained = {RECIPES[name].name: runs_by_donor(name, data, training, seed) for name in amounts.trained}
+    trained = {
+        RECIPES[name].name: runs_by_donor(name, data, training, seed) for name in with_added(amounts.trained)
+    }
 
 # %%
 votes = figures.donor_votes(counts, trained, data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -89,6 +90,32 @@ def test_a_guide_can_be_followed_to_its_end(guide, tmp_path):
     if guide == "add_a_model":
         made = (root / "mine.ipynb").read_text()
         assert "Small CNN" in made and "How this page was made" in made
+        assert "Regenerates" not in made, "a page on a reader's network claims no paper"
+        before = codes(root)
+        network = root / "als_core/studies/xia2024/small_cnn.py"
+        network.write_text(
+            network.read_text().replace("(32, 64)]", "(32, 64), ]").replace("padding=1", "padding=2")
+        )
+        after = codes(root)
+        assert {name for name in before if before[name] != after[name]} == {"small_cnn"}
+        done = run_in(root, "-m", "papermill", "notebooks/xia2024/05_benchmark.ipynb", "benchmark.ipynb")
+        assert done.returncode == 0, done.stderr
+        assert "Small CNN" in (root / "benchmark.ipynb").read_text()
+
+
+CODES = """
+import json
+from als_core.storage import code_digest
+from als_core.studies.xia2024.recipes import RECIPES, with_added
+assert "small_cnn" in with_added(["resnet18"])
+module = {name: recipe.builder.partition(":")[0] for name, recipe in RECIPES.items()}
+print(json.dumps({name: code_digest("als_core.training.train", module[name]) for name in RECIPES}))
+"""
+
+
+def codes(root: Path) -> dict[str, str]:
+    """The code behind the runs of each network, in a copy of the checkout."""
+    return json.loads(run_in(root, "-c", CODES).stdout)
 
 
 def test_a_paper_can_be_added(tmp_path):

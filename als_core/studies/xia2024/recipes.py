@@ -16,7 +16,7 @@ This module imports no torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -74,6 +74,11 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
 
 OF_PAPER = tuple(network for network, recipe in RECIPES.items() if recipe.paper == PAPER)
 """Networks with a row in Table 1, in its order."""
+
+
+def with_added(networks: Iterable[str]) -> tuple[str, ...]:
+    """Return these networks and every one of the registry that is not in the paper."""
+    return tuple(dict.fromkeys([*networks, *(name for name in RECIPES if name not in OF_PAPER)]))
 
 
 def _released(network: str, trains: tuple[str, ...], plateau: Plateau, dropout: float, **more: Any) -> Recipe:

@@ -43,6 +43,10 @@ LABEL = re.compile(r"^\([\w-]+\)=\n", re.MULTILINE)
 """Target of a cross-reference in MyST, e.g. `(xia-augmentation)=`."""
 
 
+SHOWN = "show"
+"""Tag of a code cell that a reader of the page should see: data, model, training, measurement."""
+
+
 class NotebookFailed(RuntimeError):
     """A cell of a notebook ended in an error; the message names notebook, cell and error."""
 
@@ -216,7 +220,7 @@ def _without_run_times(cell: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def _tidy(cell: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Copy a cell without run times, and with its code folded."""
+    """Copy a cell without run times, and with its code folded unless it is tagged `SHOWN`."""
     cell = _without_run_times(cell)
     metadata = dict(cell.metadata)
     if cell.cell_type == "code":
@@ -226,7 +230,7 @@ def _tidy(cell: nbformat.NotebookNode) -> nbformat.NotebookNode:
                 "code_prompt_show": "Parameters of this run",
                 "code_prompt_hide": "Hide parameters",
             }
-        if not tags & {"remove-cell", "remove-input"}:
+        if not tags & {"remove-cell", "remove-input", SHOWN}:
             tags |= {"hide-input"}
         if "parameters" in tags:
             tags |= {"remove-cell"}  # the defaults; the injected cell has the values of this run

@@ -69,7 +69,8 @@ page.text(about_brains({field: data}))
 # propagation (LRP), nor the measure of overlap, the network or the number of subjects, so three rules and
 # four measures are compared below. The journal version (April 2023) compares with SVM *activation patterns*;
 # the first preprint ([arXiv 2207.11352](https://arxiv.org/abs/2207.11352), version 1) with SVM *weights*.
-# Both are shown. A weight says how a voxel is used, and may serve to cancel noise; the pattern says how a voxel
+# Both are shown. A weight says how a voxel is used, and may serve to cancel noise; the pattern says how a
+# voxel
 # moves with the prediction (Haufe et al. [2014](https://doi.org/10.1016/j.neuroimage.2013.10.067)).
 #
 # To compare with a meta-analysis of your own (activation likelihood estimation or voxel-based morphometry,

@@ -48,9 +48,8 @@ page = Page("xia2024/03_models_and_cost", profile, "Xia 2024, Fig. 6, Table 1, T
 #
 # The drawings are made from the modules that this book trains, not by hand. Each network comes in two
 # variants: *as printed* follows the text of the paper, *as released* the code that was published with it,
-# which was read and not run. The paper prints neither widths nor the reduction inside the gates; the values drawn
-# here
-# were recovered from the printed costs (see below).
+# which was read and not run. The paper prints neither widths nor the reduction inside the gates; the values
+# drawn here were recovered from the printed costs (see below).
 
 # %%
 shape = (1, 3, 400, 400)

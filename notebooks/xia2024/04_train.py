@@ -116,7 +116,7 @@ page.text(words.curves_words(runs))
 page.table(
     figures.run_rows(runs),
     f"xia-training-runs-{slug}",
-    f"The runs of {recipe.name}, one seed each. A run that predicts fewer classes than there are has not learnt them.",
+    f"The runs of {recipe.name}, one seed each, and how many classes each run predicts at all.",
 )
 
 # %% [markdown]

@@ -58,33 +58,31 @@ runs = {network: tissue_runs(network, data, amounts, split=split, seed=seed) for
 networks = [benchmark.answers_of_runs(of_one, data.groups) for of_one in runs.values()]
 features = benchmark.baseline_features(data.images())
 answers = networks + benchmark.baseline_answers(features, data.labels, split, data.groups)
-
-# %%
 page.table(figures.run_sources(runs), "xia-benchmark-runs", "Which runs of each network this page shows.")
 page.substitutions(words.substitutions(runs), words.forbids(runs))
 
 # %% [markdown]
-# ## Convergence
+# ## Fig. 2: accuracy by epoch and by run
 #
-# Fig. 2 of the paper shows accuracy over epochs without saying of which part. Here it is the validation part.
+# Fig. 2 of the paper shows accuracy over epochs without saying of which part. Here it is the validation part;
+# the test part is looked at once, with the weights of the epoch that was kept.
 
 # %%
 curves = pd.concat([benchmark.histories(of_one) for of_one in runs.values()], ignore_index=True)
 truth = data.labels[split.rows("validation")]
 commonest = majority_class(data.labels[split.rows("train")], len(data.classes))
 page.show(figures.validation_curves(curves, (truth == commonest).mean()), "xia-fig2-curves")
-
+every, table = benchmark.run_table(answers), benchmark.accuracy_table(answers, seed)
+printed = None if data.kind == "own" else words.printed_accuracies()
+page.show(figures.runs_as_points(every, table, figures.as_share(printed)), "xia-fig2-runs")
 # %% [markdown]
-# ## Accuracy of every run
+# ## Table 1
 #
 # Table 1 calls its accuracies averages, section 2.2 speaks of medians; both are given. The exact interval
 # treats the test images as independent, which fields of one slide are not, so it is too narrow. The interval
 # over donors resamples whole donors; the networks are not trained again for it.
 
 # %%
-every, table = benchmark.run_table(answers), benchmark.accuracy_table(answers, seed)
-printed = None if data.kind == "own" else words.printed_accuracies()
-page.show(figures.runs_as_points(every, table, figures.as_share(printed)), "xia-fig2-runs")
 page.table(
     figures.accuracy_rows(table, printed),
     "xia-table1-accuracy",
@@ -94,21 +92,16 @@ values = benchmark.as_printed(networks, data.classes)
 page.claims(values, words.claim_circumstances(list(values), runs, data.kind))
 
 # %% [markdown]
-# ## ALS or control, and which kind of ALS
+# ## ALS or control, which kind of ALS, and each class
 #
-# The abstract speaks of telling ALS from control. Here the three classes are collapsed to two, and then the
-# two classes of ALS are compared among images that are ALS.
+# The abstract speaks of telling ALS from control. The three classes are collapsed to two, and then the two
+# classes of ALS are compared among images that are ALS. A test class holds few images, so one image more or
+# less moves its sensitivity by several points.
 
 # %%
 if words.CONTROL in data.classes:
     page.show(figures.two_questions(answers, data.classes), "xia-two-classes")
 
-# %% [markdown]
-# ## Classes
-#
-# A test class holds few images, so one image more or less moves its sensitivity by several points.
-
-# %%
 page.show(
     figures.class_measures(benchmark.class_table(answers, data.classes), data.classes), "xia-fig2-classes"
 )
@@ -135,16 +128,18 @@ page.text(words.paired_words(tests, unit))
 page.text(words.ahead_of_colour(table, [each.name for each in networks], benchmark.COLOUR))
 
 # %% [markdown]
-# ## What the gates change by themselves
+# ## What the gates, and what augmentation, change by themselves
 #
 # In Table 3 Miniset-DenseSENet differs from DenseNet121 in learning rate, epochs and weight decay as well as
 # in its gates. Here DenseNet121 is trained once more, with the hyper-parameters of Miniset-DenseSENet.
-
-# %% tags=["show"]
-plain = recipe_runs(amounts.without_gates(), data, amounts, split, range(amounts.runs), seed)
-gated = recipe_runs(amounts.recipe("miniset_densesenet"), data, amounts, split, range(amounts.runs), seed)
+#
+# The heads of ResNet18 and EfficientNet-Lite0 were also trained without the nine augmented copies, and
+# ResNet18 by the protocol that section 4.5.2 describes (80/20, batches of 16, 50 epochs, rotation, mirroring
+# and contrast). These are recorded runs; nothing is shown for a cohort without them.
 
 # %%
+plain = recipe_runs(amounts.without_gates(), data, amounts, split, range(amounts.runs), seed)
+gated = recipe_runs(amounts.recipe("miniset_densesenet"), data, amounts, split, range(amounts.runs), seed)
 trio = benchmark.gates_alone(gated, plain, data.groups)
 (gates,) = benchmark.paired_table([tuple(trio)], seed).itertuples()
 page.table(
@@ -154,14 +149,6 @@ page.table(
 )
 page.text(words.gates_words(gates.difference, gates.p, unit))
 
-# %% [markdown]
-# ## What augmentation changes
-#
-# The heads of ResNet18 and EfficientNet-Lite0 were also trained without the nine augmented copies, and
-# ResNet18 by the protocol that section 4.5.2 describes (80/20, batches of 16, 50 epochs, rotation, mirroring
-# and contrast). Recorded runs only; nothing is shown for a cohort without them.
-
-# %%
 ablations = recorded_ablations(data, seed)
 if ablations:
     page.table(

@@ -52,8 +52,6 @@ amounts = page.profile.amounts("tissue_training", TissueAmounts)
 runs = heatmaps.explained_runs(data, amounts, seed)
 recorded = runs[0].recorded
 predicted = heatmaps.tested(runs)
-
-# %%
 page.text(words.explained_words(runs, predicted))
 page.substitutions(words.explained_substitutions(runs), words.EXPLAINED_FORBIDS)
 
@@ -137,8 +135,8 @@ page.table(row, "xia-grad-cam-leaderboard", caption, of_cohort=False)
 # ## What this means
 #
 # A heatmap shows what a network used, not what the disease is. Where the network tells ALS from control by
-# how sharp a section is, its map will be as smooth and as plausible as if it had found pathology. Whether heat
-# lies on pathology can be measured only with marked lesions, which the authors' images do not have.
+# how sharp a section is, its map will be as smooth and as plausible as if it had found pathology. Whether
+# heat lies on pathology can be measured only with marked lesions, which the authors' images do not have.
 
 # %%
 page.answer(**words.heatmap_answer(runs, predicted, places))

@@ -65,11 +65,6 @@ table, counts = separation.separation_table(
     features, asked, data.groups, slides, rounds=amounts.rounds, permutations=amounts.permutations, seed=seed
 )
 
-# %% [markdown]
-# ## The split decides
-#
-# All classes at once, under each split.
-
 # %%
 page.show(figures.scores_by_split(table, separation.EVERY_CLASS), "xia-by-donor-accuracy")
 page.table(
@@ -108,8 +103,6 @@ for name in amounts.cues if len(asked) > 1 else ():
             permutations=amounts.permutations, splits=(separation.BY_DONOR,), seed=seed,
         )  # fmt: skip
         ladder.append(found.assign(cue=cue))
-
-# %%
 if ladder:
     ladder = pd.concat(ladder, ignore_index=True)
     page.show(figures.scores_by_cue(ladder), "xia-cues")
@@ -128,8 +121,6 @@ if by_donor.can_validate(data.labels, data.groups):
     trained = {
         RECIPES[name].name: runs_by_donor(name, data, training, seed) for name in with_added(amounts.trained)
     }
-
-# %%
 votes = figures.donor_votes(counts, trained, data)
 if len(votes):
     page.show(figures.donor_grid(votes, data.classes), "xia-donor-grid")
@@ -139,9 +130,11 @@ if len(votes):
 page.substitutions(words.substitutions(trained), words.forbids(trained))
 
 # %% [markdown]
-# ## Are slides recognised?
+# ## Two checks: are slides recognised, and is nothing found where nothing is?
 #
-# The same classifiers are asked for the slide or the donor of an image in place of its class, in folds by image.
+# The same classifiers are asked for the slide or the donor of an image in place of its class, in folds by
+# image. Then they see synthetic tissue in which donors differ strongly and the disease leaves no trace: a
+# sound procedure must stay at chance when whole donors are held out.
 
 # %%
 units = {"slide": slides, "donor": data.groups}
@@ -152,16 +145,7 @@ if len(recognised):
         figures.recognition_rows(recognised),
         "xia-slide-recognition",
         "How often slide or donor of an image is named correctly.",
-    )
-
-# %% [markdown]
-# ## The same on images with nothing to find
-#
-# Synthetic tissue in which donors differ strongly and the disease leaves no trace. A sound procedure must
-# stay at chance when whole donors are held out.
-
-# %%
-sizes = page.profile.amounts("synthetic_tissue", TissueParameters)
+    )sizes = page.profile.amounts("synthetic_tissue", TissueParameters)
 empty_images, empty_labels, empty_donors = without_effect(sizes, seed)
 empty, _ = separation.separation_table(
     baseline_features(empty_images), separation.questions(empty_labels), empty_donors, None,

@@ -145,7 +145,8 @@ if len(recognised):
         figures.recognition_rows(recognised),
         "xia-slide-recognition",
         "How often slide or donor of an image is named correctly.",
-    )sizes = page.profile.amounts("synthetic_tissue", TissueParameters)
+    )
+sizes = page.profile.amounts("synthetic_tissue", TissueParameters)
 empty_images, empty_labels, empty_donors = without_effect(sizes, seed)
 empty, _ = separation.separation_table(
     baseline_features(empty_images), separation.questions(empty_labels), empty_donors, None,

@@ -69,7 +69,7 @@ class ImagePair:
     @property
     def nature(self) -> str:
         """How the two are alike, in words."""
-        return self.how or ("identical" if self.identical else "nearly identical")
+        return self.how or ("byte-identical" if self.identical else "nearly identical")
 
 
 @dataclass(frozen=True)

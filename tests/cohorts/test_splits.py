@@ -91,7 +91,7 @@ def test_the_guard_names_groups_and_copies():
         guard(Split("s", "group", PARTED), groups, [ImagePair(0, 3, True)], ["p0", "p1", "p2", "p3"])
     report = str(caught.value)
     assert "group b: found samples in train and validation" in report
-    assert "p0 and p3: found identical images in train and test" in report
+    assert "p0 and p3: found byte-identical images in train and test" in report
 
 
 def test_the_guard_lets_an_image_split_pass_and_needs_groups_for_the_other():

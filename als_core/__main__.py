@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from als_core.own_data import register
+from als_core.commands.own_data import register
 from als_core.storage import exclusive_lock, repository, results_folder
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)

@@ -16,6 +16,7 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -167,13 +168,15 @@ def imports_of(source: Path) -> tuple[Path, ...]:
     return tuple(sorted({file for name in names for file in _library_files(name)}))
 
 
+_PARSING = threading.Lock()
 _MODULE_NAME = re.compile(rf"({PACKAGE.name}(?:\.\w+)+)(?::\w+)?")
 
 
 @cache
 def _read_source(text: str, name: str) -> tuple[str, frozenset[str], frozenset[str]]:
     """Digest of a source without its docstrings, the dotted names it imports, and those it names in strings."""
-    tree = ast.parse(text, filename=name)
+    with _PARSING:  # CPython 3.11 counts the depth of all threads' trees in one place (its issue 106905)
+        tree = ast.parse(text, filename=name)
     imports: set[str] = set()
     named: set[str] = set()
     for node in ast.walk(tree):

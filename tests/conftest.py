@@ -23,6 +23,8 @@ from als_core.cohorts.sources import Source
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
+pytest_plugins = ["planted"]  # fixtures of networks whose decision depends on a known patch
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 

@@ -23,7 +23,11 @@ from als_core.storage import (
     write_text_if_changed,
 )
 
-MODULES = sorted(path for path in (repository() / "als_core").rglob("*.py") if path.stem != "__main__")
+MODULES = sorted(
+    path
+    for path in (repository() / "als_core").rglob("*.py")
+    if path.stem != "__main__" and path.parent.name != "commands"
+)
 ORDER = ("als_core", *ENGINE)
 STUDIES = {path.parent.name for path in (repository() / "als_core" / "studies").glob("*/__init__.py")}
 

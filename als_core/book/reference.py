@@ -16,7 +16,7 @@ from als_core.storage import imports_of, repository
 
 GROUND = "foundation"
 """Name for the modules that lie below all packages."""
-PACKAGES = (GROUND, *ENGINE, "studies")
+PACKAGES = (GROUND, *ENGINE, "studies", "commands")
 """Parts of the library, each importing only from itself and from those before it."""
 
 

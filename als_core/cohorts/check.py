@@ -303,9 +303,8 @@ def check_labels(table: pd.DataFrame, about: About) -> list[Problem]:
     problems = []
     if len(counts) < 2:
         remedy = "Add samples of another label, to compare with."
-        problems.append(
-            Problem(where, f"one label, {counts.index[0]}", "two or more", remedy, check="ALS013")
-        )
+        found = f"one label, {counts.index[0]}" if len(counts) else "no label"
+        problems.append(Problem(where, found, "two or more", remedy, check="ALS013"))
     for names in identifiers.spelled_alike(counts.index):
         cased = len({name.casefold() for name in names}) == 1
         found = f"{' and '.join(names)}, which differ only in {'case' if cased else 'spelling'}"

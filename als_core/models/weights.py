@@ -373,7 +373,7 @@ def _shape_errors(
             found = f"shape {tuple(state[key].shape)}"
             problems.append(Problem(key, found, f"shape {tuple(shape)}", remedy))
     for key, value in state.items():
-        if key not in shapes and not key.startswith(left_out):
+        if key not in shapes and not key.startswith(tuple(filter(None, left_out))):
             problems.append(Problem(key, f"a tensor of shape {tuple(value.shape)}", "no such key", remedy))
     return problems
 

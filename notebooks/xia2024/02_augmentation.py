@@ -84,7 +84,7 @@ page.table(figures.constants_table(), "xia-augmentation-constants", caption)
 # its size counts both, and leaves out the validation and test images, which are not augmented.
 
 # %%
-training = augmented_training_set(data, split, seed)
+training = augmented_training_set(data, split, seed=seed)
 sizes = {part: len(split.rows(part)) for part in PARTS}
 page.claims(figures.training_claims(sizes, len(training.images)))
 

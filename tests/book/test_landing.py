@@ -91,7 +91,7 @@ def test_the_landing_page_has_a_card_for_each_paper(rows):
 
 def test_the_trainings_of_a_paper_are_listed_one_a_network():
     text = landing.training_text("xia2024")
-    assert text.count("{doc}") == 6 and "Training: Miniset-DenseSENet" in text
+    assert text.count("{doc}") == 7 and "Training: Miniset-DenseSENet" in text
     assert landing.training_text("wang2023").count("{doc}") == 0
 
 

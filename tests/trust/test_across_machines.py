@@ -32,7 +32,7 @@ print(torch.backends.cpu.get_cpu_capability())
 
 def trained(folder: Path, **settings: str) -> tuple[str, pd.DataFrame]:
     """The vector units that PyTorch used, and every score of two toy runs."""
-    command = [sys.executable, "-c", TRAINING, str(folder), str(repository() / "tests" / "training")]
+    command = [sys.executable, "-c", TRAINING, str(folder), str(repository() / "tests")]
     done = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, check=True)
     tables = [pd.read_csv(path) for path in sorted(folder.rglob("predictions.csv"))]
     assert len(tables) == 2

@@ -9,7 +9,7 @@ import pandas as pd
 
 from als_core.figures.drawn import Drawn, counted, listed, number, p_value
 from als_core.figures.primitives import draw_curves, draw_reference, draw_rows, legend, panels
-from als_core.figures.style import INK, MUTED, PALETTE
+from als_core.figures.style import INK, MUTED, PALETTE, house_style
 from als_core.statistics.null_check import NONE_ERRORS, PERMUTED, UP_ERRORS
 from als_core.statistics.paired import permutation_p_value
 from als_core.studies.cross_paper.leak_pools import EFFECTS, KINDS, SIGNALS, FeaturePool, LeakAmounts
@@ -25,6 +25,7 @@ LINES = {
 DIRECTIONS = {"up": "rises", "none": "no change", "mirrored": "1 − AUC", "not applicable": "not applicable"}
 
 
+@house_style()
 def leak_shifts(checked: pd.DataFrame, pools: Sequence[FeaturePool], amounts: LeakAmounts) -> Drawn:
     """Draw how far each switch moves the AUC of null cohorts, by kind of data, with 95 % intervals.
 
@@ -59,6 +60,7 @@ def leak_shifts(checked: pd.DataFrame, pools: Sequence[FeaturePool], amounts: Le
     )
 
 
+@house_style()
 def something_from_nothing(steps: pd.DataFrame) -> Drawn:
     """Draw the reported AUC of null cohorts as leaks are added one by one, and the AUC on new donors.
 
@@ -110,6 +112,7 @@ def something_from_nothing(steps: pd.DataFrame) -> Drawn:
     )
 
 
+@house_style()
 def leaks_by_donors(curves: pd.DataFrame) -> Drawn:
     """Draw the reported AUC against the number of donors, by kind (columns) and signal (rows).
 
@@ -164,6 +167,7 @@ def leaks_by_donors(curves: pd.DataFrame) -> Drawn:
     )
 
 
+@house_style()
 def draws_by_split(draws: pd.DataFrame, title: str, reference: str, donors: int) -> Drawn:
     """Draw the AUC of every draw under two splits, with the cohort's own labels and with permuted ones.
 

@@ -19,7 +19,7 @@ from als_core.figures.primitives import (
     legend,
     panels,
 )
-from als_core.figures.style import INK, MUTED, PALETTE, SMALLEST_TEXT, WIDTH
+from als_core.figures.style import INK, MUTED, PALETTE, SMALLEST_TEXT, WIDTH, house_style
 
 GROUP_COLOURS = {"ALS": PALETTE[0]}  # whatever ALS is compared with is orange
 FAMILY_NAMES = {"firstorder": "first order", "shape": "shape"}  # the others are abbreviations, in capitals
@@ -31,6 +31,7 @@ REPRESENTATION_COLOURS = {
 }
 
 
+@house_style()
 def quantile_plots(quantiles: pd.DataFrame, synthetic: bool) -> Drawn:
     """Draw Fig. 2: ages of each group against the quantiles of a normal distribution with its mean and sd.
 
@@ -60,6 +61,7 @@ def quantile_plots(quantiles: pd.DataFrame, synthetic: bool) -> Drawn:
     )
 
 
+@house_style()
 def mean_histograms(histograms: pd.DataFrame, median: float) -> Drawn:
     """Draw Fig. 3: mean histogram of voxel values in each group, with one standard deviation around it.
 
@@ -87,6 +89,7 @@ def mean_histograms(histograms: pd.DataFrame, median: float) -> Drawn:
     )
 
 
+@house_style()
 def extractor_drawing(
     stages: pd.DataFrame, input_shape: Sequence[int], taken: Mapping[str, str], weights: str
 ) -> Drawn:
@@ -136,6 +139,7 @@ def extractor_drawing(
     )
 
 
+@house_style()
 def separation(effects: pd.DataFrame, chance: float, constant: int) -> Drawn:
     """Draw how far the groups are apart in each feature: one dot per feature, by family or layer.
 
@@ -170,6 +174,7 @@ def separation(effects: pd.DataFrame, chance: float, constant: int) -> Drawn:
     )
 
 
+@house_style()
 def correlations(features: Mapping[str, pd.DataFrame], directions: Mapping[str, int]) -> Drawn:
     """Draw the correlation of every two features, a panel per representation.
 
@@ -200,6 +205,7 @@ def correlations(features: Mapping[str, pd.DataFrame], directions: Mapping[str, 
     )
 
 
+@house_style()
 def f1_dots(table: pd.DataFrame, always: float, always_printed: float) -> Drawn:
     """Draw Table 3: F1 of every method on every representation, by both protocols, beside the printed F1.
 
@@ -255,6 +261,7 @@ def f1_dots(table: pd.DataFrame, always: float, always_printed: float) -> Drawn:
     )
 
 
+@house_style()
 def confusion_panels(counts: Mapping[str, np.ndarray], classes: tuple[str, str]) -> Drawn:
     """Draw Fig. 4: confusion matrices side by side. counts: title -> int (2, 2), rows the truth, ALS last."""
     other, als = classes
@@ -272,6 +279,7 @@ def confusion_panels(counts: Mapping[str, np.ndarray], classes: tuple[str, str])
     )
 
 
+@house_style()
 def null_dots(replayed: pd.DataFrame, caption: str) -> Drawn:
     """Draw the AUC of the nested protocol on each cohort or draw, beside the AUC with permuted labels.
 

@@ -246,7 +246,7 @@ def settings_beside_the_gates() -> Facts:
     """Compare the settings of DenseNet121 with and without SE in Table 3, and what trains in each model."""
     settings = published_table("xia2024_table3_hyperparameters").set_index("model")
     with_se, without = settings.loc["Miniset-DenseSENet"], settings.loc["DenseNet121"]
-    trains = _trained_parameters("published")
+    trains = _trained_parameters(PRINTED)
     return {
         "settings_differing": sum(with_se[name] != without[name] for name in settings),
         "weight_decay_ratio": without["weight_decay"] / with_se["weight_decay"],

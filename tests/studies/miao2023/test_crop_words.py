@@ -254,7 +254,9 @@ def test_roc_curves_and_leaks(heads):
         )
     )
     assert "accuracy 0.9925 and the printed AUC 0.73" in text and "sets of 8 cases" in text
-    assert "is 273 and 118, of which 95.24 % and 70.34 % are possible" in whole(words.split_order(audit.m6()))
+    assert "is 273 and 118, of which 95.24 % and 70.34 % are possible" in whole(
+        words.split_order(audit.sizes_behind_the_logged_shares())
+    )
     assert "(391 is ten for each of 39 crops, and one more)" in whole(words.leak(scored, (273, 118), 391))
     assert "ten for each" not in whole(words.leak(scored, (90, 28), 391))
     strength = {BY_CASE: -0.76, COPIES_FIRST: 0.93}

@@ -8,7 +8,7 @@ import pytest
 from drawn_words import assert_words, words
 from matplotlib.colors import to_hex
 
-from als_core.figures.primitives import NULL, TRAINING, VALIDATION
+from als_core.figures.primitives import TRAINING, VALIDATION
 from als_core.studies.xia2024 import figures_benchmark as figures
 
 CLASSES = ("concordant", "control", "discordant")
@@ -93,33 +93,6 @@ def test_confusion_counts_are_in_picture_and_data():
     assert {"9\n90 %", "Predicted class", "True class"} <= set(words(drawn.figure))
     assert "1 matrix of true by predicted class. Correct over all runs: A 17 of 20." in drawn.alt
     assert drawn.data["count"].tolist() == [9, 1, 2, 8]
-
-
-def test_a_classifier_without_a_null_has_no_band():
-    table = pd.DataFrame({"name": ["A", "B"], "protocol": "by donor", "accuracy": [0.6, 0.5], "low": 0.4, "high": 0.7,
-                          "null_mean": [0.33, np.nan], "null_low": [0.2, np.nan], "null_high": [0.45, np.nan],
-                          "null_sd": [0.1, np.nan], "p": [0.012, np.nan], "answers": 190})  # fmt: skip
-    drawn = figures.accuracy_by_protocol(table, "Accuracy under each split.")
-    assert_words(drawn)
-    (band,) = drawn.figure.axes[0].patches
-    assert to_hex(band.get_facecolor()) == NULL and band.get_width() == pytest.approx(0.25)
-    assert "A by donor 60 %, permuted 33 %, p 0.012; B by donor 50 %." in drawn.alt
-    rows = figures.protocol_rows(table)
-    assert rows["Labels permuted, mean ± SD"].tolist() == ["33.0 % ± 10.0 %", "not computed"]
-    assert rows["p"].tolist() == ["0.012", ""]
-
-
-def test_a_donor_whose_vote_is_right_is_framed():
-    votes = pd.DataFrame({"name": ["A", "A", "B"], "group": ["d1", "d2", "d1"], "label": [1, 0, 1],
-                          "share": [0.9, 0.3, 0.2], "vote": [1, 2, 0], "right": [True, False, False]})  # fmt: skip
-    drawn = figures.donor_grid(votes, CLASSES)
-    assert_words(drawn)
-    axes = drawn.figure.axes[0]
-    frames = [patch.get_xy() for patch in axes.patches if not patch.get_fill()]
-    assert frames == [(-0.47, 0.55)]  # second row: d1, control
-    assert [text.get_text() for text in axes.get_yticklabels()] == ["d2 (concordant)", "d1 (control)"]
-    assert "A 1 of 2 and B 0 of 1" in drawn.alt
-    assert drawn.data["label"].tolist() == ["control", "concordant", "control"]
 
 
 def test_tables_write_percentages_ranges_and_minus_signs():

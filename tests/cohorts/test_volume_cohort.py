@@ -161,7 +161,7 @@ def test_the_same_scan_under_two_names_is_noticed(volume_folder, tmp_path):
     cohort = VolumeCohort.load(folder, IN_PLACE, cache=tmp_path / "cache")
     (twins,) = cohort.twins
     assert (twins.first, twins.second, twins.identical) == (6, 7, True)
-    assert "2 images are identical copies" in cohort.notices[0]
+    assert "2 images are byte-identical copies" in cohort.notices[0]
 
 
 def test_the_digest_follows_bytes_and_settings(volume_folder, tmp_path):

@@ -1,8 +1,7 @@
-"""The ordinary way: what a good researcher writes, without deliberate waste and without looking for speed.
+"""The ordinary script: what a good researcher writes without waste and without work on speed.
 
-Images are decoded from PNG files in every epoch by two loader workers and go forward through the whole
-network; frozen layers need no gradients and stay in eval mode, so that the same numbers come out as from
-the companion. Nothing here imports from als_core.
+Two loader workers decode the PNG images in every epoch, and every step runs the whole network. Frozen layers need
+no gradients and stay in eval mode, so the results equal the companion's. Nothing here imports from als_core.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from torchvision import transforms
 
 
 class Pictures(Dataset):
-    """Image files and their class numbers, decoded when asked for."""
+    """Image files and their class numbers, decoded at each access."""
 
     def __init__(self, files: Sequence[Path], labels: Sequence[int], side: int):
         self.files, self.labels = files, labels
@@ -75,7 +74,7 @@ class CBAM(nn.Module):
 
 
 def network(name: str, side: int) -> nn.Sequential:
-    """One of the six networks with three classes, what trains as in the paper, in the mode it trains in."""
+    """Build one of the six networks for three classes, with the layers the paper trains in training mode."""
     if name == "basic_cnn":
         layers: list[nn.Module] = []
         for inputs, outputs, kernel in ((3, 32, 5), (32, 64, 3), (64, 128, 3)):
@@ -105,10 +104,9 @@ def network(name: str, side: int) -> nn.Sequential:
 
 
 def train_epoch(model: nn.Module, optimizer: torch.optim.Optimizer, loader: DataLoader) -> float:
-    """One epoch on the model's device; the mean loss. Layers keep the mode they were put in."""
-    total, device = 0.0, next(model.parameters()).device
+    """Train for one epoch and return the mean loss. Layers keep their mode."""
+    total = 0.0
     for images, labels in loader:
-        images, labels = images.to(device), labels.to(device)
         optimizer.zero_grad()
         loss = nn.functional.cross_entropy(model(images), labels)
         loss.backward()
@@ -117,16 +115,8 @@ def train_epoch(model: nn.Module, optimizer: torch.optim.Optimizer, loader: Data
     return total / len(loader.dataset)
 
 
-def augment(files: Sequence[Path], methods: Sequence, folder: Path) -> None:
-    """Every method on every image, one after the other, each result written as a PNG file."""
-    for number, file in enumerate(files):
-        image = np.asarray(Image.open(file).convert("RGB"))
-        for position, method in enumerate(methods):
-            Image.fromarray(method(image)).save(folder / f"{number}_{position}.png")
-
-
 def occlude(model: nn.Module, volume: Tensor, target: int, patch: int) -> np.ndarray:
-    """Drop of the target's score with each patch covered by 0, one forward pass a position, (x, y, z) of patches."""
+    """Return the drop of the target's score with each patch set to 0, one forward pass a position, (x, y, z) of patches."""
     with torch.no_grad():
         whole = model(volume)[0, target]
         sides = [range(0, side - patch + 1, patch) for side in volume.shape[2:]]

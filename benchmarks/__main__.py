@@ -65,6 +65,7 @@ class Sizes:
     epochs: int | None = None
     seeds: int = 5
     volume_side: int = 45
+    patch: int = 5
     rounds: int = 2
 
 
@@ -143,12 +144,12 @@ class Bench:
 
     def occlusion(self) -> list[dict[str, Any]]:
         """Measure an occlusion map of a brain volume."""
-        side, rows = self.sizes.volume_side, []
+        size, rows = (self.sizes.volume_side, self.sizes.patch), []
         for subject, wanted in self._wanted("occlusion"):
             costs = self._alternate(
-                lambda way: self.run("benchmarks.occlusion", way, side)[0]["cost"], ["ordinary", *wanted]
+                lambda way: self.run("benchmarks.occlusion", way, *size)[0]["cost"], ["ordinary", *wanted]
             )
-            apart, _ = self.run("benchmarks.occlusion", "equality", side)
+            apart, _ = self.run("benchmarks.occlusion", "equality", *size)
             rows += [
                 compared(subject, way, costs["ordinary"], costs[way], difference=apart[way]) for way in wanted
             ]

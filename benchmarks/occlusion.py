@@ -1,6 +1,6 @@
 """Measure an occlusion map of one brain volume: one forward pass a position, batched, and by receptive field.
 
-`python -m benchmarks.occlusion WAY SIDE` prints the cost as JSON; `ordinary` is one pass a position, and `equality`
+`python -m benchmarks.occlusion WAY SIDE PATCH` prints the cost as JSON; `ordinary` is one pass a position, and `equality`
 prints how far the two others are from it. The network is that of the slides (Panagiotaras), its small variant.
 """
 
@@ -18,7 +18,6 @@ from als_core.studies.brains.networks import panagiotaras_network
 from benchmarks import ordinary
 from benchmarks.measuring import cost
 
-PATCH = 5
 WAYS = ("batched", "receptive field")
 
 
@@ -33,28 +32,28 @@ class Opaque(nn.Module):
         return self.network(volumes)
 
 
-def occlusion_map(way: str, network: nn.Module, volume: Tensor) -> Tensor:
+def occlusion_map(way: str, network: nn.Module, volume: Tensor, patch: int) -> Tensor:
     """Compute the map of a volume (1, 1, X, Y, Z), one value a voxel."""
     if way == "ordinary":
-        found = torch.from_numpy(ordinary.occlude(network, volume, 0, PATCH)).float()
+        found = torch.from_numpy(ordinary.occlude(network, volume, 0, patch)).float()
         for axis in range(3):
-            found = found.repeat_interleave(PATCH, axis)
+            found = found.repeat_interleave(patch, axis)
         return found
     model = network if way == "receptive field" else Opaque(network).eval()
-    return occlusion(model, volume, 0, patch=PATCH).reshape(volume.shape[2:])
+    return occlusion(model, volume, 0, patch=patch).reshape(volume.shape[2:])
 
 
-def main(way: str, side: int) -> dict[str, Any]:
-    """Measure one way, or compare all of them, on a random volume of side x (side + 5) x side voxels."""
+def main(way: str, side: int, patch: int) -> dict[str, Any]:
+    """Measure one way, or compare all of them, on a random volume (side, side + patch, side)."""
     torch.set_num_threads(1)
-    shape = (side, side + PATCH, side)
+    shape = (side, side + patch, side)
     network = panagiotaras_network(shape, "small", seed=0).eval()
     volume = torch.randn(1, 1, *shape, generator=torch.Generator().manual_seed(0))
     if way != "equality":
         network(volume)  # not measured: the first pass of a process
-        return {"cost": cost(lambda: occlusion_map(way, network, volume))}
-    plain = occlusion_map("ordinary", network, volume)
-    return {each: _apart(occlusion_map(each, network, volume), plain) for each in WAYS}
+        return {"cost": cost(lambda: occlusion_map(way, network, volume, patch))}
+    plain = occlusion_map("ordinary", network, volume, patch)
+    return {each: _apart(occlusion_map(each, network, volume, patch), plain) for each in WAYS}
 
 
 def _apart(found: Tensor, plain: Tensor) -> float:
@@ -63,5 +62,5 @@ def _apart(found: Tensor, plain: Tensor) -> float:
 
 
 if __name__ == "__main__":
-    way, side = sys.argv[1:]
-    print(json.dumps(main(way, int(side))))
+    way, side, patch = sys.argv[1:]
+    print(json.dumps(main(way, int(side), int(patch))))

@@ -46,7 +46,6 @@ from benchmarks.measuring import Cost, Runner, alternate, compared, in_fresh_pro
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "results" / "latest.json"
 COMPARISONS = pd.read_csv(FOLDER / "comparisons.csv")
-ROW_NAMES = ["part", "subject", "way"]
 
 
 @dataclass(frozen=True)
@@ -72,13 +71,8 @@ class Sizes:
 class Bench:
     """One run of the benchmarks on one cohort.
 
-    cohort : name or folder, as `open_cohort` takes it.
-    folder : Path
-        An empty folder for images, weights and results.
-    run : Runner
-        How one way of a comparison is started.
-    results : Path
-        The file that is written.
+    cohort: name or folder, as `open_cohort` takes it. folder: empty, for images, weights and results. run: starts one
+    way of a comparison. results: the file that is written.
     """
 
     def __init__(
@@ -160,7 +154,11 @@ class Bench:
         found = json.loads(self.results.read_text()) if self.results.exists() else {}
         if found.get("device") != device():
             found = {"rows": [], "book": None}
-        found |= {"device": device(), "versions": versions(), "cohort": self.cohort.name}
+        found |= {
+            "device": device(),
+            "versions": {each.__name__: each.__version__ for each in (torch, cv2)},
+            "cohort": self.cohort.name,
+        }
         if part == "book":
             found["book"] = recorded_book()
         else:
@@ -210,11 +208,6 @@ def device() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores"
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that the times depend on."""
-    return {"python": platform.python_version()} | {each.__name__: each.__version__ for each in (torch, cv2)}
 
 
 def main() -> None:

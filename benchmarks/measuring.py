@@ -56,18 +56,9 @@ def compared(
     ratios = sorted(a["processor"] / b["processor"] for a, b in zip(ordinary, companion, strict=True))
     clock = [a["clock"] / b["clock"] for a, b in zip(ordinary, companion, strict=True)]
     seconds = [statistics.median(each["processor"] for each in costs) for costs in (ordinary, companion)]
-    return {
-        "subject": subject,
-        "way": way,
-        "ordinary_seconds": seconds[0],
-        "companion_seconds": seconds[1],
-        "ratio": statistics.median(ratios),
-        "ratio_low": ratios[0],
-        "ratio_high": ratios[-1],
-        "clock_ratio": statistics.median(clock),
-        "rounds": len(ratios),
-        **more,
-    }
+    spread = {"ratio": statistics.median(ratios), "ratio_low": ratios[0], "ratio_high": ratios[-1]}
+    row = {"subject": subject, "way": way, "ordinary_seconds": seconds[0], "companion_seconds": seconds[1]}
+    return row | spread | {"clock_ratio": statistics.median(clock), "rounds": len(ratios)} | more
 
 
 def in_fresh_process(environment: Mapping[str, str]) -> Runner:

@@ -53,12 +53,8 @@ def main(way: str, side: int, patch: int) -> dict[str, Any]:
         network(volume)  # not measured: the first pass of a process
         return {"cost": cost(lambda: occlusion_map(way, network, volume, patch))}
     plain = occlusion_map("ordinary", network, volume, patch)
-    return {each: _apart(occlusion_map(each, network, volume, patch), plain) for each in WAYS}
-
-
-def _apart(found: Tensor, plain: Tensor) -> float:
-    """Largest difference as a share of the largest drop."""
-    return ((found - plain).abs().max() / plain.abs().max()).item()
+    others = {each: occlusion_map(each, network, volume, patch) for each in WAYS}
+    return {each: ((map_ - plain).abs().max() / plain.abs().max()).item() for each, map_ in others.items()}
 
 
 if __name__ == "__main__":

@@ -23,13 +23,8 @@ class Pictures(Dataset):
 
     def __init__(self, files: Sequence[Path], labels: Sequence[int], side: int):
         self.files, self.labels = files, labels
-        self.transform = transforms.Compose(
-            [
-                transforms.Resize((side, side)),
-                transforms.ToTensor(),
-                transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-            ]
-        )
+        scale = transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+        self.transform = transforms.Compose([transforms.Resize((side, side)), transforms.ToTensor(), scale])
 
     def __len__(self) -> int:
         return len(self.files)
@@ -38,15 +33,19 @@ class Pictures(Dataset):
         return self.transform(Image.open(self.files[number]).convert("RGB")), self.labels[number]
 
 
+def bottleneck(channels: int) -> list[nn.Module]:
+    narrow = channels // 16
+    return [
+        nn.Linear(channels, narrow, bias=False),
+        nn.ReLU(inplace=True),
+        nn.Linear(narrow, channels, bias=False),
+    ]
+
+
 class SE(nn.Module):
     def __init__(self, channels: int):
         super().__init__()
-        self.fc = nn.Sequential(
-            nn.Linear(channels, channels // 16, bias=False),
-            nn.ReLU(inplace=True),
-            nn.Linear(channels // 16, channels, bias=False),
-            nn.Sigmoid(),
-        )
+        self.fc = nn.Sequential(*bottleneck(channels), nn.Sigmoid())
 
     def forward(self, x: Tensor) -> Tensor:
         b, c = x.shape[:2]
@@ -57,11 +56,7 @@ class SE(nn.Module):
 class CBAM(nn.Module):
     def __init__(self, channels: int):
         super().__init__()
-        self.mlp = nn.Sequential(
-            nn.Linear(channels, channels // 16, bias=False),
-            nn.ReLU(inplace=True),
-            nn.Linear(channels // 16, channels, bias=False),
-        )
+        self.mlp = nn.Sequential(*bottleneck(channels))
         self.conv = nn.Conv2d(2, 1, 7, padding=3, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:

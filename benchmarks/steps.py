@@ -64,12 +64,9 @@ def inputs_of(recipe: Recipe, network: torch.nn.Module, images: np.ndarray) -> I
     """Return what the trained part of a network is fed: uint8 images (n, H, W, 3) or the frozen prefix's output."""
     stage = first_run_stage(recipe, network)
     if not stage:
-        dtype = next(network.parameters()).dtype
-        return image_inputs([images], IMAGENET_SCALING, dtype, CPU)
-    prefix = network.stages[:stage]
-    return frozen_inputs(
-        prefix, [images], IMAGENET_SCALING, device=CPU, folder=None, precision=recipe.precision
-    )
+        return image_inputs([images], IMAGENET_SCALING, next(network.parameters()).dtype, CPU)
+    settings = {"device": CPU, "folder": None, "precision": recipe.precision}
+    return frozen_inputs(network.stages[:stage], [images], IMAGENET_SCALING, **settings)
 
 
 def adam(model: torch.nn.Module, recipe: Recipe) -> torch.optim.Adam:

@@ -69,9 +69,9 @@ def found_sentence(table: pd.DataFrame) -> str:
         if len(ratios):
             low, high = times(ratios.min()), times(ratios.max())
             said.append(f"{noun} {low if low == high else f'{low} to {high}'}")
-    aimed = table.dropna(subset=["target"])
+    aimed = measured.dropna(subset=["target"])
     met = int((aimed["ratio"] >= aimed["target"]).sum())
-    targets = f"{met} of {counted(len(aimed), 'target')} are met."
+    targets = f"Targets met: {met} of {len(aimed)} measured."
     return f"Times less processor time than with an ordinary script: {listed(said)}. {targets}"
 
 
@@ -80,13 +80,11 @@ def how_sure_sentence(table: pd.DataFrame, found: Mapping[str, Any]) -> str:
     missing = int(table["ratio"].isna().sum())
     if missing == len(table):
         return "Not at all before it is measured: the targets below are intentions."
-    dates = table["measured"].dropna()
-    rounds = int(table["rounds"].min())
+    rounds, last = int(table["rounds"].min()), table["measured"].dropna().max()
     sentence = (
-        f"Measured on one machine ({found['device']}), {dates.min()} to {dates.max()}, in at least "
-        f"{counted(rounds, 'round')}."
+        f"Measured on one machine ({found['device']}) until {last}, {counted(rounds, 'round')} or more a row."
     )
-    return f"{sentence} {counted(missing, 'row')} of {len(table)} not measured yet." if missing else sentence
+    return f"{sentence} Rows not measured yet: {missing} of {len(table)}." if missing else sentence
 
 
 def book_sentence(book: Mapping[str, Any] | None) -> str:

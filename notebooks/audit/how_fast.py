@@ -68,12 +68,7 @@ page.answer(
 page.show(figures.speed_ratios(ratios), "speed-ratios", of_cohort=False)
 
 # %%
-page.table(
-    figures.speed_table(ratios),
-    "speed-table",
-    "Targets and measured ratios. Differences are of scores: absolute in double precision, for occlusion a share of the largest drop.",
-    of_cohort=False,
-)
+page.table(figures.speed_table(ratios), "speed-table", figures.TABLE_CAPTION, of_cohort=False)
 
 # %% [markdown]
 # ## The whole book

@@ -14,6 +14,8 @@ from als_core.figures.style import INK, PALETTE
 
 KEY = ["part", "subject", "way"]
 MISSING = "not measured yet"
+TABLE_CAPTION = """Targets and measured ratios. Differences are of scores: absolute in double precision, for occlusion
+a share of the largest drop."""
 HOW_TO_MEASURE = "`make bench` measures it."
 RESULTS = ["ratio", "ratio_low", "ratio_high", "clock_ratio", "rounds", "ordinary_seconds", "companion_seconds",
            "once_seconds", "difference", "measured"]  # fmt: skip

@@ -1,1 +1,1 @@
-"""The ordinary way and ours, measured side by side: `make bench` writes results/latest.json."""
+"""Measure the companion against an ordinary script: `make bench` writes results/latest.json."""

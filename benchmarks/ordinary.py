@@ -1,8 +1,7 @@
-"""The ordinary way: what a good researcher writes, without deliberate waste and without looking for speed.
+"""The ordinary script: what a good researcher writes without waste and without work on speed.
 
-Images are decoded from PNG files in every epoch by two loader workers and go forward through the whole
-network; frozen layers need no gradients and stay in eval mode, so that the same numbers come out as from
-the companion. Nothing here imports from als_core.
+Two loader workers decode the PNG images in every epoch, and every step runs the whole network. Frozen layers need
+no gradients and stay in eval mode, so the results equal the companion's. Nothing here imports from als_core.
 """
 
 from __future__ import annotations
@@ -20,17 +19,12 @@ from torchvision import transforms
 
 
 class Pictures(Dataset):
-    """Image files and their class numbers, decoded when asked for."""
+    """Image files and their class numbers, decoded at each access."""
 
     def __init__(self, files: Sequence[Path], labels: Sequence[int], side: int):
         self.files, self.labels = files, labels
-        self.transform = transforms.Compose(
-            [
-                transforms.Resize((side, side)),
-                transforms.ToTensor(),
-                transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-            ]
-        )
+        scale = transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+        self.transform = transforms.Compose([transforms.Resize((side, side)), transforms.ToTensor(), scale])
 
     def __len__(self) -> int:
         return len(self.files)
@@ -39,15 +33,19 @@ class Pictures(Dataset):
         return self.transform(Image.open(self.files[number]).convert("RGB")), self.labels[number]
 
 
+def bottleneck(channels: int) -> list[nn.Module]:
+    narrow = channels // 16
+    return [
+        nn.Linear(channels, narrow, bias=False),
+        nn.ReLU(inplace=True),
+        nn.Linear(narrow, channels, bias=False),
+    ]
+
+
 class SE(nn.Module):
     def __init__(self, channels: int):
         super().__init__()
-        self.fc = nn.Sequential(
-            nn.Linear(channels, channels // 16, bias=False),
-            nn.ReLU(inplace=True),
-            nn.Linear(channels // 16, channels, bias=False),
-            nn.Sigmoid(),
-        )
+        self.fc = nn.Sequential(*bottleneck(channels), nn.Sigmoid())
 
     def forward(self, x: Tensor) -> Tensor:
         b, c = x.shape[:2]
@@ -58,11 +56,7 @@ class SE(nn.Module):
 class CBAM(nn.Module):
     def __init__(self, channels: int):
         super().__init__()
-        self.mlp = nn.Sequential(
-            nn.Linear(channels, channels // 16, bias=False),
-            nn.ReLU(inplace=True),
-            nn.Linear(channels // 16, channels, bias=False),
-        )
+        self.mlp = nn.Sequential(*bottleneck(channels))
         self.conv = nn.Conv2d(2, 1, 7, padding=3, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -75,7 +69,7 @@ class CBAM(nn.Module):
 
 
 def network(name: str, side: int) -> nn.Sequential:
-    """One of the six networks with three classes, what trains as in the paper, in the mode it trains in."""
+    """Build one of the six networks for three classes, with the layers the paper trains in training mode."""
     if name == "basic_cnn":
         layers: list[nn.Module] = []
         for inputs, outputs, kernel in ((3, 32, 5), (32, 64, 3), (64, 128, 3)):
@@ -105,10 +99,9 @@ def network(name: str, side: int) -> nn.Sequential:
 
 
 def train_epoch(model: nn.Module, optimizer: torch.optim.Optimizer, loader: DataLoader) -> float:
-    """One epoch on the model's device; the mean loss. Layers keep the mode they were put in."""
-    total, device = 0.0, next(model.parameters()).device
+    """Train for one epoch and return the mean loss. Layers keep their mode."""
+    total = 0.0
     for images, labels in loader:
-        images, labels = images.to(device), labels.to(device)
         optimizer.zero_grad()
         loss = nn.functional.cross_entropy(model(images), labels)
         loss.backward()
@@ -117,16 +110,8 @@ def train_epoch(model: nn.Module, optimizer: torch.optim.Optimizer, loader: Data
     return total / len(loader.dataset)
 
 
-def augment(files: Sequence[Path], methods: Sequence, folder: Path) -> None:
-    """Every method on every image, one after the other, each result written as a PNG file."""
-    for number, file in enumerate(files):
-        image = np.asarray(Image.open(file).convert("RGB"))
-        for position, method in enumerate(methods):
-            Image.fromarray(method(image)).save(folder / f"{number}_{position}.png")
-
-
 def occlude(model: nn.Module, volume: Tensor, target: int, patch: int) -> np.ndarray:
-    """Drop of the target's score with each patch covered by 0, one forward pass a position, (x, y, z) of patches."""
+    """Return the drop of the target's score with each patch set to 0, one forward pass a position, (x, y, z) of patches."""
     with torch.no_grad():
         whole = model(volume)[0, target]
         sides = [range(0, side - patch + 1, patch) for side in volume.shape[2:]]

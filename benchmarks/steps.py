@@ -1,180 +1,154 @@
-"""One epoch of one network at one side, the ordinary way or ours, in a process of its own; and whether both are equal.
+"""Measure training steps of one network, the ordinary way or the companion's, in a process of its own.
 
-`python -m benchmarks.steps NETWORK SIDE WAY FOLDER` prints costs as JSON. WAY: `ordinary`, `ordinary, memory kept`,
-`fp32`, `bf16`, `equality`, each of these three also with ` compiled`. FOLDER holds PNG images.
+`python -m benchmarks.steps NETWORK SIDE WAY FOLDER COUNT` prints costs as JSON. WAY: `ordinary`, `fp32`, `bf16`,
+`bf16 compiled` or `equality`. FOLDER has PNG images, of which COUNT are shown in an epoch.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import torch
-from als_core.training.memory import keep_freed_memory
+from torch import Tensor
 from torch.utils.data import DataLoader
 
-from als_core.models.stages import IMAGENET_SCALING, first_live_stage, set_trainable
+from als_core.models.stages import IMAGENET_SCALING
 from als_core.models.weights import calibrate_batch_norm
-from als_core.studies.xia2024.networks import build_tissue_network
 from als_core.studies.xia2024.recipes import RECIPES
-from als_core.training.features import frozen_inputs, image_inputs
+from als_core.training.features import Inputs, frozen_inputs, image_inputs
 from als_core.training.fit import class_scores, first_run_stage, fit
 from als_core.training.recipe import Recipe
+from als_core.training.train import build_network
 from benchmarks import ordinary
-from benchmarks.measuring import cost
+from benchmarks.measuring import Cost, between, cost, used
 
 CPU = torch.device("cpu")
-HEADS = ("resnet18", "densenet121")
-# at 400 pixels less than the published batch where that would not fit into memory
-SMALLER_BATCH = {"basic_cnn": 32}
-SHOWN = 32  # images whose predictions are compared
-EPOCHS = 3  # of ours, beyond a first one: what they cost more than that one alone leaves out a run's start
-IMAGES_AT_128 = 512  # workers start once an epoch: few images would charge them to the ordinary script
+CLASSES = 3
+MEASURED_EPOCHS = 3  # of the companion; one before them and one after them are not measured
+EQUALITY_SIDE, EQUALITY_IMAGES = 64, 8
 
 
-def same_start(name: str, side: int, dtype: torch.dtype):
-    """Our network and the ordinary one with the same values, and what trains set in both."""
-    ours, plain = (
-        build_tissue_network(name, side=side, seed=0).to(dtype),
-        ordinary.network(name, side).to(dtype),
-    )
-    set_trainable(ours, RECIPES[name].trains)
-    values = ours.state_dict().values()
+@dataclass(frozen=True)
+class TimedInputs(Inputs):
+    """Inputs that note the time at which each training step asks for its batch."""
+
+    readings: list[Cost] = field(default_factory=list)
+
+    def batch(self, rows: Tensor, mirrored: Tensor | None = None) -> Tensor:
+        """Return the batch of `Inputs.batch`."""
+        self.readings.append(used())
+        return super().batch(rows, mirrored)
+
+
+def networks(recipe: Recipe, dtype: torch.dtype = torch.float32):
+    """Build the companion's network and the ordinary one with equal values."""
+    companion = build_network(recipe, CLASSES, seed=0).to(dtype)
+    plain = ordinary.network(recipe.network, recipe.side).to(dtype)
+    copy_values(companion, plain)
+    return companion, plain
+
+
+def copy_values(companion: torch.nn.Module, plain: torch.nn.Module) -> None:
+    """Copy the companion's tensors, in their order, to the ordinary network."""
+    values = companion.state_dict().values()
     plain.load_state_dict(dict(zip(plain.state_dict(), values, strict=True)))
-    return ours, plain
 
 
-def inputs_of(recipe: Recipe, network, images: np.ndarray, device: torch.device = CPU):
-    cut = first_run_stage(recipe, network)
-    dtype = next(network.parameters()).dtype
-    if not cut:
-        return image_inputs([images], IMAGENET_SCALING, dtype, device)
-    storage = "fp64" if dtype == torch.float64 else "fp32"
-    return frozen_inputs(network.stages[:cut], [images], IMAGENET_SCALING, storage=storage, device=device,
-                         folder=None, precision=recipe.precision)  # fmt: skip
+def inputs_of(recipe: Recipe, network: torch.nn.Module, images: np.ndarray) -> Inputs:
+    """Return what the trained part of a network is fed: uint8 images (n, H, W, 3) or the frozen prefix's output."""
+    stage = first_run_stage(recipe, network)
+    if not stage:
+        return image_inputs([images], IMAGENET_SCALING, next(network.parameters()).dtype, CPU)
+    settings = {"device": CPU, "folder": None, "precision": recipe.precision}
+    return frozen_inputs(network.stages[:stage], [images], IMAGENET_SCALING, **settings)
 
 
-def optimiser(model, recipe: Recipe) -> torch.optim.Adam:
+def adam(model: torch.nn.Module, recipe: Recipe) -> torch.optim.Adam:
+    """Return the ordinary optimiser of a recipe."""
     trained = [each for each in model.parameters() if each.requires_grad]
     return torch.optim.Adam(trained, recipe.learning_rate, weight_decay=recipe.weight_decay)
 
 
-def loader_of(files, labels, side: int, batch: int) -> DataLoader:
-    return DataLoader(ordinary.Pictures(files, labels, side), batch, shuffle=True, num_workers=2)
+def load_pixels(files: list[Path], side: int) -> np.ndarray:
+    """Decode PNG images, uint8 (n, side, side, 3)."""
+    pictures = (cv2.cvtColor(cv2.imread(str(file)), cv2.COLOR_BGR2RGB) for file in files)
+    return np.stack([cv2.resize(each, (side, side), interpolation=cv2.INTER_AREA) for each in pictures])
 
 
 def difference_in_double(recipe: Recipe, images: np.ndarray) -> float:
-    """Largest difference of a score after three Adam steps on eight small images, both in double precision."""
-    side, rows = 64, torch.arange(8)
-    small = np.stack([cv2.resize(each, (side, side), interpolation=cv2.INTER_AREA) for each in images[:8]])
-    labels = rows % 3
-    ours, plain = same_start(recipe.network, side, torch.float64)
-    scaled = image_inputs([small], IMAGENET_SCALING, torch.float64, CPU).batch(rows)
-    calibrate_batch_norm(ours, scaled)
-    plain.load_state_dict(dict(zip(plain.state_dict(), ours.state_dict().values(), strict=True)))
-    recipe = replace(recipe, side=side, batch_size=8, epochs=3, precision="fp32", checkpoint="last epoch")
-    inputs = inputs_of(recipe, ours, small)
-    fit(recipe, ours, inputs, labels, rows, rows[:0], seed=0)
-    adam = optimiser(plain, recipe)
+    """Return the largest difference of a score after three Adam steps on small images, both in double precision.
+
+    images : uint8 (n, 64, 64, 3)
+    """
+    rows = torch.arange(len(images))
+    labels = rows % CLASSES
+    recipe = replace(recipe, side=images.shape[1], batch_size=len(images), epochs=3, checkpoint="last epoch")
+    companion, plain = networks(recipe, torch.float64)
+    scaled = image_inputs([images], IMAGENET_SCALING, torch.float64, CPU).batch(rows)
+    calibrate_batch_norm(companion, scaled)
+    copy_values(companion, plain)
+    inputs = inputs_of(recipe, companion, images)
+    fit(recipe, companion, inputs, labels, rows, rows[:0], seed=0)
+    optimizer = adam(plain, recipe)
     for _ in range(3):
-        adam.zero_grad()
+        optimizer.zero_grad()
         torch.nn.functional.cross_entropy(plain(scaled), labels).backward()
-        adam.step()
+        optimizer.step()
     with torch.no_grad():
-        return (plain.eval()(scaled) - class_scores(recipe, ours, inputs, rows)).abs().max().item()
+        return (plain.eval()(scaled) - class_scores(recipe, companion, inputs, rows)).abs().max().item()
 
 
-class Given:
-    """The images of one epoch of a network at a side, and its recipe.
+def ordinary_epoch(recipe: Recipe, files: list[Path]) -> Cost:
+    """Measure an epoch of the ordinary script, after one batch that is not measured."""
+    _, plain = networks(recipe)
+    optimizer, batch = adam(plain, recipe), recipe.batch_size
+    labels = [number % CLASSES for number in range(len(files))]
 
-    count: how many images, in batches of the published size; None for what a CPU can do (see the constants).
-    """
+    def epoch(count: int) -> None:
+        pictures = ordinary.Pictures(files[:count], labels[:count], recipe.side)
+        loader = DataLoader(pictures, batch, shuffle=True, num_workers=2)
+        ordinary.train_epoch(plain, optimizer, loader)
 
-    def __init__(self, name: str, side: int, folder: Path, count: int | None = None):
-        files = sorted(folder.glob("*.png"))
-        self.recipe = replace(RECIPES[name], side=side, epochs=1, copies=1, checkpoint="last epoch")
-        if side > 128 and count is None:
-            self.recipe = replace(self.recipe, batch_size=SMALLER_BATCH.get(name, self.recipe.batch_size))
-        self.count = count or (self.recipe.batch_size if side > 128 else IMAGES_AT_128)
-        self.files = [files[i % len(files)] for i in range(self.count)]
-        self.labels = [i % 3 for i in range(self.count)]
-
-    def pixels(self, count: int) -> np.ndarray:
-        side = (self.recipe.side, self.recipe.side)
-        pictures = (cv2.cvtColor(cv2.imread(str(file)), cv2.COLOR_BGR2RGB) for file in self.files[:count])
-        return np.stack([cv2.resize(each, side, interpolation=cv2.INTER_AREA) for each in pictures])
+    epoch(batch)
+    return cost(lambda: epoch(len(files)))
 
 
-def ordinary_epoch(given: Given) -> dict[str, Any]:
-    """What one epoch of the ordinary script costs, after one step that is not measured."""
-    _, plain = same_start(given.recipe.network, given.recipe.side, torch.float32)
-    adam, batch = optimiser(plain, given.recipe), given.recipe.batch_size
-    ordinary.train_epoch(plain, adam, loader_of(given.files[:batch], given.labels[:batch], given.recipe.side, batch))  # fmt: skip
-    loader = loader_of(given.files, given.labels, given.recipe.side, batch)
-    return {"cost": cost(lambda: ordinary.train_epoch(plain, adam, loader))}
+def companion_epoch(recipe: Recipe, files: list[Path]) -> dict[str, Any]:
+    """Measure an epoch of the companion's `fit`, and the clock seconds before its second epoch (folding, compiling)."""
+    network = build_network(recipe, CLASSES, seed=0)
+    inputs = TimedInputs(**vars(inputs_of(recipe, network, load_pixels(files, recipe.side))))
+    rows = torch.arange(len(files))
+    recipe = replace(recipe, epochs=MEASURED_EPOCHS + 2)
+    start = used()
+    fit(recipe, network, inputs, rows % CLASSES, rows, rows[:0], seed=0)
+    steps = len(inputs.readings) // recipe.epochs
+    first, last = inputs.readings[steps], inputs.readings[steps * (1 + MEASURED_EPOCHS)]
+    epoch = {by: seconds / MEASURED_EPOCHS for by, seconds in between(first, last).items()}
+    return {"cost": epoch, "once": max(0.0, between(start, first)["clock"] - epoch["clock"])}
 
 
-def our_epoch(given: Given, way: str) -> dict[str, Any]:
-    """What an epoch of ours costs, and what comes but once: the prefix, a first step, the start of a run.
-
-    A run folds its frozen stages at its start, once for up to 250 epochs. So an epoch is a third of what a run of four
-    epochs costs more than a run of one.
-    """
-    precision, *compiled = way.split()
-    recipe = replace(given.recipe, precision=precision, compiled=bool(compiled))
-    keep_freed_memory()
-    ours, _ = same_start(recipe.network, recipe.side, torch.float32)
-    images, found = given.pixels(given.count), []
-    told: dict[str, Any] = {"prefix": cost(lambda: found.append(inputs_of(recipe, ours, images)))}
-    rows, targets = torch.arange(given.count), torch.tensor(given.labels)
-
-    def run(epochs: int, chosen: torch.Tensor) -> None:
-        fit(replace(recipe, epochs=epochs), ours, found[0], targets, chosen, rows[:0], seed=0)
-
-    told["first step"] = cost(lambda: run(1, rows[: recipe.batch_size]))
-    # kept memory grows in a run's first steps only: these are not an epoch's
-    run(EPOCHS, rows[: recipe.batch_size])
-    one, more = (cost(lambda epochs=epochs: run(epochs, rows)) for epochs in (1, 1 + EPOCHS))
-    epoch = {by: (more[by] - one[by]) / EPOCHS for by in one}
-    start = {by: one[by] - epoch[by] for by in one}
-    return told | {"cost": epoch, "start": start, "cut": first_live_stage(ours)}
-
-
-def equality(given: Given) -> dict[str, Any]:
-    """How far ours and the ordinary network are apart: heads on the same images in fp32, others after three steps."""
-    recipe = given.recipe
-    if recipe.network not in HEADS:
-        return {"difference in double": difference_in_double(recipe, given.pixels(8))}
-    ours, plain = same_start(recipe.network, recipe.side, torch.float32)
-    shown, rows = given.pixels(SHOWN), torch.arange(SHOWN)
-    with torch.no_grad():
-        theirs = plain.eval()(image_inputs([shown], IMAGENET_SCALING, torch.float32, CPU).batch(rows))
-    scores = class_scores(recipe, ours, inputs_of(recipe, ours, shown), rows)
-    return {
-        "difference": (scores - theirs).abs().max().item(),
-        "other predictions": int((scores.argmax(1) != theirs.argmax(1)).sum()),
-    }
-
-
-def main(name: str, side: int, way: str, folder: Path) -> dict[str, Any]:
+def main(name: str, side: int, way: str, folder: Path | str, count: int) -> dict[str, Any]:
+    """Measure one way and return what is printed."""
     torch.set_num_threads(1)
-    given = Given(name, side, folder)
-    told = {"batch": given.recipe.batch_size, "images": given.count}
-    kind, *compiled = way.split()
-    if kind == "equality":
-        shown = Given(name, side, folder, SHOWN)
-        shown.recipe = replace(shown.recipe, compiled=bool(compiled))
-        return told | equality(shown)
-    if way == "ordinary, memory kept":
-        keep_freed_memory(huge_pages=False)
-    return told | (ordinary_epoch(given) if way.startswith("ordinary") else our_epoch(given, way))
+    found = sorted(Path(folder).glob("*.png"))
+    files = [found[number % len(found)] for number in range(count)]
+    recipe = replace(RECIPES[name], side=side, checkpoint="last epoch")
+    if way == "equality":
+        pixels = load_pixels(files[:EQUALITY_IMAGES], EQUALITY_SIDE)
+        return {"difference": difference_in_double(recipe, pixels)}
+    recipe = replace(recipe, batch_size=min(recipe.batch_size, count))
+    if way == "ordinary":
+        return {"cost": ordinary_epoch(recipe, files)}
+    precision, *compiled = way.split()
+    return companion_epoch(replace(recipe, precision=precision, compiled=bool(compiled)), files)
 
 
 if __name__ == "__main__":
-    network, side, way, folder = sys.argv[1:]
-    print(json.dumps(main(network, int(side), way, Path(folder))))
+    network, side, way, folder, count = sys.argv[1:]
+    print(json.dumps(main(network, int(side), way, folder, int(count))))

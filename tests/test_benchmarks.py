@@ -1,121 +1,109 @@
-"""The ordinary scripts that ours is measured against compute the same, and the results file says what it must."""
+"""The ordinary script computes what the companion computes, and a toy run of the benchmarks gives every row."""
 
-import ast
 import json
 import os
+from dataclasses import replace
 from importlib import import_module
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
-import torchvision
-from PIL import Image
 
-from als_core.models.stages import IMAGENET_SCALING
-from als_core.models.weights import calibrate_batch_norm, load_weights
+from als_core.models.weights import calibrate_batch_norm
 from als_core.storage import repository
-from als_core.studies.cross_paper.figures_speed import gpu_table
-from als_core.studies.xia2024.networks import build_tissue_network
-from als_core.studies.xia2024.recipes import RECIPES
-from als_core.training.features import as_input
+from als_core.studies.cross_paper import figures_speed
+from als_core.studies.xia2024.recipes import OF_PAPER, RECIPES
+from benchmarks import __main__ as bench
 from benchmarks import ordinary
-from benchmarks.measuring import cost, in_fresh_process, row
-from benchmarks.steps import same_start
-from benchmarks.weights import stand_in
+from benchmarks.measuring import compared, cost, in_fresh_process
+from benchmarks.steps import copy_values, difference_in_double, networks
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_the_ordinary_network_is_ours(name):
-    """Scores with the same values, and the same number of parameters that train."""
-    ours, plain = same_start(name, 48, torch.float64)
-    images = torch.randn(2, 3, 48, 48, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    calibrate_batch_norm(ours, images)
-    plain.load_state_dict(dict(zip(plain.state_dict(), ours.state_dict().values(), strict=True)))
-    trained = [sum(p.numel() for p in each.parameters() if p.requires_grad) for each in (ours, plain)]
-    assert trained[0] == trained[1]
-    torch.testing.assert_close(plain.eval()(images), ours.eval()(images), rtol=1e-10, atol=1e-12)
-
-
-def test_what_benchmarks_import_in_functions_is_there():
-    """A part may run but once in months, and an import in a function fails only then."""
-    wanted = [
-        (node.module, each.name)
-        for path in (repository() / "benchmarks").glob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] in ("als_core", "benchmarks")
-        for each in node.names
+@pytest.mark.parametrize("name", OF_PAPER)
+def test_ordinary_network_equals_the_companions(name):
+    """The same number of trained parameters, equal scores, and equal scores after three Adam steps."""
+    recipe, generator = replace(RECIPES[name], side=48), torch.Generator().manual_seed(0)
+    companion, plain = networks(recipe, torch.float64)
+    images = torch.randn(2, 3, 48, 48, dtype=torch.float64, generator=generator)
+    calibrate_batch_norm(companion, images)
+    copy_values(companion, plain)
+    trained = [
+        sum(each.numel() for each in network.parameters() if each.requires_grad)
+        for network in (companion, plain)
     ]
-    assert ("benchmarks.steps", "HEADS") in wanted
-    missing = [f"{module}.{name}" for module, name in wanted if not hasattr(import_module(module), name)]
-    assert not missing
+    assert trained[0] == trained[1]
+    torch.testing.assert_close(plain.eval()(images), companion.eval()(images), rtol=1e-10, atol=1e-12)
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 48, 48, 3), dtype=np.uint8)
+    assert difference_in_double(recipe, pixels) < 1e-9
 
 
-def test_the_ordinary_occlusion_is_a_drop():
-    volume = torch.ones(1, 1, 4, 4, 2)
-
+def test_ordinary_occlusion_is_the_drop_of_a_sum():
     def model(given):
         return given.flatten(1).sum(1, keepdim=True)
 
-    drops = ordinary.occlude(model, volume, 0, patch=2)
+    drops = ordinary.occlude(model, torch.ones(1, 1, 4, 4, 2), 0, patch=2)
     assert drops.shape == (2, 2, 1) and (drops == 8).all()
 
 
-def test_the_stand_in_for_imagenet_weights_is_read_as_such_a_file_is(tmp_path):
-    """torchvision takes all but the classifier from it, and so does our network."""
-    images = np.random.default_rng(0).integers(0, 256, (4, 40, 40, 3), dtype=np.uint8)
-    path = stand_in("resnet18", images, tmp_path)
-    theirs = torchvision.models.resnet18(weights=None)
-    left = theirs.load_state_dict(torch.load(path), strict=False)
-    assert left == (["fc.weight", "fc.bias"], [])
-    network = build_tissue_network("resnet18", side=40, seed=7)
-    load_weights(network, str(path))
-    batch = as_input(torch.from_numpy(images), IMAGENET_SCALING)
-    with torch.no_grad():
-        seen = theirs.conv1(batch)
-        features = torch.nn.Sequential(*list(theirs.eval().children())[:-1])(batch)
-        torch.testing.assert_close(network.eval().stages[:-1](batch), features.flatten(1))
-    # its batch norm fits these images
-    torch.testing.assert_close(theirs.bn1.running_mean, seen.mean((0, 2, 3)), rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("name", ["resnet18_se", "resnet18"])
-def test_the_part_for_a_gpu_runs_on_a_cpu_and_its_table_adds_up(name, tmp_path):
-    """Images per second, utilisation, the whole recipe, and the row of the page."""
-    generator = np.random.default_rng(0)
-    for number in range(3):
-        Image.fromarray(generator.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(
-            tmp_path / f"{number}.png"
-        )
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    told, _ = in_fresh_process("benchmarks.gpu", name, 32, tmp_path, "cpu", 20, environment=environment)
-    assert told["images"] == 20 and set(told["ours"]) == {"fp32", "bf16"}
-    for found in told["ours"].values():
-        assert found["images per second"] == pytest.approx(20 / found["epoch"])
-        assert found["whole"] == pytest.approx(found["prefix"] + 5 * RECIPES[name].epochs * found["epoch"])
-        assert 0 < found["utilisation"] < 1.5
-    # ResNet18 at 32 pixels: 1.8 GMAC at 224 pixels, two operations each; training a gate is half as much again
-    whole = 2 * 1.8e9 * (32 / 224) ** 2
-    assert 0.8 * whole < told["ours"]["fp32"]["operations"] < 2.2 * whole
-    table = gpu_table({"Network": told})
-    assert table["How"][0] == "ordinary script" and len(table) == 3 and table["Times as fast"][0] == "1.0x"
-
-
-def test_costs_count_processor_time_and_ratios_are_of_neighbours():
+def test_costs_are_positive_and_ratios_are_taken_within_a_round():
     spent = cost(lambda: sum(range(1_000_000)))
     assert spent["processor"] > 0 and spent["clock"] > 0
-    base = [{"processor": each, "clock": 1.0} for each in (10.0, 40.0, 12.0)]
-    ours = [{"processor": each, "clock": 2.0} for each in (5.0, 10.0, 4.0)]
-    found = row("x", base, ours, target=2.5, equal_within="")
-    assert (found["ratio_min"], found["ratio_median"], found["ratio_max"]) == (2, 3, 4)
-    assert (found["baseline"], found["ours"], found["clock_ratio_median"]) == (12, 5, 0.5)
+    plain = [{"processor": each, "clock": 1.0} for each in (10.0, 40.0, 12.0)]
+    own = [{"processor": each, "clock": 2.0} for each in (5.0, 10.0, 4.0)]
+    row = compared("x", "fp32", plain, own)
+    assert (row["ratio_low"], row["ratio"], row["ratio_high"]) == (2, 3, 4)
+    assert (row["ordinary_seconds"], row["companion_seconds"], row["clock_ratio"]) == (12, 5, 0.5)
 
 
-def test_the_results_are_whole():
+def test_fresh_process_returns_its_json_and_its_cost():
+    found, spent = in_fresh_process(os.environ)("benchmarks.occlusion", "receptive field", 40, 20)
+    assert spent["processor"] > found["cost"]["processor"] > 0
+
+
+def test_toy_run_gives_every_row_and_the_page_shows_them(tmp_path, cohort_folder, monkeypatch):
+    """Every comparison of the table, without compiling and without processes."""
+    monkeypatch.setattr(torch, "compile", lambda module, **_: module)
+
+    def run(module, *arguments):
+        found: dict = {}
+        spent = cost(lambda: found.update(import_module(module).main(*arguments)))
+        return found, spent
+
+    sizes = bench.Sizes(
+        step_side=32,
+        head_side=32,
+        step_images=4,
+        head_images=4,
+        epochs=1,
+        seeds=2,
+        volume_side=40,
+        patch=20,
+        rounds=1,
+    )
+    folder, file = tmp_path / "bench", tmp_path / "latest.json"
+    folder.mkdir()
+    toy = bench.Bench(str(cohort_folder(classes=3)), folder, run, sizes, file)
+    for part in bench.PARTS:
+        toy.write(part)
+    found = json.loads(file.read_text())
+    names = ["part", "subject", "way"]
+    rows = pd.DataFrame(found["rows"])
+    assert {*rows[names].itertuples(index=False, name=None)} == {
+        *bench.COMPARISONS[names].itertuples(index=False, name=None)
+    }
+    assert (rows["ratio"] > 0).all() and found["book"] is None
+    assert rows["difference"].dropna().max() < 1e-3
+    table = figures_speed.compare(bench.COMPARISONS, found)
+    assert table["ratio"].notna().all() and figures_speed.speed_ratios(table).data["ratio"].notna().all()
+
+
+def test_recorded_results_have_the_rows_of_the_table():
+    """Rows may be missing, and then the page says so; none may be of a comparison that is not made."""
     found = json.loads((repository() / "benchmarks/results/latest.json").read_text())
-    wanted = {"name", "baseline", "ours", "ratio_min", "ratio_median", "ratio_max", "equal_within", "device", "measured", "target"}  # fmt: skip
-    assert found["versions"]["torch"] and found["gpu"] in ("measured", "not measured")
-    for each in found["rows"]:
-        assert wanted <= set(each)
-        assert 0 < each["ratio_min"] <= each["ratio_median"] <= each["ratio_max"], each["name"]
-        memory = each.get("memory_gb_per_second", [1])
-        assert memory == sorted(memory) and memory[0] > 0, each["name"]
+    assert set(found) == {"device", "versions", "cohort", "rows", "book"}
+    known = {*bench.COMPARISONS[["part", "subject", "way"]].itertuples(index=False, name=None)}
+    assert {(row["part"], row["subject"], row["way"]) for row in found["rows"]} <= known
+    table = figures_speed.compare(bench.COMPARISONS, {"rows": []})
+    assert "not measured yet" in figures_speed.found_sentence(table)
+    assert set(figures_speed.speed_table(table)["Times less"]) == {"not measured yet"}

@@ -36,7 +36,7 @@ from als_core.claims.published import claim_named, published_table
 from als_core.cohorts.volumes import read_volume
 from als_core.statistics.groups import chi_square, kolmogorov_smirnov, ks_from_distance, percentages
 from als_core.studies.brains.synthetic import BrainParameters, plan
-from als_core.studies.turrisi2024 import figures, words
+from als_core.studies.turrisi2024 import figures, study, words
 from als_core.studies.turrisi2024.classifiers import METHODS
 from als_core.studies.turrisi2024.feature_table import synthetic_demographics, synthetic_feature_table
 from als_core.studies.turrisi2024.nested_cv import outer_folds
@@ -148,9 +148,9 @@ if known:
         figures.quantile_plots(pd.concat(quantiles, ignore_index=True), synthetic), "turrisi-fig2-quantiles"
     )
     # synthetic patients were planned with these very numbers
-    page.claims(words.demographic_claims(patients), page.circumstances(went_in=synthetic))
+    page.claims(study.demographic_claims(patients), page.circumstances(went_in=synthetic))
     if "diagnosis" in patients and synthetic:
-        page.claims(words.diagnosis_claims(patients))
+        page.claims(study.diagnosis_claims(patients))
 
 # %% [markdown]
 # ## Brightness

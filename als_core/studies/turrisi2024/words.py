@@ -36,12 +36,6 @@ FORBIDS_BRIGHTNESS = (
 )
 OF_VOLUMES = ("Patients", "Voxel side")  # substitutions that matter on a page without features
 OF_FEATURES = (*OF_VOLUMES, "Disease", "Extractor's weights")  # and without classifiers
-DIAGNOSES = {
-    "cervical_spondylotic_myelopathy": "cervical spondylotic myelopathy",
-    "myasthenia_gravis": "myasthenia gravis",
-    "monomelic_amyotrophy": "monomelic amyotrophy (Hirayama)",
-    "peripheral_motor_neuropathy": "peripheral motor neuropathy",
-}
 LEVELS = {"<60": "under_60", "60-75": "60_75", ">75": "over_75", "F": "f", "M": "m"}
 READABLE = {"<60": "under 60", "60-75": "60 to 75", ">75": "over 75", "F": "women", "M": "men"}
 FAMILY_SLUGS = {"firstorder": "first_order"}  # of claim ids
@@ -156,47 +150,6 @@ def tests_sentence(
         "tell is in the tables "
         "of {ref}`turrisi-classifiers`."
     )
-
-
-def demographic_claims(patients: pd.DataFrame) -> dict[str, float]:
-    """Compute the printed summaries of age and sex from a table of patients, by claim id."""
-    others = next(name for name in sorted(set(patients["label"])) if name != "ALS")
-    by_group = patients.groupby("label")["age"].agg(["mean", "std", "median", "min", "max"])
-    bands = pd.cut(patients["age"], [0, 59.95, 75.05, 200], labels=["under_60", "60_75", "over_75"])
-    ages = {
-        "mean_age": "mean",
-        "sd_age": "std",
-        "median_age": "median",
-        "minimum_age": "min",
-        "maximum_age": "max",
-    }
-    claims: dict[str, float] = {
-        "turrisi2024.section2_1.als.subjects": int((patients["label"] == "ALS").sum())
-    }
-    for group, label in {"als": "ALS", "mimicking": others}.items():
-        ours = patients["label"] == label
-        claims |= {
-            f"turrisi2024.section3_1_1.{group}.{name}": by_group.loc[label, column]
-            for name, column in ages.items()
-        }
-        claims |= {
-            f"turrisi2024.table1b.age.{band}.{group}.n": int((ours & (bands == band)).sum())
-            for band in bands.cat.categories
-        }
-        claims |= {
-            f"turrisi2024.table1b.sex.{sex.lower()}.{group}.n": int((ours & (patients["sex"] == sex)).sum())
-            for sex in "FM"
-        }
-    return claims
-
-
-def diagnosis_claims(patients: pd.DataFrame) -> dict[str, int]:
-    """Count the mimics by diagnosis, by claim id."""
-    counts = patients["diagnosis"].value_counts()
-    return {
-        f"turrisi2024.section2_1.mimicking.{slug}.subjects": int(counts[name])
-        for slug, name in DIAGNOSES.items()
-    }
 
 
 def mean_histogram(label: str, edges: np.ndarray, voxels: np.ndarray) -> pd.DataFrame:

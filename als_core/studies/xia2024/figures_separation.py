@@ -19,7 +19,7 @@ from als_core.figures.primitives import (
     panels,
     percent_axis,
 )
-from als_core.figures.style import PALETTE
+from als_core.figures.style import PALETTE, house_style
 from als_core.statistics.intervals import clopper_pearson
 from als_core.studies.xia2024.by_donor import count_predictions, group_votes
 from als_core.studies.xia2024.figures_data import class_colours
@@ -74,6 +74,7 @@ def _spoken(table: pd.DataFrame, columns: Sequence[str]) -> str:
     )
 
 
+@house_style()
 def scores_by_split(table: pd.DataFrame, question: str, synthetic: bool = False) -> Drawn:
     """Draw the score of each set of features under each split, over the band of its null; a panel per split."""
     part = table[table["question"] == question]
@@ -87,6 +88,7 @@ def scores_by_split(table: pd.DataFrame, question: str, synthetic: bool = False)
     )
 
 
+@house_style()
 def scores_by_question(table: pd.DataFrame) -> Drawn:
     """Draw the score by donor for each of the two contrasts; a panel per question."""
     part = table[(table["split"] == BY_DONOR) & (table["question"] != EVERY_CLASS)]
@@ -98,6 +100,7 @@ def scores_by_question(table: pd.DataFrame) -> Drawn:
     )
 
 
+@house_style()
 def scores_by_cue(table: pd.DataFrame) -> Drawn:
     """Draw the score by donor after each cue was made equal in all images; a panel per question."""
     part = table.assign(step=table["name"] + ", " + table["cue"])
@@ -154,6 +157,7 @@ def donor_votes(
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
+@house_style()
 def donor_grid(votes: pd.DataFrame, classes: Sequence[str]) -> Drawn:
     """Draw the share of images of each held-out donor that each classifier gets right, framed where its vote is right.
 

@@ -59,12 +59,7 @@ ratios = figures.compare(comparisons, found)
 # - *Occlusion map*: one volume of 45 x 50 x 45 voxels in patches of 5, against one forward pass a position.
 
 # %%
-page.answer(
-    question="How long does a run take, and what does the companion save?",
-    found=figures.found_sentence(ratios),
-    how_sure=figures.how_sure_sentence(ratios, found),
-    not_shown="Ratios depend on processor and memory, and nothing here was measured on a GPU.",
-)
+page.answer(**figures.speed_answer(ratios, found))
 page.show(figures.speed_ratios(ratios), "speed-ratios", of_cohort=False)
 
 # %%

@@ -119,3 +119,13 @@ def _printed_row(row: Mapping[str, Any]) -> dict[str, str]:
         "Once a run, seconds": f"{once:.0f}" if pd.notna(once) else "",
         "Largest difference": f"{row['difference']:.0e}" if pd.notna(row["difference"]) else "",
     }
+
+
+def speed_answer(ratios: pd.DataFrame, found: Mapping[str, Any]) -> dict[str, str]:
+    """Fill the answer box of the page. found: content of `benchmarks/results/latest.json`."""
+    return {
+        "question": "How long does a run take, and what does the companion save?",
+        "found": found_sentence(ratios),
+        "how_sure": how_sure_sentence(ratios, found),
+        "not_shown": "Ratios depend on processor and memory, and nothing here was measured on a GPU.",
+    }

@@ -16,7 +16,8 @@ from als_core.claims.published import published_table
 from als_core.models.cost import describe
 from als_core.statistics.paired import permutation_p_value
 from als_core.studies.brains.networks import turrisi_network
-from als_core.studies.turrisi2024 import figures, study
+from als_core.studies.turrisi2024 import figures
+from als_core.studies.turrisi2024 import study as patients_of
 from als_core.studies.turrisi2024 import words as say
 from als_core.studies.turrisi2024.audit import (
     ALS,
@@ -327,7 +328,7 @@ def test_claims_of_the_patients_cover_what_was_planned():
     patients = pd.DataFrame(
         {"label": ["ALS"] * 3 + ["CSM"] * 2, "age": [50.0, 65, 80, 40, 70], "sex": list("FMMFM")}
     )
-    claims = study.demographic_claims(patients)
+    claims = patients_of.demographic_claims(patients)
     assert (
         claims["turrisi2024.section3_1_1.als.mean_age"] == 65
         and claims["turrisi2024.section2_1.als.subjects"] == 3

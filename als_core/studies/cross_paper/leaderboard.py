@@ -288,19 +288,3 @@ def _ends(values: np.ndarray, drawn: np.ndarray) -> tuple[float, float]:
     times = times[times.sum(1) > 0]
     low, high = np.quantile(times @ values[there] / times.sum(1), [0.025, 0.975])
     return float(low), float(high)
-
-
-def in_words(
-    name: str, standing: pd.DataFrame, marks: pd.DataFrame, sound: Sequence[str], titles: Mapping[str, str]
-) -> str:
-    """A paragraph on one modality: the best overlap, the edge filter's, who is at a null, who passes everything."""
-    own = standing[standing["score"] == SCORE].set_index("method")["mean"]
-    leader = own.drop(list(CONTROLS)).idxmax()
-    at_null = [titles[m] for m in METHODS if m in own and any(marks.loc[m, null] == "fail" for null in NULLS)]
-    nulls = (
-        f"At one of their nulls: {', '.join(at_null)}." if at_null else "Every method beats all its nulls."
-    )
-    return (
-        f"**{name}.** The best overlap of a method is {own[leader]:.2f} ({titles[leader]}); an edge filter has "
-        f"{own['edges']:.2f}. {nulls} Passing everything: {', '.join(titles[m] for m in sound) or 'none'}."
-    )

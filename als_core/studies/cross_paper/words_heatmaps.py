@@ -1,0 +1,88 @@
+"""The computed sentences of the page that compares heatmap methods where the truth is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from als_core.explain.methods import METHODS
+from als_core.figures.drawn import counted, listed, percent
+from als_core.studies.cross_paper.evaluation_sets import HeatmapAmounts, Subjects
+from als_core.studies.cross_paper.leaderboard import CONTROLS, NULLS, SCORE
+
+OWNERS = {"Brains": "patient", "Tissue": "donor"}
+FORBIDS = "Do not carry this ranking over to real scans or slides: effects here are drawn, and larger than a disease's."
+BOARD_CAPTION = (
+    "Every method on brains and on tissue, highest overlap first, with its nulls and two sanity checks. Overlap: Dice "
+    "area with its 95 % interval over patients or donors. Limits, set before looking: likeness (Spearman correlation) "
+    "0.5, share of random maps as faithful 0.1."
+)
+
+
+def passing(marks: pd.DataFrame) -> list[str]:
+    """Name the methods without a failed check. marks: from `leaderboard.marks`."""
+    return [name for name in METHODS if name in marks.index and (marks.loc[name] != "fail").all()]
+
+
+def answer(marks: Mapping[str, pd.DataFrame], sets: Mapping[str, Subjects], edges: float) -> dict[str, str]:
+    """Answer which methods pass every check on both modalities. edges: overlap of the edge filter on tissue."""
+    everywhere = [name for name in METHODS if all(name in passing(table) for table in marks.values())]
+    which = f" ({listed(METHODS[name].title for name in everywhere)})" if everywhere else ""
+    count = (
+        f"{len(everywhere)} of {len(METHODS)} methods" if everywhere else f"None of {len(METHODS)} methods"
+    )
+    counts = [
+        f"{counted(len(each.images), 'image')} of {counted(len(set(each.groups)), OWNERS[name])} ({name.lower()})"
+        for name, each in sets.items()
+    ]
+    return {
+        "question": "Which heatmap methods point at what a network really used?",
+        "found": f"{count}{which} pass every check on both brains and tissue. An edge filter that never saw the "
+        f"network overlaps with the lesions of tissue by {edges:.2f} of 1.",
+        "how_sure": f"The comparison rests on {listed(counts)}, with one network each. A method that fails here may "
+        "pass with more of them.",
+        "not_shown": "How the methods rank on real patients. A method that passes can still mislead there, where "
+        "nobody knows which places a network used.",
+    }
+
+
+def substitutions(amounts: HeatmapAmounts) -> tuple[dict[str, tuple[str, str]], str]:
+    """List what was used here in place of the papers' data, setting -> (here, papers); and what that forbids."""
+    tissue, effect = amounts.tissue, f"{amounts.effect:g} times its stated size"
+    return {
+        "Images": ("synthetic brains and tissue", "MRI scans and stained tissue"),
+        "Effect of the disease in brains": (effect, "that of the disease"),
+        "Effect of the disease in tissue": (f"{tissue.disease_effect:g} (drawn)", "that of the disease"),
+        "Resolution": (f"{amounts.resolution} mm; {amounts.training.side} pixels", "differs by paper"),
+        "Images explained": (f"at most {amounts.tried} of each kind", "differs by paper"),
+    }, FORBIDS
+
+
+def evaluation_set(name: str, images: Subjects) -> str:
+    """Say how accurate the network of a modality is, and what is explained."""
+    within, place = images.within, "the image" if images.within is None else "the brain"
+    shares = [(truth if within is None else truth[within]).mean() for truth in images.truths]
+    return (
+        f"**{name}.** The network names {percent(images.accuracy)} of {counted(images.tested, 'held-out image')} "
+        f"correctly (commonest label {percent(images.largest)}). {counted(len(images.images), 'image')} of "
+        f"{counted(len(set(images.groups)), OWNERS[name])} enter the comparison; the truth covers "
+        f"{percent(sum(shares) / len(shares))} of {place} on average."
+    )
+
+
+def modality_result(name: str, standing: pd.DataFrame, marks: pd.DataFrame, titles: Mapping[str, str]) -> str:
+    """Say which overlap is highest, which methods do not beat a null, and which pass everything."""
+    own = standing[standing["score"] == SCORE].set_index("method")["mean"]
+    leader = own.drop(list(CONTROLS)).idxmax()
+    at_null = [titles[m] for m in METHODS if m in own and (marks.loc[m, list(NULLS)] == "fail").any()]
+    nulls = f"Not above all nulls: {listed(at_null)}." if at_null else "Every method beats all its nulls."
+    return (
+        f"**{name}.** The best overlap of a method is {own[leader]:.2f} ({titles[leader]}); an edge filter has "
+        f"{own['edges']:.2f}. {nulls} {passing_sentence(passing(marks), titles)}"
+    )
+
+
+def passing_sentence(names: Sequence[str], titles: Mapping[str, str]) -> str:
+    """Say which methods pass every check."""
+    return f"Passing every check: {listed(titles[name] for name in names) if names else 'none'}."

@@ -1,0 +1,82 @@
+"""The grid of heatmap methods and the page's sentences, on marks whose answer is known."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from als_core.explain.methods import METHODS
+from als_core.studies.cross_paper import figures_heatmaps as figures
+from als_core.studies.cross_paper import leaderboard
+from als_core.studies.cross_paper import words_heatmaps as words
+from als_core.studies.cross_paper.evaluation_sets import HeatmapAmounts
+from tests.drawn_words import assert_words
+from tests.drawn_words import words as words_in
+
+SHOWN = [*METHODS, *leaderboard.CONTROLS]
+TITLES = {name: leaderboard.titles()[name] for name in SHOWN}
+
+
+def marks(*good: str) -> pd.DataFrame:
+    columns = [*leaderboard.NULLS, *leaderboard.CHECKS]
+    return pd.DataFrame([["pass" if n in good else "fail"] * len(columns) for n in SHOWN], SHOWN, columns)
+
+
+def images(count: int = 2) -> SimpleNamespace:
+    truth = np.zeros((count, 4, 4), bool)
+    truth[:, :2] = True
+    return SimpleNamespace(
+        images=[0] * count,
+        groups=["a"] * count,
+        truths=truth,
+        within=None,
+        accuracy=0.75,
+        tested=8,
+        largest=0.5,
+    )
+
+
+@pytest.mark.parametrize("grey", [True, False])
+def test_grid_shows_and_offers_every_mark(grey):
+    picture, heat = np.random.default_rng(0).random((12, 12) if grey else (12, 12, 3)), np.eye(12)
+    boards = [
+        figures.Board(
+            name,
+            picture,
+            heat > 0,
+            dict.fromkeys(SHOWN, heat),
+            marks("lrp_zplus"),
+            dict.fromkeys(SHOWN, 0.25),
+        )
+        for name in ("Brains", "Tissue")
+    ]
+    drawn = figures.trial_grid(boards, TITLES, list(leaderboard.CONTROLS))
+    assert_words(drawn)
+    assert len(drawn.data) == 2 * len(SHOWN) * 7 and (drawn.data["overlap"] == 0.25).all()
+    assert words_in(drawn.figure).count("✓") == 14 == (drawn.data["mark"] == "pass").sum()
+    assert words_in(drawn.figure).count("✕") == (drawn.data["mark"] == "fail").sum()
+    assert f"Brains: Passing every check: {TITLES['lrp_zplus']}." in drawn.alt
+
+
+def test_answer_counts_only_methods_that_pass_on_both_modalities():
+    sets = {"Brains": images(1), "Tissue": images()}
+    both = {"Brains": marks("lrp_zplus", "grad_cam"), "Tissue": marks("lrp_zplus")}
+    found = words.answer(both, sets, 0.2)
+    assert f"1 of {len(METHODS)} methods ({TITLES['lrp_zplus']})" in found["found"]
+    assert "1 image of 1 patient (brains) and 2 images of 1 donor (tissue)" in found["how_sure"]
+    none = words.answer({"Brains": marks("grad_cam"), "Tissue": marks("lrp_zplus")}, sets, 0.2)
+    assert none["found"].startswith(f"None of {len(METHODS)} methods pass")
+
+
+def test_sentences_on_a_modality():
+    standing = pd.DataFrame({"score": leaderboard.SCORE, "method": SHOWN, "mean": 0.1})
+    standing.loc[standing["method"] == "grad_cam", "mean"] = 0.6
+    assert "0.60 (Grad-CAM)" in words.modality_result("Tissue", standing, marks("grad_cam"), TITLES)
+    assert "Passing every check: none." in words.modality_result("Tissue", standing, marks(), TITLES)
+    every = words.modality_result("Tissue", standing, marks(*METHODS), TITLES)
+    assert "Every method beats all its nulls." in every
+    assert "75 % of 8 held-out images" in words.evaluation_set("Tissue", images())
+    assert "50 % of the image" in words.evaluation_set("Tissue", images())
+    rows, forbids = words.substitutions(HeatmapAmounts(effect=3))
+    assert rows["Effect of the disease in brains"][0].startswith("3 times") and forbids.endswith(".")

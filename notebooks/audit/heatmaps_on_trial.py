@@ -17,12 +17,13 @@
 # (audit-heatmaps)=
 # # Heatmaps on trial
 #
-# A heatmap always shows something. Whether it shows what the network has learnt can be asked only where the answer is known.
-# Every method of this book is tried here on synthetic tissue and on synthetic brains, beside two controls that must fail.
+# A heatmap always shows something. Whether it shows what the network has learnt can be asked only where the
+# answer is known. Every method of this book is compared here on synthetic tissue and on synthetic brains, beside
+# two controls that must fail.
 
 # %% tags=["parameters"]
 profile = "test"
-cohort = "synthetic"  # brains and tissue are always synthetic here, as only there the truth is known
+cohort = "synthetic"  # always synthetic: only there is the truth known
 seed = 0
 
 # %%

@@ -110,7 +110,7 @@ def trial_grid(boards: Sequence[Board], titles: Mapping[str, str], controls: Seq
                 under.text(x + row + 0.42 + step * (place + 0.5), top + row / 2, sign, ha="center", va="center",
                            fontsize=11, color=colour, fontweight="bold")  # fmt: skip
     passing = " ".join(
-        f"{board.title}: {words_heatmaps.passing_sentence(words_heatmaps.passing(board.marks), titles)}"
+        f"{board.title}. {words_heatmaps.passing_sentence(words_heatmaps.passing(board.marks), titles)}"
         for board in boards
     )
     alt = (

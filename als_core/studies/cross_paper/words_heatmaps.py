@@ -12,7 +12,7 @@ from als_core.studies.cross_paper.evaluation_sets import HeatmapAmounts, Subject
 from als_core.studies.cross_paper.leaderboard import CONTROLS, NULLS, SCORE
 
 OWNERS = {"Brains": "patient", "Tissue": "donor"}
-FORBIDS = "Do not carry this ranking over to real scans or slides: effects here are drawn, and larger than a disease's."
+FORBIDS = "Do not carry this ranking over to real scans or slides: effects here are drawn by a program."
 BOARD_CAPTION = (
     "Every method on brains and on tissue, highest overlap first, with its nulls and two sanity checks. Overlap: Dice "
     "area with its 95 % interval over patients or donors. Limits, set before looking: likeness (Spearman correlation) "
@@ -28,7 +28,7 @@ def passing(marks: pd.DataFrame) -> list[str]:
 def answer(marks: Mapping[str, pd.DataFrame], sets: Mapping[str, Subjects], edges: float) -> dict[str, str]:
     """Answer which methods pass every check on both modalities. edges: overlap of the edge filter on tissue."""
     everywhere = [name for name in METHODS if all(name in passing(table) for table in marks.values())]
-    which = f" ({listed(METHODS[name].title for name in everywhere)})" if everywhere else ""
+    which = f" ({'; '.join(METHODS[name].title for name in everywhere)})" if everywhere else ""
     count = (
         f"{len(everywhere)} of {len(METHODS)} methods" if everywhere else f"None of {len(METHODS)} methods"
     )
@@ -76,7 +76,7 @@ def modality_result(name: str, standing: pd.DataFrame, marks: pd.DataFrame, titl
     own = standing[standing["score"] == SCORE].set_index("method")["mean"]
     leader = own.drop(list(CONTROLS)).idxmax()
     at_null = [titles[m] for m in METHODS if m in own and (marks.loc[m, list(NULLS)] == "fail").any()]
-    nulls = f"Not above all nulls: {listed(at_null)}." if at_null else "Every method beats all its nulls."
+    nulls = f"Not above all nulls: {'; '.join(at_null)}." if at_null else "Every method beats all its nulls."
     return (
         f"**{name}.** The best overlap of a method is {own[leader]:.2f} ({titles[leader]}); an edge filter has "
         f"{own['edges']:.2f}. {nulls} {passing_sentence(passing(marks), titles)}"
@@ -85,4 +85,4 @@ def modality_result(name: str, standing: pd.DataFrame, marks: pd.DataFrame, titl
 
 def passing_sentence(names: Sequence[str], titles: Mapping[str, str]) -> str:
     """Say which methods pass every check."""
-    return f"Passing every check: {listed(titles[name] for name in names) if names else 'none'}."
+    return f"Passing every check: {'; '.join(titles[name] for name in names) if names else 'none'}."

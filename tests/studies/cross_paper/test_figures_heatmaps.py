@@ -56,7 +56,7 @@ def test_grid_shows_and_offers_every_mark(grey):
     assert len(drawn.data) == 2 * len(SHOWN) * 7 and (drawn.data["overlap"] == 0.25).all()
     assert words_in(drawn.figure).count("✓") == 14 == (drawn.data["mark"] == "pass").sum()
     assert words_in(drawn.figure).count("✕") == (drawn.data["mark"] == "fail").sum()
-    assert f"Brains: Passing every check: {TITLES['lrp_zplus']}." in drawn.alt
+    assert f"Brains. Passing every check: {TITLES['lrp_zplus']}." in drawn.alt
 
 
 def test_answer_counts_only_methods_that_pass_on_both_modalities():

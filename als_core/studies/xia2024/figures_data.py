@@ -385,15 +385,11 @@ def share_with_known_donor(split: Split, groups: np.ndarray) -> float:
 
 
 def division_claims(labels: pd.Series, split: Split) -> dict[str, int]:
-    """Regenerate the row of Table 2 for the original images, and the images of each class in its test part."""
+    """Regenerate the row of Table 2 for the original images."""
     sizes = {part: len(split.rows(part)) for part in PARTS}
-    tested = labels[split.rows("test")].value_counts()
-    classes = {name: tested[name] for name in sorted(PAPER_CLASSES) if name in tested}
-    return (
-        {"xia2024.table2.original.size": len(labels)}
-        | {f"xia2024.table2.original.{part}": size for part, size in sizes.items()}
-        | {f"xia2024.derived.test.{name}.images": count for name, count in classes.items()}
-    )
+    return {"xia2024.table2.original.size": len(labels)} | {
+        f"xia2024.table2.original.{part}": size for part, size in sizes.items()
+    }
 
 
 def donors_in_parts_words(across: int, donors: int, shared: float) -> str:

@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -249,18 +250,21 @@ def draw_distributions(
     table : one row per value, with the names of rows in column `row`. order : names from top to bottom.
     """
     order = list(order if order is not None else dict.fromkeys(table[row]))
+    fills = {name: colours if isinstance(colours, str) else colours[name] for name in order}
     values = [table.loc[table[row] == name, value].dropna().to_numpy() for name in order]
-    fills = [colours if isinstance(colours, str) else colours[name] for name in order]
     places = range(len(order))
     if violins:
-        drawn = axes.violinplot(values, places, orientation="horizontal", widths=0.85, showextrema=False)
-        for body, fill in zip(drawn["bodies"], fills, strict=True):
-            body.set(facecolor=fill, edgecolor=INK, alpha=0.75, linewidth=0.6)
+        seaborn.violinplot(
+            table, x=value, y=row, hue=row, order=order, hue_order=order, palette=fills, saturation=1, legend=False,
+            inner=None, cut=0, width=0.85, density_norm="width", linewidth=0.6, alpha=0.75, ax=axes,
+        )  # fmt: skip
+        axes.set(xlabel="", ylabel="")
         for place, part in zip(places, values, strict=True):
             low, middle, high = np.quantile(part, (0.25, 0.5, 0.75))
             axes.hlines(place, low, high, color=INK, linewidth=2.4)
             axes.plot(middle, place, "o", color=ON_COLOUR, markeredgecolor=INK, markersize=4)
     else:
+        # not seaborn's: its boxes draw a deprecation warning of Matplotlib, which a page may not show
         drawn = axes.boxplot(
             values,
             positions=places,
@@ -273,7 +277,7 @@ def draw_distributions(
             whiskerprops={"color": MUTED},
             capprops={"color": MUTED},
         )
-        for body, fill in zip(drawn["boxes"], fills, strict=True):
+        for body, fill in zip(drawn["boxes"], fills.values(), strict=True):
             body.set(facecolor=fill, alpha=0.75, linewidth=0)
     axes.set_yticks(places, order)
     axes.set_ylim(len(order) - 0.4, -0.6)

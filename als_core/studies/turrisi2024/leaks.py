@@ -138,7 +138,7 @@ def replay(
 
     Parameters
     ----------
-    representations : name -> features (n, F), the same in every cohort.
+    representations : name -> features (n, F), the same in every cohort, or (cohorts, n, F).
     labels : bool (n,) of each cohort; cohort number i is replayed with the seed `seed` + i.
     leaks : leaks to replay; empty compares the labels with permuted ones only.
 
@@ -156,9 +156,10 @@ def replay(
         shuffled = permute_labels_over_groups(positive, subjects, np.random.default_rng((seed, cohort)))
         runs = [("nested", nested, positive), (PERMUTED, nested, shuffled)]
         runs += [(leak.name, leak.protocol, positive) for leak in leaks.values() if leak.applies(method)]
+        table = features[cohort] if features.ndim == 3 else features
         keys = {"representation": name, "cohort": cohort, "method": method.name}
         tasks += [
-            (keys | {"protocol": title}, protocol, features, truth, method, seed + cohort, neighbours)
+            (keys | {"protocol": title}, protocol, table, truth, method, seed + cohort, neighbours)
             for title, protocol, truth in runs
         ]
     return null_check.replay(_score, tasks, jobs, "protocols")

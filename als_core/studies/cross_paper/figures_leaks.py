@@ -202,13 +202,18 @@ def own_labels(draws: pd.DataFrame, reference: str) -> str:
     own, null = areas["as they are", "by donor"], areas[PERMUTED, "by donor"]
     p = permutation_p_value(own.mean(), null)
     spread = f" ({number(own.min())} to {number(own.max())} over {counted(len(own), 'draw')} of the split)"
-    verdict = (
-        "So this contrast is more than the recognition of donors. What carries it, the disease or "
-        "something that "
-        "differs between the donors' slides, such as their sharpness, this test cannot say."
-        if p <= 0.05
-        else "So this test does not show that the contrast is more than the recognition of donors."
-    )
+    if p <= 0.05:
+        verdict = (
+            "So this contrast is more than the recognition of donors. What carries it, the disease or "
+            "something that "
+            "differs between the donors' slides, such as their sharpness, this test cannot say."
+        )
+    elif len(null) < 19:
+        verdict = (
+            "So few permutations cannot decide whether the contrast is more than the recognition of donors."
+        )
+    else:
+        verdict = "So this test does not show that the contrast is more than the recognition of donors."
     return (
         f"With permuted labels, which no image can show, the split by image still has a mean AUC of "
         f"{number(areas[PERMUTED, 'by image'].mean())}, and the split by donor {number(null.mean())}. With "

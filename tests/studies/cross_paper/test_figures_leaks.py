@@ -100,6 +100,8 @@ def test_the_row_in_favour_of_the_images_is_commented_with_its_p_value():
     assert "control against the rest has 0.92" in text and "0 permuted draws of 40 reach it (p 0.024)" in text
     assert "more than the recognition of donors" in text and "does not show" not in text
     assert "does not show" in figures.own_labels(draws(0.55), "control")
+    few = figures.own_labels(draws(0.92).query("draw < 12"), "control")
+    assert "p 0.077" in few and "So few permutations cannot decide" in few
 
 
 def test_the_answer_and_the_directions_are_those_of_the_tables(null, pools):

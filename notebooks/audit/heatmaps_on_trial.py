@@ -18,8 +18,8 @@
 # # Heatmaps on trial
 #
 # A heatmap always shows something. Whether it shows what the network has learnt can be asked only where the
-# answer is known. Every method of this book is compared here on synthetic tissue and on synthetic brains, beside
-# two controls that must fail.
+# answer is known. Every method of this book is compared here on synthetic tissue and on synthetic brains,
+# beside two controls that must fail.
 
 # %% tags=["parameters"]
 profile = "test"
@@ -64,8 +64,9 @@ for name, images in sets.items():
 # %% [markdown]
 # ## Why one number is not enough
 #
-# A high overlap does not make a map an explanation: a filter that finds edges meets a lesion that has edges. It has never seen the
-# network, and the checks say so. And a map can depend on what was learnt and still point elsewhere.
+# A high overlap does not make a map an explanation: a filter that finds edges meets a lesion that has edges.
+# It has never seen the network, and the checks say so. And a map can depend on what was learnt and still
+# point elsewhere.
 
 
 # %%
@@ -82,21 +83,23 @@ page.table(pd.concat(rows), "audit-heatmap-leaderboard", words.BOARD_CAPTION)
 # %% [markdown]
 # ## How to read a method's row
 #
-# - *Same smoothness*: a random map with the power spectrum of the method's own map. *Atlas only*: random values by
-#   brain area. *Untrained*: the same method on a network of noise.
-# - The size of its patch limits the overlap of occlusion, and the grid of the layer it reads that of Grad-CAM. It
-#   reads the third block of both networks, because the brain network's fourth block has hardly any places left.
-# - Slopes (sensitivity, guided methods) count by their absolute value; methods that share out the score by their
-#   positive part.
-# - LRP reads the score of the class alone. Where that score is small, its positive heat is small too, although the
-#   network is sure.
+# - *Same smoothness*: a random map with the power spectrum of the method's own map. *Atlas only*: random
+#   values by brain area. *Untrained*: the same method on a network of noise.
+# - The size of its patch limits the overlap of occlusion, and the grid of the layer it reads that of
+#   Grad-CAM. It reads the third block of both networks, because the brain network's fourth block has hardly
+#   any places left.
+# - Slopes (sensitivity, guided methods) count by their absolute value; methods that share out the score by
+#   their positive part.
+# - LRP reads the score of the class alone. Where that score is small, its positive heat is small too,
+#   although the network is sure.
 
 # %% [markdown]
 # ## What this means
 #
-# A heatmap is evidence about a network only if it changes when the network does, and if covering its hottest places
-# lowers the score. Overlap with a lesion shows neither. It does not follow that a method which passes here is right
-# on real patients, or that one which fails here is useless: each passed or failed with these networks and effects.
+# A heatmap is evidence about a network only if it changes when the network does, and if covering its hottest
+# places lowers the score. Overlap with a lesion shows neither. It does not follow that a method which passes
+# here is right on real patients, or that one which fails here is useless: each passed or failed with these
+# networks and effects.
 
 # %%
 edges = scores["Tissue"].set_index(["score", "method"])["mean"][leaderboard.SCORE, "edges"]

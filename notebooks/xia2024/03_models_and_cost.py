@@ -35,8 +35,8 @@ from als_core.claims.published import claim_named
 from als_core.models.cost import cost, describe
 from als_core.studies.xia2024 import figures_networks as figures
 from als_core.studies.xia2024.amounts import TissueAmounts
+from als_core.studies.xia2024.build import COUNTED, build_tissue_network
 from als_core.studies.xia2024.cohort import open_cohort
-from als_core.studies.xia2024.networks import COUNTED, build_tissue_network
 from als_core.studies.xia2024.recipes import OF_PAPER, PRINTED, RECIPES, RELEASED, RELEASED_VARIANT
 from als_core.studies.xia2024.recovered import Gates, gates_that_fit, gates_tried, sides_that_fit
 from als_core.studies.xia2024.synthetic import TissueParameters

@@ -14,7 +14,7 @@ from als_core.book.site import papers
 from als_core.claims.claims import every_claim
 from als_core.claims.published import published_table
 from als_core.storage import repository
-from als_core.studies.xia2024.networks import build_tissue_network
+from als_core.studies.xia2024.build import build_tissue_network
 
 TABLES = ("figure_pages", "equations", "announced", "search_terms")
 NUMBERED = re.compile(r"(Figure|Table) (\d+)")

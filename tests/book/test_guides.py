@@ -46,7 +46,11 @@ def edit(root: Path, block: Block) -> None:
     if rest == "at the end":
         lines.append(block.body)
     else:
-        at = next(number for number, text in enumerate(lines) if text.strip() == line)
+        at = next(
+            number
+            for number, text in enumerate(lines)
+            if text.strip().removeprefix("# ") == line.removeprefix("# ")
+        )
         start, end = {"before": (at, at), "after": (at + 1, at + 1), "in place of": (at, at + 1)}[place]
         lines[start:end] = [block.body]
     (root / name).write_text("".join(lines), encoding="utf-8")

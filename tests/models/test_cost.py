@@ -13,7 +13,7 @@ from als_core.models.attention import SqueezeExcitation
 from als_core.models.cost import Cost, cost, describe, kind
 from als_core.refusal import RefusedInput
 from als_core.storage import repository
-from als_core.studies.xia2024.networks import COUNTED, build_tissue_network
+from als_core.studies.xia2024.build import COUNTED, build_tissue_network
 from als_core.studies.xia2024.recipes import OF_PAPER, PRINTED, RECIPES, RELEASED_VARIANT
 
 TABLE_1 = repository() / "data" / "published" / "xia2024_table1_model_cost_accuracy.csv"

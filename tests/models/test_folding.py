@@ -6,7 +6,7 @@ import torchvision
 from torch import nn
 
 from als_core.models.folding import ChannelAffine, folded
-from als_core.studies.xia2024.networks import build_tissue_network
+from als_core.studies.xia2024.build import build_tissue_network
 
 
 def with_statistics(network):

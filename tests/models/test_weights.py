@@ -25,7 +25,8 @@ from als_core.models.weights import (
 )
 from als_core.refusal import RefusedInput
 from als_core.storage import file_digest
-from als_core.studies.xia2024.networks import DENSENET121, RESNET18, build_tissue_network
+from als_core.studies.xia2024.build import build_tissue_network
+from als_core.studies.xia2024.networks import DENSENET121, RESNET18
 
 RESNET_STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
 BACKBONES = {"resnet18": RESNET18, "densenet121": DENSENET121}

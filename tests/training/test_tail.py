@@ -11,7 +11,7 @@ from toy_training import TOY
 
 from als_core.models.stages import IMAGENET_SCALING, first_live_stage, set_trainable, train_mode
 from als_core.refusal import RefusedInput
-from als_core.studies.xia2024.networks import build_tissue_network
+from als_core.studies.xia2024.build import build_tissue_network
 from als_core.studies.xia2024.recipes import RECIPES
 from als_core.training import tail
 from als_core.training.epochs import epoch_generator

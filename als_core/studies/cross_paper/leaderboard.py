@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,7 +16,7 @@ import torch
 from als_core.explain.methods import METHODS
 from als_core.explain.sanity import Explainer
 from als_core.statistics.intervals import draw_groups
-from als_core.storage import atomic_write, content_key, exclusive_lock, file_digest, results_folder
+from als_core.storage import atomic_write, code_digest, content_key, exclusive_lock, results_folder
 from als_core.studies.cross_paper.evaluation_sets import (
     BrainFold,
     HeatmapAmounts,
@@ -177,7 +176,11 @@ def book_trial(
     subjects: what `tried` gives, where it is at hand. Made by one process at a time, and anew when the amounts
     or any code below change.
     """
-    folder = results_folder() / "leaderboards" / content_key(modality, asdict(amounts), seed, _code())
+    folder = (
+        results_folder()
+        / "leaderboards"
+        / content_key(modality, asdict(amounts), seed, code_digest(__name__))
+    )
     with exclusive_lock(folder):
         if not folder.is_dir():
             tables = trial(
@@ -190,15 +193,6 @@ def book_trial(
                     table.to_csv(room / f"{name}.csv", index=False)
         overlap, checks = (pd.read_csv(folder / f"{name}.csv", dtype={"subject": str}) for name in TABLES)
     return overlap, checks
-
-
-def _code() -> str:
-    """Digest of all code that a trial can depend on: this package and those below it."""
-    package = Path(__file__).parents[1]
-    floors = ("statistics", "images", "cohorts", "models", "training", "explain")
-    return content_key(
-        [file_digest(file) for floor in floors for file in sorted((package / floor).glob("*.py"))]
-    )
 
 
 def lines(modality: str, standing: pd.DataFrame, checks: pd.DataFrame) -> pd.DataFrame:

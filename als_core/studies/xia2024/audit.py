@@ -307,7 +307,7 @@ def entries_of_the_augmentation_list() -> Facts:
 def costs_of_the_recovered_networks() -> Facts:
     """Count the costs of the recovered architectures, and the image sizes at which the printed FLOPs come out."""
     from als_core.models.cost import cost
-    from als_core.studies.xia2024.networks import COUNTED
+    from als_core.studies.xia2024.build import COUNTED
     from als_core.studies.xia2024.recovered import sides_that_fit
 
     networks = _networks(PRINTED).items()
@@ -406,7 +406,7 @@ def _networks(variant: str) -> dict:
     """Build the six networks as shapes without values, which is all that counting needs."""
     import torch  # only here: the other findings need no network
 
-    from als_core.studies.xia2024.networks import build_tissue_network
+    from als_core.studies.xia2024.build import build_tissue_network
 
     with torch.device("meta"):
         return {name: build_tissue_network(name, variant=variant, seed=0) for name in MODELS}

@@ -20,9 +20,6 @@ its last batch norm and the pooling.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import replace
-from types import MappingProxyType
 
 import torchvision
 from torch import Tensor, nn
@@ -30,9 +27,7 @@ from torch.nn import functional
 
 from als_core.models.attention import CBAM, SqueezeExcitation
 from als_core.models.stages import Backbone, StagedNetwork
-from als_core.refusal import Problem, RefusedInput, refuse_if
-from als_core.studies.xia2024.recipes import BASIC, PRINTED, RECIPES, RELEASED, RELEASED_VARIANT
-from als_core.training.train import build_network
+from als_core.refusal import Problem, RefusedInput
 
 RESNET18 = Backbone(
     name="resnet18",
@@ -135,39 +130,3 @@ def densenet121(
     stages["pool"] = nn.Sequential(OrderedDict(relu=nn.ReLU(), **average) if last_relu else average)
     stages["head"] = _linear_head(1024, classes, dropout)
     return StagedNetwork(stages, side=side, smallest_side=32, backbone=DENSENET121)
-
-
-COUNTED: Mapping[str, tuple[str, ...]] = MappingProxyType({"basic_cnn": BASIC})
-"""Stages that the FLOPs and parameters printed in Table 1 cover, where these are not all stages."""
-
-
-def build_tissue_network(
-    name: str, *, classes: int = 3, side: int = 400, variant: str = PRINTED, seed: int
-) -> StagedNetwork:
-    """Build a network of the registry with initial values drawn from `seed`; its recipe's stages train.
-
-    Parameters
-    ----------
-    name : str
-        Key of `recipes.RECIPES`.
-    classes, side : int
-        Number of scores; side of the images in pixels.
-    variant : str
-        `recipes.PRINTED` or `recipes.RELEASED_VARIANT`.
-    seed : int
-        Pretrained values are put in afterwards (`als_core.models.weights.load_weights`).
-
-    Raises
-    ------
-    RefusedInput
-        With all problems at once.
-    """
-    registry = RELEASED if variant == RELEASED_VARIANT else RECIPES
-    problems = []
-    if name not in registry:
-        problems.append(Problem("network", name, f"one of {', '.join(registry)}", "Correct the name."))
-    if variant not in (PRINTED, RELEASED_VARIANT):
-        expected = f"{PRINTED} or {RELEASED_VARIANT}"
-        problems.append(Problem("variant", variant, expected, "Correct the name."))
-    refuse_if("building a network", problems)
-    return build_network(replace(registry[name], side=side), classes, seed)

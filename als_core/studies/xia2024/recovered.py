@@ -15,7 +15,7 @@ import torch
 from als_core.claims.printed import Printed, agrees_as_printed
 from als_core.claims.published import claim_named
 from als_core.models.cost import cost
-from als_core.studies.xia2024.networks import COUNTED, build_tissue_network
+from als_core.studies.xia2024.build import COUNTED, build_tissue_network
 
 REDUCTIONS = (2, 4, 8, 16, 32)
 

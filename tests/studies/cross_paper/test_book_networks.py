@@ -14,7 +14,7 @@ from als_core.explain.lrp_rules import Composite, Epsilon
 from als_core.models.attention import ChannelGate, SpatialGate, SqueezeExcitation
 from als_core.studies.brains.networks import panagiotaras_network
 from als_core.studies.miao2023.networks import CROP_NETWORKS, build_crop_network
-from als_core.studies.xia2024.networks import build_tissue_network
+from als_core.studies.xia2024.build import build_tissue_network
 from als_core.studies.xia2024.recipes import OF_PAPER
 
 NETWORKS = {

@@ -11,6 +11,7 @@ from drawn_words import assert_words, words
 from als_core.claims.published import claim_named
 from als_core.models.attention import SqueezeExcitation
 from als_core.models.cost import describe
+from als_core.studies.xia2024.build import build_tissue_network
 from als_core.studies.xia2024.figures_networks import (
     compact,
     cost_answer,
@@ -24,7 +25,6 @@ from als_core.studies.xia2024.figures_networks import (
     stage_table,
     variants_table,
 )
-from als_core.studies.xia2024.networks import build_tissue_network
 from als_core.studies.xia2024.recipes import OF_PAPER, PRINTED, RECIPES, RELEASED, RELEASED_VARIANT
 
 SHAPE = (1, 3, 64, 64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from als_core.claims.published import claim_named
 from als_core.models.attention import SqueezeExcitation
-from als_core.studies.xia2024.networks import build_tissue_network
+from als_core.studies.xia2024.build import build_tissue_network
 from als_core.studies.xia2024.recovered import (
     Gates,
     gate_parameters,

@@ -15,7 +15,7 @@ from als_core.explain.grad_cam import grad_cam, layer_map
 from als_core.explain.overlap import mass_inside
 from als_core.refusal import RefusedInput
 from als_core.studies.xia2024 import heatmaps
-from als_core.studies.xia2024.networks import build_tissue_network
+from als_core.studies.xia2024.build import build_tissue_network
 from als_core.studies.xia2024.recipes import OF_PAPER, PRINTED, RECIPES, RELEASED_VARIANT
 from als_core.studies.xia2024.splits import published_split
 from als_core.studies.xia2024.synthetic import TissueParameters, make_synthetic_tissue

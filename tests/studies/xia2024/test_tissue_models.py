@@ -9,7 +9,7 @@ import torchvision
 
 from als_core.models.stages import first_live_stage, live_stages, set_trainable, train_mode
 from als_core.refusal import RefusedInput
-from als_core.studies.xia2024.networks import build_tissue_network
+from als_core.studies.xia2024.build import build_tissue_network
 from als_core.studies.xia2024.recipes import OF_PAPER, PRINTED, RECIPES, RELEASED, RELEASED_VARIANT
 
 SIDE = 64

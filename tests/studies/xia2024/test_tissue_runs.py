@@ -13,8 +13,8 @@ from als_core.models.weights import WeightsChoice
 from als_core.refusal import RefusedInput
 from als_core.studies.xia2024 import train as tissue_runs
 from als_core.studies.xia2024.amounts import TissueAmounts
+from als_core.studies.xia2024.build import build_tissue_network
 from als_core.studies.xia2024.by_donor import count_predictions, splits_by_donor
-from als_core.studies.xia2024.networks import build_tissue_network
 from als_core.studies.xia2024.recipes import RECIPES
 from als_core.studies.xia2024.synthetic import TissueParameters, make_synthetic_tissue
 from als_core.training.features import as_input

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from als_core.book import site
-from als_core.book.contents import FILES, PAGE, book_pages, made_book, pages_folder
+from als_core.book.contents import FILES, PAGE, book_pages, pages_folder
 from als_core.book.execute import NotebookFailed
 from als_core.book.freshness import stamp_of
 from als_core.refusal import Problem, RefusedInput
@@ -251,7 +251,7 @@ def _build(profile: str, slug: str, missing_allowed: bool) -> Path:
     missing = _publish(profile, slug)
     if missing and not missing_allowed:
         raise BookFailed(f"pages not made: {', '.join(missing)}")
-    _write_summaries()
+    write_text_if_changed(repository() / "book" / "claims.md", site.claims_page(site.book_claims()))
     strict = [] if missing else ["-W", "-n"]
     log = repository() / "logs" / "book.log"
     log.parent.mkdir(exist_ok=True)
@@ -269,17 +269,6 @@ def _build(profile: str, slug: str, missing_allowed: bool) -> Path:
             target.rename(Path(tmp_dir) / "old")
         built.rename(target)
     return target
-
-
-def _write_summaries() -> None:
-    """Write the pages that are computed from the claims: the table of all claims, and the landing page's table."""
-    rows = site.book_claims()
-    summaries = {
-        "claims.md": site.claims_page(rows),
-        "generated/landing.md": site.landing_table(rows, made_book()["line"]),
-    }
-    for name, text in summaries.items():
-        write_text_if_changed(repository() / "book" / name, text)
 
 
 def _publish(profile: str, slug: str) -> list[str]:

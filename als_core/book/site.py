@@ -1,22 +1,15 @@
-"""Pages of the site that are computed from the claims: the table of all claims, and the landing page's table."""
+"""The table of all claims, computed from the pages of the book that was made last."""
 
 from __future__ import annotations
 
-import base64
 import html
-import io
-from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
-from als_core.book.blocks import VERDICT_SIGNS, inline_html, verdict_html
+from als_core.book.blocks import VERDICT_SIGNS, verdict_html
 from als_core.book.contents import PAGE, book_pages, made_book, pages_folder, papers
 from als_core.book.freshness import stamp_of
-from als_core.claims.claims import anchor_of, count_verdicts, every_claim
-from als_core.storage import repository, results_folder
-
-THUMBNAIL = (2 * 144, 2 * 74)  # pixels: twice as many as on the page, for sharp screens
+from als_core.claims.claims import anchor_of, every_claim
+from als_core.storage import results_folder
 
 
 def book_claims() -> list[dict[str, Any]]:
@@ -83,63 +76,6 @@ document.addEventListener("DOMContentLoaded", () => {
   });
 });
 """
-
-
-def landing_table(rows: list[dict[str, Any]], line: str) -> str:
-    """MyST of a table with one row a paper: picture, what it reports, its verdicts, and the main result here."""
-    counts = count_verdicts(rows)
-    cohorts = {
-        paper: {row["cohort"] for row in rows if row["paper"] == paper and row["cohort"]}
-        for paper in papers()
-    }
-    body = "".join(
-        _paper_row(paper, about, counts.loc[paper], cohorts[paper]) for paper, about in papers().items()
-    )
-    names = ("Paper", "It reports", "Its printed numbers here", "One thing to know")
-    head = "".join(f'<th scope="col">{name}</th>' for name in names)
-    return (
-        f"*{line}*\n\n```{{raw}} html\n"
-        f'<div class="als-verdicts als-landing"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>\n```\n'
-    )
-
-
-def _paper_row(paper: str, about: dict[str, Any], counts: Any, cohorts: set[str]) -> str:
-    page, figure = about["picture"]
-    made = repository() / "book" / page / f"{figure}.png"
-    first = next((name for name in book_pages() if name.startswith(f"{paper}/")), None)
-    picture = (
-        f'<span class="als-thumbnail"><img alt="" src="{_thumbnail(made)}"></span>' if made.is_file() else ""
-    )
-    title = f"<strong>{html.escape(about['title'])}</strong><br>{html.escape(about['about'])}"
-    link = f'<a href="{first}.html">{title}{picture}</a>' if first else title
-    shown = [name for name in VERDICT_SIGNS if name != "not a target" and counts[name]]
-    verdicts = "<br>".join(verdict_html(name, f"{counts[name]} ") for name in shown)
-    data = (
-        html.escape(f"Data: {', '.join(sorted(cohorts)).replace('-', ' ')}.")
-        if cohorts
-        else "No page was made."
-    )
-    return (
-        f'<tr><th scope="row">{link}</th><td>{html.escape(about["says"])}</td>'
-        f'<td>{verdicts}<br>of {counts["total"]} targets<br><span class="als-quiet">{data}</span></td>'
-        f"<td>{inline_html(_headline(about['headline']))}</td></tr>"
-    )
-
-
-def _thumbnail(figure: Path) -> str:
-    """The upper left of a figure as a small image within the page itself."""
-    width, height = THUMBNAIL
-    with Image.open(figure) as picture:
-        scaled = picture.convert("RGB").resize((width, round(picture.height * width / picture.width)))
-    stream = io.BytesIO()
-    scaled.crop((0, 0, width, min(height, scaled.height))).save(stream, format="WEBP", quality=70)
-    return f"data:image/webp;base64,{base64.b64encode(stream.getvalue()).decode()}"
-
-
-def _headline(page: str) -> str:
-    """The main result of a page; empty where the page was not made or states none."""
-    file = repository() / "book" / f"{page}.ipynb"
-    return stamp_of(file).get("headline", "") if file.is_file() else ""
 
 
 def _claim_line(row: dict[str, Any]) -> str:

@@ -5,14 +5,14 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from drawn_words import assert_words
+from drawn_words import words as words_in
 
 from als_core.explain.methods import METHODS
 from als_core.studies.cross_paper import figures_heatmaps as figures
 from als_core.studies.cross_paper import leaderboard
 from als_core.studies.cross_paper import words_heatmaps as words
 from als_core.studies.cross_paper.evaluation_sets import HeatmapAmounts
-from tests.drawn_words import assert_words
-from tests.drawn_words import words as words_in
 
 SHOWN = [*METHODS, *leaderboard.CONTROLS]
 TITLES = {name: leaderboard.titles()[name] for name in SHOWN}

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from drawn_words import assert_words
 from matplotlib.colors import to_hex
+from separation_rows import separation_rows
 
 from als_core.figures.primitives import NULL
 from als_core.studies.xia2024 import figures_separation as figures
@@ -29,21 +30,7 @@ def table():
         for split in (BY_IMAGE, BY_DONOR)
         for name, score in (("A", 0.8), ("B", 0.6))
     ]
-    columns = [
-        "question",
-        "split",
-        "name",
-        "chance",
-        "score",
-        "low",
-        "high",
-        "null",
-        "null_sd",
-        "null_low",
-        "null_high",
-        "p",
-    ]
-    return pd.DataFrame(rows, columns=columns)
+    return separation_rows(rows)
 
 
 def test_scores_are_drawn_over_the_band_of_their_null(table):

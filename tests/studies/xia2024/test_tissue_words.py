@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from separation_rows import separation_rows
 from toy_training import HEAD_ONLY, train
 
 from als_core.studies.xia2024 import words
@@ -93,21 +94,7 @@ def table(**p):
         for split in (BY_IMAGE, BY_DONOR)
         for name in ("Lite", "Colour")
     ]
-    columns = [
-        "question",
-        "split",
-        "name",
-        "chance",
-        "score",
-        "low",
-        "high",
-        "null",
-        "null_sd",
-        "null_low",
-        "null_high",
-        "p",
-    ]
-    return pd.DataFrame(rows, columns=columns)
+    return separation_rows(rows)
 
 
 def test_what_separates_the_classes_follows_the_p_values():

@@ -69,5 +69,7 @@ def test_every_locked_package_has_its_licence_in_the_table():
             if (requirement.marker is None or requirement.marker.evaluate()) and installed == pin(
                 requirement
             ):
-                assert listed.get(name) == installed, f"{name}: renew the table of licences"
+                # one lock serves several Pythons and may pin a package twice; the table has one row
+                pins = {pin(each) for each, _ in several}
+                assert listed.get(name) in pins, f"{name}: renew the table of licences"
     assert (table["License"] != "").all()

@@ -103,7 +103,7 @@ page.table(pd.concat(rows), "audit-heatmap-leaderboard", words.BOARD_CAPTION)
 
 # %%
 edges = scores["Tissue"].set_index(["score", "method"])["mean"][leaderboard.SCORE, "edges"]
-page.answer(**words.answer(passed, sets, edges))
+page.answer(**words.answer(passed, sets, edges, amounts.checked))
 page.substitutions(*words.substitutions(amounts))
 page.made_of(
     second_cohort=f"{tissue.name}: {len(tissue)} images, digest {tissue.digest}",

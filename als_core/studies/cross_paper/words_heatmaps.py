@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from als_core.explain.methods import METHODS
+from als_core.explain.sanity import Limits
 from als_core.figures.drawn import counted, listed, percent
 from als_core.studies.cross_paper.evaluation_sets import HeatmapAmounts, Subjects
 from als_core.studies.cross_paper.leaderboard import CONTROLS, NULLS, SCORE
@@ -16,7 +17,7 @@ FORBIDS = "Do not carry this ranking over to real scans or slides: effects here 
 BOARD_CAPTION = (
     "Every method on brains and on tissue, highest overlap first, with its nulls and two sanity checks. Overlap: Dice "
     "area with its 95 % interval over patients or donors. Limits, set before looking: likeness (Spearman correlation) "
-    "0.5, share of random maps as faithful 0.1."
+    f"{Limits.similarity}, share of random maps as faithful {Limits.random}."
 )
 
 
@@ -25,8 +26,13 @@ def passing(marks: pd.DataFrame) -> list[str]:
     return [name for name in METHODS if name in marks.index and (marks.loc[name] != "fail").all()]
 
 
-def answer(marks: Mapping[str, pd.DataFrame], sets: Mapping[str, Subjects], edges: float) -> dict[str, str]:
-    """Answer which methods pass every check on both modalities. edges: overlap of the edge filter on tissue."""
+def answer(
+    marks: Mapping[str, pd.DataFrame], sets: Mapping[str, Subjects], edges: float, checked: int
+) -> dict[str, str]:
+    """Answer which methods pass every check on both modalities.
+
+    edges: overlap of the edge filter on tissue. checked: images of a modality that sanity checks use, at most.
+    """
     everywhere = [name for name in METHODS if all(name in passing(table) for table in marks.values())]
     which = f" ({'; '.join(METHODS[name].title for name in everywhere)})" if everywhere else ""
     count = (
@@ -40,8 +46,8 @@ def answer(marks: Mapping[str, pd.DataFrame], sets: Mapping[str, Subjects], edge
         "question": "Which heatmap methods point at what a network really used?",
         "found": f"{count}{which} pass every check on both brains and tissue. An edge filter that never saw the "
         f"network overlaps with the lesions of tissue by {edges:.2f} of 1.",
-        "how_sure": f"The comparison rests on {listed(counts)}, with one network each. A method that fails here may "
-        "pass with more of them.",
+        "how_sure": f"The overlap rests on {listed(counts)}, with one network each; the sanity checks use at most "
+        f"{counted(checked, 'image')} of each kind. A method that fails here may pass with more of them.",
         "not_shown": "How the methods rank on real patients. A method that passes can still mislead there, where "
         "nobody knows which places a network used.",
     }

@@ -19,7 +19,7 @@ from als_core.cohorts.cohort import Cohort
 from als_core.cohorts.sources import sources
 from als_core.cohorts.tables import read_table
 from als_core.refusal import Problem, RefusedInput, refuse_if
-from als_core.storage import atomic_write, build_if_missing, content_key, file_digest, results_folder
+from als_core.storage import atomic_write, build_if_missing, code_digest, content_key, results_folder
 from als_core.studies.miao2023.filters import to_grey
 from als_core.studies.miao2023.synthetic import CASE, CropParameters, cohort_key, make_synthetic_crops
 
@@ -98,7 +98,7 @@ def prepare_own_crops(folder: Path, results: Path, channel: int | None = None) -
 
     side = min(len(crop) for crop in crops) // MULTIPLE * MULTIPLE
     bits = bit_depth(crops)
-    target = results / f"own-crops-{content_key(table.to_dict(orient='list'), *crops, file_digest(__file__))}"
+    target = results / f"own-crops-{content_key(table.to_dict(orient='list'), *crops, code_digest(__name__))}"
     if not target.is_dir():
         with atomic_write(target) as temporary:
             (temporary / "crops").mkdir(parents=True)

@@ -29,7 +29,7 @@ from scipy import ndimage
 from tqdm import tqdm
 
 from als_core.refusal import Problem, refuse_if
-from als_core.storage import atomic_write, content_key, file_digest, repository
+from als_core.storage import atomic_write, code_digest, content_key, file_digest, repository
 
 LISTING = repository() / "data" / "published" / "miao2023_fig6_samples.csv"
 CASE = "ALS"
@@ -190,7 +190,7 @@ def make_synthetic_crops(
 
 def cohort_key(parameters: CropParameters, seed: int) -> str:
     """Key of what `make_synthetic_crops` writes: its arguments, the listing, the code that draws."""
-    return content_key(asdict(parameters), seed, file_digest(LISTING), file_digest(__file__))
+    return content_key(asdict(parameters), seed, file_digest(LISTING), code_digest(__name__))
 
 
 def _rendered(parameters: CropParameters, table: pd.DataFrame, seed: int) -> Iterator[Crop]:

@@ -25,7 +25,7 @@ from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from als_core.refusal import Problem, refuse_if
-from als_core.storage import atomic_write, content_key, file_digest
+from als_core.storage import atomic_write, code_digest, content_key
 
 # PyRadiomics' name and, after the colon, MIRP's abbreviation without the suffixes that MIRP adds for its
 # settings
@@ -218,7 +218,7 @@ def _measured_once(load: Callable, position: int, folder: Path, settings: Radiom
     made_with = {
         "settings": asdict(settings),
         "versions": {name: version(name) for name in LIBRARIES},
-        "code": file_digest(__file__),
+        "code": code_digest(__name__),
     }
     key = content_key(np.asarray(volume), np.asarray(mask), [float(edge) for edge in spacing], made_with)
     file = folder / f"{key}.json"

@@ -62,10 +62,10 @@ def test_grid_shows_and_offers_every_mark(grey):
 def test_answer_counts_only_methods_that_pass_on_both_modalities():
     sets = {"Brains": images(1), "Tissue": images()}
     both = {"Brains": marks("lrp_zplus", "grad_cam"), "Tissue": marks("lrp_zplus")}
-    found = words.answer(both, sets, 0.2)
+    found = words.answer(both, sets, 0.2, 2)
     assert f"1 of {len(METHODS)} methods ({TITLES['lrp_zplus']})" in found["found"]
     assert "1 image of 1 patient (brains) and 2 images of 1 donor (tissue)" in found["how_sure"]
-    none = words.answer({"Brains": marks("grad_cam"), "Tissue": marks("lrp_zplus")}, sets, 0.2)
+    none = words.answer({"Brains": marks("grad_cam"), "Tissue": marks("lrp_zplus")}, sets, 0.2, 2)
     assert none["found"].startswith(f"None of {len(METHODS)} methods pass")
 
 

@@ -125,12 +125,6 @@ def title_block(text: str) -> Block:
     return Block("", preview={"text/markdown": f"# {text}"}, title=text)
 
 
-def headline_block(text: str) -> Block:
-    """The main result in a sentence or two of plain text: on its page, and on the landing page."""
-    myst = f"```{{container}} als-headline\n{text.strip()}\n```"
-    return Block(myst, preview={"text/markdown": f"**{plain_roles(text)}**"}, headline=text.strip())
-
-
 def answer_block(question: str, found: str, how_sure: str, not_shown: str) -> Block:
     """The box that opens a page: its question, the answer, how sure one can be, and what was not shown.
 

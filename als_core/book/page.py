@@ -119,10 +119,6 @@ class Page:
         """Set this page's title in place of the notebook's, where one notebook makes several pages."""
         self._show(blocks.title_block(text))
 
-    def headline(self, text: str) -> None:
-        """Show the main result in plain text; the landing page shows it too."""
-        self._show(blocks.headline_block(text))
-
     def answer(self, *, question: str, found: str, how_sure: str, not_shown: str) -> None:
         """Show the box below the page's title. Call it where the numbers are known; it is shown on top.
 

@@ -92,10 +92,11 @@ def table_block(table: pd.DataFrame, name: str, caption: str) -> Block:
     """A numbered table with caption and CSV to download. The index is not shown; a long table is folded."""
     _check_name(name)
     files = {f"{name}.csv": _csv(table)}
+    caption = " ".join(caption.split())  # on one line: the directive reads a second one as content
     # tildes: a fence of backticks could not have a caption with code in it
-    shown = "\n".join([f"~~~{{table}} {caption.strip()}", f":name: {name}", "", pipe_table(table), "~~~"])
+    shown = "\n".join([f"~~~{{table}} {caption}", f":name: {name}", "", pipe_table(table), "~~~"])
     if len(table) > LONGEST_TABLE:
-        first = re.sub(r"[*`]", "", plain_roles(caption).strip().partition(". ")[0].rstrip("."))
+        first = re.sub(r"[*`]", "", plain_roles(caption).partition(". ")[0].rstrip("."))
         shown = _fold(f"{first} ({len(table)} rows)", shown, "als-fold")
     myst = f"{shown}\n{_downloads({'table (CSV)': f'{name}.csv'})}"
     preview = f"<p>{inline_html(caption)}</p>{table.to_html(index=False)}"

@@ -106,7 +106,7 @@ page.download(predictions, "turrisi-predictions", "The prediction of every class
 
 # %%
 printed = published_table("turrisi2024_table3_f1")
-without_image = summary["f1"].loc[("nested", "no image")]
+without_image = summary["f1"].xs(("nested", "no image"), level=("protocol", "representation"))
 comparison = words.f1_comparison(summary, printed)
 always = 100 * without_image.loc["always ALS", "mean"]
 page.show(figures.f1_dots(comparison, always, f1_of_always_answering_als()["baseline"]), "turrisi-table3-f1")

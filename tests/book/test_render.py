@@ -92,7 +92,7 @@ def test_small_numbers_of_a_column_have_one_number_of_decimals():
 
 
 def test_a_long_table_is_folded_and_a_caption_can_hold_code():
-    short, long = (table_block(pd.DataFrame({"n": range(n)}), "t", "The `n`.").myst for n in (20, 21))
+    short, long = (table_block(pd.DataFrame({"n": range(n)}), "t", "The\n`n`.").myst for n in (20, 21))
     assert "~~~{table} The `n`." in short and "<details" not in short
     assert short.splitlines()[:2] == long.splitlines()[3:5] and long.index("<details") < long.index(
         "~~~{table}"

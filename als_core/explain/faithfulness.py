@@ -105,7 +105,7 @@ def faithfulness(
 
 @dataclass(frozen=True)
 class SubsetDrops:
-    """What happens when subsets of the voxels are covered: predicted by the heatmap, and observed; (N, subsets).
+    """What happens when subsets of voxels are covered: predicted by the heatmap, and observed; (N, subsets).
 
     predicted: heat of the subset. observed: score of the whole image minus score with the subset covered.
     """
@@ -152,7 +152,7 @@ def subset_drops(
     score: Score = "logit",
     batch: int = 64,
 ) -> SubsetDrops:
-    """Cover each of the `subsets` (bool, subsets x *spatial) in each image; `fill` as `perturbation_curve`."""
+    """Cover each of the `subsets`, bool (count, *spatial), in each image; `fill` as `perturbation_curve`."""
     targets = check_call(model, images, target)
     problems = []
     for name, found, expected in (

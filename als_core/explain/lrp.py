@@ -120,10 +120,10 @@ def lrp(
 def absorbed_by_layer(model: nn.Module, images: Tensor, target: int | Tensor) -> dict[str, Tensor]:
     """What the shift of each layer keeps of the score under the epsilon rule, (N,) by the layer's name.
 
-    A shift is a layer's bias or, in batch norm, its bias minus mean times scale. In a network of linear layers,
-    batch norm, ReLU, and mean or max pooling, the score is the sum over pixels and shifts of value times slope,
-    which is how the epsilon rule without stabiliser shares it out. So these values and the sum of the heatmap
-    add up to the score. Layers called as functions and gates are not followed.
+    A shift is a layer's bias or, in batch norm, its bias minus mean times scale. In a network of linear
+    layers, batch norm, ReLU, and mean or max pooling, the score is the sum over pixels and shifts of value
+    times slope, which is how the epsilon rule without stabiliser shares it out. So these values and the sum
+    of the heatmap add up to the score. Layers called as functions and gates are not followed.
     """
     targets = check_call(model, images, target)
     probes: list[tuple[str, Tensor, Tensor]] = []

@@ -1,7 +1,8 @@
-"""The fixed network, images and heatmaps that Quantus 0.6.0 measured: `python tests/explain/faithfulness_oracle.py`.
+"""The fixed network, images and heatmaps that Quantus 0.6.0 measured.
 
-It needs `pip install quantus==0.6.0` in an environment of its own that has torch; it rewrites
-faithfulness_oracle.csv beside it. Quantus is no dependency of this project.
+Run `python tests/explain/faithfulness_oracle.py` to measure them again: it rewrites faithfulness_oracle.csv
+beside it. It needs `pip install quantus==0.6.0` in an environment of its own that has torch. Quantus is no
+dependency of this project.
 """
 
 import csv

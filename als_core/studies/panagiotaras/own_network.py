@@ -24,12 +24,12 @@ from als_core.models.weights import calibrate_batch_norm
 BRIGHTER = 1.5  # the sign, in standard deviations of the noise
 NEEDS = "The methods of this book: what each needs, and what its values mean."
 FAITHFUL = (
-    "How faithful each heatmap is to the network: means over the images that it was not trained on. Higher is "
-    "better, but lower for infidelity, which is given where values are in units of the score."
+    "How faithful each heatmap is to the network: means over the images that it was not trained on. Higher "
+    "is better, but lower for infidelity, which is given where heat is meant to sum to the score."
 )
 CONSERVATION = (
-    "Does relevance add up? Score of a class, relevance of the whole image, and what the shifts of layers keep; "
-    "last, the share of the score that is lost in the same network without shifts."
+    "Does relevance add up? Score of a class, relevance of the whole image, and what the shifts of layers "
+    "keep; last, the share of the score that is lost in the same network without shifts."
 )
 DENSENET = "DenseNet121 of torchvision"
 WORDS = {
@@ -105,7 +105,7 @@ def in_words(network: nn.Module, images: Tensor, labels: Tensor) -> str:
 def faithful_table(
     network: nn.Module, images: Tensor, labels: Tensor, maps: Mapping[str, Tensor], seed: int
 ) -> pd.DataFrame:
-    """Three measures of faithfulness for each method's maps; subsets are 50, of a tenth of the voxels each."""
+    """Three measures of faithfulness for each method's maps; 50 subsets, each of a tenth of the voxels."""
     generator, by_title = torch.Generator().manual_seed(seed), {each.title: each for each in METHODS.values()}
     spatial = images.shape[2:]
     subsets = random_subsets(spatial, spatial.numel() // 10, 50, generator=generator)
@@ -169,7 +169,7 @@ def without_shifts(network: nn.Module) -> nn.Module:
 
 
 def conservation(networks: Mapping[str, nn.Module], image: Tensor) -> pd.DataFrame:
-    """Score, relevance and absorbed relevance of one image (1, C, H, W), a row for each network and LRP rule."""
+    """Score, relevance and what shifts keep of it for one image (1, C, H, W), by network and LRP rule."""
     rows = []
     for name, network in networks.items():
         bare = without_shifts(network)
@@ -209,11 +209,12 @@ def conservation_words(table: pd.DataFrame, network: nn.Module, image: Tensor) -
     rest = row["Kept by shifts"] - sum(kept.values())
     share = abs(rest) / max(abs(row["Relevance of the image"]), sum(map(abs, kept.values())))
     return (
-        f"Without shifts at most {table['Lost without shifts'].max():.0e} of the score is lost, by the stabiliser "
-        f"of the epsilon rule. In DenseNet121 the shifts of {len(norms)} batch-norm layers keep "
-        f"{sum(norms.values()):.2f} under the epsilon rule; the largest part is {norms[most]:.2f}, in `{most}`. What each layer "
-        "keeps was computed apart, as shift times slope. Together with the relevance of the image these parts are "
-        f"the score, but for {percent(share, 2)} of the larger of both sums."
+        f"Without shifts at most {table['Lost without shifts'].max():.0e} of the score is lost, by the "
+        f"stabiliser of the epsilon rule. In DenseNet121 the shifts of {len(norms)} batch-norm layers keep "
+        f"{sum(norms.values()):.2f} under the epsilon rule; the largest part is {norms[most]:.2f}, in "
+        f"`{most}`. What each layer keeps was computed apart, as shift times slope. Together with the "
+        f"relevance of the image these parts are the score, but for {percent(share, 2)} of the larger of "
+        "both sums."
     )
 
 

@@ -38,8 +38,17 @@ def test_training_is_blue_and_validation_orange_with_a_dot_at_the_kept_epoch(his
         assert [to_hex(line.get_color()) for line in curves] == [TRAINING] * 2 + [VALIDATION] * 2
     dots = [line.get_xydata().tolist()[0] for line in drawn.figure.axes[1].lines if line.get_marker() == "o"]
     assert dots == [[2, 0.6], [3, 0.7]]
-    assert "60 % and 70 %, in epoch 2 and 3; the majority class gets 37 %" in drawn.alt
+    assert "60 % and 70 %; weights kept of epoch 2 and 3; the majority class gets 37 %" in drawn.alt
     assert drawn.data.loc[drawn.data["kept"], "validation_accuracy"].tolist() == [0.6, 0.7]
+
+
+def test_without_a_validation_part_only_training_is_drawn(histories):
+    alone = histories.assign(validation_loss=np.nan, validation_accuracy=np.nan)
+    drawn = figures.training_curves("ResNet18", alone, [3, 3], None)
+    assert_words(drawn)
+    assert "no validation part" in drawn.caption and "alidation" not in drawn.alt and "nan" not in drawn.alt
+    for axes in drawn.figure.axes:
+        assert {to_hex(line.get_color()) for line in axes.lines} == {TRAINING}
 
 
 def test_validation_curves_have_one_panel_per_network(histories):

@@ -118,6 +118,11 @@ majority = (truth == commonest).mean() if len(truth) else None
 page.show(figures.training_curves(recipe.name, histories(runs), kept, majority), f"xia-training-{slug}")
 page.text(words.curves_words(runs))
 
+# %% [markdown]
+# The paper's equation 3 defines the Matthews correlation (MCC) for two classes. For three there are two ways:
+# the usual generalisation, and the mean over classes, each against the rest, which the released code
+# computes.
+
 # %%
 page.table(
     figures.run_rows(runs),

@@ -22,7 +22,7 @@ from als_core.figures.primitives import (
     percent_axis,
 )
 from als_core.figures.style import INK, MUTED, house_style
-from als_core.statistics.metrics import merge_classes
+from als_core.statistics.metrics import matthews, mean_matthews_one_against_rest, merge_classes
 from als_core.studies.xia2024.benchmark import Answers
 from als_core.studies.xia2024.figures_data import class_colours
 from als_core.training.recipe import Recipe
@@ -331,7 +331,10 @@ def training_card(runs: Sequence[Run], reason: str, parameters: tuple[int, int])
 
 
 def run_rows(runs: Sequence[Run]) -> pd.DataFrame:
-    """List each run: its seed, the epoch kept, and correct predictions on the validation and test parts."""
+    """List each run: its seed, the epoch kept, correct predictions on both parts, and two Matthews correlations.
+
+    The first is the usual one for several classes, the second the mean over classes that the released code computes.
+    """
     rows = []
     for run in runs:
         counts = {part: run.confusion(part) for part in ("validation", "test")}
@@ -343,6 +346,8 @@ def run_rows(runs: Sequence[Run]) -> pd.DataFrame:
                 "Correct, validation": right["validation"],
                 "Correct, test": right["test"],
                 "Classes predicted, test": f"{(counts['test'].sum(0) > 0).sum()} of {len(run.classes)}",
+                "MCC": number(float(matthews(counts["test"]))),
+                "MCC, class against rest": number(float(mean_matthews_one_against_rest(counts["test"]))),
             }
         )
     return pd.DataFrame(rows)

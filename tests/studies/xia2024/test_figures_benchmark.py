@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 from drawn_words import assert_words, words
 from matplotlib.colors import to_hex
+from sklearn.metrics import matthews_corrcoef
 
 from als_core.figures.primitives import TRAINING, VALIDATION
 from als_core.studies.xia2024 import figures_benchmark as figures
@@ -116,3 +119,17 @@ def test_tables_write_percentages_ranges_and_minus_signs():
                           "mcnemar_greatest": [0.51], "p": [0.22]})  # fmt: skip
     (pair,) = figures.paired_rows(pairs).to_dict("records")
     assert pair["Difference, points"] == "−5.3" and pair["McNemar p, by run"] == "0.12 to 0.51"
+
+
+def test_each_run_has_both_matthews_correlations():
+    matrices = {"validation": np.eye(3, dtype=int), "test": np.array([[6, 0, 0], [4, 2, 0], [5, 0, 1]])}
+    history = pd.DataFrame({"epoch": [1, 2]})
+    run = SimpleNamespace(
+        about={"seed": 3, "chosen_epoch": 1}, history=history, classes=CLASSES, confusion=matrices.get
+    )
+    (row,) = figures.run_rows([run]).to_dict("records")
+    true, called = np.repeat([0, 1, 2], 6), np.array([0] * 10 + [1] * 2 + [0] * 5 + [2])
+    each = [matthews_corrcoef(true == label, called == label) for label in range(3)]
+    assert row["MCC"] == f"{matthews_corrcoef(true, called):.2f}"
+    assert row["MCC, class against rest"] == f"{np.mean(each):.2f}" != row["MCC"]
+    assert row["Correct, test"] == "9 of 18" and row["Epoch kept"] == "1 of 2"

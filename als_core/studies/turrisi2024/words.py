@@ -354,13 +354,22 @@ def table1_claims(optima: pd.DataFrame) -> dict[str, float]:
 
 
 def table3_claims(comparison: pd.DataFrame) -> dict[str, float]:
-    """Name F1 by the paper's protocol, and the median of the printed means, by claim id."""
+    """Name F1 by the paper's protocol, its differences that the text orders, and the median of the printed means."""
     cells = comparison[comparison["protocol"] == "as in the paper"].to_dict("records")
     claims = {
         f"turrisi2024.table3.{slug(row['method'])}.{slug(row['representation'])}.f1_{part}": row[part]
         for row in cells
         for part in ("mean", "sd")
     }
+    means = {(row["representation"], row["method"]): row["mean"] for row in cells}
+    for name, method in means:
+        if name == "DL7" and ("DL8", method) in means:
+            lead = means["DL7", method] - means["DL8", method]
+            claims[f"turrisi2024.section4.dl7_minus_dl8.{slug(method)}.f1"] = lead
+    if {name for name, _ in means} == {"Radiomics", "DL7", "DL8"}:
+        best = {deep: max(mean for (name, _), mean in means.items() if name.startswith("DL") == deep)
+                for deep in (True, False)}  # fmt: skip
+        claims["turrisi2024.section4.best_deep_minus_best_radiomics.f1"] = best[True] - best[False]
     return claims | {
         "turrisi2024.section4.all_configurations.f1_median": f1_of_always_answering_als()["median"]
     }

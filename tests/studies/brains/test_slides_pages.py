@@ -103,6 +103,10 @@ def test_curves_have_the_books_colours_and_accuracies_every_fold():
     assert set(tables.accuracy_claims(pooled)) == {
         f"panagiotaras.results.3t.accuracy{end}" for end in ("", "_spread")
     }
+    two = pd.concat([predictions, predictions.assign(field="1.5T", predicted=labels)])
+    claims = tables.accuracy_claims(tables.accuracies(two, np.random.default_rng(0))[0])
+    order = claims["panagiotaras.slide_classification.accuracy_1_5t_minus_3t.accuracy"]
+    assert order == pytest.approx(1 - 0.8)
     own, _ = tables.accuracies(predictions.assign(field="all scans"), np.random.default_rng(0))
     assert tables.accuracy_claims(own) == {} and "printed" not in figures.accuracies(folds, own).alt
 

@@ -318,6 +318,17 @@ def test_claims_of_the_tables_come_from_the_papers_protocol(summary):
     assert claims["turrisi2024.table3.knn.dl7.f1_mean"] == pytest.approx(
         100 * summary.loc[("as in the paper", "DL7", "Knn"), ("f1", "mean")]
     )
+    order = claims["turrisi2024.section4.dl7_minus_dl8.knn.f1"]
+    assert order == pytest.approx(
+        claims["turrisi2024.table3.knn.dl7.f1_mean"] - claims["turrisi2024.table3.knn.dl8.f1_mean"]
+    )
+    means = {name: value for name, value in claims.items() if name.endswith("f1_mean")}
+    deep, engineered = (
+        max(value for name, value in means.items() if (".radiomics." in name) == radiomic)
+        for radiomic in (False, True)
+    )
+    lead = claims["turrisi2024.section4.best_deep_minus_best_radiomics.f1"]
+    assert lead == pytest.approx(deep - engineered)
     table4 = say.table4_claims(summary, [SVM])
     cell = summary.loc[("as in the paper", "DL7", SVM)]
     assert table4["turrisi2024.abstract.best.f1"] == table4["turrisi2024.table4.dl7.f1"] == cell["f1", "mean"]

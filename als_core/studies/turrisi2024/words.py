@@ -42,8 +42,7 @@ FAMILY_SLUGS = {"firstorder": "first_order"}  # of claim ids
 COUNT_HEADS = ["Features of", "Features", "That differ between patients"]
 CONTROL_TABLE = (
     "The positive control: mean AUC over draws of folds, the same with permuted labels, and the "
-    "permutation p value. "
-    "*Synthetic cohort.*"
+    "permutation p value."
 )
 INTERVALS = {"balanced_accuracy": "Balanced accuracy", "auc": "AUC", "f1": "F1"}
 OTHERS = {
@@ -216,12 +215,16 @@ def against_always_als(synthetic: bool) -> dict[str, str]:
 
 
 def features_and_control(
-    features: int, beyond: Mapping[str, float], control: pd.DataFrame, effect: float, random_weights: bool
+    features: int,
+    beyond: Mapping[str, float],
+    control: pd.DataFrame,
+    effect: float | None,
+    random_weights: bool,
 ) -> dict[str, str]:
     """Answer the question of the page of features.
 
     beyond: share of features more than two standard errors apart, by representation. control: one row per
-    deep representation: representation, auc, permuted, p.
+    deep representation: representation, auc, permuted, p. effect: of drawn atrophy; None for real patients.
     """
     best = control.loc[control["auc"].idxmax()]
     answers = best["p"] <= 0.05
@@ -231,18 +234,20 @@ def features_and_control(
         for name, share in beyond.items()
     )
     source = "An extractor with random weights" if random_weights else "The public extractor"
+    brains, missing = "scans of the control's patients", "Whether it saw these very scans in its training."
+    if effect is not None:
+        brains = "drawn brains"
+        missing = f"Real patients: the atrophy of the control is drawn at {effect:g} times its stated size."
     return {
         "question": "What is measured on a scan, and does the network that measures it see a disease at all?",
         "found": f"{features} features describe each brain; {shares} differ between the groups by more than "
         "two standard "
         f"errors, where 5 % would by chance. {source} {verb} the atrophy it was trained to find: AUC "
-        f"{number(best['auc'])} on drawn brains, {number(best['permuted'])} with permuted labels.",
+        f"{number(best['auc'])} on {brains}, {number(best['permuted'])} with permuted labels.",
         "how_sure": "Group differences of single features are exploratory: with hundreds of features the "
         "largest is large by chance. "
         f"The control has a permutation test (p {p_value(best['p'])}).",
-        "not_shown": f"Real patients. The atrophy of the control is drawn at {effect:g} times its stated "
-        "size, and the signs of ALS "
-        "are elsewhere in the brain.",
+        "not_shown": f"{missing} The signs of ALS are elsewhere in the brain.",
     }
 
 
@@ -276,16 +281,25 @@ def largest_difference(effects: pd.DataFrame, patients: int) -> str:
     )
 
 
-def control_caption(has_atrophy: np.ndarray, draws: int, effect: float) -> str:
-    """Caption the figure of the positive control."""
+def control_caption(has_atrophy: np.ndarray, draws: int, effect: float | None) -> str:
+    """Caption the figure of the positive control. effect: of drawn atrophy; None for real patients."""
+    sick, every = int(has_atrophy.sum()), len(has_atrophy)
+    if effect is None:
+        seen = f"Alzheimer's disease in {every} people"
+        who = f"{sick} of them are patients, one scan each."
+    else:
+        seen = f"Alzheimer-like atrophy in {every} drawn brains"
+        who = f"{sick} brains have the atrophy, drawn at {effect:g} times its stated size."
     return (
-        f"AUC for Alzheimer-like atrophy in {len(has_atrophy)} drawn brains, from deep features, with "
-        "labels as they are and "
-        f"permuted. {int(has_atrophy.sum())} brains have the atrophy, drawn at {effect:g} times its stated "
-        "size. Method: "
-        f"a linear SVM, nested protocol; one dot for each of {counted(draws, 'draw')} of folds. *Synthetic "
-        "cohort.*"
+        f"AUC for {seen}, from deep features, with labels as they are and permuted. {who} Method: a linear "
+        f"SVM, nested protocol; one dot for each of {counted(draws, 'draw')} of folds."
+        f"{control_mark(effect)}"
     )
+
+
+def control_mark(effect: float | None) -> str:
+    """What ends a caption on the positive control: a mark where its brains are drawn."""
+    return "" if effect is None else " *Synthetic cohort.*"
 
 
 def control_summary(by_protocol: pd.DataFrame, p_of: Callable[[float, np.ndarray], float]) -> pd.DataFrame:

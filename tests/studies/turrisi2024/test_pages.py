@@ -215,6 +215,15 @@ def test_the_control_answers_or_does_not_by_its_p_value():
     )
     no = say.features_and_control(619, {"DL7": 0.0}, control.assign(p=0.4), 3, random_weights=True)
     assert "An extractor with random weights does not measurably react" in no["found"]
+    assert "on drawn brains" in yes["found"] and "3 times its stated size" in yes["not_shown"]
+    real = say.features_and_control(619, {"DL7": 0.0}, control, None, random_weights=False)
+    assert "drawn" not in real["found"] + real["not_shown"]
+    sick = np.array([True] * 6 + [False] * 9)
+    assert "15 drawn brains" in say.control_caption(sick, 20, 3) and "*Synthetic" in say.control_caption(
+        sick, 20, 3
+    )
+    caption = say.control_caption(sick, 20, None)
+    assert "in 15 people" in caption and "6 of them are patients" in caption and "ynthetic" not in caption
     assert list(say.control_table(control)) == ["Features", "AUC", "AUC, labels permuted", "p"]
 
 

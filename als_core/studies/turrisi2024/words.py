@@ -28,8 +28,7 @@ from als_core.studies.turrisi2024.study import FINE_MM, REPORTED, TurrisiAmounts
 
 FORBIDS = (
     "Do not compare the scores of this page with the paper's: they show how the methods behave on drawn "
-    "brains, "
-    "and nothing about ALS."
+    "brains, and nothing about ALS."
 )
 FORBIDS_BRIGHTNESS = (
     "Do not compare the histograms or the fitted ages of this page with the paper's: volumes are drawn."
@@ -140,8 +139,7 @@ def tests_sentence(
     place = "is between" if ordered[0] <= statistic <= ordered[1] else "is not between"
     return (
         f"The printed chi-square of sex, {statistic:.2f}, {place} the two ways of computing it from the "
-        "printed counts "
-        f"({pearson.statistic:.2f}, p {p_value(pearson.p)}, and {yates.statistic:.2f} with Yates' "
+        f"printed counts ({pearson.statistic:.2f}, p {p_value(pearson.p)}, and {yates.statistic:.2f} with Yates' "
         f"correction, p {p_value(yates.p)}); "
         f"its own p is {p_value(p_of_statistic)}. For age, D = {distance:.2f} in groups of {ALS} and "
         f"{MIMICS} has a p of "
@@ -168,8 +166,7 @@ def als_against_mimics(sex: tuple[float, float], age: tuple[float, float]) -> di
         "found": f"The printed counts and test results give p values from {p_value(low)} to {p_value(high)}. "
         f"{crosses}",
         "how_sure": "Sex is tested again from the printed counts. The ages are not public, but the printed "
-        "distance "
-        "between the two groups and their sizes fix the p value.",
+        "distance between the two groups and their sizes fix the p value.",
         "not_shown": "That the groups are alike. A test that finds no difference does not show that there "
         "is none, "
         "so age and sex alone are a baseline on the page of the classifiers.",
@@ -184,10 +181,8 @@ def referrals() -> str:
     missed = _whole_range(als * (1 - METRICS["recall"](tables)))
     return (
         f"Of 100 referrals like the paper's, {als} have ALS and {100 - als} a mimic. The best printed model "
-        "recognises "
-        f"{spared} of the {100 - als} mimics and takes {missed} of the {als} ALS patients for a mimic; "
-        "naming everyone "
-        f"ALS recognises none of the mimics and misses no ALS patient."
+        f"recognises {spared} of the {100 - als} mimics and takes {missed} of the {als} ALS patients for a mimic; "
+        f"naming everyone ALS recognises none of the mimics and misses no ALS patient."
     )
 
 
@@ -241,12 +236,10 @@ def features_and_control(
     return {
         "question": "What is measured on a scan, and does the network that measures it see a disease at all?",
         "found": f"{features} features describe each brain; {shares} differ between the groups by more than "
-        "two standard "
-        f"errors, where 5 % would by chance. {source} {verb} the atrophy it was trained to find: AUC "
+        f"two standard errors, where 5 % would by chance. {source} {verb} the atrophy it was trained to find: AUC "
         f"{number(best['auc'])} on {brains}, {number(best['permuted'])} with permuted labels.",
         "how_sure": "Group differences of single features are exploratory: with hundreds of features the "
-        "largest is large by chance. "
-        f"The control has a permutation test (p {p_value(best['p'])}).",
+        f"largest is large by chance. The control has a permutation test (p {p_value(best['p'])}).",
         "not_shown": f"{missing} The signs of ALS are elsewhere in the brain.",
     }
 
@@ -261,12 +254,10 @@ def how_measured(resolution: int, settings: RadiomicSettings) -> str:
     )
     return (
         "Radiomic features are measured inside the patient's brain after registration to MNI space at "
-        f"{resolution} mm: "
-        "the template's brain mask, where there is signal. Intensities are brought to mean 0 and a "
-        "standard deviation of "
-        f"{settings.normalised_sd:g}, and grey levels are {settings.bin_width:g} wide; the paper states "
-        "neither. The 107 "
-        f"values are checked against PyRadiomics in the tests.{halving}"
+        f"{resolution} mm: the template's brain mask, where there is signal. Intensities are brought to mean 0 "
+        f"and a standard deviation of {settings.normalised_sd:g}, and grey levels are {settings.bin_width:g} "
+        "wide; the paper states neither. The 107 values are checked against PyRadiomics in the tests."
+        f"{halving}"
     )
 
 
@@ -275,9 +266,8 @@ def largest_difference(effects: pd.DataFrame, patients: int) -> str:
     row = effects.loc[effects["d"].abs().idxmax()]
     return (
         f"The largest difference is that of `{row['feature']}`, {number(row['d'])} standard deviations. With "
-        f"{counted(len(effects), 'feature')} and {counted(patients, 'patient')} the largest of them is "
-        "large by chance as "
-        "well: which features matter has to be judged on patients that were not looked at."
+        f"{counted(len(effects), 'feature')} and {counted(patients, 'patient')} the largest of them is large by "
+        "chance as well: which features matter has to be judged on patients that were not looked at."
     )
 
 
@@ -292,8 +282,7 @@ def control_caption(has_atrophy: np.ndarray, draws: int, effect: float | None) -
         who = f"{sick} brains have the atrophy, drawn at {effect:g} times its stated size."
     return (
         f"AUC for {seen}, from deep features, with labels as they are and permuted. {who} Method: a linear "
-        f"SVM, nested protocol; one dot for each of {counted(draws, 'draw')} of folds."
-        f"{control_mark(effect)}"
+        f"SVM, nested protocol; one dot for each of {counted(draws, 'draw')} of folds.{control_mark(effect)}"
     )
 
 
@@ -517,8 +506,7 @@ def printed_model(facts: Mapping[str, float], audit: Mapping[str, float]) -> str
     above = counted(int(facts["above"]), "printed mean")
     return (
         f"In the paper, {above} of {facts['cells']} exceeds the F1 of always answering ALS. Every table of "
-        "counts "
-        "that agrees with the printed precision, recall and F1 of DL7 with SVM (P) recognises "
+        "counts that agrees with the printed precision, recall and F1 of DL7 with SVM (P) recognises "
         f"{audit['spared_least']:.0f} "
         f"to {audit['spared_most']:.0f} of {audit['mimics']} mimics. Its AUC says that the ranking holds "
         "some information."
@@ -529,8 +517,7 @@ def null_caption(method: str, cohorts: int, brains: int) -> str:
     """Caption the figure of null cohorts."""
     return (
         f"AUC of the nested protocol on {counted(cohorts, 'null cohort')} of {brains} brains, with random "
-        "labels and with "
-        f"permuted ones. Method: {method} with two values of C. One dot per cohort."
+        f"labels and with permuted ones. Method: {method} with two values of C. One dot per cohort."
     )
 
 

@@ -1,7 +1,7 @@
 """Where each figure, table, equation and announcement of the five papers is found in the book.
 
-The answers are tables of `data/audit`: `figure_pages.csv`, `equations.csv`, `announced.csv` and, for the search,
-`search_terms.csv`. This module reads them and writes the page "From the papers to this book" and the search's answers.
+The answers are tables of `data/audit`: `figure_pages.csv`, `equations.csv`, `announced.csv`, `coverage.csv` and, for
+the search, `search_terms.csv`. This module reads them and writes the page "From the papers to this book" and the search's answers.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import csv
 import importlib.util
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -58,11 +59,13 @@ def figures_on_pages() -> dict[str, str]:
 
 
 def function_exists(name: str) -> bool:
-    """Whether `module:function` names something that a module of the library defines, without importing it."""
+    """Whether `module:function`, or `module` alone, names something of the library, without importing the module."""
     module, _, function = name.partition(":")
     spec = importlib.util.find_spec(module)
     if spec is None or not spec.origin:
         return False
+    if not function:
+        return True
     text = Path(spec.origin).read_text(encoding="utf-8")
     return re.search(rf"^(?:def|class) {re.escape(function)}\b", text, re.MULTILINE) is not None
 
@@ -86,7 +89,9 @@ def finder_text(made: Mapping[str, str]) -> str:
     made: figures of the book by name, as `figures_on_pages` finds them; a figure that is not among them is linked
     by its page alone.
     """
-    figures, equations, announced = map(read_audit, ("figure_pages", "equations", "announced"))
+    figures, equations, announced, coverage = map(
+        read_audit, ("figure_pages", "equations", "announced", "coverage")
+    )
     captions = _captions()
     parts = []
     for paper, about in papers().items():
@@ -96,6 +101,7 @@ def finder_text(made: Mapping[str, str]) -> str:
             parts += ["### Equations", *map(_equation, rows)]
         if rows := [row for row in announced if row["paper"] == paper]:
             parts += ["### Announced, planned or promised", _announced_table(rows)]
+        parts += ["### Item by item", _coverage_table([row for row in coverage if row["paper"] == paper])]
     return "\n\n".join(parts) + "\n"
 
 
@@ -107,7 +113,8 @@ def counted() -> str:
     return (
         f"Of the {len(figures)} figures and tables of the papers {with_page} have a page; on {partly} of these the page "
         f"shows something in place of the original, which is stated. The papers print {len(read_audit('equations'))} "
-        "equations; each is computed by a function of the library and checked by a test."
+        "equations; each is computed by a function of the library and checked by a test. "
+        f"{_coverage_words(read_audit('coverage'))}"
     )
 
 
@@ -175,6 +182,32 @@ def _announced_table(rows: list[dict[str, str]]) -> str:
         item = f"{cell_text(row['item'])} ({row['kind']})"
         lines.append(f"| {item} | {cell_text(place)} | {cell_text(row['book'])} | {pages} |")
     return "\n".join(lines)
+
+
+def _coverage_words(rows: list[dict[str, str]]) -> str:
+    """How many items have each status."""
+    counts = Counter(row["status"] for row in rows)
+    return (
+        f"Item by item, {counts['faithful']} of {len(rows)} are faithful, {counts['stand-in']} have a stand-in, and "
+        f"{counts['out of scope']} are out of scope."
+    )
+
+
+def _coverage_table(rows: list[dict[str, str]]) -> str:
+    """What a paper has, where the book and the library have it, and how near that is to the paper."""
+    lines = ["| Item | In this book | In the library | How near |", "| :-- | :-- | :-- | :-- |"]
+    for row in rows:
+        code = " · ".join(f"{{als-code}}`{name.replace(':', '.')}`" for name in row["code"].split())
+        near = f"**{row['status'].capitalize()}**" + (f": {cell_text(row['note'])}" if row["note"] else "")
+        pages = " · ".join(_first_page(name) for name in row["page"].split())
+        lines.append(f"| {cell_text(row['item'])} | {pages} | {code} | {near} |")
+    return "\n".join(lines)
+
+
+def _first_page(name: str) -> str:
+    """A link to a page, or to the first of those that one notebook makes, with their number."""
+    first, *others = pages_named(name)
+    return page_link(first) + (f" and {len(others)} like it" if others else "")
 
 
 def _captions() -> dict[tuple[str, str], str]:

@@ -1,12 +1,19 @@
-"""Insertion and deletion: does the score follow the voxels that a heatmap calls important?
+"""Does the score follow the voxels that a heatmap calls important? Three measures that need no truth.
 
-Petsiuk et al. 2018 (arXiv 1806.07421), section 4.2. A good heatmap's score falls early as its hottest
-voxels are covered (deletion: lower area is better) and rises early as they are uncovered (insertion:
-higher is better). Works without any truth, but asks the network about images it never saw.
+| measure | asks | source |
+|---|---|---|
+| insertion, deletion | does the score rise or fall early, hottest voxels first? | Petsiuk et al. 2018 |
+| faithfulness correlation | do subsets with more heat change the score more? | Bhatt et al. 2020 |
+| infidelity | is the heat of a subset the change of the score? | Yeh et al. 2019 |
+
+Sources: arXiv 1806.07421, section 4.2; arXiv 2005.00631, definition 3; arXiv 1901.09392, definition 2.1. All
+of them ask the network about images it never saw, with voxels covered.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -94,6 +101,80 @@ def faithfulness(
     insertion = perturbation_curve(model, images, target, heatmaps, "insertion", **settings)
     deletion = perturbation_curve(model, images, target, heatmaps, "deletion", **settings)
     return insertion.area - deletion.area
+
+
+@dataclass(frozen=True)
+class SubsetDrops:
+    """What happens when subsets of voxels are covered: predicted by the heatmap, and observed; (N, subsets).
+
+    predicted: heat of the subset. observed: score of the whole image minus score with the subset covered.
+    """
+
+    predicted: Tensor
+    observed: Tensor
+
+    @property
+    def correlation(self) -> Tensor:
+        """Pearson's correlation of both over the subsets, (N,), -1 to 1, higher is better; any scale of heat.
+
+        NaN where heatmap or score is the same for every subset.
+        """
+        centred = [values - values.mean(1, keepdim=True) for values in (self.predicted, self.observed)]
+        first, second = (values / values.norm(dim=1, keepdim=True) for values in centred)
+        return (first * second).sum(1)
+
+    @property
+    def infidelity(self) -> Tensor:
+        """Mean squared difference, (N,) >= 0, lower is better; for methods whose unit is the score."""
+        return (self.predicted - self.observed).square().mean(1)
+
+
+def random_subsets(spatial: Sequence[int], size: int, count: int, *, generator: torch.Generator) -> Tensor:
+    """Draw `count` subsets of `size` voxels each, bool (count, *spatial)."""
+    voxels = math.prod(spatial)
+    if not 1 <= size < voxels:
+        problem = Problem("size", str(size), f"1 to {voxels - 1} of {voxels} voxels", "Change it.")
+        refuse_if("subsets of voxels", [problem])
+    order = torch.rand(count, voxels, generator=generator).argsort(dim=1)
+    return (
+        torch.zeros(count, voxels, dtype=torch.bool).scatter_(1, order[:, :size], True).view(count, *spatial)
+    )
+
+
+def subset_drops(
+    model: nn.Module,
+    images: Tensor,
+    target: int | Tensor,
+    heatmaps: Tensor,
+    subsets: Tensor,
+    *,
+    fill: float | Tensor = 0.0,
+    score: Score = "logit",
+    batch: int = 64,
+) -> SubsetDrops:
+    """Cover each of the `subsets`, bool (count, *spatial), in each image; `fill` as `perturbation_curve`."""
+    targets = check_call(model, images, target)
+    problems = []
+    for name, found, expected in (
+        ("heatmaps", heatmaps.shape, images[:, 0].shape),
+        ("subsets", subsets.shape[1:], images.shape[2:]),
+    ):
+        if found != expected:
+            remedy = "Compute them on these images."
+            problems.append(Problem(name, f"shape {tuple(found)}", f"{tuple(expected)}", remedy))
+    refuse_if("subsets of voxels", problems)
+    cover = torch.as_tensor(fill, dtype=images.dtype, device=images.device).expand(images.shape[1:])
+    subsets = subsets.to(images.device)
+    observed = images.new_empty(len(images), len(subsets))
+    with torch.no_grad():
+        whole = scores_as(model, images, targets, score)
+        for row, image in enumerate(images):
+            for part in torch.arange(len(subsets), device=images.device).split(batch):
+                covered = torch.where(subsets[part][:, None], cover, image)
+                after = scores_as(model, covered, targets[row].expand(len(part)), score)
+                observed[row, part] = whole[row] - after
+    predicted = heatmaps.flatten(1) @ subsets.flatten(1).to(heatmaps).T
+    return SubsetDrops(predicted, observed)
 
 
 def _heat_rank(heatmaps: Tensor, generator: torch.Generator) -> Tensor:

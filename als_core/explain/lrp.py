@@ -61,6 +61,10 @@ MOVING = _named("""
     max_pool1d max_pool2d max_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d""")
 
 
+SHIFTING = (nn.Linear, nn.modules.conv._ConvNd, nn.modules.batchnorm._BatchNorm)
+"""Layers with a bias, or with a shift that acts as one."""
+
+
 @dataclass(frozen=True)
 class Relevance:
     """heatmap (N, *spatial), in units of the score; score (N,) of the target, which was shared out."""
@@ -111,6 +115,49 @@ def lrp(
     Settings, refusals and source as `propagate`, which also tells what was absorbed on the way.
     """
     return propagate(model, images, target, rules=rules).heatmap
+
+
+def absorbed_by_layer(model: nn.Module, images: Tensor, target: int | Tensor) -> dict[str, Tensor]:
+    """What the shift of each layer keeps of the score under the epsilon rule, (N,) by the layer's name.
+
+    A shift is a layer's bias or, in batch norm, its bias minus mean times scale. In a network of linear
+    layers, batch norm, ReLU, and mean or max pooling, the score is the sum over pixels and shifts of value
+    times slope, which is how the epsilon rule without stabiliser shares it out. So these values and the sum
+    of the heatmap add up to the score. Layers called as functions and gates are not followed.
+    """
+    targets = check_call(model, images, target)
+    probes: list[tuple[str, Tensor, Tensor]] = []
+
+    def add_probe(name: str, module: nn.Module, output: Tensor) -> Tensor:
+        shift = module.bias
+        if hasattr(module, "running_var"):
+            scale = (module.running_var + module.eps).rsqrt() * (
+                1 if module.weight is None else module.weight
+            )
+            shift = (0 if shift is None else shift) - module.running_mean * scale
+        if shift is None:
+            return output
+        probe = output.new_zeros(output.shape[:2], requires_grad=True)
+        probes.append((name, shift.detach(), probe))
+        return output + probe.view(*probe.shape, *[1] * (output.ndim - 2))
+
+    hooks = []
+    try:
+        for name, module in model.named_modules():
+            if isinstance(module, SHIFTING):
+                hooks.append(
+                    module.register_forward_hook(lambda m, _, out, name=name: add_probe(name, m, out))
+                )
+        with differentiable(images) as leaf:
+            score = target_scores(model, leaf, targets).sum()
+            slopes = torch.autograd.grad(score, [probe for *_, probe in probes], materialize_grads=True)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    kept: dict[str, Tensor] = {}
+    for (name, shift, _), slope in zip(probes, slopes, strict=True):
+        kept[name] = kept.get(name, 0) + slope @ shift
+    return kept
 
 
 @dataclass(frozen=True)

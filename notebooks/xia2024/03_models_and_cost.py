@@ -148,7 +148,8 @@ page.text(figures.recovered_words(sides, *found))
 # Section 4.6 freezes the pretrained parts of the networks, all of them except the last two modules of
 # ResNet18+CBAM. The released code freezes nothing in ResNet18, DenseNet121 and Miniset-DenseSENet, and the
 # whole backbone of ResNet18+CBAM. Its basic CNN creates its head after its optimiser, so that the head
-# keeps its random initial values. This book trains the networks as printed unless a page says otherwise.
+# keeps its random initial values. This book trains the networks as printed unless a page says otherwise; the
+# notebook `04_train` trains any of them as released with `-p variant released`.
 
 # %%
 caption = "Hyper-parameters of the six recipes (Table 3 in the paper)."

@@ -88,7 +88,7 @@ page.table(
     "xia-table1-accuracy",
     "Accuracy on the test part (after Table 1 in the paper).",
 )
-values = benchmark.as_printed(networks, data.classes)
+values = benchmark.as_printed(networks, data.classes, curves)
 page.claims(values, words.claim_circumstances(list(values), runs, data.kind))
 
 # %% [markdown]

@@ -16,7 +16,7 @@ from als_core.claims.published import published_table
 from als_core.storage import repository
 from als_core.studies.xia2024.build import build_tissue_network
 
-TABLES = ("figure_pages", "equations", "announced", "search_terms")
+TABLES = ("figure_pages", "equations", "announced", "coverage", "search_terms")
 NUMBERED = re.compile(r"(Figure|Table) (\d+)")
 
 
@@ -58,13 +58,55 @@ def test_each_row_leads_to_pages_of_the_book(table):
 
 def test_the_figures_named_are_shown_by_their_notebooks():
     for row in finder.read_audit("figure_pages"):
-        notebooks = "".join(
-            (repository() / "notebooks" / f"{page}.py").read_text(encoding="utf-8")
-            for page in row["page"].split()
-        )
-        for name in row["figures"].split():
-            family = re.match(r"miao-(?:log|grid)-", name)  # one notebook names them after the network
-            assert f'"{name}"' in notebooks or (family and f'f"{family[0]}{{' in notebooks), name
+        pages = row["page"].split()
+        notebooks = {page: (repository() / "notebooks" / f"{page}.py").read_text("utf-8") for page in pages}
+        shown = {
+            page: {name for name in row["figures"].split() if shows(notebooks[page], name)} for page in pages
+        }
+        assert set().union(*shown.values()) == set(row["figures"].split()), row
+        for page, names in shown.items():  # a page shows one of them, or judges numbers of the table
+            assert names or not row["figures"] or "page.claims(" in notebooks[page], (page, row)
+
+
+def shows(notebook: str, name: str) -> bool:
+    """Whether a notebook names a figure, or makes the name from the name of a network."""
+    family = re.match(r"miao-(?:log|grid)-", name)
+    return f'"{name}"' in notebook or bool(family and f'f"{family[0]}{{' in notebook)
+
+
+def test_each_item_of_the_papers_has_its_code_and_pages_or_a_reason():
+    rows = finder.read_audit("coverage")
+    assert len(rows) >= 75 and {row["paper"] for row in rows} == set(papers())
+    assert len({(row["paper"], row["item"]) for row in rows}) == len(rows)
+    for row in rows:
+        assert row["status"] in ("faithful", "stand-in", "out of scope"), row
+        assert bool(row["page"]) == bool(row["code"]) == (row["status"] != "out of scope"), row
+        assert row["note"] or row["status"] == "faithful", row
+        assert all(map(finder.function_exists, row["code"].split())), row
+
+
+def test_each_figure_on_a_page_is_covered_by_an_item_on_that_page():
+    covered = {page for row in finder.read_audit("coverage") for page in row["page"].split()}
+    shown = {page for row in finder.read_audit("figure_pages") for page in row["page"].split()}
+    assert shown <= covered
+
+
+def test_a_module_or_function_that_is_not_there_is_noticed():
+    assert finder.function_exists("als_core.explain.lrp") and finder.function_exists(
+        "als_core.explain.lrp:lrp"
+    )
+    assert not finder.function_exists("als_core.explain.lrp:lpr")
+    assert not finder.function_exists("als_core.explain.lpr")
+
+
+def test_the_list_item_by_item_says_how_near_the_book_is():
+    text = finder.finder_text({})
+    assert text.count("### Item by item") == len(papers())
+    assert "{als-code}`als_core.explain.grad_cam.grad_cam`" in text
+    assert "like it | {als-code}" in text or " like it ·" in text
+    counts = re.search(r"Item by item, (\d+) of (\d+) are faithful, (\d+) .* and (\d+) are", finder.counted())
+    faithful, every, stand_ins, left_out = map(int, counts.groups())
+    assert faithful + stand_ins + left_out == every == text.count("| **")
 
 
 def test_what_miao_promised_is_among_the_announced():

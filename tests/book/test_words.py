@@ -12,7 +12,9 @@ from als_core.storage import repository
 ROOT = repository()
 PROSE = sorted([*(ROOT / "book").glob("*.md"), ROOT / "data" / "papers.yml"])
 PROSE = [path for path in PROSE if path.name != "claims.md"]  # made from the claims
-TABLES = [ROOT / "data" / "audit" / f"{name}.csv" for name in ("announced", "equations", "figure_pages")]
+TABLES = [
+    ROOT / "data" / "audit" / f"{name}.csv" for name in ("announced", "coverage", "equations", "figure_pages")
+]
 CODE = [ROOT / "als_core" / "book" / f"{name}.py" for name in ("finder", "interactive", "landing")]
 CODE += [ROOT / "book" / "_ext" / f"{name}.py" for name in ("als_book", "als_links", "als_pages")]
 EVERY = pytest.mark.parametrize("path", [*PROSE, *TABLES, *CODE], ids=lambda path: path.name)

@@ -1,13 +1,16 @@
-"""Insertion and deletion against a plain loop and a score known in closed form."""
+"""Measures of faithfulness against Quantus, Captum, a plain loop and a score known in closed form."""
 
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from captum.metrics import infidelity as captum_infidelity
+from faithfulness_oracle import FILL, SIDE, STEPS, SUBSETS, TABLE, TARGET, fixed_case, fixed_subsets
 from torch import nn
 
-from als_core.explain.faithfulness import faithfulness, perturbation_curve
+from als_core.explain.faithfulness import faithfulness, perturbation_curve, random_subsets, subset_drops
 from als_core.refusal import RefusedInput
 
 
@@ -96,3 +99,74 @@ def test_bad_input_is_refused(heatmaps, kind, steps, words):
         perturbation_curve(
             model, torch.ones(1, 1, 2, 2), 0, heatmaps, kind, steps=steps, generator=dice_rolls()
         )
+
+
+# --- oracles: Quantus 0.6.0 (recorded, see faithfulness_oracle.py) and Captum
+
+
+def quantus_rows() -> pd.DataFrame:
+    return pd.read_csv(TABLE).set_index(["image", "measure", "step"])["quantus"]
+
+
+def test_deletion_is_quantus_pixel_flipping():
+    model, images, heat = fixed_case()
+    settings = {"steps": STEPS, "fill": FILL, "score": "logit", "generator": dice_rolls()}
+    curve = perturbation_curve(model, images, TARGET, heat, "deletion", **settings)
+    recorded = quantus_rows().xs("deletion", level="measure").to_numpy().reshape(len(images), STEPS)
+    np.testing.assert_allclose(curve.scores[:, 1:], recorded, atol=1e-5)
+
+
+def test_faithfulness_correlation_is_quantus():
+    model, images, heat = fixed_case()
+    recorded = quantus_rows().xs("faithfulness correlation", level="measure")
+    for row, expected in enumerate(recorded):
+        subsets = torch.zeros(SUBSETS, SIDE**2, dtype=torch.bool)
+        subsets.scatter_(1, torch.from_numpy(fixed_subsets(row)), True)
+        part = slice(row, row + 1)
+        drops = subset_drops(
+            model, images[part], TARGET, heat[part], subsets.view(-1, SIDE, SIDE), fill=FILL, batch=9
+        )
+        assert drops.correlation.item() == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("axes", [2, 3])
+def test_infidelity_is_captums(axes, small_network, some_images):
+    model, images = small_network(axes), some_images(axes)
+    heatmaps = images.flip(0)[:, 0]
+    subsets = random_subsets(images.shape[2:], 5, 12, generator=dice_rolls())
+    drops = subset_drops(model, images, 1, heatmaps, subsets, fill=0.2, batch=5)
+    waiting = iter(subsets)
+
+    def cover(inputs):  # Captum asks once for each subset: (what the heatmap is multiplied with, the image)
+        subset = next(waiting)[None, None]
+        return subset.expand_as(inputs).to(inputs), torch.where(subset, 0.2, inputs)
+
+    expected = captum_infidelity(
+        model, cover, images, heatmaps[:, None], target=1, n_perturb_samples=len(subsets),
+        max_examples_per_batch=len(images),
+    )  # fmt: skip
+    torch.testing.assert_close(drops.infidelity, expected)
+
+
+def test_the_heat_of_a_linear_model_is_faithful_in_every_measure():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(16, 1, bias=False)).eval()
+    images = torch.randn(2, 1, 4, 4, generator=dice_rolls())
+    subsets = random_subsets((4, 4), 5, 30, generator=dice_rolls())
+    heat = (images * model[1].weight.detach().view(4, 4))[:, 0]
+    own = subset_drops(model, images, 0, heat, subsets)
+    torch.testing.assert_close(own.correlation, torch.ones(2))
+    torch.testing.assert_close(own.infidelity, torch.zeros(2), atol=1e-10, rtol=0)
+    twice = subset_drops(model, images, 0, 2 * heat, subsets)
+    torch.testing.assert_close(twice.correlation, torch.ones(2))
+    assert (twice.infidelity > 0.01).all()
+    assert subset_drops(model, images, 0, torch.zeros_like(heat), subsets).correlation.isnan().all()
+
+
+def test_subsets_have_their_size_and_what_does_not_fit_is_refused():
+    subsets = random_subsets((3, 2), 2, 50, generator=dice_rolls())
+    assert subsets.flatten(1).sum(1).tolist() == [2] * 50 and subsets.any(0).all()
+    with pytest.raises(RefusedInput, match="size"):
+        random_subsets((3, 2), 6, 1, generator=dice_rolls())
+    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 1)).eval()
+    with pytest.raises(RefusedInput, match="subsets"):
+        subset_drops(model, torch.ones(1, 1, 2, 2), 0, torch.ones(1, 2, 2), subsets)

@@ -17,7 +17,8 @@ from zennit.rules import Norm, Pass, ZPlus
 from zennit.torchvision import ResNetCanonizer
 from zennit.types import Activation, AvgPool, Convolution
 
-from als_core.explain.lrp import RelevanceRules, lrp, propagate
+from als_core.explain.interception import count_hooks
+from als_core.explain.lrp import RelevanceRules, absorbed_by_layer, lrp, propagate
 from als_core.explain.lrp_rules import (
     COMPOSITES,
     STABILISER,
@@ -29,6 +30,7 @@ from als_core.explain.lrp_rules import (
     stabilised,
 )
 from als_core.refusal import RefusedInput
+from als_core.studies.panagiotaras.own_network import awkward_networks, conservation, without_shifts
 
 both = pytest.mark.parametrize("axes", [2, 3])
 ZENNIT_RULES = {
@@ -134,6 +136,53 @@ def test_the_absorbed_share_accounts_for_biases(rules, small_network, some_image
     missing = result.score - result.heatmap.flatten(1).sum(1)
     torch.testing.assert_close(result.absorbed_share, missing / result.score)
     assert result.absorbed_share.abs().min() > 0.01
+
+
+@pytest.fixture(scope="module")
+def awkward(pictures):
+    """DenseNet121 with batch norm, one ReLU object used twice, and no ReLU before the pooling."""
+    return awkward_networks(pictures, seed=0)
+
+
+@pytest.mark.parametrize("rules, tolerance", {"epsilon": 1e-3, "z+": 1e-6, "alpha2beta1": 1e-6}.items())
+def test_relevance_is_conserved_without_shifts(rules, tolerance, awkward, pictures):
+    table = conservation(awkward, pictures[:1]).query("`LRP rule` == @rules")
+    assert len(table) == 3
+    for lost in table["Lost without shifts"]:
+        assert lost < tolerance
+
+
+def test_shifts_and_image_share_the_score_out(awkward, pictures):
+    """The score is homogeneous in pixels and shifts together (Euler): an oracle that knows no rule of LRP."""
+    exact = Composite(Epsilon(1e-12), Epsilon(1e-12))
+    for model in awkward.values():
+        result, kept = propagate(model, pictures, 1, rules=exact), absorbed_by_layer(model, pictures, 1)
+        parts = torch.stack([result.heatmap.flatten(1).sum(1), *kept.values()])
+        assert ((parts.sum(0) - result.score).abs() < 1e-5 * parts.abs().sum(0)).all()
+        assert (result.absorbed_share.abs() > 0.1).all()  # there was something to absorb
+
+
+def test_the_awkward_networks_are_what_they_are_called(awkward, pictures):
+    densenet, shared, unrectified = awkward.values()
+    assert sum(isinstance(module, nn.BatchNorm2d) for module in densenet.modules()) == 121
+    calls = []
+    handle = shared.relu.register_forward_hook(lambda *_: calls.append(1))
+    shared(pictures)
+    handle.remove()
+    assert len(calls) == 2
+    maps = unrectified[:4](pictures)
+    assert isinstance(unrectified[4], nn.AdaptiveAvgPool2d) and (maps < 0).any()
+    bare = without_shifts(unrectified)
+    assert bare[0].bias.abs().sum() == bare[1].running_mean.abs().sum() == 0 < unrectified[0].bias.abs().sum()
+
+
+def test_what_a_layer_keeps_by_hand_and_no_hook_stays():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(2, 1), nn.ReLU(), nn.Linear(1, 2)).double().eval()
+    values = {"1.weight": [[2.0, 1.0]], "1.bias": [3.0], "3.weight": [[4.0], [0.0]], "3.bias": [5.0, 0.0]}
+    model.load_state_dict({name: torch.tensor(each) for name, each in values.items()})
+    kept = absorbed_by_layer(model, torch.tensor([[[[1.0, 1.0]]], [[[-4.0, 0.0]]]]).double(), 0)
+    assert {name: values.tolist() for name, values in kept.items()} == {"1": [12.0, 0.0], "3": [5.0, 5.0]}
+    assert count_hooks(model) == 0
 
 
 def test_rules_by_hand():

@@ -48,6 +48,7 @@ from als_core.training.recipe import Recipe
 LEARNING_RATES = (1e-4, 5e-4, 1e-3)
 BATCH_SIZES = (128, 32, 16)
 EPOCHS = 20
+RISES_AFTER = 17  # the epoch after which the loss of Fig. 16 rises, as the text says
 GRID = tuple((rate, batch) for batch in BATCH_SIZES for rate in LEARNING_RATES)
 """The nine cells of Fig. 11, 13 and 15, in printed order: (learning rate, batch size)."""
 
@@ -92,6 +93,10 @@ class Printed:
         if self.log_figure == 16:
             # the epoch of the lowest mean loss: where it is the last one, loss rises after no earlier epoch
             values["miao2023.fig16.mobile_net_v3.loss_rises_after"] = int(by_epoch["loss"].idxmin())
+            if len(by_epoch) > RISES_AFTER:
+                first, turn, end = by_epoch["loss"].iloc[[0, RISES_AFTER - 1, -1]]
+                values["miao2023.fig16.mobile_net_v3.loss_17_minus_first.loss"] = turn - first
+                values["miao2023.fig16.mobile_net_v3.loss_last_minus_17.loss"] = end - turn
         else:
             for epoch, row in by_epoch.iterrows():
                 for column in ("loss", "accuracy"):
@@ -341,13 +346,23 @@ def constant_losses(als_share: float) -> dict[str, float]:
 
 
 def auc_claims(scored: pd.DataFrame) -> dict[str, float]:
-    """Return the regenerated values of the printed AUCs and accuracies.
+    """Return the regenerated values of the printed AUCs and accuracies, and the differences that the text orders.
 
     scored: index network and protocol.
     """
     two = {"resnet50": "resnet50", "mobile_net_v3": "mobilenet_v3"}
     values = {
         f"miao2023.section3.{name}.auc": scored.loc[(model, BY_CROP), "auc"] for name, model in two.items()
+    }
+    by_crop = scored.xs(BY_CROP, level="protocol")
+    train = 100 * by_crop["train_accuracy"]
+    values |= {
+        "miao2023.section3.mobile_net_v3_minus_resnet50.auc": by_crop["auc"]["mobilenet_v3"]
+        - by_crop["auc"]["resnet50"],
+        "miao2023.section3.resnet50_minus_mobile_net_v3.training_accuracy": train["resnet50"]
+        - train["mobilenet_v3"],
+        "miao2023.section4_1_1.mobile_net_v3_minus_vgg16.training_accuracy": train["mobilenet_v3"]
+        - train["vgg16"],
     }
     least = min(scored.loc[(model, BY_CROP), "train_accuracy"] for model in two.values())
     values["miao2023.section3.resnet50_and_mobile_net_v3.accuracy"] = 100 * least

@@ -140,6 +140,11 @@ def accuracy_claims(pooled: pd.DataFrame) -> dict[str, float]:
         values[f"panagiotaras.results.{SLUGS[row.field]}.accuracy"] = row.fold_mean
     for row in known.itertuples():
         values[f"panagiotaras.results.{SLUGS[row.field]}.accuracy_spread"] = row.fold_sd
+    means = known.set_index("field")["fold_mean"]
+    if set(means.index) >= {"1.5T", "3T"}:
+        values["panagiotaras.slide_classification.accuracy_1_5t_minus_3t.accuracy"] = (
+            means["1.5T"] - means["3T"]
+        )
     return values
 
 

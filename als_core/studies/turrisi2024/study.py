@@ -25,12 +25,13 @@ from tqdm import TqdmWarning
 from als_core.cohorts.check import MANIFEST
 from als_core.cohorts.volume_cohort import VolumeCohort
 from als_core.cohorts.volumes import SUFFIXES, Preprocessing
-from als_core.refusal import RefusedInput
+from als_core.refusal import Problem, RefusedInput
 from als_core.storage import atomic_write, content_key, exclusive_lock, results_folder
-from als_core.studies.brains.cohorts import open_synthetic_brains
+from als_core.studies.brains.cohorts import open_brains, open_synthetic_brains
+from als_core.studies.brains.oasis import MAPS
 from als_core.studies.brains.synthetic import BrainParameters, without_effects
 from als_core.studies.turrisi2024.classifiers import METHODS
-from als_core.studies.turrisi2024.feature_table import NEIGHBOURS
+from als_core.studies.turrisi2024.feature_table import NEIGHBOURS, least_class_size
 from als_core.studies.turrisi2024.radiomics import RadiomicSettings, radiomic_table
 
 POSITIVE = "ALS"
@@ -114,10 +115,12 @@ def open_null_patients(amounts: TurrisiAmounts, seed: int) -> VolumeCohort:
     return open_synthetic_brains(parameters, progress=False)
 
 
-def open_control_patients(amounts: TurrisiAmounts, seed: int) -> VolumeCohort:
-    """Open the positive control: synthetic patients with and without Alzheimer-like atrophy, one scan each.
+def open_control_patients(amounts: TurrisiAmounts, seed: int, brains: str = "synthetic") -> VolumeCohort:
+    """Open the positive control: patients with Alzheimer's disease (AD) and controls, the first scan of each.
 
-    With the sizes of a profile they are the brains of the Panagiotaras pages, which need them anyway.
+    Synthetic ones, with the sizes of a profile, are the brains of the Panagiotaras pages, which need them
+    anyway. brains: those, or a name that `brains.cohorts.open_brains` takes. Raises RefusedInput for
+    grey-matter maps, which the extractor does not know, and as `open_brains`.
     """
     parameters = BrainParameters(
         CONTROL_STRUCTURE,
@@ -126,8 +129,15 @@ def open_control_patients(amounts: TurrisiAmounts, seed: int) -> VolumeCohort:
         effect=amounts.control_effect,
         seed=seed,
     )
-    drawn = open_synthetic_brains(parameters, progress=False)
-    return replace(drawn, samples=drawn.samples.drop_duplicates("group").reset_index(drop=True))
+    if brains == "synthetic":
+        opened = open_synthetic_brains(parameters, progress=False)
+    else:
+        folds = least_class_size(amounts.neighbours)
+        opened = next(iter(open_brains(brains, {"all": parameters}, folds=folds).values()))
+        if opened.about.get("title") == MAPS:
+            problem = Problem("control", MAPS, "T1-weighted scans", "Put them into ALS_DATA/oasis1.")
+            raise RefusedInput("The positive control", [problem])
+    return replace(opened, samples=opened.samples.drop_duplicates("group").reset_index(drop=True))
 
 
 def _parameters(fraction: float, amounts: TurrisiAmounts, seed: int) -> BrainParameters:

@@ -28,8 +28,7 @@ from als_core.studies.turrisi2024.study import FINE_MM, REPORTED, TurrisiAmounts
 
 FORBIDS = (
     "Do not compare the scores of this page with the paper's: they show how the methods behave on drawn "
-    "brains, "
-    "and nothing about ALS."
+    "brains, and nothing about ALS."
 )
 FORBIDS_BRIGHTNESS = (
     "Do not compare the histograms or the fitted ages of this page with the paper's: volumes are drawn."
@@ -42,8 +41,7 @@ FAMILY_SLUGS = {"firstorder": "first_order"}  # of claim ids
 COUNT_HEADS = ["Features of", "Features", "That differ between patients"]
 CONTROL_TABLE = (
     "The positive control: mean AUC over draws of folds, the same with permuted labels, and the "
-    "permutation p value. "
-    "*Synthetic cohort.*"
+    "permutation p value."
 )
 INTERVALS = {"balanced_accuracy": "Balanced accuracy", "auc": "AUC", "f1": "F1"}
 OTHERS = {
@@ -141,8 +139,7 @@ def tests_sentence(
     place = "is between" if ordered[0] <= statistic <= ordered[1] else "is not between"
     return (
         f"The printed chi-square of sex, {statistic:.2f}, {place} the two ways of computing it from the "
-        "printed counts "
-        f"({pearson.statistic:.2f}, p {p_value(pearson.p)}, and {yates.statistic:.2f} with Yates' "
+        f"printed counts ({pearson.statistic:.2f}, p {p_value(pearson.p)}, and {yates.statistic:.2f} with Yates' "
         f"correction, p {p_value(yates.p)}); "
         f"its own p is {p_value(p_of_statistic)}. For age, D = {distance:.2f} in groups of {ALS} and "
         f"{MIMICS} has a p of "
@@ -169,8 +166,7 @@ def als_against_mimics(sex: tuple[float, float], age: tuple[float, float]) -> di
         "found": f"The printed counts and test results give p values from {p_value(low)} to {p_value(high)}. "
         f"{crosses}",
         "how_sure": "Sex is tested again from the printed counts. The ages are not public, but the printed "
-        "distance "
-        "between the two groups and their sizes fix the p value.",
+        "distance between the two groups and their sizes fix the p value.",
         "not_shown": "That the groups are alike. A test that finds no difference does not show that there "
         "is none, "
         "so age and sex alone are a baseline on the page of the classifiers.",
@@ -185,10 +181,8 @@ def referrals() -> str:
     missed = _whole_range(als * (1 - METRICS["recall"](tables)))
     return (
         f"Of 100 referrals like the paper's, {als} have ALS and {100 - als} a mimic. The best printed model "
-        "recognises "
-        f"{spared} of the {100 - als} mimics and takes {missed} of the {als} ALS patients for a mimic; "
-        "naming everyone "
-        f"ALS recognises none of the mimics and misses no ALS patient."
+        f"recognises {spared} of the {100 - als} mimics and takes {missed} of the {als} ALS patients for a mimic; "
+        f"naming everyone ALS recognises none of the mimics and misses no ALS patient."
     )
 
 
@@ -216,12 +210,16 @@ def against_always_als(synthetic: bool) -> dict[str, str]:
 
 
 def features_and_control(
-    features: int, beyond: Mapping[str, float], control: pd.DataFrame, effect: float, random_weights: bool
+    features: int,
+    beyond: Mapping[str, float],
+    control: pd.DataFrame,
+    effect: float | None,
+    random_weights: bool,
 ) -> dict[str, str]:
     """Answer the question of the page of features.
 
     beyond: share of features more than two standard errors apart, by representation. control: one row per
-    deep representation: representation, auc, permuted, p.
+    deep representation: representation, auc, permuted, p. effect: of drawn atrophy; None for real patients.
     """
     best = control.loc[control["auc"].idxmax()]
     answers = best["p"] <= 0.05
@@ -231,18 +229,18 @@ def features_and_control(
         for name, share in beyond.items()
     )
     source = "An extractor with random weights" if random_weights else "The public extractor"
+    brains, missing = "scans of the control's patients", "Whether it saw these very scans in its training."
+    if effect is not None:
+        brains = "drawn brains"
+        missing = f"Real patients: the atrophy of the control is drawn at {effect:g} times its stated size."
     return {
         "question": "What is measured on a scan, and does the network that measures it see a disease at all?",
         "found": f"{features} features describe each brain; {shares} differ between the groups by more than "
-        "two standard "
-        f"errors, where 5 % would by chance. {source} {verb} the atrophy it was trained to find: AUC "
-        f"{number(best['auc'])} on drawn brains, {number(best['permuted'])} with permuted labels.",
+        f"two standard errors, where 5 % would by chance. {source} {verb} the atrophy it was trained to find: AUC "
+        f"{number(best['auc'])} on {brains}, {number(best['permuted'])} with permuted labels.",
         "how_sure": "Group differences of single features are exploratory: with hundreds of features the "
-        "largest is large by chance. "
-        f"The control has a permutation test (p {p_value(best['p'])}).",
-        "not_shown": f"Real patients. The atrophy of the control is drawn at {effect:g} times its stated "
-        "size, and the signs of ALS "
-        "are elsewhere in the brain.",
+        f"largest is large by chance. The control has a permutation test (p {p_value(best['p'])}).",
+        "not_shown": f"{missing} The signs of ALS are elsewhere in the brain.",
     }
 
 
@@ -256,12 +254,10 @@ def how_measured(resolution: int, settings: RadiomicSettings) -> str:
     )
     return (
         "Radiomic features are measured inside the patient's brain after registration to MNI space at "
-        f"{resolution} mm: "
-        "the template's brain mask, where there is signal. Intensities are brought to mean 0 and a "
-        "standard deviation of "
-        f"{settings.normalised_sd:g}, and grey levels are {settings.bin_width:g} wide; the paper states "
-        "neither. The 107 "
-        f"values are checked against PyRadiomics in the tests.{halving}"
+        f"{resolution} mm: the template's brain mask, where there is signal. Intensities are brought to mean 0 "
+        f"and a standard deviation of {settings.normalised_sd:g}, and grey levels are {settings.bin_width:g} "
+        "wide; the paper states neither. The 107 values are checked against PyRadiomics in the tests."
+        f"{halving}"
     )
 
 
@@ -270,22 +266,29 @@ def largest_difference(effects: pd.DataFrame, patients: int) -> str:
     row = effects.loc[effects["d"].abs().idxmax()]
     return (
         f"The largest difference is that of `{row['feature']}`, {number(row['d'])} standard deviations. With "
-        f"{counted(len(effects), 'feature')} and {counted(patients, 'patient')} the largest of them is "
-        "large by chance as "
-        "well: which features matter has to be judged on patients that were not looked at."
+        f"{counted(len(effects), 'feature')} and {counted(patients, 'patient')} the largest of them is large by "
+        "chance as well: which features matter has to be judged on patients that were not looked at."
     )
 
 
-def control_caption(has_atrophy: np.ndarray, draws: int, effect: float) -> str:
-    """Caption the figure of the positive control."""
+def control_caption(has_atrophy: np.ndarray, draws: int, effect: float | None) -> str:
+    """Caption the figure of the positive control. effect: of drawn atrophy; None for real patients."""
+    sick, every = int(has_atrophy.sum()), len(has_atrophy)
+    if effect is None:
+        seen = f"Alzheimer's disease in {every} people"
+        who = f"{sick} of them are patients, one scan each."
+    else:
+        seen = f"Alzheimer-like atrophy in {every} drawn brains"
+        who = f"{sick} brains have the atrophy, drawn at {effect:g} times its stated size."
     return (
-        f"AUC for Alzheimer-like atrophy in {len(has_atrophy)} drawn brains, from deep features, with "
-        "labels as they are and "
-        f"permuted. {int(has_atrophy.sum())} brains have the atrophy, drawn at {effect:g} times its stated "
-        "size. Method: "
-        f"a linear SVM, nested protocol; one dot for each of {counted(draws, 'draw')} of folds. *Synthetic "
-        "cohort.*"
+        f"AUC for {seen}, from deep features, with labels as they are and permuted. {who} Method: a linear "
+        f"SVM, nested protocol; one dot for each of {counted(draws, 'draw')} of folds.{control_mark(effect)}"
     )
+
+
+def control_mark(effect: float | None) -> str:
+    """What ends a caption on the positive control: a mark where its brains are drawn."""
+    return "" if effect is None else " *Synthetic cohort.*"
 
 
 def control_summary(by_protocol: pd.DataFrame, p_of: Callable[[float, np.ndarray], float]) -> pd.DataFrame:
@@ -354,13 +357,22 @@ def table1_claims(optima: pd.DataFrame) -> dict[str, float]:
 
 
 def table3_claims(comparison: pd.DataFrame) -> dict[str, float]:
-    """Name F1 by the paper's protocol, and the median of the printed means, by claim id."""
+    """Name F1 by the paper's protocol, its differences that the text orders, and the median of the printed means."""
     cells = comparison[comparison["protocol"] == "as in the paper"].to_dict("records")
     claims = {
         f"turrisi2024.table3.{slug(row['method'])}.{slug(row['representation'])}.f1_{part}": row[part]
         for row in cells
         for part in ("mean", "sd")
     }
+    means = {(row["representation"], row["method"]): row["mean"] for row in cells}
+    for name, method in means:
+        if name == "DL7" and ("DL8", method) in means:
+            lead = means["DL7", method] - means["DL8", method]
+            claims[f"turrisi2024.section4.dl7_minus_dl8.{slug(method)}.f1"] = lead
+    if {name for name, _ in means} == {"Radiomics", "DL7", "DL8"}:
+        best = {deep: max(mean for (name, _), mean in means.items() if name.startswith("DL") == deep)
+                for deep in (True, False)}  # fmt: skip
+        claims["turrisi2024.section4.best_deep_minus_best_radiomics.f1"] = best[True] - best[False]
     return claims | {
         "turrisi2024.section4.all_configurations.f1_median": f1_of_always_answering_als()["median"]
     }
@@ -494,8 +506,7 @@ def printed_model(facts: Mapping[str, float], audit: Mapping[str, float]) -> str
     above = counted(int(facts["above"]), "printed mean")
     return (
         f"In the paper, {above} of {facts['cells']} exceeds the F1 of always answering ALS. Every table of "
-        "counts "
-        "that agrees with the printed precision, recall and F1 of DL7 with SVM (P) recognises "
+        "counts that agrees with the printed precision, recall and F1 of DL7 with SVM (P) recognises "
         f"{audit['spared_least']:.0f} "
         f"to {audit['spared_most']:.0f} of {audit['mimics']} mimics. Its AUC says that the ranking holds "
         "some information."
@@ -506,8 +517,7 @@ def null_caption(method: str, cohorts: int, brains: int) -> str:
     """Caption the figure of null cohorts."""
     return (
         f"AUC of the nested protocol on {counted(cohorts, 'null cohort')} of {brains} brains, with random "
-        "labels and with "
-        f"permuted ones. Method: {method} with two values of C. One dot per cohort."
+        f"labels and with permuted ones. Method: {method} with two values of C. One dot per cohort."
     )
 
 

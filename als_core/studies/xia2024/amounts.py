@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from als_core.studies.xia2024.recipes import RECIPES, without_gates
+from als_core.studies.xia2024.recipes import variant_of, without_gates
 from als_core.training.recipe import Recipe, reduced
 
 
@@ -30,12 +30,17 @@ class TissueAmounts:
     recorded: bool = True
     without_imagenet: Literal["random"] | None = None
 
-    def recipe(self, network: str) -> Recipe:
-        """The recipe of a network with this profile's amounts; its title names what differs."""
+    def recipe(self, network: str, variant: str = "paper") -> Recipe:
+        """The recipe of a network with this profile's amounts; its title names what differs.
+
+        variant: a name in `recipes.VARIANTS`. Where it asks for less than the profile, less is done.
+        """
+        recipe = variant_of(network, variant)
         side = self.side.get(network) if isinstance(self.side, dict) else self.side
         sizes = {"side": side, "copies": self.copies}
         sizes |= {name: getattr(self, name).get(network) for name in ("epochs", "batch_size")}
-        return replace(reduced(RECIPES[network], **sizes), precision=self.precision.get(network, "fp32"))
+        sizes = {name: min(size, getattr(recipe, name)) for name, size in sizes.items() if size is not None}
+        return replace(reduced(recipe, **sizes), precision=self.precision.get(network, "fp32"))
 
     def without_gates(self) -> Recipe:
         """Return `recipes.without_gates` at this profile's sizes."""

@@ -22,7 +22,7 @@ from als_core.figures.primitives import (
     percent_axis,
 )
 from als_core.figures.style import INK, MUTED, house_style
-from als_core.statistics.metrics import merge_classes
+from als_core.statistics.metrics import matthews, mean_matthews_one_against_rest, merge_classes
 from als_core.studies.xia2024.benchmark import Answers
 from als_core.studies.xia2024.figures_data import class_colours
 from als_core.training.recipe import Recipe
@@ -36,7 +36,9 @@ BATCH_NORM = {
 
 
 @house_style()
-def training_curves(name: str, histories: pd.DataFrame, chosen: Sequence[int], majority: float) -> Drawn:
+def training_curves(
+    name: str, histories: pd.DataFrame, chosen: Sequence[int], majority: float | None
+) -> Drawn:
     """Draw loss and accuracy by epoch of every run of one network, with the epoch that was kept.
 
     Parameters
@@ -47,35 +49,48 @@ def training_curves(name: str, histories: pd.DataFrame, chosen: Sequence[int], m
         One row per run and epoch: run, epoch, train_loss, validation_loss, train_accuracy, validation_accuracy.
     chosen : sequence of int
         Epoch kept by each run.
-    majority : float
-        Share of the validation images in the commonest training class, 0 to 1.
+    majority : float or None
+        Share of the validation images in the commonest training class, 0 to 1; None without such images.
     """
     figure, both = panels(2, height=2.9)
     kept = dict(enumerate(chosen))
+    validated = majority is not None
     for axes, measure in zip(both, ("loss", "accuracy"), strict=True):
-        colours = {f"train_{measure}": TRAINING, f"validation_{measure}": VALIDATION}
-        draw_curves(axes, histories, "epoch", colours, group="run", chosen={f"validation_{measure}": kept})
+        colours = {f"train_{measure}": TRAINING} | (
+            {f"validation_{measure}": VALIDATION} if validated else {}
+        )
+        chosen_at = {f"validation_{measure}": kept} if validated else {}
+        draw_curves(axes, histories, "epoch", colours, group="run", chosen=chosen_at)
         axes.set(xlabel="Epoch", title=measure.capitalize())
     both[0].set_ylabel("Cross-entropy")
     percent_axis(both[1], "y").set_ylim(0, 1.02)
-    draw_reference(both[1], majority, along="y")
-    entries = {
-        "training": ("line", TRAINING),
-        "validation": ("line", VALIDATION),
-        "epoch kept": ("dot", VALIDATION),
-        "majority class": ("dashed", MUTED),
-    }
-    legend(figure, entries)
+    entries = {"training": ("line", TRAINING)}
     runs = histories.groupby("run")
-    best = listed(percent(value) for value in runs["validation_accuracy"].max())
+    marks, validation = "There is no validation part; the weights of the last epoch are kept.", ""
+    if validated:
+        draw_reference(both[1], majority, along="y")
+        entries |= {
+            "validation": ("line", VALIDATION),
+            "epoch kept": ("dot", VALIDATION),
+            "majority class": ("dashed", MUTED),
+        }
+        marks = (
+            "The dot is the epoch whose weights are kept, the dashed line the share of the validation images "
+            "that the commonest training class gets right."
+        )
+        best = listed(percent(value) for value in runs["validation_accuracy"].max())
+        validation = (
+            f"Best validation accuracy by run: {best}; weights kept of epoch {listed(chosen)}; the majority "
+            f"class gets {percent(majority)}. "
+        )
+    legend(figure, entries)
     last = listed(percent(value) for value in runs["train_accuracy"].last())
     return Drawn(
         figure,
         f"{name}: loss and accuracy by epoch, a line for each run. "
-        f"{counted(len(chosen), 'seed')} on one split; the dot is the epoch whose weights are kept, the dashed line the share of "
-        "the validation images that the commonest training class gets right.",
-        f"Two panels of curves over {histories['epoch'].max()} epochs for {counted(len(chosen), 'run')}. Best validation "
-        f"accuracy by run: {best}, in epoch {listed(chosen)}; the majority class gets {percent(majority)}. "
+        f"{counted(len(chosen), 'seed').capitalize()} on one split. {marks}",
+        f"Two panels of curves over {histories['epoch'].max()} epochs for {counted(len(chosen), 'run')}. "
+        f"{validation}"
         f"Training accuracy of the last epoch: {last}.",
         histories.assign(kept=histories["epoch"] == histories["run"].map(kept)),
     )
@@ -316,7 +331,10 @@ def training_card(runs: Sequence[Run], reason: str, parameters: tuple[int, int])
 
 
 def run_rows(runs: Sequence[Run]) -> pd.DataFrame:
-    """List each run: its seed, the epoch kept, and correct predictions on the validation and test parts."""
+    """List each run: its seed, the epoch kept, correct predictions on both parts, and two Matthews correlations.
+
+    The first is the usual one for several classes, the second the mean over classes that the released code computes.
+    """
     rows = []
     for run in runs:
         counts = {part: run.confusion(part) for part in ("validation", "test")}
@@ -328,6 +346,8 @@ def run_rows(runs: Sequence[Run]) -> pd.DataFrame:
                 "Correct, validation": right["validation"],
                 "Correct, test": right["test"],
                 "Classes predicted, test": f"{(counts['test'].sum(0) > 0).sum()} of {len(run.classes)}",
+                "MCC": number(float(matthews(counts["test"]))),
+                "MCC, class against rest": number(float(mean_matthews_one_against_rest(counts["test"]))),
             }
         )
     return pd.DataFrame(rows)

@@ -10,17 +10,19 @@ kept, pixels are scaled as the pretrained weights expect.
               read and not run): it differs in what trains, lets batch norm follow the batches, mirrors images at
               random, scales by the cohort, lowers the learning rate on a plateau, keeps the last epoch, has dropout
 ablations     functions of a recipe: `without_augmentation`, `second_protocol`, `without_gates`
+`VARIANTS`    names under which a page can be asked for another recipe of a network than the printed one
 
 This module imports no torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+from als_core.refusal import Problem, refuse_if
 from als_core.training.recipe import Plateau, Recipe
 
 PAPER = "xia2024"
@@ -134,3 +136,32 @@ def without_gates(recipe: Recipe = RECIPES["miniset_densesenet"]) -> Recipe:
     shared = ("learning_rate", "batch_size", "epochs", "weight_decay")
     changes = {name: getattr(recipe.own, name) for name in shared}
     return replace(plain, variant="with the hyper-parameters of Miniset-DenseSENet", **changes)
+
+
+VARIANTS: Mapping[str, Callable[[str], Recipe | None]] = MappingProxyType(
+    {
+        "paper": RECIPES.get,
+        "released": RELEASED.get,
+        "no augmentation": lambda network: without_augmentation(RECIPES[network]),
+        "section 4.5.2": lambda network: second_protocol(RECIPES[network]),
+    }
+)
+"""By the name that the notebook on training takes as its parameter `variant`: a network's recipe, or None."""
+SECOND = "section 4.5.2"
+
+
+def variant_of(network: str, variant: str) -> Recipe:
+    """Return a network's recipe in a variant of `VARIANTS`. Raises RefusedInput where there is none."""
+    if variant not in VARIANTS:
+        problem = Problem(
+            "variant", repr(variant), f"one of {', '.join(VARIANTS)}", "Set `variant` to one of them."
+        )
+        refuse_if("Recipe", [problem])
+    recipe = VARIANTS[variant](network)
+    if recipe is None:
+        problem = Problem(
+            "variant", f"{variant!r} for {network}", f"a network of the paper: {', '.join(OF_PAPER)}",
+            "Choose one of these networks, or leave `variant` at paper.",
+        )  # fmt: skip
+        refuse_if("Recipe", [problem])
+    return recipe

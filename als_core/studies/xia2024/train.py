@@ -21,7 +21,13 @@ from als_core.models.weights import WeightsChoice, available_weights, imagenet_n
 from als_core.storage import repository, results_folder
 from als_core.studies.xia2024.amounts import TissueAmounts
 from als_core.studies.xia2024.by_donor import splits_by_donor
-from als_core.studies.xia2024.recipes import RECIPES, second_protocol, without_augmentation
+from als_core.studies.xia2024.recipes import (
+    RECIPES,
+    SECOND,
+    second_protocol,
+    variant_of,
+    without_augmentation,
+)
 from als_core.studies.xia2024.splits import augmented_training_set, published_split, second_split
 from als_core.training.features import as_input, frozen_inputs
 from als_core.training.images import TrainingImages, resized
@@ -63,16 +69,28 @@ def recorded_runs(recipe: Recipe, cohort: Cohort, split: Split) -> list[Run]:
 
 
 def tissue_runs(
-    network: str, cohort: Cohort, amounts: TissueAmounts, *, split: Split | None = None, seed: int = 0
+    network: str,
+    cohort: Cohort,
+    amounts: TissueAmounts,
+    *,
+    split: Split | None = None,
+    seed: int = 0,
+    variant: str = "paper",
 ) -> list[Run]:
-    """Return the runs that a page shows of one network on one split, by default the published one.
+    """Return the runs that a page shows of one network on one split, by default that of the variant.
 
     Recorded runs of published size where there are any for this cohort; else one run a seed at the sizes of the
-    profile, trained here unless they exist. `seed` draws the published split.
+    profile, trained here unless they exist. `seed` draws the split. variant: a name in `recipes.VARIANTS`.
     """
-    split = split or published_split(cohort, seed)
-    recorded = recorded_runs(RECIPES[network], cohort, split) if amounts.recorded else []
-    return recorded or recipe_runs(amounts.recipe(network), cohort, amounts, split, range(amounts.runs), seed)
+    split = split or split_of(variant, cohort, seed)
+    recorded = recorded_runs(variant_of(network, variant), cohort, split) if amounts.recorded else []
+    recipe = amounts.recipe(network, variant)
+    return recorded or recipe_runs(recipe, cohort, amounts, split, range(amounts.runs), seed)
+
+
+def split_of(variant: str, cohort: Cohort, seed: int = 0) -> Split:
+    """Return the split that a variant of the recipes is printed with."""
+    return (second_split if variant == SECOND else published_split)(cohort, seed)
 
 
 def recipe_runs(

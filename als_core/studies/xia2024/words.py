@@ -96,6 +96,17 @@ def forbids(runs_by_network: Mapping[str, Sequence[Run]]) -> str:
     )
 
 
+def name_with_variant(recipe: Recipe) -> str:
+    """Name a network, with what sets its recipe apart from the printed one."""
+    usual = recipe.variant == RECIPES.get(recipe.network, recipe).variant
+    return recipe.name if usual else f"{recipe.name} ({recipe.variant})"
+
+
+def training_title(recipe: Recipe) -> str:
+    """Return the title of the page on training one network."""
+    return f"Training: {name_with_variant(recipe)}"
+
+
 def training_answer(runs: Sequence[Run], majority: float) -> dict[str, str]:
     """Fill the answer box of a training page. majority: share of the test images in the commonest training class."""
     recipe = recipe_of(runs)
@@ -114,7 +125,7 @@ def training_answer(runs: Sequence[Run], majority: float) -> dict[str, str]:
         beyond = f"no run does better than naming the commonest class ({percent(majority)})"
     spread = percent(shares[0]) if len(set(shares)) == 1 else percent_range(min(shares), max(shares))
     return {
-        "question": f"How was {recipe.name} trained, and what did it learn?",
+        "question": f"How was {name_with_variant(recipe)} trained, and what did it learn?",
         "found": f"Trained {size}, {recipe.name} classifies {spread} of {n} test images correctly; {beyond}.",
         "how_sure": (
             f"The spread is over {counted(len(runs), 'run')} on one split; one test image is "
@@ -127,6 +138,10 @@ def training_answer(runs: Sequence[Run], majority: float) -> dict[str, str]:
 def curves_words(runs: Sequence[Run]) -> str:
     """Say how far the last epoch fits the training images better than the validation images."""
     last = [run.history.iloc[-1] for run in runs]
+    if any(np.isnan(each["validation_accuracy"]) for each in last):
+        return (
+            "This protocol has no validation part: nothing shows how far the training images are overfitted."
+        )
     gaps = [each["train_accuracy"] - each["validation_accuracy"] for each in last]
     if max(gaps) <= 0:
         return "By the last epoch no run fits its training images better than the validation images."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -102,6 +103,10 @@ def test_curves_have_the_books_colours_and_accuracies_every_fold():
     assert set(tables.accuracy_claims(pooled)) == {
         f"panagiotaras.results.3t.accuracy{end}" for end in ("", "_spread")
     }
+    two = pd.concat([predictions, predictions.assign(field="1.5T", predicted=labels)])
+    claims = tables.accuracy_claims(tables.accuracies(two, np.random.default_rng(0))[0])
+    order = claims["panagiotaras.slide_classification.accuracy_1_5t_minus_3t.accuracy"]
+    assert order == pytest.approx(1 - 0.8)
     own, _ = tables.accuracies(predictions.assign(field="all scans"), np.random.default_rng(0))
     assert tables.accuracy_claims(own) == {} and "printed" not in figures.accuracies(folds, own).alt
 
@@ -234,3 +239,29 @@ def test_drawn_images_have_their_sign_and_maps_their_pictures():
     check_words(drawn)
     assert drawn.data.set_index("method").loc["Sign", "share_of_relevance_inside"] == 1
     assert "sign puts 100 %" in own_network.answer(maps, sign, shown)["found"]
+
+
+def test_the_table_of_faithfulness_knows_a_heatmap_that_is_exact():
+    images, labels, _ = own_network.draw(count=8, sides=(8, 8), seed=0)
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2)).eval()
+    weights = network[1].weight.detach()[labels].view(-1, 8, 8)
+    heat = images[:, 0] * weights
+    maps = {"LRP, epsilon": heat, "Sensitivity": heat.flip(0)}
+    exact, other = own_network.faithful_table(network, images, labels, maps, seed=0).to_dict("records")
+    assert exact["Faithfulness correlation"] == 1 > other["Faithfulness correlation"]
+    assert float(exact["Infidelity"]) < 1e-9 and other["Infidelity"] == ""
+    assert exact["Insertion minus deletion"] > other["Insertion minus deletion"]
+
+
+def test_the_sentence_on_conservation_names_the_layer_that_keeps_most():
+    pixels = own_network.draw(count=4, sides=(32, 32), seed=0)[0].expand(-1, 3, -1, -1)
+    networks = own_network.awkward_networks(pixels, seed=0)
+    table = own_network.conservation(networks, pixels[:1])
+    assert len(table) == 3 * 3 and (table["Lost without shifts"] < 1e-3).all()
+    said = own_network.conservation_words(table, networks[own_network.DENSENET], pixels[:1])
+    assert "121 batch-norm layers keep" in said and re.search(r"in `features\.[a-z0-9.]+norm\w*`", said)
+    assert float(re.search(r"but for ([0-9.]+) %", said)[1]) < 1
+    printed = own_network.conservation_rows(
+        table.assign(**{"Lost without shifts": [2.2e-6, 0.0] + [1e-3] * 7})
+    )
+    assert printed["Lost without shifts"].tolist()[:3] == ["2e-06", "0", "1e-03"]

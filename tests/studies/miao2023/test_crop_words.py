@@ -9,6 +9,7 @@ from drawn_words import assert_words
 from drawn_words import words as texts_of
 
 from als_core.claims.published import claim_named, published_table
+from als_core.claims.published import claims as published_claims
 from als_core.claims.verdicts import VERDICTS, Circumstances, judge
 from als_core.studies.miao2023 import audit, figures, train, words
 from als_core.studies.miao2023.checks import PERMUTED, compare_methods, shifts
@@ -203,6 +204,12 @@ def test_a_training_page(heads, network):
     assert len(claims) > 9 and sum(".lr0_" in claim for claim in claims) == 9
     if network == "mobilenet_v3":
         assert claims["miao2023.fig16.mobile_net_v3.loss_rises_after"] == 2
+        assert not any("loss_17" in claim for claim in claims)  # three epochs have no seventeenth
+        falling = pd.DataFrame({"loss": [*np.linspace(1, 0.2, 17), 0.3, 0.4, 0.5], "accuracy": 0.5})
+        longer = printed.claims(falling.set_index(pd.RangeIndex(1, 21, name="epoch")), nine)
+        assert longer["miao2023.fig16.mobile_net_v3.loss_17_minus_first.loss"] == pytest.approx(-0.8)
+        assert longer["miao2023.fig16.mobile_net_v3.loss_last_minus_17.loss"] == pytest.approx(0.3)
+        assert set(longer) <= set(published_claims())
 
 
 @pytest.mark.parametrize(
@@ -267,7 +274,11 @@ def test_roc_curves_and_leaks(heads):
     assert "scores no lower with the leak" in whole(words.undertrained("vgg16", scored, strength, 0.98))
     scored["tn"] = 0
     assert words.no_controls(scored).startswith("VGG16, ResNet50 and MobileNetV3 recognised no control")
-    assert set(train.auc_claims(scored)) == {
+    auc = train.auc_claims(scored)
+    assert auc["miao2023.section3.mobile_net_v3_minus_resnet50.auc"] == pytest.approx(
+        auc["miao2023.section3.mobile_net_v3.auc"] - auc["miao2023.section3.resnet50.auc"]
+    )
+    assert set(auc) <= set(published_claims()) and {claim for claim in auc if "_minus_" not in claim} == {
         "miao2023.section3.resnet50.auc",
         "miao2023.section3.mobile_net_v3.auc",
         "miao2023.section3.resnet50_and_mobile_net_v3.accuracy",

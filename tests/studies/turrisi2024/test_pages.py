@@ -215,6 +215,15 @@ def test_the_control_answers_or_does_not_by_its_p_value():
     )
     no = say.features_and_control(619, {"DL7": 0.0}, control.assign(p=0.4), 3, random_weights=True)
     assert "An extractor with random weights does not measurably react" in no["found"]
+    assert "on drawn brains" in yes["found"] and "3 times its stated size" in yes["not_shown"]
+    real = say.features_and_control(619, {"DL7": 0.0}, control, None, random_weights=False)
+    assert "drawn" not in real["found"] + real["not_shown"]
+    sick = np.array([True] * 6 + [False] * 9)
+    assert "15 drawn brains" in say.control_caption(sick, 20, 3) and "*Synthetic" in say.control_caption(
+        sick, 20, 3
+    )
+    caption = say.control_caption(sick, 20, None)
+    assert "in 15 people" in caption and "6 of them are patients" in caption and "ynthetic" not in caption
     assert list(say.control_table(control)) == ["Features", "AUC", "AUC, labels permuted", "p"]
 
 
@@ -319,6 +328,17 @@ def test_claims_of_the_tables_come_from_the_papers_protocol(summary):
     assert claims["turrisi2024.table3.knn.dl7.f1_mean"] == pytest.approx(
         100 * summary.loc[("as in the paper", "DL7", "Knn"), ("f1", "mean")]
     )
+    order = claims["turrisi2024.section4.dl7_minus_dl8.knn.f1"]
+    assert order == pytest.approx(
+        claims["turrisi2024.table3.knn.dl7.f1_mean"] - claims["turrisi2024.table3.knn.dl8.f1_mean"]
+    )
+    means = {name: value for name, value in claims.items() if name.endswith("f1_mean")}
+    deep, engineered = (
+        max(value for name, value in means.items() if (".radiomics." in name) == radiomic)
+        for radiomic in (False, True)
+    )
+    lead = claims["turrisi2024.section4.best_deep_minus_best_radiomics.f1"]
+    assert lead == pytest.approx(deep - engineered)
     table4 = say.table4_claims(summary, [SVM])
     cell = summary.loc[("as in the paper", "DL7", SVM)]
     assert table4["turrisi2024.abstract.best.f1"] == table4["turrisi2024.table4.dl7.f1"] == cell["f1", "mean"]

@@ -179,6 +179,25 @@ def test_control_patients_have_one_scan_each_and_the_sizes_of_the_panagiotaras_p
         assert (own.control_fraction, own.control_effect) == (settings["fractions"][0], settings["effect"])
 
 
+def test_control_patients_can_be_real_brains(results, monkeypatch):
+    amounts = load_profile("test").amounts("turrisi2024", turrisi.TurrisiAmounts)
+    drawn = turrisi.open_control_patients(amounts, 0)
+    visits = pd.concat([drawn.samples, drawn.samples.assign(visit=1)], ignore_index=True)
+    opened, asked = replace(drawn, kind="own", samples=visits), []
+
+    def opens(name, synthetic, *, folds):
+        asked.append((name, folds))
+        return {"1.5T": opened}
+
+    monkeypatch.setattr(turrisi, "open_brains", opens)
+    real = turrisi.open_control_patients(amounts, 0, "adni:scans")
+    assert asked == [("adni:scans", turrisi.least_class_size(amounts.neighbours))]
+    assert real.kind == "own" and real.samples["path"].tolist() == drawn.samples["path"].tolist()
+    opened = replace(opened, about={"title": turrisi.MAPS})
+    with pytest.raises(RefusedInput, match="T1-weighted scans"):
+        turrisi.open_control_patients(amounts, 0, "oasis1")
+
+
 @pytest.mark.slow
 def test_public_deep_features_find_the_atrophy_of_the_positive_control(results, real_data):
     """AUC of DL7 on drawn Alzheimer-like atrophy at the sizes of quick, and no more than chance without atrophy."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 from drawn_words import assert_words, words
 from matplotlib.colors import to_hex
+from sklearn.metrics import matthews_corrcoef
 
 from als_core.figures.primitives import TRAINING, VALIDATION
 from als_core.studies.xia2024 import figures_benchmark as figures
@@ -38,8 +41,17 @@ def test_training_is_blue_and_validation_orange_with_a_dot_at_the_kept_epoch(his
         assert [to_hex(line.get_color()) for line in curves] == [TRAINING] * 2 + [VALIDATION] * 2
     dots = [line.get_xydata().tolist()[0] for line in drawn.figure.axes[1].lines if line.get_marker() == "o"]
     assert dots == [[2, 0.6], [3, 0.7]]
-    assert "60 % and 70 %, in epoch 2 and 3; the majority class gets 37 %" in drawn.alt
+    assert "60 % and 70 %; weights kept of epoch 2 and 3; the majority class gets 37 %" in drawn.alt
     assert drawn.data.loc[drawn.data["kept"], "validation_accuracy"].tolist() == [0.6, 0.7]
+
+
+def test_without_a_validation_part_only_training_is_drawn(histories):
+    alone = histories.assign(validation_loss=np.nan, validation_accuracy=np.nan)
+    drawn = figures.training_curves("ResNet18", alone, [3, 3], None)
+    assert_words(drawn)
+    assert "no validation part" in drawn.caption and "alidation" not in drawn.alt and "nan" not in drawn.alt
+    for axes in drawn.figure.axes:
+        assert {to_hex(line.get_color()) for line in axes.lines} == {TRAINING}
 
 
 def test_validation_curves_have_one_panel_per_network(histories):
@@ -107,3 +119,17 @@ def test_tables_write_percentages_ranges_and_minus_signs():
                           "mcnemar_greatest": [0.51], "p": [0.22]})  # fmt: skip
     (pair,) = figures.paired_rows(pairs).to_dict("records")
     assert pair["Difference, points"] == "−5.3" and pair["McNemar p, by run"] == "0.12 to 0.51"
+
+
+def test_each_run_has_both_matthews_correlations():
+    matrices = {"validation": np.eye(3, dtype=int), "test": np.array([[6, 0, 0], [4, 2, 0], [5, 0, 1]])}
+    history = pd.DataFrame({"epoch": [1, 2]})
+    run = SimpleNamespace(
+        about={"seed": 3, "chosen_epoch": 1}, history=history, classes=CLASSES, confusion=matrices.get
+    )
+    (row,) = figures.run_rows([run]).to_dict("records")
+    true, called = np.repeat([0, 1, 2], 6), np.array([0] * 10 + [1] * 2 + [0] * 5 + [2])
+    each = [matthews_corrcoef(true == label, called == label) for label in range(3)]
+    assert row["MCC"] == f"{matthews_corrcoef(true, called):.2f}"
+    assert row["MCC, class against rest"] == f"{np.mean(each):.2f}" != row["MCC"]
+    assert row["Correct, test"] == "9 of 18" and row["Epoch kept"] == "1 of 2"

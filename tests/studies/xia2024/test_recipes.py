@@ -11,6 +11,7 @@ import pytest
 from als_core.refusal import RefusedInput
 from als_core.storage import repository
 from als_core.studies.xia2024 import recipes
+from als_core.studies.xia2024.amounts import TissueAmounts
 from als_core.studies.xia2024.recipes import OF_PAPER, RECIPES, RELEASED
 from als_core.training.recipe import Recipe, reduced
 from als_core.training.train import build_network
@@ -82,3 +83,31 @@ def test_the_network_without_gates_differs_from_miniset_in_gates_alone():
 def test_a_page_that_shows_results_need_not_import_torch():
     code = "import sys, als_core.studies.xia2024.recipes, als_core.training.runs; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=repository()).returncode == 0
+
+
+def test_each_variant_of_a_network_is_its_own_recipe():
+    found = {name: recipes.variant_of("resnet18", name) for name in recipes.VARIANTS}
+    assert len({recipe.title for recipe in found.values()}) == len(recipes.VARIANTS) == 4
+    assert found["paper"] == RECIPES["resnet18"] and found["released"] == RELEASED["resnet18"]
+    second = found["section 4.5.2"]
+    assert (second.batch_size, second.epochs, second.copies, second.checkpoint) == (16, 50, 4, "last epoch")
+    assert found["no augmentation"].copies == 1
+
+
+@pytest.mark.parametrize(
+    "network, variant, words",
+    [
+        ("resnet18", "relesed", "paper, released"),
+        ("efficientnet_lite0", "released", "a network of the paper"),
+    ],
+)
+def test_a_variant_that_does_not_exist_is_refused_in_words(network, variant, words):
+    with pytest.raises(RefusedInput, match=words):
+        recipes.variant_of(network, variant)
+
+
+def test_a_variant_that_asks_for_less_than_the_profile_gets_less():
+    amounts = TissueAmounts(epochs={"resnet18": 100}, batch_size={"resnet18": 32}, copies=1)
+    second = amounts.recipe("resnet18", "section 4.5.2")
+    assert (second.epochs, second.batch_size, second.copies) == (50, 16, 1)
+    assert amounts.recipe("resnet18").epochs == 100

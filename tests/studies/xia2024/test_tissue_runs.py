@@ -12,13 +12,14 @@ from als_core.models.stages import IMAGENET_SCALING
 from als_core.models.weights import WeightsChoice
 from als_core.refusal import RefusedInput
 from als_core.studies.xia2024 import train as tissue_runs
+from als_core.studies.xia2024 import words
 from als_core.studies.xia2024.amounts import TissueAmounts
 from als_core.studies.xia2024.build import build_tissue_network
 from als_core.studies.xia2024.by_donor import count_predictions, splits_by_donor
 from als_core.studies.xia2024.recipes import RECIPES
 from als_core.studies.xia2024.synthetic import TissueParameters, make_synthetic_tissue
 from als_core.training.features import as_input
-from als_core.training.recipe import reduced
+from als_core.training.recipe import Recipe, reduced
 from als_core.training.runs import score_runs
 
 SIDE = 64
@@ -105,6 +106,21 @@ def test_runs_are_found_again_and_runs_by_donor_test_each_donor_once(small):
         assert (parts == 1).all()
     counts = count_predictions(by_donor)
     assert (counts.sum(1) == 1).all()
+
+
+@pytest.mark.parametrize("variant, validated", [("released", 7), ("section 4.5.2", 0)])
+def test_a_page_can_ask_for_another_variant(variant, validated, small):
+    one = replace(QUICK, runs=1, copies=1)
+    (run,) = tissue_runs.tissue_runs("basic_cnn", small, one, variant=variant)
+    assert run.about["recipe"]["variant"] in (variant, f"as {variant}")
+    assert run.about["samples"].get("validation", 0) == validated
+    (printed,) = tissue_runs.tissue_runs("basic_cnn", small, one)
+    assert run.about["key"] != printed.about["key"]
+    recipe = Recipe.from_data(run.about["recipe"])
+    assert words.training_title(recipe) == f"Training: Basic CNN ({recipe.variant})"
+    assert words.training_title(Recipe.from_data(printed.about["recipe"])) == "Training: Basic CNN"
+    said = words.curves_words([run])
+    assert ("no validation part" in said) == (not validated) and "nan" not in said
 
 
 @pytest.mark.slow

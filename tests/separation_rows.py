@@ -9,4 +9,5 @@ COLUMNS = (
 
 
 def separation_rows(rows: list[tuple]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    return table.assign(p_family=table["p"])

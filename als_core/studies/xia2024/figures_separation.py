@@ -131,6 +131,7 @@ def score_rows(table: pd.DataFrame) -> pd.DataFrame:
                 for mean, sd in zip(table["null"], table["null_sd"], strict=True)
             ],
             "p": table["p"].map(p_value),
+            "p, any classifier": table["p_family"].map(p_value),
         }
     )
 

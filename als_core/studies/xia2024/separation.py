@@ -97,7 +97,7 @@ def separate(
     rounds: int,
     permutations: int,
     seed: int = 0,
-) -> tuple[dict[str, float], np.ndarray]:
+) -> tuple[dict[str, float], np.ndarray, np.ndarray]:
     """Answer a question from features under one kind of split, beside its null.
 
     Parameters
@@ -111,7 +111,7 @@ def separate(
     rounds : int
         Rounds of folds over which predictions are pooled.
     permutations : int
-        Of labels over donors, one round of folds each; 0 for none.
+        Of labels over donors, one round of folds each; 0 for none. The n-th is the same for all features.
 
     Returns
     -------
@@ -119,6 +119,8 @@ def separate(
         score, low, high (95 %, over donors), null (mean), null_sd, null_low, null_high (5 and 95 %), p (one-sided).
     ndarray, int64 (n, classes)
         How often each sample of the question was predicted to be of each class.
+    ndarray, float (permutations,)
+        Score under each permutation.
     """
     rows, labels = question.rows, question.labels
     classes = int(labels.max()) + 1
@@ -138,12 +140,12 @@ def separate(
         null[number] = balanced_accuracy(one_confusion_each(permuted, predicted, classes).sum(0))
     found = score_of_counts(counts, labels, donors, seed)
     if not permutations:
-        return found | dict.fromkeys(("null", "null_sd", "null_low", "null_high", "p"), np.nan), counts
+        return found | dict.fromkeys(("null", "null_sd", "null_low", "null_high", "p"), np.nan), counts, null
     low, high = np.quantile(null, [0.05, 0.95])
     return found | {
         "null": float(null.mean()), "null_sd": float(null.std(ddof=1)), "null_low": float(low),
         "null_high": float(high), "p": permutation_p_value(found["score"], null),
-    }, counts  # fmt: skip
+    }, counts, null  # fmt: skip
 
 
 def score_of_counts(
@@ -177,8 +179,10 @@ def separation_table(
 ) -> tuple[pd.DataFrame, dict[tuple[str, str, str], np.ndarray]]:
     """Answer every question from every set of features under every split that the cohort allows.
 
-    features: by the name of what is measured. Returns one row each (question, split, name, chance, and what `separate`
-    gives), and the counts of predictions by (question, split, name).
+    features: by the name of what is measured. Returns one row each (question, split, name, chance, what `separate`
+    gives, and `p_family`), and the counts of predictions by (question, split, name). `p_family` is the p value of a
+    score among all features of its question and split: the share of permutations in which any of them reaches it
+    (Westfall and Young 1993), so that the best of several is not taken for more than it is.
     """
     rows, counts = [], {}
     for question in asked:
@@ -187,13 +191,20 @@ def separation_table(
             if split not in splits:
                 continue
             units = {BY_IMAGE: None, BY_SLIDE: slides, BY_DONOR: groups}[split]
+            family, nulls = [], []
             for name, each in features.items():
-                found, predicted = separate(
+                found, predicted, null = separate(
                     each, question, groups, units, rounds=rounds, permutations=permutations, seed=seed
                 )
                 key = {"question": question.name, "split": split, "name": name}
                 counts[tuple(key.values())] = predicted
-                rows.append(key | {"chance": question.chance} | found)
+                family.append(key | {"chance": question.chance} | found)
+                nulls.append(null)
+            largest = np.max(nulls, axis=0)
+            rows += [
+                row | {"p_family": permutation_p_value(row["score"], largest) if permutations else np.nan}
+                for row in family
+            ]
     return pd.DataFrame(rows), counts
 
 

@@ -220,26 +220,26 @@ def separation_answer(table: pd.DataFrame, donors: int) -> dict[str, str]:
         return {
             "question": "What separates the classes in donors that a classifier has not seen?",
             "found": f"In new donors the best of the classifiers reaches {percent(asked.score)} (balanced; guessing gives {percent(asked.chance)}).",
-            "how_sure": f"95 % interval over {counted(donors, 'donor')} {percent_range(asked.low, asked.high)}; permuted labels give {percent(asked.null)}, p {p_value(asked.p)}.",
+            "how_sure": f"95 % interval over {counted(donors, 'donor')} {percent_range(asked.low, asked.high)}; permuted labels give {percent(asked.null)}; p {p_value(asked.p_family)} as the best of several classifiers.",
             "not_shown": "What carries the difference: preparation and biology cannot be told apart by classifiers alone.",
         }
     als, cognition = best[DISEASE], best[COGNITION]
-    apart = "at chance" if cognition.p > 0.05 else "above chance"
+    apart = "not shown to be above chance" if cognition.p_family > 0.05 else "above chance"
     return {
         "question": question,
         "found": (
             f"ALS against control: yes, {percent(als.score)} in donors not seen before ({als.name}), where guessing "
             f"gives {percent(als.chance)}. Concordant against discordant, the question about cognition: {apart}, "
             f"{percent(cognition.score)} at best."
-            if als.p <= 0.05
+            if als.p_family <= 0.05
             else f"ALS against control: not shown, {percent(als.score)} in donors not seen before. Concordant against "
             f"discordant: {apart}, {percent(cognition.score)} at best."
         ),
         "how_sure": (
             f"Over {counted(donors, 'donor')} the 95 % intervals are {percent_range(als.low, als.high)} and "
             f"{percent_range(cognition.low, cognition.high)}; permuted labels give {percent(als.null)} and "
-            f"{percent(cognition.null)} (p {p_value(als.p)} and {p_value(cognition.p)}, each the best of several "
-            "classifiers, so somewhat too good)."
+            f"{percent(cognition.null)}. As the best of several classifiers these scores have p "
+            f"{p_value(als.p_family)} and {p_value(cognition.p_family)}."
         ),
         "not_shown": "What carries the difference: section, fixation, scanner and disease differ together in these donors.",
     }

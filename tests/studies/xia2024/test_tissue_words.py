@@ -99,7 +99,10 @@ def table(**p):
 
 def test_what_separates_the_classes_follows_the_p_values():
     found = words.separation_answer(table(**{DISEASE: 0.01, COGNITION: 0.4}), 15)
-    assert "ALS against control: yes, 84 %" in found["found"] and "at chance, 55 %" in found["found"]
+    assert (
+        "ALS against control: yes, 84 %" in found["found"]
+        and "not shown to be above chance, 55 %" in found["found"]
+    )
     nothing = words.separation_answer(table(), 15)
     assert "ALS against control: not shown" in nothing["found"]
     cognition = words.separation_answer(table(**{DISEASE: 0.01, COGNITION: 0.01}), 15)

@@ -89,11 +89,6 @@ def anchor_of(claim_id: str) -> str:
     return claim_id.replace(".", "-")
 
 
-def claims_table(rows: Iterable[Mapping]) -> pd.DataFrame:
-    """Return rows as a table with the columns `COLUMNS` (dtype object, so that integers stay integers)."""
-    return pd.DataFrame(list(rows), columns=list(COLUMNS), dtype=object)
-
-
 def count_verdicts(rows: Iterable[Mapping]) -> pd.DataFrame:
     """Count claims by paper (rows, and `all`) and verdict (columns).
 

@@ -242,25 +242,6 @@ def score_runs(runs: Sequence[Run], part: str = "test") -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def score_classes(runs: Sequence[Run], part: str = "test") -> pd.DataFrame:
-    """One row a run, class and measure (sensitivity, specificity), from its predictions: k, n, value.
-
-    Columns: those that name the run as in `score_runs`, class, measure, k, n, value (k / n, NaN for 0 / 0).
-    """
-    rows = []
-    for run in runs:
-        confusion = run.confusion(part)
-        counts = {"sensitivity": metrics.sensitivity_counts, "specificity": metrics.specificity_counts}
-        for measure, count in counts.items():
-            for name, k, n in zip(run.classes, *count(confusion), strict=True):
-                value = k / n if n else np.nan
-                rows.append(
-                    _names(run)
-                    | {"class": name, "measure": measure, "k": int(k), "n": int(n), "value": value}
-                )
-    return pd.DataFrame(rows)
-
-
 def _names(run: Run) -> dict[str, Any]:
     recipe = run.about["recipe"]
     return {

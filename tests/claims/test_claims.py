@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from als_core.claims.claims import COLUMNS, claims_table, count_verdicts, every_claim, record
+from als_core.claims.claims import COLUMNS, count_verdicts, every_claim, record
 from als_core.claims.published import PAPERS, claims
 from als_core.claims.verdicts import VERDICTS, Circumstances
 from als_core.refusal import RefusedInput
@@ -98,13 +98,6 @@ def test_stale_unknown_and_broken_rows_are_refused_together():
     with pytest.raises(RefusedInput) as refused:
         every_claim(rows)
     assert len(refused.value.problems) == 3 and "11.7M" in str(refused.value)
-
-
-def test_the_table_keeps_integers_and_columns():
-    table = claims_table(every_claim([row()]))
-    assert tuple(table.columns) == COLUMNS and len(table) == len(claims())
-    assert table.set_index("id").loc[PARAMS, "regenerated"] == 11_178_051
-    assert table["regenerated"].map(type).isin([int, type(None)]).all()
 
 
 def test_counts_by_paper_leave_out_of_the_total_what_is_not_a_target():

@@ -28,8 +28,7 @@ from als_core.studies.turrisi2024.study import FINE_MM, REPORTED, TurrisiAmounts
 
 FORBIDS = (
     "Do not compare the scores of this page with the paper's: they show how the methods behave on drawn "
-    "brains, "
-    "and nothing about ALS."
+    "brains, and nothing about ALS."
 )
 FORBIDS_BRIGHTNESS = (
     "Do not compare the histograms or the fitted ages of this page with the paper's: volumes are drawn."
@@ -41,9 +40,8 @@ READABLE = {"<60": "under 60", "60-75": "60 to 75", ">75": "over 75", "F": "wome
 FAMILY_SLUGS = {"firstorder": "first_order"}  # of claim ids
 COUNT_HEADS = ["Features of", "Features", "That differ between patients"]
 CONTROL_TABLE = (
-    "The positive control: mean AUC over draws of folds, the same with permuted labels, and the "
-    "permutation p value. "
-    "*Synthetic cohort.*"
+    "The positive control: mean AUC over draws of folds, the same with permuted labels, and the permutation "
+    "p value. *Synthetic cohort.*"
 )
 INTERVALS = {"balanced_accuracy": "Balanced accuracy", "auc": "AUC", "f1": "F1"}
 OTHERS = {
@@ -141,14 +139,11 @@ def tests_sentence(
     place = "is between" if ordered[0] <= statistic <= ordered[1] else "is not between"
     return (
         f"The printed chi-square of sex, {statistic:.2f}, {place} the two ways of computing it from the "
-        "printed counts "
-        f"({pearson.statistic:.2f}, p {p_value(pearson.p)}, and {yates.statistic:.2f} with Yates' "
-        f"correction, p {p_value(yates.p)}); "
-        f"its own p is {p_value(p_of_statistic)}. For age, D = {distance:.2f} in groups of {ALS} and "
-        f"{MIMICS} has a p of "
-        f"{p_value(from_distance.p_finite)} or {p_value(from_distance.p_limit)}. What age and sex alone can "
-        "tell is in the tables "
-        "of {ref}`turrisi-classifiers`."
+        f"printed counts ({pearson.statistic:.2f}, p {p_value(pearson.p)}, and {yates.statistic:.2f} with "
+        f"Yates' correction, p {p_value(yates.p)}); its own p is {p_value(p_of_statistic)}. For age, D = "
+        f"{distance:.2f} in groups of {ALS} and {MIMICS} has a p of {p_value(from_distance.p_finite)} or "
+        f"{p_value(from_distance.p_limit)}. What age and sex alone can tell is in the tables of "
+        "{ref}`turrisi-classifiers`."
     )
 
 
@@ -169,11 +164,9 @@ def als_against_mimics(sex: tuple[float, float], age: tuple[float, float]) -> di
         "found": f"The printed counts and test results give p values from {p_value(low)} to {p_value(high)}. "
         f"{crosses}",
         "how_sure": "Sex is tested again from the printed counts. The ages are not public, but the printed "
-        "distance "
-        "between the two groups and their sizes fix the p value.",
-        "not_shown": "That the groups are alike. A test that finds no difference does not show that there "
-        "is none, "
-        "so age and sex alone are a baseline on the page of the classifiers.",
+        "distance between the two groups and their sizes fix the p value.",
+        "not_shown": "That the groups are alike. A test that finds no difference does not show that there is "
+        "none, so age and sex alone are a baseline on the page of the classifiers.",
     }
 
 
@@ -185,10 +178,8 @@ def referrals() -> str:
     missed = _whole_range(als * (1 - METRICS["recall"](tables)))
     return (
         f"Of 100 referrals like the paper's, {als} have ALS and {100 - als} a mimic. The best printed model "
-        "recognises "
-        f"{spared} of the {100 - als} mimics and takes {missed} of the {als} ALS patients for a mimic; "
-        "naming everyone "
-        f"ALS recognises none of the mimics and misses no ALS patient."
+        f"recognises {spared} of the {100 - als} mimics and takes {missed} of the {als} ALS patients for a "
+        "mimic; naming everyone ALS recognises none of the mimics and misses no ALS patient."
     )
 
 
@@ -201,10 +192,9 @@ def against_always_als(synthetic: bool) -> dict[str, str]:
         "found": f"{facts['below']} of the paper's {facts['cells']} classifiers have a lower F1 than naming "
         "everyone ALS "
         f"({facts['baseline']:.2f} %), and the best is {facts['gain']:.2f} points above it. {referrals()}",
-        "how_sure": "This follows from the printed numbers alone: every table of counts that agrees with "
-        "the best model's "
-        f"precision, recall and F1 has a balanced accuracy of {balanced} %, where naming everyone ALS has "
-        "50 %.",
+        "how_sure": "This follows from the printed numbers alone: every table of counts that agrees with the "
+        f"best model's precision, recall and F1 has a balanced accuracy of {balanced} %, where naming "
+        "everyone ALS has 50 %.",
         "not_shown": "Whether the images add anything to age and sex in real patients: the paper has no "
         "such baseline, "
         + (
@@ -234,15 +224,12 @@ def features_and_control(
     return {
         "question": "What is measured on a scan, and does the network that measures it see a disease at all?",
         "found": f"{features} features describe each brain; {shares} differ between the groups by more than "
-        "two standard "
-        f"errors, where 5 % would by chance. {source} {verb} the atrophy it was trained to find: AUC "
-        f"{number(best['auc'])} on drawn brains, {number(best['permuted'])} with permuted labels.",
+        f"two standard errors, where 5 % would by chance. {source} {verb} the atrophy it was trained to "
+        f"find: AUC {number(best['auc'])} on drawn brains, {number(best['permuted'])} with permuted labels.",
         "how_sure": "Group differences of single features are exploratory: with hundreds of features the "
-        "largest is large by chance. "
-        f"The control has a permutation test (p {p_value(best['p'])}).",
+        f"largest is large by chance. The control has a permutation test (p {p_value(best['p'])}).",
         "not_shown": f"Real patients. The atrophy of the control is drawn at {effect:g} times its stated "
-        "size, and the signs of ALS "
-        "are elsewhere in the brain.",
+        "size, and the signs of ALS are elsewhere in the brain.",
     }
 
 
@@ -256,12 +243,10 @@ def how_measured(resolution: int, settings: RadiomicSettings) -> str:
     )
     return (
         "Radiomic features are measured inside the patient's brain after registration to MNI space at "
-        f"{resolution} mm: "
-        "the template's brain mask, where there is signal. Intensities are brought to mean 0 and a "
-        "standard deviation of "
-        f"{settings.normalised_sd:g}, and grey levels are {settings.bin_width:g} wide; the paper states "
-        "neither. The 107 "
-        f"values are checked against PyRadiomics in the tests.{halving}"
+        f"{resolution} mm: the template's brain mask, where there is signal. Intensities are brought to mean "
+        f"0 and a standard deviation of {settings.normalised_sd:g}, and grey levels are "
+        f"{settings.bin_width:g} wide; the paper states neither. The 107 values are checked against "
+        f"PyRadiomics in the tests.{halving}"
     )
 
 
@@ -270,21 +255,18 @@ def largest_difference(effects: pd.DataFrame, patients: int) -> str:
     row = effects.loc[effects["d"].abs().idxmax()]
     return (
         f"The largest difference is that of `{row['feature']}`, {number(row['d'])} standard deviations. With "
-        f"{counted(len(effects), 'feature')} and {counted(patients, 'patient')} the largest of them is "
-        "large by chance as "
-        "well: which features matter has to be judged on patients that were not looked at."
+        f"{counted(len(effects), 'feature')} and {counted(patients, 'patient')} the largest of them is large "
+        "by chance as well: which features matter has to be judged on patients that were not looked at."
     )
 
 
 def control_caption(has_atrophy: np.ndarray, draws: int, effect: float) -> str:
     """Caption the figure of the positive control."""
     return (
-        f"AUC for Alzheimer-like atrophy in {len(has_atrophy)} drawn brains, from deep features, with "
-        "labels as they are and "
-        f"permuted. {int(has_atrophy.sum())} brains have the atrophy, drawn at {effect:g} times its stated "
-        "size. Method: "
-        f"a linear SVM, nested protocol; one dot for each of {counted(draws, 'draw')} of folds. *Synthetic "
-        "cohort.*"
+        f"AUC for Alzheimer-like atrophy in {len(has_atrophy)} drawn brains, from deep features, with labels "
+        f"as they are and permuted. {int(has_atrophy.sum())} brains have the atrophy, drawn at {effect:g} "
+        "times its stated size. Method: a linear SVM, nested protocol; one dot for each of "
+        f"{counted(draws, 'draw')} of folds. *Synthetic cohort.*"
     )
 
 
@@ -472,10 +454,9 @@ def best_here(table: pd.DataFrame, mimics: int, others: str) -> str:
     above = f"its interval is above 0.50 for {listed(sure)}" if sure else "no interval is above 0.50"
     return (
         f"Best balanced accuracy by representation, nested protocol: {listed(named)}; always ALS has 0.50. "
-        "The best of "
-        f"several methods is often above 0.50 by luck; {above}. There are "
-        f"{counted(mimics, f'{others} patient')}, so "
-        f"one of them more or less moves balanced accuracy by {50 / mimics:.1f} points."
+        f"The best of several methods is often above 0.50 by luck; {above}. There are "
+        f"{counted(mimics, f'{others} patient')}, so one of them more or less moves balanced accuracy by "
+        f"{50 / mimics:.1f} points."
     )
 
 
@@ -484,8 +465,7 @@ def auprc_floor(printed: str, least: float) -> str:
     verdict = "cannot be one of ALS" if float(printed) < least else "can be one of ALS"
     return (
         f"The printed AUPRC of radiomics, {printed}, {verdict}: the worst ranking there is, all mimics "
-        "first, has "
-        f"{number(least)} in a fold of the printed size."
+        f"first, has {number(least)} in a fold of the printed size."
     )
 
 
@@ -494,11 +474,9 @@ def printed_model(facts: Mapping[str, float], audit: Mapping[str, float]) -> str
     above = counted(int(facts["above"]), "printed mean")
     return (
         f"In the paper, {above} of {facts['cells']} exceeds the F1 of always answering ALS. Every table of "
-        "counts "
-        "that agrees with the printed precision, recall and F1 of DL7 with SVM (P) recognises "
-        f"{audit['spared_least']:.0f} "
-        f"to {audit['spared_most']:.0f} of {audit['mimics']} mimics. Its AUC says that the ranking holds "
-        "some information."
+        "counts that agrees with the printed precision, recall and F1 of DL7 with SVM (P) recognises "
+        f"{audit['spared_least']:.0f} to {audit['spared_most']:.0f} of {audit['mimics']} mimics. Its AUC "
+        "says that the ranking holds some information."
     )
 
 
@@ -506,8 +484,7 @@ def null_caption(method: str, cohorts: int, brains: int) -> str:
     """Caption the figure of null cohorts."""
     return (
         f"AUC of the nested protocol on {counted(cohorts, 'null cohort')} of {brains} brains, with random "
-        "labels and with "
-        f"permuted ones. Method: {method} with two values of C. One dot per cohort."
+        f"labels and with permuted ones. Method: {method} with two values of C. One dot per cohort."
     )
 
 

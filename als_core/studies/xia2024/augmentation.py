@@ -254,7 +254,3 @@ FIGURE_5 = tuple(name for name, each in AUGMENTATIONS.items() if each.status == 
 
 SECOND_PROTOCOL = ("rotate", "flip", "contrast")
 """Those that section 4.5.2 names for its own training protocol."""
-
-_VARIANTS = {each.variant_of: name for name, each in AUGMENTATIONS.items()}
-FIGURE_5_NONLOCAL = tuple(_VARIANTS.get(name, name) for name in FIGURE_5)
-"""The same nine with non-local means as the denoiser of panels (c) and (d): about five times the computing."""

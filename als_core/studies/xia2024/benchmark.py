@@ -24,7 +24,6 @@ from als_core.studies.xia2024.recipes import OF_PAPER, RECIPES
 from als_core.training.runs import Run
 
 MAJORITY, AREA, COLOUR = "Majority class", "Stained area", "Colour statistics"
-BASELINES = (MAJORITY, AREA, COLOUR)
 
 
 @dataclass(frozen=True)

@@ -40,15 +40,6 @@ def transmittance(concentrations: np.ndarray) -> np.ndarray:
     return np.exp(concentrations @ natural)
 
 
-def mix_stains(concentrations: np.ndarray) -> np.ndarray:
-    """Render mixed stains on a white background: uint8 (..., 3), red, green, blue.
-
-    concentrations: as in `transmittance`. A negative one that would be brighter than white
-    is white.
-    """
-    return np.rint(255 * np.clip(transmittance(concentrations), 0, 1)).astype(np.uint8)
-
-
 def optical_density(image: np.ndarray) -> np.ndarray:
     """Return the optical density −log10(I / I0) of each colour channel: float32, same shape as `image`.
 
@@ -71,7 +62,7 @@ def separate_stains(image: np.ndarray) -> np.ndarray:
     """Separate the stains of an image (colour deconvolution): concentrations of haematoxylin, DAB and residual, float32 (..., 3).
 
     image: (..., 3) red, green, blue, uint8 or transmittance as in `optical_density`. Inverse of
-    `transmittance`, and of `mix_stains` up to eight-bit rounding. Not clipped: a colour that two stains
-    cannot make shows as a residual or a slightly negative concentration.
+    `transmittance`. Not clipped: a colour that two stains cannot make shows as a residual or a slightly
+    negative concentration.
     """
     return optical_density(image) @ np.linalg.inv(STAIN_VECTORS).astype(np.float32)

@@ -14,12 +14,12 @@ from sklearn import metrics as sk
 
 from als_core.claims import findings as findings_module
 from als_core.claims.claims import record
-from als_core.claims.findings import CATEGORIES, SEVERITIES, computation_of, findings
+from als_core.claims.findings import computation_of, findings
 from als_core.claims.published import claim_named, claims, published_table
 from als_core.claims.verdicts import Circumstances, judge
 from als_core.refusal import RefusedInput
 from als_core.storage import repository
-from als_core.studies.cross_paper.audit import check, claims_of, count_findings, recomputed_claims
+from als_core.studies.cross_paper.audit import check, claims_of, recomputed_claims
 from als_core.studies.cross_paper.headlines import headlines, with_intervals
 from als_core.studies.miao2023.audit import cases_in_a_split_by_crop
 from als_core.studies.panagiotaras.audit import sizes_of_the_printed_layers
@@ -53,16 +53,6 @@ def test_a_number_that_is_off_by_one_digit_does_not_agree(a_copy):
     path.write_text(path.read_text(encoding="utf-8").replace("X7,miniset_densesenet_low,75.2%", "X7,miniset_densesenet_low,75.3%"), encoding="utf-8")  # fmt: skip
     numbers = check("X7").set_index("name")["agrees"]
     assert not numbers["miniset_densesenet_low"] and numbers.drop("miniset_densesenet_low").all()
-
-
-def test_every_paper_and_kind_of_finding_is_counted_once():
-    counts = count_findings()
-    assert counts.to_numpy().sum() == len(findings()) == 49
-    for paper, row in counts.iterrows():
-        by_category = Counter(f.category for f in findings().values() if f.paper == paper)
-        by_severity = Counter(f.severity for f in findings().values() if f.paper == paper)
-        assert row.groupby("category").sum().to_dict() == {name: by_category[name] for name in CATEGORIES}
-        assert row.groupby("severity").sum().to_dict() == {name: by_severity[name] for name in SEVERITIES}
 
 
 def test_findings_and_claims_name_each_other():

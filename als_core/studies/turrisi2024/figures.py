@@ -285,8 +285,15 @@ def null_dots(replayed: pd.DataFrame, caption: str) -> Drawn:
         part = areas[areas["protocol"] == protocol]
         means = part.groupby("name", sort=False, as_index=False)["value"].mean()
         colour = dict.fromkeys(names, NULL) if shift > 0 else REPRESENTATION_COLOURS
-        dots = part.assign(value=part["value"])
-        draw_rows(axes, names_only(names), order=names, colour=colour, dots=dots, shift=shift, spread=0.26)
+        draw_rows(
+            axes,
+            pd.DataFrame({"name": names}),
+            order=names,
+            colour=colour,
+            dots=part,
+            shift=shift,
+            spread=0.26,
+        )
         draw_rows(axes, means, order=names, colour=INK, kind="tick", shift=shift)
     draw_reference(axes, 0.5)
     axes.set_xlabel("AUC")
@@ -310,8 +317,3 @@ def null_dots(replayed: pd.DataFrame, caption: str) -> Drawn:
         f"{'; '.join(said)}.",
         replayed,
     )
-
-
-def names_only(names: Sequence[str]) -> pd.DataFrame:
-    """Make a table for `draw_rows` that has rows and no values of its own."""
-    return pd.DataFrame({"name": list(names)})

@@ -14,13 +14,9 @@ STAINS = ("haematoxylin", "dab", "residual")
 
 _MEASURED = np.array([[0.65, 0.70, 0.29], [0.27, 0.57, 0.78]])  # red, green, blue; haematoxylin, DAB
 
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
-
-
 # One row per stain, of unit length; the residual is perpendicular to both and takes what they do not explain.
-STAIN_VECTORS = _unit(np.vstack([_MEASURED, np.cross(*_MEASURED)]))
+STAIN_VECTORS = np.vstack([_MEASURED, np.cross(*_MEASURED)])
+STAIN_VECTORS /= np.linalg.norm(STAIN_VECTORS, axis=1, keepdims=True)
 STAIN_VECTORS.setflags(write=False)
 
 

@@ -111,20 +111,6 @@ def matthews(confusion: np.ndarray) -> np.ndarray:
     return _ratio(covariance, np.sqrt(spread))
 
 
-def mean_matthews_one_against_rest(confusion: np.ndarray) -> np.ndarray:
-    """Return the mean over classes of the Matthews correlation of that class against the rest, -1 .. 1.
-
-    The code released with Xia 2024 (`run.py`) reports it, with 0 for a class where it is 0 / 0, as here.
-    `matthews` is the usual generalisation.
-    """
-    found, there = sensitivity_counts(confusion)
-    spared, others = specificity_counts(confusion)
-    missed, falsely = there - found, others - spared
-    product = (found + falsely) * 1.0 * there * others * (spared + missed)
-    numerator = found * 1.0 * spared - falsely * 1.0 * missed
-    return np.nan_to_num(_ratio(numerator, np.sqrt(product))).mean(-1)
-
-
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     part, whole = np.asarray(part, dtype=float), np.asarray(whole, dtype=float)
     return np.divide(part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=whole > 0)

@@ -21,7 +21,6 @@ from als_core.studies.turrisi2024.small_network import SmallNetwork
 from als_core.studies.xia2024 import by_donor
 from als_core.studies.xia2024.separation import score_of_counts
 from als_core.training.epochs import Diverged
-from als_core.training.runs import score_runs
 
 ONE_STEP = {"epochs": 1, "batch_size": 64, "weight_decay": 3e38}
 """The loss of the only epoch is taken before its only step, whose gradient overflows."""
@@ -72,13 +71,15 @@ def test_a_loss_that_is_no_number_stops_the_volumes_too():
         volumes.train_volumes(cohort, np.arange(4), np.arange(4, 6), amounts, seed=7)
 
 
-def test_a_class_that_is_missing_from_a_part_leaves_its_balanced_accuracy_undefined(tmp_path):
+def test_a_class_that_is_missing_from_a_part_has_no_sensitivity_and_no_mean_hides_it(tmp_path):
     run = toy.train(tmp_path, replace(toy.HEAD_ONLY, epochs=2), (0,))[0]
     absent = run.classes[1]
     rows = run.predictions
     rows.loc[(rows["label"] == absent) & (rows["part"] == "test"), "part"] = "left out"
-    (scores,) = score_runs([run]).to_dict("records")
-    assert np.isnan(scores["balanced_accuracy"]) and scores["n"] == 6 and 0 <= scores["accuracy"] <= 1
+    counts = run.confusion()
+    undefined = np.isnan(metrics.sensitivity(counts))
+    assert undefined.tolist() == [name == absent for name in run.classes]
+    assert np.isnan(metrics.balanced_accuracy(counts)) and counts.sum() == 6
 
 
 def test_a_metric_that_is_0_over_0_is_no_number():

@@ -9,7 +9,6 @@ from toy_training import cohort_split_images, train
 from als_core.studies.xia2024 import benchmark
 from als_core.studies.xia2024.benchmark import Answers
 from als_core.studies.xia2024.recipes import OF_PAPER, RECIPES
-from als_core.training.runs import score_runs
 
 CLASSES = ("concordant", "control", "discordant")
 TRUTH = np.repeat([0, 1, 2], [12, 14, 12])
@@ -103,7 +102,7 @@ def test_answers_of_runs_are_those_of_the_store(tmp_path):
     cohort, split, _ = cohort_split_images()
     runs = train(tmp_path)
     found = benchmark.answers_of_runs(runs, np.arange(45).astype(str))
-    np.testing.assert_array_equal(found.right.sum(1), score_runs(runs)["correct"])
+    np.testing.assert_array_equal(found.right.sum(1), [run.confusion().trace() for run in runs])
     np.testing.assert_array_equal(found.truth, cohort.labels[split.rows("test")])
     np.testing.assert_array_equal(found.groups.astype(int), split.rows("test"))
     curves = benchmark.histories(runs)

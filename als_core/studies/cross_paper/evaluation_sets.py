@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -281,8 +280,8 @@ def edges(model: nn.Module, images: Tensor, target: Tensor) -> Tensor:
 
 def random_map(generator: torch.Generator) -> Explainer:
     """A control that must fail: other noise each time it is asked."""
-    return partial(_noise, generator)
 
+    def explain(model: nn.Module, images: Tensor, target: Tensor) -> Tensor:
+        return torch.rand(images[:, 0].shape, generator=generator).to(images)
 
-def _noise(generator: torch.Generator, model: nn.Module, images: Tensor, target: Tensor) -> Tensor:
-    return torch.rand(images[:, 0].shape, generator=generator).to(images)
+    return explain

@@ -99,9 +99,8 @@ def something_from_nothing(steps: pd.DataFrame) -> Drawn:
     ]
     return Drawn(
         figure,
-        f"Nothing to find: mean AUC of {cohorts} as leaks are added from top to bottom. Diamonds: AUC of the "
-        "same models on new donors. A row without a dot is a leak that this kind of data cannot have. "
-        "*Synthetic cohorts.*",
+        f"Nothing to find: mean AUC of {cohorts} as leaks are added from top to bottom. A row without a "
+        "dot is a leak that this kind of data cannot have. *Synthetic cohorts.*",
         "Rows of dots for four kinds of data; dots move from one half towards one as leaks are added, "
         f"diamonds stay near one half. {'; '.join(said)}.",
         steps,
@@ -153,8 +152,8 @@ def leaks_by_donors(curves: pd.DataFrame) -> Drawn:
     return Drawn(
         figure,
         "Reported AUC against the number of donors, at three strengths of signal, honest and with leaks. "
-        f"Means of {counted(int(curves['cohorts'].iloc[0]), 'cohort')} with 95 % intervals. Dashed: AUC of "
-        "the honest models on new donors. *Synthetic cohorts.*",
+        f"Means of {counted(int(curves['cohorts'].iloc[0]), 'cohort')} with 95 % intervals. "
+        "*Synthetic cohorts.*",
         "Grid of line charts, four kinds of data by three strengths of signal, number of donors across. "
         f"Tissue with the fewest donors: {'; '.join(said)}.",
         curves,

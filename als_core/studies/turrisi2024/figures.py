@@ -245,8 +245,7 @@ def f1_dots(table: pd.DataFrame, always: float, always_printed: float) -> Drawn:
     return Drawn(
         figure,
         "Mean F1 of ALS with its standard deviation, printed and on this page, by two protocols (Table 3 in "
-        "the paper). Lines: the F1 of answering ALS for everybody. Standard deviations are over folds, and "
-        "trials of the networks.",
+        "the paper). Standard deviations are over folds, and trials of the networks.",
         f"Dots with error bars for {len(methods)} methods in {len(names)} panels, with two vertical lines "
         f"for always answering ALS at {always:.1f} and {always_printed:.1f} percent. To the right of their "
         f"line: {listed(above)}.",

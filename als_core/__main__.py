@@ -154,7 +154,6 @@ def train(network: str, state: StateOption, profile: ProfileOption = "quick") ->
     from als_core.studies.xia2024.cohort import open_cohort
     from als_core.studies.xia2024.synthetic import TissueParameters
     from als_core.studies.xia2024.train import tissue_runs
-    from als_core.training.runs import score_runs
 
     settings = load_profile(profile)
     about = json.loads(state.read_text(encoding="utf-8"))
@@ -163,7 +162,8 @@ def train(network: str, state: StateOption, profile: ProfileOption = "quick") ->
         cohort = open_cohort(about["cohort"], parameters, progress=False)
         typer.echo(f"training {network}: running")
         runs = tissue_runs(network, cohort, settings.amounts("tissue_training", TissueAmounts))
-        correct = ", ".join(f"{row.correct}/{row.n}" for row in score_runs(runs).itertuples())
+        counts = [run.confusion() for run in runs]
+        correct = ", ".join(f"{each.trace()}/{each.sum()}" for each in counts)
         typer.echo(f"training {network}: {len(runs)} runs, correct on the test part: {correct}")
 
 

@@ -22,10 +22,3 @@ def test_a_relative_data_folder_means_the_same_to_every_kernel(tmp_path, monkeyp
 def test_a_folder_that_is_no_snakemake_profile_is_refused_as_a_cluster():
     done = CliRunner().invoke(app, ["book", "synthetic", "--cluster", "profiles"])
     assert done.exit_code and "no config.yaml" in str(done.exception)
-
-
-def test_help_lists_each_command_with_a_sentence():
-    shown = CliRunner().invoke(app, ["--help"]).output
-    for command in app.registered_commands:
-        if not command.hidden:
-            assert f" {command.name or command.callback.__name__} " in shown and command.callback.__doc__

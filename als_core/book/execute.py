@@ -86,11 +86,6 @@ def execute(page: str, folder: Path, parameters: dict[str, Any], cohort_digest: 
         nbformat.write(without_blocks(executed), tmp_dir / EXECUTED)
 
 
-def load_page(folder: Path) -> nbformat.NotebookNode:
-    """Read the rendered page in a folder written by `execute`."""
-    return nbformat.read(folder / PAGE, as_version=4)
-
-
 def _run(
     page: str, notebook: nbformat.NotebookNode, cwd: Path, parameters: dict[str, Any], raw: Path
 ) -> nbformat.NotebookNode:

@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-import pandas as pd
-
 from als_core.claims.printed import value_at_printed_precision
-from als_core.claims.published import PAPERS, Claim, claim_named, claims, unknown_claim
+from als_core.claims.published import Claim, claim_named, claims, unknown_claim
 from als_core.claims.verdicts import VERDICTS, Circumstances, Regenerated, Verdict, judge, nearest_reading
 from als_core.refusal import Problem, refuse_if
 
@@ -87,24 +85,6 @@ def every_claim(recorded: Iterable[Mapping], profile: str = "") -> list[dict]:
 def anchor_of(claim_id: str) -> str:
     """Return a claim's anchor on the page of all claims: its id without dots, which the theme cannot follow."""
     return claim_id.replace(".", "-")
-
-
-def claims_table(rows: Iterable[Mapping]) -> pd.DataFrame:
-    """Return rows as a table with the columns `COLUMNS` (dtype object, so that integers stay integers)."""
-    return pd.DataFrame(list(rows), columns=list(COLUMNS), dtype=object)
-
-
-def count_verdicts(rows: Iterable[Mapping]) -> pd.DataFrame:
-    """Count claims by paper (rows, and `all`) and verdict (columns).
-
-    Claims that one finding settles are one issue and count once. `total` leaves out *not a target*.
-    """
-    counts = pd.DataFrame(0, index=[*PAPERS, "all"], columns=[*VERDICTS, "total"])
-    counted = {(row["paper"], row["verdict"], claims()[row["id"]].issue or row["id"]) for row in rows}
-    for paper, verdict, _ in counted:
-        counts.loc[[paper, "all"], verdict] += 1
-    counts["total"] = counts.drop(columns=["not a target", "total"]).sum(axis=1)
-    return counts
 
 
 def _row(

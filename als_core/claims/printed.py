@@ -11,8 +11,6 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 
-RELATIONS = ("=", "<", ">", "~")
-
 _SCALES = {
     "": Decimal(1),
     "%": Decimal(1),

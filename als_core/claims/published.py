@@ -45,23 +45,22 @@ _ID = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+){2,}")
 
 @dataclass(frozen=True)
 class Paper:
-    """version: the edition the numbers are from. public_data: whether its images are public.
+    """version: the edition the numbers are from.
 
     runs: how many runs (seeds) stand behind its trained results, where it says so.
     """
 
     version: str
-    public_data: bool
     runs: int | None = None
 
 
 PAPERS: Mapping[str, Paper] = MappingProxyType(
     {
-        "xia2024": Paper("medRxiv 2024.09.22.24313406, 7 November 2024", public_data=True, runs=5),
-        "miao2023": Paper("manuscript, date not printed", public_data=False),
-        "turrisi2024": Paper("preprint, date not printed", public_data=False),
-        "panagiotaras": Paper("slides, date not printed", public_data=False),
-        "wang2023": Paper("abstract page of the journal version, NeuroImage, April 2023", public_data=False),
+        "xia2024": Paper("medRxiv 2024.09.22.24313406, 7 November 2024", runs=5),
+        "miao2023": Paper("manuscript, date not printed"),
+        "turrisi2024": Paper("preprint, date not printed"),
+        "panagiotaras": Paper("slides, date not printed"),
+        "wang2023": Paper("abstract page of the journal version, NeuroImage, April 2023"),
     }
 )
 

@@ -40,7 +40,6 @@ VERDICTS: Mapping[str, str] = MappingProxyType(
         "not yet run": "this profile did not compute it",
     }
 )
-AGREES = ("reproduced", "adds up", "as built", "as released")
 
 Z = 1.96  # standard errors of a 95 % interval
 SPREADS = 2.0  # printed standard deviations by which a mean over other splits may move

@@ -1,7 +1,7 @@
 """Sanity checks that a heatmap method can fail: does its map come from what the network learned?
 
 Adebayo et al. 2018 (arXiv 1810.03292): a map that stays the same when the network's parameters are
-replaced by noise, or when it is trained on permuted labels, shows the image and not the decision.
+replaced by noise shows the image and not the decision.
 `judge` adds that the map is repeatable, not blank, and that the score follows it better than it follows
 random maps of the same smoothness. An explainer here is a method with its settings bound,
 `explainer(model, images, targets) -> heatmaps`; give layers by name, as the model is copied.
@@ -15,9 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 import torch
-from scipy.ndimage import uniform_filter
 from scipy.stats import rankdata
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -41,48 +39,6 @@ def rank_correlation(first: Tensor, second: Tensor, within: np.ndarray | None = 
     lengths = [np.sqrt((rank**2).sum(axis=1)) for rank in centred]
     with np.errstate(invalid="ignore"):
         return (centred[0] * centred[1]).sum(axis=1) / (lengths[0] * lengths[1])
-
-
-def structural_similarity(first: Tensor, second: Tensor) -> np.ndarray:
-    """Mean SSIM of each pair of maps, scaled to a largest absolute value of 1; (N,), -1..1, 1 if equal.
-
-    Wang et al. 2004 (doi 10.1109/TIP.2003.819861), equation 13, in a cubic window of 7 voxels (less
-    where an axis is shorter), sample covariances, mean over windows that lie inside; 2-D and 3-D.
-    """
-    return np.array([_ssim(_scaled(a), _scaled(b)) for a, b in zip(first, second, strict=True)])
-
-
-def _scaled(heatmap: Tensor) -> np.ndarray:
-    largest = heatmap.abs().max()
-    return (heatmap / largest if largest > 0 else heatmap).double().cpu().numpy()
-
-
-def _ssim(first: np.ndarray, second: np.ndarray) -> float:
-    side = min(7, (min(first.shape) - 1) // 2 * 2 + 1)
-    norm = side**first.ndim / (side**first.ndim - 1)
-
-    def covariance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return norm * (uniform_filter(a * b, side) - uniform_filter(a, side) * uniform_filter(b, side))
-
-    means = uniform_filter(first, side), uniform_filter(second, side)
-    small_mean, small_variance = 0.01**2, 0.03**2  # (K L)^2 for a data range L of 1
-    similarity = (2 * means[0] * means[1] + small_mean) * (2 * covariance(first, second) + small_variance)
-    similarity /= means[0] ** 2 + means[1] ** 2 + small_mean
-    similarity /= covariance(first, first) + covariance(second, second) + small_variance
-    inside = tuple(slice(side // 2, size - side // 2) for size in first.shape)
-    return float(similarity[inside].mean())
-
-
-def similarities(first: Tensor, second: Tensor, within: np.ndarray | None = None) -> pd.DataFrame:
-    """One row per image: Spearman of the maps and of their absolute values `within`, SSIM of the whole."""
-    return pd.DataFrame(
-        {
-            "image": np.arange(len(first)),
-            "rank_correlation": rank_correlation(first, second, within),
-            "absolute_rank_correlation": rank_correlation(first.abs(), second.abs(), within),
-            "ssim": structural_similarity(first.abs(), second.abs()),
-        }
-    )
 
 
 def cascade(model: nn.Module, images: Tensor, generator: torch.Generator) -> Iterator[tuple[str, nn.Module]]:
@@ -138,53 +94,6 @@ def _recalibrate(norms: list[_BatchNorm], model: nn.Module, images: Tensor) -> N
     for norm, momentum in zip(tracking, momenta, strict=True):
         norm.momentum = momentum
         norm.eval()
-
-
-def parameter_randomisation(
-    explainer: Explainer,
-    model: nn.Module,
-    images: Tensor,
-    target: int | Tensor,
-    *,
-    generator: torch.Generator,
-    stops: int | None = None,
-    within: np.ndarray | None = None,
-) -> pd.DataFrame:
-    """Similarity of the heatmaps to their own, as more and more of the network is noise.
-
-    `stops`: at how many points of the cascade, evenly spread and ending with the whole network, to
-    look (default all). One row per stop and image: `randomised` (modules so far), `last` (the name of
-    the last one), and the columns of `similarities`. Near 0 at the end is good: the map depends on what
-    was learned.
-    """
-    targets = check_call(model, images, target)
-    trained = explainer(model, images, targets)
-    count = sum(1 for module in model.modules() if any(True for _ in module.parameters(recurse=False)))
-    looked_at = set(np.linspace(1, count, min(stops or count, count)).round().astype(int)) | {count}
-    rows = []
-    for step, (name, copy) in enumerate(cascade(model, images, generator), 1):
-        if step in looked_at:
-            rows.append(similarities(trained, explainer(copy, images, targets), within))
-            rows[-1].insert(0, "randomised", step)
-            rows[-1].insert(1, "last", name)
-    return pd.concat(rows, ignore_index=True)
-
-
-def label_randomisation(
-    explainer: Explainer,
-    model: nn.Module,
-    relabelled: nn.Module,
-    images: Tensor,
-    target: int | Tensor,
-    *,
-    within: np.ndarray | None = None,
-) -> pd.DataFrame:
-    """Similarity of the heatmaps of a network and of its twin, trained the same way on permuted labels.
-
-    One row per image, columns of `similarities`; near 0 is good.
-    """
-    targets = check_call(model, images, target)
-    return similarities(explainer(model, images, targets), explainer(relabelled, images, targets), within)
 
 
 @dataclass(frozen=True)

@@ -138,9 +138,7 @@ def halved(image: np.ndarray) -> np.ndarray:
     return blocks.mean(axis=(1, 3)).round().astype(image.dtype)
 
 
-def overlay(
-    ground: np.ndarray, heat: np.ndarray, *, top: float | None = None, colours: str = HEAT
-) -> np.ndarray:
+def overlay(ground: np.ndarray, heat: np.ndarray, *, top: float | None = None) -> np.ndarray:
     """Colour the grey copy of an image by heat: the hotter, the less is seen of the image.
 
     Parameters
@@ -163,7 +161,7 @@ def overlay(
     share = cv2.resize(heat.astype(np.float32), grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
     greatest = share.max() if top is None else top
     share = np.clip(share / greatest, 0, 1)[..., None] if greatest > 0 else np.zeros((*grey.shape, 1))
-    colour = mpl.colormaps[colours](share[..., 0])[..., :3]
+    colour = mpl.colormaps[HEAT](share[..., 0])[..., :3]
     return np.rint(255 * (grey[..., None] + HEAT_OPACITY * share * (colour - grey[..., None]))).astype(
         np.uint8
     )
@@ -182,7 +180,6 @@ def draw_slices(
     *,
     titles: Sequence[str] | None = None,
     heat: np.ndarray | None = None,
-    top: float | None = None,
     outline: np.ndarray | None = None,
 ) -> None:
     """Show slices of a brain volume, one per axes, heat over them and a region outlined.
@@ -194,15 +191,13 @@ def draw_slices(
         0 outside the brain; grey runs from its 1st to its 99th percentile, and outside is transparent.
     cuts : pairs of axis ("x", "y", "z") and slice number
     heat : float (X, Y, Z), >= 0, optional
-    top : float, optional
-        Heat at full colour; by default the 99.5th percentile inside the brain.
+        At full colour from its 99.5th percentile inside the brain.
     outline : bool (X, Y, Z), optional
     """
     brain = volume != 0
     low, high = np.percentile(volume[brain], [1, 99])
     grey = np.clip((volume - low) / max(high - low, 1e-9), 0, 1)
-    if heat is not None and top is None:
-        top = float(np.percentile(heat[brain], 99.5))
+    top = None if heat is None else float(np.percentile(heat[brain], 99.5))
     for axes, (axis, number), title in zip(row, cuts, titles or [""] * len(cuts), strict=True):
         picture = (255 * plane(grey, axis, number)).astype(np.uint8)
         colours = np.repeat(picture[..., None], 3, axis=2)
@@ -267,8 +262,9 @@ def draw_arrow(axes: Axes, *points: tuple[float, float], colour: str = MUTED) ->
 
 
 @house_style()
-def flow_chart(steps: Sequence[tuple[str, str]], *, columns: int = 4) -> Figure:
-    """Draw steps as boxes joined by arrows, read like text. steps: heading and one or two lines below it."""
+def flow_chart(steps: Sequence[tuple[str, str]]) -> Figure:
+    """Draw steps as boxes joined by arrows, four in a line, read like text. steps: heading and one or two lines below it."""
+    columns = 4
     lines = math.ceil(len(steps) / columns)
     pitch, tall = WIDTH / columns, 1.05
     width, height = pitch - 0.3, 0.72

@@ -11,7 +11,7 @@ add caption, alternative text and data (`als_core.figures.drawn.Drawn`). None le
 | spread of many values                     | `draw_distributions`, `draw_histograms`   |
 | counts                                    | `draw_bars`                               |
 | confusion matrices, tables of shares      | `confusion_figure`, `draw_cells`          |
-| ROC and precision-recall curves           | `score_curves`, `draw_score_curves`       |
+| ROC curves                                | `roc_points`, `draw_roc_curves`           |
 
 Photographs, brain slices, heatmaps and drawings are in `als_core.figures.pictures`.
 """
@@ -30,7 +30,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
-from sklearn.metrics import precision_recall_curve, roc_curve
+from sklearn.metrics import roc_curve
 
 from als_core.figures.style import INK, MUTED, PALETTE, WIDTH, house_style
 
@@ -293,15 +293,14 @@ def draw_histograms(
     colours: Mapping[str, str],
     *,
     marks: Mapping[float, tuple[str, str]] | None = None,
-    bins: int = 30,
 ) -> Axes:
-    """Draw one histogram per name over common bins, its mean as a line.
+    """Draw one histogram per name over 30 common bins, its mean as a line.
 
     values : name -> 1-d array. marks : value -> (kind, colour) of vertical lines, such as chance level.
     """
     marks = marks or {}
     everything = np.concatenate([*map(np.asarray, values.values()), list(marks)])
-    edges = np.linspace(everything.min() - 0.01, everything.max() + 0.01, bins + 1)
+    edges = np.linspace(everything.min() - 0.01, everything.max() + 0.01, 31)
     for name, part in values.items():
         axes.hist(part, edges, color=colours[name], alpha=0.65)
         axes.axvline(np.mean(part), color=colours[name], linewidth=2)
@@ -357,7 +356,6 @@ def draw_cells(
     *,
     framed: np.ndarray | None = None,
     square: bool = False,
-    colour: str = PALETTE[0],
 ) -> Axes:
     """Draw a table whose cells are the darker the larger their share: opacity 0.12 + 0.88 x share.
 
@@ -378,7 +376,7 @@ def draw_cells(
             continue
         corner = (column - 0.47, line - 0.45)
         opacity = FAINTEST + (1 - FAINTEST) * share
-        axes.add_patch(Rectangle(corner, 0.94, 0.9, color=colour, alpha=opacity, linewidth=0))
+        axes.add_patch(Rectangle(corner, 0.94, 0.9, color=PALETTE[0], alpha=opacity, linewidth=0))
         if framed is not None and framed[line, column]:
             axes.add_patch(Rectangle(corner, 0.94, 0.9, fill=False, edgecolor=INK, linewidth=1.3))
         # from this share on white text contrasts more with the palette's blue than ink does
@@ -394,14 +392,12 @@ def draw_cells(
 
 
 @house_style()
-def confusion_figure(
-    matrices: Mapping[str, np.ndarray], classes: Sequence[str], *, columns: int = 3
-) -> Figure:
-    """Draw confusion matrices, a panel each: count and share of the true class in each cell.
+def confusion_figure(matrices: Mapping[str, np.ndarray], classes: Sequence[str]) -> Figure:
+    """Draw confusion matrices, three in a row: count and share of the true class in each cell.
 
     matrices : title -> int (C, C), rows the true class, columns the predicted one.
     """
-    columns = min(columns, len(matrices))
+    columns = min(3, len(matrices))
     figure, grid = panels(len(matrices), columns, height=2.5, width=WIDTH * (0.34 + 0.22 * columns))
     few = len(classes) < 5
     for at, (axes, (title, matrix)) in enumerate(zip(grid, matrices.items(), strict=True)):
@@ -432,33 +428,26 @@ def confusion_table(matrices: Mapping[str, np.ndarray], classes: Sequence[str]) 
     return pd.DataFrame(rows, columns=["name", "true", "predicted", "count"])
 
 
-def score_curves(
-    table: pd.DataFrame, by: Sequence[str], *, truth: str = "truth", score: str = "score", kind: str = "roc"
-) -> pd.DataFrame:
-    """List every point of the ROC or precision-recall curve of each group.
+def roc_points(table: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """List every point of the ROC curve of each group.
 
     Parameters
     ----------
     table : DataFrame
-        One row per sample; `truth` is 0 or 1, `score` the larger the more likely 1.
+        One row per sample; column `truth` is 0 or 1, `score` the larger the more likely 1.
     by : sequence of str
         Columns that distinguish curves. A group with one class only has no curve and is left out.
-    kind : "roc" or "precision-recall"
 
     Returns
     -------
     DataFrame
-        Columns `by`, threshold, x and y: false and true positive rate, or recall and precision.
+        Columns `by`, threshold, x and y: false and true positive rate.
     """
     curves = []
     for name, part in table.groupby(list(by), sort=False):
-        if part[truth].nunique() < 2:
+        if part["truth"].nunique() < 2:
             continue
-        if kind == "roc":
-            x, y, thresholds = roc_curve(part[truth], part[score], drop_intermediate=False)
-        else:
-            y, x, thresholds = precision_recall_curve(part[truth], part[score])
-            thresholds = np.append(thresholds, np.inf)
+        x, y, thresholds = roc_curve(part["truth"], part["score"], drop_intermediate=False)
         points = pd.DataFrame(dict(zip(by, name, strict=True)), index=range(len(x)))
         curves.append(points.assign(threshold=thresholds, x=x, y=y))
     columns = [*by, "threshold", "x", "y"]
@@ -466,30 +455,12 @@ def score_curves(
 
 
 @house_style()
-def draw_score_curves(
-    axes: Axes,
-    points: pd.DataFrame,
-    by: Sequence[str],
-    colours: Mapping[str, str] | str,
-    *,
-    kind: str = "roc",
-    base: float | None = None,
-) -> Axes:
-    """Draw curves of `score_curves`, coloured by the first column of `by`, with the line of chance.
-
-    base : share of class 1, the height of the line of chance of a precision-recall curve.
-    """
-    steps = "default" if kind == "roc" else "steps-post"
+def draw_roc_curves(axes: Axes, points: pd.DataFrame, by: Sequence[str], colours: Mapping[str, str]) -> Axes:
+    """Draw curves of `roc_points`, coloured by the first column of `by`, with the line of chance."""
     for name, part in points.groupby(list(by), sort=False):
-        colour = colours if isinstance(colours, str) else colours[name[0]]
-        axes.plot(part["x"], part["y"], color=colour, linewidth=1.1, alpha=0.7, drawstyle=steps)
-    if kind == "roc":
-        axes.plot([0, 1], [0, 1], color=MUTED, **MARKS["dashed"])
-        axes.set(xlabel="False positive rate (1 − specificity)", ylabel="Sensitivity")
-    else:
-        if base is not None:
-            draw_reference(axes, base, along="y")
-        axes.set(xlabel="Recall (sensitivity)", ylabel="Precision")
+        axes.plot(part["x"], part["y"], color=colours[name[0]], linewidth=1.1, alpha=0.7)
+    axes.plot([0, 1], [0, 1], color=MUTED, **MARKS["dashed"])
+    axes.set(xlabel="False positive rate (1 − specificity)", ylabel="Sensitivity")
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     axes.grid()
     return axes

@@ -49,10 +49,7 @@ def _proportion(successes: int, trials: int, level: float, method: str, name: st
 
 
 def draw_groups(
-    groups: np.ndarray,
-    resamples: int,
-    generator: np.random.Generator,
-    strata: np.ndarray | None = None,
+    groups: np.ndarray, resamples: int, generator: np.random.Generator, strata: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw as many groups as there are, with replacement, `resamples` times.
 
@@ -111,6 +108,14 @@ def bootstrap_over_groups(
     np.add.at(totals, number, contributions)
     values = np.asarray(statistic(np.tensordot(drawn, totals, axes=1)), dtype=float)
     return percentile_interval(values, level, f"bootstrap over {drawn.shape[1]} groups")
+
+
+def bootstrap_mean(
+    values: np.ndarray, groups: np.ndarray, generator: np.random.Generator, resamples: int = 2000
+) -> Interval:
+    """Return the 95 % percentile interval of a mean over samples, (n,), with whole groups resampled."""
+    sums = np.stack([values, np.ones(len(values))], axis=1)
+    return bootstrap_over_groups(sums, groups, lambda s: s[:, 0] / s[:, 1], generator, resamples=resamples)
 
 
 def percentile_interval(values: np.ndarray, level: float, name: str) -> Interval:

@@ -81,7 +81,12 @@ def check_directions(scores: pd.DataFrame, declared: Mapping[str, Direction], re
             shift, error = (after - before).mean(), (after - before).sem()
             row |= {"cohorts": len(scores), "reference": before.mean(), "score": after.mean()}
             row |= {"shift": shift, "error": error, "in_errors": shift / error if error else np.nan}
-            row["holds"] = holds_as_declared(before, after, direction)
+            rules = {
+                "up": shift > UP_ERRORS * error,
+                "none": abs(shift) <= NONE_ERRORS * error,
+                "mirrored": np.allclose(after, 1 - before),
+            }
+            row["holds"] = bool(rules[direction])
         rows.append(row)
     columns = [
         "procedure",
@@ -95,13 +100,3 @@ def check_directions(scores: pd.DataFrame, declared: Mapping[str, Direction], re
         "holds",
     ]
     return pd.DataFrame(rows, columns=columns)
-
-
-def holds_as_declared(before: pd.Series, after: pd.Series, direction: Direction) -> bool:
-    """Whether scores of the same null cohorts moved as declared, by the rules of this module's table."""
-    if direction == "mirrored":
-        return bool(np.allclose(after, 1 - before))
-    shift, error = (after - before).mean(), (after - before).sem()
-    if direction == "up":
-        return bool(shift > UP_ERRORS * error)
-    return bool(abs(shift) <= NONE_ERRORS * error)

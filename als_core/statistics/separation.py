@@ -20,7 +20,7 @@ from scipy.stats import rankdata
 
 from als_core.statistics.intervals import Interval, bootstrap_over_groups
 from als_core.statistics.metrics import balanced_accuracy, one_confusion_each
-from als_core.statistics.paired import permutation_p_value, permute_labels_over_groups
+from als_core.statistics.paired import permute_labels_over_groups
 
 MOST_ARRANGEMENTS = 200_000  # of labels over groups that are all tried; above, as many are drawn as asked for
 
@@ -37,12 +37,10 @@ class Separation:
         Two-sided, over arrangements of the labels over groups.
     arrangements : int
         How many were tried; `exact` if these are all there are.
-    threshold : float
-        The one learnt from all samples. `positive_above`: whether positive samples are above it.
     accuracy : Interval
         Interval of `balanced_accuracy` over groups.
     null : float (permutations,)
-        Balanced accuracies with permuted labels; `accuracy_p` is one-sided.
+        Balanced accuracies with permuted labels.
     """
 
     groups: pd.DataFrame
@@ -50,12 +48,9 @@ class Separation:
     p: float
     arrangements: int
     exact: bool
-    threshold: float
-    positive_above: bool
     balanced_accuracy: float
     accuracy: Interval
     null: np.ndarray
-    accuracy_p: float
 
     @property
     def complete(self) -> bool:
@@ -96,21 +91,19 @@ def separate_groups(
         raise ValueError("each group needs one label, and each label two groups")
     medians = np.array([np.median(values[number == each]) for each in range(len(names))])
     auc, p, arrangements, exact = _rank_test(medians, kind, generator, permutations)
-    threshold, above = best_threshold(values, positive)
     predicted = _predict_left_out(values, positive, number)
     confusions = one_confusion_each(positive.astype(int), predicted.astype(int), 2)
     score = float(balanced_accuracy(confusions.sum(0)))
     null = np.empty(permutations)
     for at in range(permutations):
         labels = permute_labels_over_groups(positive.astype(int), number, generator).astype(bool)
-        null[at] = _balanced(labels, _predict_left_out(values, labels, number))
+        predicted = _predict_left_out(values, labels, number)
+        null[at] = (predicted[labels].mean() + (~predicted[~labels]).mean()) / 2
     table = pd.DataFrame(
         {"group": names, "positive": kind, "samples": np.bincount(number), "median": medians}
     ).sort_values("median", ascending=False, ignore_index=True)
     interval = bootstrap_over_groups(confusions, number, balanced_accuracy, generator, strata=positive)
-    return Separation(
-        table, auc, p, arrangements, exact, threshold, above, score, interval, null, permutation_p_value(score, null),
-    )  # fmt: skip
+    return Separation(table, auc, p, arrangements, exact, score, interval, null)
 
 
 def best_threshold(values: np.ndarray, positive: np.ndarray) -> tuple[float, bool]:
@@ -137,10 +130,6 @@ def _predict_left_out(values: np.ndarray, positive: np.ndarray, number: np.ndarr
         threshold, above = best_threshold(values[~held_out], positive[~held_out])
         predicted[held_out] = (values[held_out] > threshold) == above
     return predicted
-
-
-def _balanced(truth: np.ndarray, predicted: np.ndarray) -> float:
-    return (predicted[truth].mean() + (~predicted[~truth]).mean()) / 2
 
 
 def _rank_test(

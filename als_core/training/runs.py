@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -29,7 +29,6 @@ import pandas as pd
 from als_core.cohorts.splits import Split
 from als_core.refusal import Problem, RefusedInput
 from als_core.statistics import metrics
-from als_core.statistics.intervals import clopper_pearson
 from als_core.storage import atomic_write, content_key
 from als_core.training.recipe import Recipe
 
@@ -212,62 +211,3 @@ def record_run(run: Run, folder: Path, heatmaps: Mapping[str, np.ndarray] | None
             }
             np.savez_compressed(temporary / "heatmaps.npz", **kept)
     return path
-
-
-def score_runs(runs: Sequence[Run], part: str = "test") -> pd.DataFrame:
-    """One row a run, from its predictions: counts, accuracy with its interval, and summary metrics.
-
-    Columns: title, name, variant, split, seed, weights, cohort, recorded, key, correct, n, accuracy, low, high
-    (Clopper-Pearson 95 %, samples taken as independent), matthews, matthews_one_against_rest,
-    balanced_accuracy. Undefined values are NaN (`statistics.metrics`).
-    """
-    rows = []
-    for run in runs:
-        confusion = run.confusion(part)
-        correct, n = (int(count) for count in metrics.accuracy_counts(confusion))
-        low, high, *_ = clopper_pearson(correct, n)
-        rows.append(
-            _names(run)
-            | {
-                "correct": correct,
-                "n": n,
-                "accuracy": float(metrics.accuracy(confusion)),
-                "low": low,
-                "high": high,
-                "matthews": float(metrics.matthews(confusion)),
-                "matthews_one_against_rest": float(metrics.mean_matthews_one_against_rest(confusion)),
-                "balanced_accuracy": float(metrics.balanced_accuracy(confusion)),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def score_classes(runs: Sequence[Run], part: str = "test") -> pd.DataFrame:
-    """One row a run, class and measure (sensitivity, specificity), from its predictions: k, n, value.
-
-    Columns: those that name the run as in `score_runs`, class, measure, k, n, value (k / n, NaN for 0 / 0).
-    """
-    rows = []
-    for run in runs:
-        confusion = run.confusion(part)
-        counts = {"sensitivity": metrics.sensitivity_counts, "specificity": metrics.specificity_counts}
-        for measure, count in counts.items():
-            for name, k, n in zip(run.classes, *count(confusion), strict=True):
-                value = k / n if n else np.nan
-                rows.append(
-                    _names(run)
-                    | {"class": name, "measure": measure, "k": int(k), "n": int(n), "value": value}
-                )
-    return pd.DataFrame(rows)
-
-
-def _names(run: Run) -> dict[str, Any]:
-    recipe = run.about["recipe"]
-    return {
-        "title": run.title,
-        "name": recipe["name"],
-        "variant": recipe["variant"],
-        **{field: run.about[field] for field in ("split", "seed", "weights", "cohort")},
-        "recorded": run.recorded,
-        "key": run.about["key"],
-    }

@@ -38,7 +38,7 @@ from als_core.statistics.groups import chi_square, kolmogorov_smirnov, ks_from_d
 from als_core.studies.brains.synthetic import BrainParameters, plan
 from als_core.studies.turrisi2024 import figures, study, words
 from als_core.studies.turrisi2024.classifiers import METHODS
-from als_core.studies.turrisi2024.feature_table import synthetic_demographics, synthetic_feature_table
+from als_core.studies.turrisi2024.feature_table import synthetic_feature_table
 from als_core.studies.turrisi2024.nested_cv import outer_folds
 from als_core.studies.turrisi2024.study import STRUCTURE, TurrisiAmounts, open_patients
 
@@ -177,7 +177,7 @@ page.claims({"turrisi2024.section3_1_2.voxel.most_values": median})
 
 # %%
 table = synthetic_feature_table(
-    np.random.default_rng(seed), synthetic_demographics(np.random.default_rng(seed))
+    np.random.default_rng(seed), np.repeat([True, False], [groups["als"], groups["mimicking"]])
 )
 oversample = METHODS["SVM (L)"].pipeline(seed)[:-1]
 rows = []

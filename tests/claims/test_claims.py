@@ -8,9 +8,9 @@ import math
 import numpy as np
 import pytest
 
-from als_core.claims.claims import COLUMNS, claims_table, count_verdicts, every_claim, record
-from als_core.claims.published import PAPERS, claims
-from als_core.claims.verdicts import VERDICTS, Circumstances
+from als_core.claims.claims import COLUMNS, every_claim, record
+from als_core.claims.published import claims
+from als_core.claims.verdicts import Circumstances
 from als_core.refusal import RefusedInput
 
 PARAMS = "xia2024.table1.resnet18.params"
@@ -98,30 +98,6 @@ def test_stale_unknown_and_broken_rows_are_refused_together():
     with pytest.raises(RefusedInput) as refused:
         every_claim(rows)
     assert len(refused.value.problems) == 3 and "11.7M" in str(refused.value)
-
-
-def test_the_table_keeps_integers_and_columns():
-    table = claims_table(every_claim([row()]))
-    assert tuple(table.columns) == COLUMNS and len(table) == len(claims())
-    assert table.set_index("id").loc[PARAMS, "regenerated"] == 11_178_051
-    assert table["regenerated"].map(type).isin([int, type(None)]).all()
-
-
-def test_counts_by_paper_leave_out_of_the_total_what_is_not_a_target():
-    counts = count_verdicts(every_claim([row()]))
-    assert list(counts.index) == [*PAPERS, "all"] and list(counts.columns) == [*VERDICTS, "total"]
-    assert counts.loc["xia2024", "as built"] == 1 == counts.loc["all", "as built"]
-    assert counts.loc["all", "total"] == counts.loc[list(PAPERS), "total"].sum()
-    assert (counts["total"] == counts[list(VERDICTS)].sum(axis=1) - counts["not a target"]).all()
-
-
-def test_claims_that_one_finding_settles_are_counted_once():
-    settled = [claim for claim in claims().values() if claim.settled == "conflicts"]
-    counts = count_verdicts(every_claim([]))
-    assert counts.loc["all", "conflicts"] == len({claim.issue for claim in settled}) < len(settled)
-    recalls = [claim.id for claim in settled if claim.issue == "T5"]
-    voxels = [claim.id for claim in settled if claim.issue == "T11"]
-    assert len(recalls) == 4 and len(voxels) == 4 and not any(".z" in claim for claim in voxels)
 
 
 def test_the_reading_that_is_judged_is_the_value_of_the_row():

@@ -12,8 +12,8 @@ from scipy.stats import norm
 from statsmodels.stats.proportion import proportion_confint
 
 from als_core.claims.findings import findings
-from als_core.claims.published import PAPERS, claim_named, claims
-from als_core.claims.verdicts import AGREES, VERDICTS, Circumstances, judge
+from als_core.claims.published import PAPERS, SUCCESSES, claim_named, claims
+from als_core.claims.verdicts import VERDICTS, Circumstances, judge
 
 PARAMS = "xia2024.table1.resnet18.params"
 COUNT = "xia2024.section4_1.control.images"
@@ -101,7 +101,7 @@ def test_success_needs_what_the_claim_needs(cohort, flags):
         inside = {"<": -1, ">": 1}.get(claim.printed.relation, 0)
         given = judge(claim, claim.value + inside, circumstances)
         assert given.kind in VERDICTS and given.kind not in ("differs", "not yet run")
-        if given.kind in AGREES:
+        if given.kind in SUCCESSES:
             assert given.kind == claim.success and not went_in and not claim.settled
             assert claim.needs in ("nothing", "printed") or (cohort == "published" and not data_of)
             assert claim.needs != "training" or (weights and amounts and claim.rule)

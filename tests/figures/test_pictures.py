@@ -83,10 +83,10 @@ def test_heat_covers_the_grey_image_in_proportion():
 def test_slices_are_upright_clear_outside_the_brain_and_carry_heat():
     volume = np.zeros((6, 8, 10))
     volume[1:5, 1:7, 2:9] = 1 + np.arange(7)  # brighter upwards
-    heat = np.zeros_like(volume)
+    heat = 0.01 * (volume > 0)
     heat[2, 3, 7] = 1.0
     row = Figure().subplots(1, 2)
-    draw_slices(row, volume, [("x", 2), ("z", 7)], titles=["side", "above"], heat=heat, top=1.0)
+    draw_slices(row, volume, [("x", 2), ("z", 7)], titles=["side", "above"], heat=heat)
     side, above = (axes.images[0].get_array() for axes in row)
     assert side.shape == (10, 8, 4) and above.shape == (8, 6, 4)
     assert side[0, 0, 3] == 0 and side[5, 3, 3] == 255
@@ -110,7 +110,7 @@ def test_drawings_count_in_inches():
 
 
 def test_a_flow_chart_reads_like_text_and_its_arrows_turn_square_corners():
-    figure = flow_chart([(f"step {at}", "what it does") for at in range(5)], columns=4)
+    figure = flow_chart([(f"step {at}", "what it does") for at in range(5)])
     boxes = [patch for patch in figure.axes[0].patches if isinstance(patch, FancyBboxPatch)]
     places = [(box.get_x(), box.get_y()) for box in boxes]
     assert len(places) == 5 and places[4][0] == places[0][0] and places[4][1] < places[0][1]

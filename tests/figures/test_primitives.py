@@ -9,7 +9,7 @@ import pytest
 from drawn_words import words
 from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import roc_auc_score
 
 from als_core.figures.drawn import counted, listed, number, p_value, percent, percent_range
 from als_core.figures.primitives import (
@@ -24,12 +24,12 @@ from als_core.figures.primitives import (
     draw_distributions,
     draw_histograms,
     draw_reference,
+    draw_roc_curves,
     draw_rows,
-    draw_score_curves,
     legend,
     panels,
     percent_axis,
-    score_curves,
+    roc_points,
 )
 from als_core.figures.style import INK, PALETTE
 
@@ -137,7 +137,7 @@ def test_distributions_have_their_median_in_their_row(axes, violins):
 
 def test_histograms_share_their_bins_and_mark_means_and_lines(axes):
     values = {"a": np.array([0.0, 0.0, 1.0]), "b": np.array([0.5, 0.5])}
-    draw_histograms(axes, values, {"a": PALETTE[0], "b": PALETTE[1]}, marks={0.9: ("dashed", INK)}, bins=10)
+    draw_histograms(axes, values, {"a": PALETTE[0], "b": PALETTE[1]}, marks={0.9: ("dashed", INK)})
     counts = {name: sum(p.get_height() for p in axes.patches if to_hex(p.get_facecolor()) == colour)
               for name, colour in (("a", PALETTE[0]), ("b", PALETTE[1]))}  # fmt: skip
     assert counts == {"a": 3, "b": 2}
@@ -184,17 +184,14 @@ def test_confusion_matrices_name_their_axes_and_count_each_cell():
     assert table["count"].sum() == 12
 
 
-def test_score_curves_enclose_the_areas_that_scikit_learn_computes(axes):
+def test_roc_curves_enclose_the_areas_that_scikit_learn_computes(axes):
     generator = np.random.default_rng(0)
     table = pd.DataFrame({"split": "a", "truth": generator.integers(0, 2, 80), "score": generator.random(80)})
     one_class = pd.DataFrame({"split": "b", "truth": 1, "score": [0.1, 0.2]})
-    roc = score_curves(pd.concat([table, one_class]), ["split"])
+    roc = roc_points(pd.concat([table, one_class]), ["split"])
     assert set(roc["split"]) == {"a"}
     assert np.trapezoid(roc["y"], roc["x"]) == pytest.approx(roc_auc_score(table["truth"], table["score"]))
-    pr = score_curves(table, ["split"], kind="precision-recall")
-    area = -np.sum(np.diff(pr["x"]) * pr["y"].to_numpy()[:-1])
-    assert area == pytest.approx(average_precision_score(table["truth"], table["score"]))
-    draw_score_curves(axes, roc, ["split"], {"a": PALETTE[4]})
+    draw_roc_curves(axes, roc, ["split"], {"a": PALETTE[4]})
     curve, chance = axes.lines
     assert curve.get_color() == PALETTE[4] and list(curve.get_ydata()) == roc["y"].tolist()
     assert list(chance.get_xdata()) == [0, 1] == list(chance.get_ydata())

@@ -65,21 +65,12 @@ def test_the_weights_of_a_run_give_its_predictions(trained):
     assert len(frozen) == 2  # stem and body of the gated runs, stem, body and gate of the head-only runs
 
 
-def test_scores_come_from_predictions_and_equal_scikit_learn(trained):
-    _, all_runs = trained
-    table, by_class = runs.score_runs(all_runs), runs.score_classes(all_runs)
-    for row, run in zip(table.itertuples(), all_runs, strict=True):
+def test_confusion_counts_equal_scikit_learn(trained):
+    for run in trained[1]:
         test = run.predictions[run.predictions["part"] == "test"]
-        assert (row.correct, row.n) == ((test["label"] == test["predicted"]).sum(), 9)
-        assert row.low <= row.accuracy == row.correct / 9 <= row.high
-        expected = sklearn.metrics.matthews_corrcoef(test["label"], test["predicted"])
-        assert row.matthews == pytest.approx(expected) and row.accuracy > 0.5
-        recall = sklearn.metrics.recall_score(
-            test["label"], test["predicted"], labels=COHORT.classes, average=None, zero_division=0
-        )
-        measured = by_class[(by_class["key"] == row.key) & (by_class["measure"] == "sensitivity")]
-        assert list(measured["class"]) == list(COHORT.classes) and (measured["n"] == 3).all()
-        np.testing.assert_allclose(measured["value"], recall)
+        expected = sklearn.metrics.confusion_matrix(test["label"], test["predicted"], labels=COHORT.classes)
+        np.testing.assert_array_equal(run.confusion(), expected)
+        assert expected.sum() == 9 and expected.trace() > 4
 
 
 def test_runs_that_exist_are_not_trained_again(trained, monkeypatch):
@@ -145,7 +136,6 @@ def test_a_recorded_run_is_found_by_what_went_in_whatever_the_code(trained, tmp_
 
     assert [run.about["seed"] for run in found()] == [0, 1]
     assert all(run.recorded for run in found()) and found()[0].predictions.equals(all_runs[0].predictions)
-    assert runs.score_runs(found())["recorded"].all()
     assert len(found(replace(TOY, precision="bf16", compiled=True))) == 2
     elsewhere = replace(SPLIT, parts=SPLIT.parts[::-1].copy())
     for other in (
@@ -284,7 +274,7 @@ def test_a_tissue_network_learns_colour_on_random_weights(name, tmp_path):
         recipe, COHORT, SPLIT, (0, 1), replace(OWN_IMAGES, images=images), weights="random",
         runs=tmp_path / "runs", features=None, device=torch.device("cpu"),
     )[0]  # fmt: skip
-    assert runs.score_runs([run])["accuracy"][0] > 0.7
+    assert run.confusion().trace() > 0.7 * run.confusion().sum()
     network = training.trained_network(run)
     with torch.no_grad():
         scores = network(as_input(torch.from_numpy(images), IMAGENET_SCALING)).softmax(1)

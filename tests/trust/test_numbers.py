@@ -21,7 +21,6 @@ from als_core.studies.turrisi2024.small_network import SmallNetwork
 from als_core.studies.xia2024 import by_donor
 from als_core.studies.xia2024.separation import score_of_counts
 from als_core.training.epochs import Diverged
-from als_core.training.runs import score_classes, score_runs
 
 ONE_STEP = {"epochs": 1, "batch_size": 64, "weight_decay": 3e38}
 """The loss of the only epoch is taken before its only step, whose gradient overflows."""
@@ -77,12 +76,10 @@ def test_a_class_that_is_missing_from_a_part_has_no_sensitivity_and_no_mean_hide
     absent = run.classes[1]
     rows = run.predictions
     rows.loc[(rows["label"] == absent) & (rows["part"] == "test"), "part"] = "left out"
-    (scores,) = score_runs([run]).to_dict("records")
-    assert np.isnan(scores["balanced_accuracy"]) and scores["n"] == 6 and 0 <= scores["accuracy"] <= 1
-    classes = score_classes([run]).set_index(["class", "measure"])
-    assert classes.loc[(absent, "sensitivity"), "n"] == 0
-    assert np.isnan(classes.loc[(absent, "sensitivity"), "value"])
-    assert classes.drop(index=(absent, "sensitivity"))["value"].notna().all()
+    counts = run.confusion()
+    undefined = np.isnan(metrics.sensitivity(counts))
+    assert undefined.tolist() == [name == absent for name in run.classes]
+    assert np.isnan(metrics.balanced_accuracy(counts)) and counts.sum() == 6
 
 
 def test_a_metric_that_is_0_over_0_is_no_number():

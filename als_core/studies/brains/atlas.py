@@ -24,9 +24,6 @@ from als_core.studies.brains.anatomy import anatomy, coordinates
 LOCAL_AAL = ("mri/aal.nii.gz", "mri/aal_labels.txt")  # under ALS_DATA
 SMALL_SOURCE = "a small parcellation of this project, made of tissue maps and boxes in MNI space"
 
-# Area: tissue, and boxes (from, to) in mm of |x|, y, z. Earlier areas take the voxels they share with later
-# ones. Left and right of the middle are areas of their own, but for the brainstem.
-_ALL = (-200.0, 200.0)
 AREAS: dict[str, tuple[str, tuple[tuple[tuple[float, float], ...], ...]]] = {
     "Brainstem": ("any", (((0, 13), (-46, -8), (-80, -12)),)),
     "Cerebellum": ("any", (((0, 20), (-95, -42), (-80, -8)), ((0, 60), (-95, -36), (-80, -24)))),

@@ -234,16 +234,6 @@ def true_places(effect: np.ndarray) -> np.ndarray:
     return effect > TRUTH_FROM * effect.max()
 
 
-def render_all(parameters: BrainParameters, table: pd.DataFrame, progress: bool = False) -> np.ndarray:
-    """The table's scans as float32 (n, X, Y, Z), in memory. For more than fit there, use `make_brains`."""
-    shape = anatomy(parameters.resolution).grey.shape
-    volumes = np.empty((len(table), *shape), dtype=np.float32)
-    rows = (row for _, row in table.iterrows())
-    for place, row in enumerate(tqdm(rows, total=len(table), desc="synthetic brains", disable=not progress)):
-        volumes[place] = render(parameters, row)
-    return volumes
-
-
 def make_brains(folder: Path | str, parameters: BrainParameters, progress: bool = True) -> Path:
     """Write a cohort folder: manifest.csv, volumes/, effects/, and synthetic.json with the parameters.
 

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from als_core.claims.findings import CATEGORIES, SEVERITIES, computation_of, findings
+from als_core.claims.findings import computation_of, findings
 from als_core.claims.printed import agrees_as_printed, parse_printed
-from als_core.claims.published import PAPERS, claims
+from als_core.claims.published import claims
 from als_core.studies.miao2023 import audit as miao2023
 from als_core.studies.panagiotaras import audit as panagiotaras  # noqa: F401  (registers its findings)
 from als_core.studies.turrisi2024 import audit as turrisi2024
@@ -43,14 +43,6 @@ def check(finding_id: str) -> pd.DataFrame:
 def check_all(only: Iterable[str] | None = None) -> pd.DataFrame:
     """Return `check` of every finding, or of those in `only`, as one table."""
     return pd.concat([check(each) for each in (findings() if only is None else only)], ignore_index=True)
-
-
-def count_findings() -> pd.DataFrame:
-    """Count findings by paper (rows), category and severity (columns of two levels)."""
-    table = pd.DataFrame([(f.paper, f.category, f.severity) for f in findings().values()])
-    counts = table.groupby([0, 1, 2]).size().unstack([1, 2], fill_value=0)
-    columns = pd.MultiIndex.from_product([CATEGORIES, SEVERITIES], names=["category", "severity"])
-    return counts.reindex(index=list(PAPERS), columns=columns, fill_value=0).rename_axis("paper")
 
 
 def claims_of(finding_id: str) -> tuple[str, ...]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -235,7 +234,11 @@ def tissue_subjects(amounts: HeatmapAmounts, seed: int) -> Subjects:
 
     masks = lesion_masks(cohort, test.tolist())
     side = run.about["recipe"]["side"]
-    truths = {row: _shrunk(mask, side) for row, mask in masks.items()}
+    # of the network's own side: pixels of which the mask covers half or more
+    truths = {
+        row: cv2.resize(mask.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA) >= 0.5
+        for row, mask in masks.items()
+    }
     shown = [row for row in test if row in truths and truths[row].any()]
     named = pd.DataFrame({"right": right, "group": cohort.groups[test]}, index=test).loc[shown]
     named = named.sort_values("right", ascending=False, kind="stable")
@@ -277,13 +280,8 @@ def edges(model: nn.Module, images: Tensor, target: Tensor) -> Tensor:
 
 def random_map(generator: torch.Generator) -> Explainer:
     """A control that must fail: other noise each time it is asked."""
-    return partial(_noise, generator)
 
+    def explain(model: nn.Module, images: Tensor, target: Tensor) -> Tensor:
+        return torch.rand(images[:, 0].shape, generator=generator).to(images)
 
-def _noise(generator: torch.Generator, model: nn.Module, images: Tensor, target: Tensor) -> Tensor:
-    return torch.rand(images[:, 0].shape, generator=generator).to(images)
-
-
-def _shrunk(mask: np.ndarray, side: int) -> np.ndarray:
-    """A square mask at another side: pixels of which the mask covers half or more."""
-    return cv2.resize(mask.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA) >= 0.5
+    return explain

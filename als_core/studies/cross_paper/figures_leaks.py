@@ -50,10 +50,8 @@ def leak_shifts(checked: pd.DataFrame, pools: Sequence[FeaturePool], amounts: Le
     return Drawn(
         figure,
         f"Shift of the AUC by each leak, in {counted(amounts.null_cohorts, 'null cohort')} of each kind of "
-        "data. "
-        f"Means with 95 % intervals; cohorts: {sizes}. *{PERMUTED.capitalize()}* is the honest protocol "
-        "after "
-        "permuting labels across donors: it shows how far chance moves. *Synthetic cohorts.*",
+        f"data. Means with 95 % intervals; cohorts: {sizes}. *{PERMUTED.capitalize()}* is the honest "
+        "protocol after permuting labels across donors: it shows how far chance moves. *Synthetic cohorts.*",
         "Dot plot of shifts in area under the curve, leaks as rows, kinds of data in colour. "
         f"{'; '.join(said)}.",
         rows.drop(columns="in_errors"),
@@ -101,13 +99,10 @@ def something_from_nothing(steps: pd.DataFrame) -> Drawn:
     ]
     return Drawn(
         figure,
-        f"Nothing to find: mean AUC of {cohorts} as leaks are added from top to bottom. Diamonds: AUC of "
-        "the same "
-        "models on new donors. A row without a dot is a leak that this kind of data cannot have. "
-        "*Synthetic cohorts.*",
+        f"Nothing to find: mean AUC of {cohorts} as leaks are added from top to bottom. A row without a "
+        "dot is a leak that this kind of data cannot have. *Synthetic cohorts.*",
         "Rows of dots for four kinds of data; dots move from one half towards one as leaks are added, "
-        "diamonds stay "
-        f"near one half. {'; '.join(said)}.",
+        f"diamonds stay near one half. {'; '.join(said)}.",
         steps,
     )
 
@@ -157,12 +152,10 @@ def leaks_by_donors(curves: pd.DataFrame) -> Drawn:
     return Drawn(
         figure,
         "Reported AUC against the number of donors, at three strengths of signal, honest and with leaks. "
-        f"Means of {counted(int(curves['cohorts'].iloc[0]), 'cohort')} with 95 % intervals. Dashed: AUC of "
-        "the "
-        "honest models on new donors. *Synthetic cohorts.*",
+        f"Means of {counted(int(curves['cohorts'].iloc[0]), 'cohort')} with 95 % intervals. "
+        "*Synthetic cohorts.*",
         "Grid of line charts, four kinds of data by three strengths of signal, number of donors across. "
-        "Tissue with "
-        f"the fewest donors: {'; '.join(said)}.",
+        f"Tissue with the fewest donors: {'; '.join(said)}.",
         curves,
     )
 
@@ -187,9 +180,8 @@ def draws_by_split(draws: pd.DataFrame, title: str, reference: str, donors: int)
     return Drawn(
         figure,
         f"{title}: AUC for {reference} against the rest, with the labels as they are and permuted across "
-        "donors. "
-        f"A linear model on colour and texture of the images; {donors} donors. One dot per draw, ticks are "
-        "means.",
+        f"donors. A linear model on colour and texture of the images; {donors} donors. One dot per draw, "
+        "ticks are means.",
         "Rows of dots, one per draw, for two splits and two sets of labels. Mean AUC: "
         f"{'; '.join(f'{name} {number(value)}' for name, value in zip(means['name'], means['value'], strict=True))}.",
         draws,
@@ -215,10 +207,9 @@ def own_labels(draws: pd.DataFrame, reference: str) -> str:
     else:
         verdict = "So this test does not show that the contrast is more than the recognition of donors."
     return (
-        f"With permuted labels, which no image can show, the split by image still has a mean AUC of "
+        "With permuted labels, which no image can show, the split by image still has a mean AUC of "
         f"{number(areas[PERMUTED, 'by image'].mean())}, and the split by donor {number(null.mean())}. With "
-        "the labels as "
-        f"they are and donors held out, {reference} against the rest has "
+        f"the labels as they are and donors held out, {reference} against the rest has "
         f"{number(own.mean())}{spread if len(own) > 1 else ''}; "
         f"{counted(int((null >= own.mean()).sum()), 'permuted draw')} of {len(null)} reach it (p "
         f"{p_value(p)}). {verdict}"
@@ -232,8 +223,7 @@ def agreement(checked: pd.DataFrame) -> str:
     share = "All" if held == len(applied) else f"{held} of"
     return (
         f"{share} {len(applied)} declared directions hold on these cohorts. *Rises* means a shift above "
-        f"{UP_ERRORS} standard "
-        f"errors, *no change* a shift within {NONE_ERRORS}, and *1 − AUC* exactly that."
+        f"{UP_ERRORS} standard errors, *no change* a shift within {NONE_ERRORS}, and *1 − AUC* exactly that."
     )
 
 
@@ -257,10 +247,9 @@ def answer(steps: pd.DataFrame, checked: pd.DataFrame) -> Mapping[str, str]:
     return {
         "question": "How much accuracy can a mistake in the evaluation make where there is nothing to find?",
         "found": f"Six leaks together turn an AUC of one half into {number(last['reported'])} on drawn "
-        "tissue images that "
-        "differ in nothing but their donors; on new donors the same models have "
-        f"{number(last['deployed'])}. The "
-        f"largest single leak there is *{largest}* ({number(shifts[largest], signed=True)}).",
+        "tissue images that differ in nothing but their donors; on new donors the same models have "
+        f"{number(last['deployed'])}. The largest single leak there is *{largest}* "
+        f"({number(shifts[largest], signed=True)}).",
         "how_sure": "The truth is known, because the images are drawn: "
         f"{counted(int(last['cohorts']), 'cohort')} without a "
         f"signal were evaluated; 95 % interval of that mean {number(last['low'])} to {number(last['high'])}.",

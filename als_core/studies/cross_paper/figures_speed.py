@@ -50,9 +50,8 @@ def speed_ratios(table: pd.DataFrame) -> Drawn:
     legend(figure, {"median and range of the rounds": ("interval", PALETTE[0]), "target": ("tick", INK)})
     lines = [f"{row['Comparison']}: {row['Times less']}" for row in speed_table(table).to_dict("records")]
     caption = (
-        "How many times less processor time the companion needs than an ordinary script. "
-        "A dot is the median of the rounds, a line their range, a tick the target; rows without a dot are not "
-        "measured yet."
+        "How many times less processor time the companion needs than an ordinary script. Rows without a dot "
+        "are not measured yet."
     )
     data = table[["name", "way", "target", "ratio", "ratio_low", "ratio_high"]]
     alt = f"Dots on a logarithmic axis, one row a comparison. {'; '.join(lines)}."

@@ -127,8 +127,7 @@ def _numbers(numbers: pd.DataFrame | None) -> str:
     if numbers is None:
         return "<p>Its numbers need the networks to be built, and were not computed in this profile.</p>"
     body = "".join(
-        f"<tr><td>{_text(row.means)}</td><td>{_text(row.stated)}</td><td>{_text(_short(row.computed))}</td>"
-        f"<td>{'yes' if row.agrees else '<strong>no</strong>'}</td></tr>"
+        f"<tr><td>{_text(row.means)}</td><td>{_text(row.stated)}</td><td>{_text(_short(row.computed))}</td><td>{'yes' if row.agrees else '<strong>no</strong>'}</td></tr>"
         for row in numbers.itertuples()
     )
     head = "".join(

@@ -121,7 +121,8 @@ def rank_shares(
 
     Methods by row in the order given, ranks 1 to their number by column; rows sum to 1. Ties share the better rank.
     """
-    means = _resampled_means(table, methods, generator, resamples)
+    drawn = _resamples(table, generator, resamples)
+    means = drawn @ _values(table)[list(methods)].to_numpy() / drawn.sum(1, keepdims=True)
     ranks = (means[:, :, None] < means[:, None, :]).sum(2) + 1
     counts = [
         [(ranks[:, place] == rank).mean() for rank in range(1, len(methods) + 1)]
@@ -238,7 +239,7 @@ def marks(standing: pd.DataFrame, checks: pd.DataFrame) -> pd.DataFrame:
         null: own[f"above {null}"] if f"above {null}" in own else pd.Series(np.nan, own.index)
         for null in NULLS
     } | {check: passed[check] for check in CHECKS}
-    return pd.DataFrame(columns).apply(lambda column: column.map(_mark))
+    return pd.DataFrame(columns).apply(lambda column: column.map({True: "pass", False: "fail"}).fillna("-"))
 
 
 def first_maps(subjects: Subjects, explainers: Mapping[str, Explainer]) -> dict[str, np.ndarray]:
@@ -251,10 +252,6 @@ def first_maps(subjects: Subjects, explainers: Mapping[str, Explainer]) -> dict[
     return found
 
 
-def _mark(passed: object) -> str:
-    return "-" if pd.isna(passed) else "pass" if passed else "fail"
-
-
 def _values(table: pd.DataFrame) -> pd.DataFrame:
     """SCORE of the methods' own maps, subjects by row, methods by column."""
     own = table[(table["map"] == "method") & (table["score"] == SCORE)]
@@ -264,13 +261,6 @@ def _values(table: pd.DataFrame) -> pd.DataFrame:
 def _resamples(table: pd.DataFrame, generator: np.random.Generator, resamples: int) -> np.ndarray:
     """How often each subject, sorted by name, was drawn: (resamples, subjects)."""
     return draw_groups(np.unique(table["subject"]), resamples, generator)[1]
-
-
-def _resampled_means(
-    table: pd.DataFrame, methods: Sequence[str], generator: np.random.Generator, resamples: int
-) -> np.ndarray:
-    drawn = _resamples(table, generator, resamples)
-    return drawn @ _values(table)[list(methods)].to_numpy() / drawn.sum(1, keepdims=True)
 
 
 def _ends(values: np.ndarray, drawn: np.ndarray) -> tuple[float, float]:

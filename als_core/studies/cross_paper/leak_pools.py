@@ -203,14 +203,13 @@ def brain_pool(patients: int, effects: Sequence[float], visits: int, seed: int, 
 
 def table_pool(subjects: int, effects: Sequence[float], seed: int, columns: int = 107) -> FeaturePool:
     """Compute one row of `columns` features per subject; 548 of 654 subjects have ALS, as in Turrisi 2024."""
-    ages = np.linspace(40, 80, subjects)
-    people = pd.DataFrame({"subject": range(subjects), "label": "ALS", "age": ages, "sex": "F"})
-    tables = {
-        effect: synthetic_feature_table(np.random.default_rng(seed), people, columns, effect).features
+    ill = np.ones(subjects, bool)
+    values = {
+        effect: synthetic_feature_table(np.random.default_rng(seed), ill, columns, effect).features.to_numpy()
         for effect in (0.0, *effects)
     }
-    values = {effect: table.to_numpy()[:, None, None, :] for effect, table in tables.items()}
-    return FeaturePool("feature tables", values, 548 / 654, "subject")
+    shaped = {effect: table[:, None, None, :] for effect, table in values.items()}
+    return FeaturePool("feature tables", shaped, 548 / 654, "subject")
 
 
 def image_features(image: np.ndarray) -> np.ndarray:

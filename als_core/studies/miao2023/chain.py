@@ -28,7 +28,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from als_core.statistics.intervals import bootstrap_over_groups
+from als_core.statistics.intervals import bootstrap_mean
 from als_core.statistics.paired import mcnemar_exact
 from als_core.studies.miao2023.checks import classical_features, train_classical
 from als_core.studies.miao2023.filters import FILTERS, enlarge, trim
@@ -134,9 +134,7 @@ def score_inputs(predictions: pd.DataFrame) -> pd.DataFrame:
     return scores.loc[order].reset_index()
 
 
-def compare_inputs(
-    predictions: pd.DataFrame, first: str, second: str, seed: int, resamples: int = 2000
-) -> pd.Series:
+def compare_inputs(predictions: pd.DataFrame, first: str, second: str, seed: int) -> pd.Series:
     """Compare the accuracy of one classifier on two inputs of the same cases.
 
     predictions: of one network.
@@ -150,13 +148,10 @@ def compare_inputs(
     by_input = right.pivot(index="case", columns="input", values="right")
     one, other = by_input[first].to_numpy(bool), by_input[second].to_numpy(bool)
     test = mcnemar_exact(one, other)
-    gains = np.stack([one.astype(float) - other, np.ones(len(one))], axis=1)
-    interval = bootstrap_over_groups(
-        gains, by_input.index.to_numpy(), lambda sums: sums[:, 0] / sums[:, 1],
-        np.random.default_rng(seed), resamples=resamples,
-    )  # fmt: skip
+    gains = one.astype(float) - other
+    interval = bootstrap_mean(gains, by_input.index.to_numpy(), np.random.default_rng(seed))
     return pd.Series(
-        {"difference": gains[:, 0].mean(), "low": interval.low, "high": interval.high,
+        {"difference": gains.mean(), "low": interval.low, "high": interval.high,
          "only_first": test.only_first_right, "only_second": test.only_second_right, "p_value": test.p_value}
     )  # fmt: skip
 

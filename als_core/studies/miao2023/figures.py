@@ -21,12 +21,12 @@ from als_core.figures.primitives import (
     draw_curves,
     draw_distributions,
     draw_reference,
+    draw_roc_curves,
     draw_rows,
-    draw_score_curves,
     legend,
     panels,
     percent_axis,
-    score_curves,
+    roc_points,
 )
 from als_core.figures.style import INK, MUTED, PALETTE, house_style
 from als_core.studies.miao2023.chain import GAN, INPUTS, MEASURED, RAW
@@ -281,7 +281,7 @@ def restoration(summary: pd.DataFrame, crops: int, cases: int) -> Drawn:
     return Drawn(figure, caption, alt, summary)
 
 
-def aggregate_counts(counts: pd.DataFrame, crops: int, *, name: str = "image") -> Drawn:
+def aggregate_counts(counts: pd.DataFrame, crops: int) -> Drawn:
     """Draw aggregates found, missed and invented.
 
     counts: index kind of image, columns of `restoration.Counted`.
@@ -299,7 +299,9 @@ def aggregate_counts(counts: pd.DataFrame, crops: int, *, name: str = "image") -
         f"Aggregates found, missed and invented in {counted(crops, 'crop')}, by kind of image. "
         "Found: an aggregate with a bright spot on it; missed: one without; invented: a spot on no aggregate."
     )
-    return Drawn(figure, caption, f"Stacked bars. {'; '.join(said)}.", counts.rename_axis(name).reset_index())
+    return Drawn(
+        figure, caption, f"Stacked bars. {'; '.join(said)}.", counts.rename_axis("image").reset_index()
+    )
 
 
 @house_style()
@@ -387,10 +389,10 @@ def roc_curves(
     """
     protocols = (BY_CASE, BY_CROP)
     shown = predictions[predictions["protocol"].isin(protocols)]
-    points = score_curves(shown, ["network", "protocol", "number"])
+    points = roc_points(shown, ["network", "protocol", "number"])
     figure, axes = panels(len(cells), height=3.2)
     for one, (network, (rate, batch)) in zip(axes, cells.items(), strict=True):
-        draw_score_curves(one, points[points["network"] == network], ["protocol", "number"], COLOURS)
+        draw_roc_curves(one, points[points["network"] == network], ["protocol", "number"], COLOURS)
         means = ", ".join(f"{aucs.loc[(network, protocol), 'auc']:.2f} {protocol}" for protocol in protocols)
         one.set_title(f"{TITLES[network]}\nrate {rate:g}, batch {batch}\nAUC {means}", fontsize=8)
     legend(figure, {protocol: ("line", COLOURS[protocol]) for protocol in protocols})

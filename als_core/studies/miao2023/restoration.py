@@ -14,7 +14,7 @@ import pandas as pd
 from scipy import ndimage
 from skimage.metrics import structural_similarity
 
-from als_core.statistics.intervals import bootstrap_over_groups
+from als_core.statistics.intervals import bootstrap_mean
 from als_core.studies.miao2023.filters import FILTERS, require_grey8
 
 MEASURES = ("psnr", "ssim", "sharpness", "found", "missed", "invented")
@@ -169,7 +169,10 @@ def summarise(judged: pd.DataFrame, seed: int, resamples: int = 2000) -> pd.Data
         for measure in MEASURES:
             values = part[measure].to_numpy(float)
             gains = values - base.loc[part["crop"], measure].to_numpy(float)
-            interval, of_gain = (_interval(each, cases, seed, resamples) for each in (values, gains))
+            interval, of_gain = (
+                bootstrap_mean(each, cases, np.random.default_rng(seed), resamples)[:2]
+                for each in (values, gains)
+            )
             rows.append((method, measure, values.mean(), *interval, gains.mean(), *of_gain))
     columns = ["method", "measure", "mean", "low", "high", "gain", "gain_low", "gain_high"]
     return pd.DataFrame(rows, columns=columns)
@@ -180,12 +183,3 @@ def _require_pair(image: np.ndarray, truth: np.ndarray) -> None:
     require_grey8(truth)
     if image.shape != truth.shape:
         raise ValueError(f"images of {image.shape} and {truth.shape} pixels cannot be compared")
-
-
-def _interval(values: np.ndarray, cases: np.ndarray, seed: int, resamples: int) -> tuple[float, float]:
-    with_counts = np.stack([values, np.ones_like(values)], axis=1)
-    generator = np.random.default_rng(seed)
-    interval = bootstrap_over_groups(
-        with_counts, cases, lambda sums: sums[:, 0] / sums[:, 1], generator, resamples=resamples
-    )
-    return interval.low, interval.high

@@ -17,7 +17,7 @@ from als_core.studies.brains.synthetic import effect_map, render, render_effect,
 from als_core.studies.brains.training import PanagiotarasAmounts
 from als_core.studies.panagiotaras import figures
 from als_core.studies.panagiotaras.heatmaps import Averages
-from als_core.studies.panagiotaras.linear import LINEAR_RESOLUTION, linear_brains
+from als_core.studies.panagiotaras.linear import LINEAR_RESOLUTION
 
 FIELD = "1.5T"  # whose synthetic brains are explained
 
@@ -33,10 +33,8 @@ def true_effect(cohort: VolumeCohort, amounts: PanagiotarasAmounts, resolution: 
 
 def linear_truth(cohort: VolumeCohort, amounts: PanagiotarasAmounts) -> np.ndarray | None:
     """`true_effect` in the box that the linear stand-in sees."""
-    if cohort.kind != "synthetic":
-        return None
-    whole = true_places(effect_map(linear_brains(amounts, effects=True), PATIENTS))
-    return whole[brain_box(LINEAR_RESOLUTION)]
+    whole = true_effect(cohort, amounts, LINEAR_RESOLUTION)
+    return None if whole is None else whole[brain_box(LINEAR_RESOLUTION)]
 
 
 def one_scan(

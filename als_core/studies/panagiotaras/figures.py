@@ -227,8 +227,7 @@ def accuracies(folds: pd.DataFrame, pooled: pd.DataFrame) -> Drawn:
     legend(figure, entries, loc="outside upper left", columns=2)
     caption = (
         "Accuracy on scans of patients that the network has not seen, with the accuracy of always giving "
-        "the commonest label. Dots are all scans, ticks single folds. The slides print a mean and a spread, "
-        "and not of what."
+        "the commonest label. The slides print a mean and a spread, and not of what."
     )
     alt = "Dots with intervals. " + " ".join(
         f"{row.field}: accuracy {percent(row.accuracy)}, interval {percent(row.low)} to {percent(row.high)}, "
@@ -386,9 +385,8 @@ def area_relevance(table: pd.DataFrame, atlas: str, patients: str) -> Drawn:
         else f"; the {MOST_AREAS} of {len(means)} with most relevance for their size"
     )
     caption = (
-        f"Share of the relevance in each brain area over its share of the voxels{drawn}. Filled for "
-        f"{patients}, open for {listed(others)}; 1 (dashed) is what a map without preference gives. Areas: "
-        f"{atlas}."
+        f"Share of the relevance in each brain area over its share of the voxels{drawn}. 1 is what a "
+        f"map without preference gives. Areas: {atlas}."
     )
     first = "; ".join(f"{name} {number(value, 1)}" for name, value in means.head(3).items())
     alt = (
@@ -421,7 +419,7 @@ def concentration(table: pd.DataFrame, twin: str) -> Drawn:
     legend(figure, entries | {"chance": ("dashed", INK)}, loc="outside upper left")
     caption = (
         "Whether relevance gathers where the disease truly changes the brain, for the network and for its "
-        "twin that had no effect to learn. Grey: random maps as smooth as the network's."
+        "twin that had no effect to learn."
     )
     alt = f"Two dots for each of {counted(len(table), 'method')} on an axis from 0 to 1. " + " ".join(
         f"{row.method}: with the effect {number(row.on)}, {twin} {number(row.off)}, random maps "

@@ -31,9 +31,8 @@ LITERATURE = (
 
 LIKENESS = "How alike the average maps of patients and of controls are, over the voxels of the brain."
 TWIN_LIKENESS = (
-    "How alike the average maps of patients are by the network and by its twin that learned permuted "
-    "labels, over the voxels of the brain. Close to 1, a map owes little to what the network learned of the "
-    "disease."
+    "How alike the average maps of patients are by the network and by its twin that learned permuted labels, "
+    "over the voxels of the brain. Close to 1, a map owes little to what the network learned of the disease."
 )
 AREAS = "The twelve areas with most relevance for their size, in patients; the figure's data hold all areas."
 LEADERBOARD = (

@@ -62,8 +62,8 @@ class Method:
         self, chosen: Mapping[str, Any], features: np.ndarray, labels: np.ndarray, seed: int, neighbours: int
     ) -> Pipeline:
         """Fit the pipeline with these values, under the paper's letters, to all given samples."""
-        pipeline = self.pipeline(seed, neighbours).set_params(**in_pipeline(chosen))
-        return pipeline.fit(features, labels)
+        values = {f"classify__{PARAMETERS[letter]}": value for letter, value in chosen.items()}
+        return self.pipeline(seed, neighbours).set_params(**values).fit(features, labels)
 
 
 def _network(watch: str) -> Callable[[int], BaseEstimator]:
@@ -98,16 +98,6 @@ METHODS = {
 DEMOGRAPHIC_BASELINE = Method("age and sex", lambda seed: LogisticRegression())
 
 
-def in_pipeline(by_letter: Mapping[str, Any]) -> dict[str, Any]:
-    """Translate the paper's letters into names for a pipeline's `set_params` and scikit-learn's searches."""
-    return {f"classify__{PARAMETERS[letter]}": value for letter, value in by_letter.items()}
-
-
-def selection_score(answers: np.ndarray, labels: np.ndarray) -> float:
-    """Compute the balanced accuracy of answers (0 or 1, (n,)), by which hyper-parameters are chosen."""
-    return float(balanced_accuracy(confusion_matrix(labels, answers, 2)))
-
-
 def tuned(
     method: Method,
     features: np.ndarray,
@@ -134,7 +124,7 @@ def tuned(
         inputs, targets = before.fit_resample(features[train], labels[train])
         unseen = before["scale"].transform(features[test])
         answers = [_with(method, choice, seed).fit(inputs, targets).predict(unseen) for choice in choices]
-        scores.append([selection_score(answer, labels[test]) for answer in answers])
+        scores.append([balanced_accuracy(confusion_matrix(labels[test], each, 2)) for each in answers])
     chosen = choices[int(np.argmax(np.mean(scores, axis=0)))]  # of equals the first
     return method.fitted(chosen, features, labels, seed, neighbours), chosen
 

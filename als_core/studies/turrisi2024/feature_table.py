@@ -26,45 +26,6 @@ NOT_FEATURES = ("subject", "label", "group", "age", "sex")
 
 
 @dataclass(frozen=True)
-class GroupMargins:
-    """The printed counts of a group, and mean, standard deviation and range of its ages in years."""
-
-    label: str
-    female: int
-    male: int
-    age_mean: float
-    age_sd: float
-    age_least: float
-    age_most: float
-    diagnoses: tuple[tuple[str, int], ...]
-
-    @property
-    def size(self) -> int:
-        return self.female + self.male
-
-
-# Turrisi 2024, sections 2.1 and 3.1.1
-MARGINS = (
-    GroupMargins("ALS", 230, 318, 64, 12, 20, 95, (("ALS", 548),)),
-    GroupMargins(
-        "mimicking",
-        34,
-        72,
-        60,
-        15,
-        17,
-        85,
-        (
-            ("cervical spondylotic myelopathy", 62),
-            ("myasthenia gravis", 28),
-            ("monomelic amyotrophy (Hirayama)", 10),
-            ("peripheral motor neuropathy", 6),
-        ),
-    ),
-)
-
-
-@dataclass(frozen=True)
 class FeatureTable:
     """Checked features of one representation.
 
@@ -150,60 +111,22 @@ def least_class_size(neighbours: int = NEIGHBOURS) -> int:
     return size
 
 
-def synthetic_demographics(
-    rng: np.random.Generator, size: int | None = None, margins: tuple[GroupMargins, ...] = MARGINS
-) -> pd.DataFrame:
-    """Draw subjects with the published margins: columns subject, label, diagnosis, sex, age (years, float64).
-
-    Counts are met exactly at the published size (size=None) and by largest remainder at another; ages are
-    drawn from a beta distribution over the printed range with the printed mean and standard deviation.
-    """
-    sizes = _allot([group.size for group in margins], size)
-    parts = []
-    for group, members in zip(margins, sizes, strict=True):
-        span = group.age_most - group.age_least
-        mean, spread = (group.age_mean - group.age_least) / span, group.age_sd / span
-        weight = mean * (1 - mean) / spread**2 - 1
-        females, males = _allot([group.female, group.male], members)
-        names, counts = zip(*group.diagnoses, strict=True)
-        part = pd.DataFrame(
-            {
-                "label": group.label,
-                "diagnosis": rng.permutation(np.repeat(names, _allot(counts, members))),
-                "sex": rng.permutation(["F"] * females + ["M"] * males),
-                "age": group.age_least + span * rng.beta(mean * weight, (1 - mean) * weight, members),
-            }
-        )
-        parts.append(part)
-    table = pd.concat(parts, ignore_index=True)
-    table.insert(0, "subject", [f"S{number:04d}" for number in range(1, len(table) + 1)])
-    return table
-
-
 def synthetic_feature_table(
-    rng: np.random.Generator,
-    demographics: pd.DataFrame,
-    columns: int = 107,
-    effect: float = 0.0,
-    age_effect: float = 0.0,
-    positive_label: str = "ALS",
+    rng: np.random.Generator, positive: np.ndarray, columns: int = 107, effect: float = 0.0
 ) -> FeatureTable:
-    """Draw correlated features of the subjects in `demographics`, with a chosen disease and age effect.
+    """Draw correlated features of subjects, with a chosen effect of their class. positive: bool (n,).
 
     Twelve hidden factors are mixed into `columns` features, to which as much noise is added again. `effect`:
     distance between the two class means in standard deviations of a factor, spread over three of them; 0: the
-    label has no part in the features. `age_effect`: correlation of another factor with age, -1 to 1.
+    class has no part in the features.
     """
-    positive = (demographics["label"] == positive_label).to_numpy()
-    age = (demographics["age"] - demographics["age"].mean()).to_numpy() / demographics["age"].std()
-    factors = rng.standard_normal((len(demographics), 12))
+    factors = rng.standard_normal((len(positive), 12))
     factors[:, :3] += effect / math.sqrt(3) * positive[:, None]
-    factors[:, 3] = age_effect * age + math.sqrt(1 - age_effect**2) * factors[:, 3]
     mixing = rng.standard_normal((12, columns)) / math.sqrt(12)
-    values = factors @ mixing + rng.standard_normal((len(demographics), columns))
-    subjects = pd.Index(demographics["subject"], name="subject")
+    values = factors @ mixing + rng.standard_normal((len(positive), columns))
+    subjects = pd.Index([f"S{number:04d}" for number in range(1, len(positive) + 1)], name="subject")
     features = pd.DataFrame(values, subjects, [f"feature_{number:03d}" for number in range(columns)])
-    return FeatureTable(features, positive, demographics.set_index("subject")[["age", "sex"]])
+    return FeatureTable(features, positive)
 
 
 def demographic_features(demographics: pd.DataFrame) -> pd.DataFrame:
@@ -245,12 +168,3 @@ def _row_problems(table: pd.DataFrame) -> Iterator[Problem]:
 def _left_after(members: int, folds: int) -> int:
     """Count the members of a class in the smallest training part of a stratified cross-validation."""
     return members - math.ceil(members / folds)
-
-
-def _allot(counts: tuple[int, ...] | list[int], size: int | None) -> list[int]:
-    """Round `counts` scaled to the sum `size` to whole numbers, the largest remainders up."""
-    shares = np.array(counts) * (1.0 if size is None else size / sum(counts))
-    whole = np.floor(shares + 1e-9).astype(int)
-    left = round(shares.sum()) - whole.sum()
-    whole[np.argsort(whole - shares, kind="stable")[:left]] += 1
-    return whole.tolist()

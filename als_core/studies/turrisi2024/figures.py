@@ -55,8 +55,7 @@ def quantile_plots(quantiles: pd.DataFrame, synthetic: bool) -> Drawn:
         figure,
         "Ages against normal quantiles, by group (Fig. 2 in the paper)." + (drawn_to if synthetic else ""),
         "Two quantile plots, one for each group, of age in years against the quantile of a normal "
-        "distribution, "
-        f"with a dashed diagonal. Skewness: {', '.join(skew)}.",
+        f"distribution, with a dashed diagonal. Skewness: {', '.join(skew)}.",
         quantiles,
     )
 
@@ -83,8 +82,7 @@ def mean_histograms(histograms: pd.DataFrame, median: float) -> Drawn:
         f"Mean histogram of the voxel values of {volumes} volumes, by group (Fig. 3 in the paper). "
         "Lines: one standard deviation between patients.",
         "Two bar histograms, one for each group, of voxels per patient against voxel value, each with the "
-        "peak of "
-        f"white matter at the right; half of all values are below {median:.0f}.",
+        f"peak of white matter at the right; half of all values are below {median:.0f}.",
         histograms,
     )
 
@@ -161,14 +159,11 @@ def separation(effects: pd.DataFrame, chance: float, constant: int) -> Drawn:
     return Drawn(
         figure,
         f"Standardised difference between the groups in {counted(len(effects), 'feature')}, by family and "
-        "layer. "
-        f"Features that are the same for everybody ({constant}) are left out. Families of texture: "
-        "grey-level "
-        "co-occurrence (GLCM), dependence (GLDM), run length (GLRLM) and size zone (GLSZM) matrices, and "
-        "neighbouring grey-tone difference (NGTDM).",
-        "Dots along rows for each radiomic family and each deep layer, spread around zero. Share of "
-        "features more "
-        "than two standard errors from zero: "
+        f"layer. Features that are the same for everybody ({constant}) are left out. Families of texture: "
+        "grey-level co-occurrence (GLCM), dependence (GLDM), run length (GLRLM) and size zone (GLSZM) "
+        "matrices, and neighbouring grey-tone difference (NGTDM).",
+        "Dots along rows for each radiomic family and each deep layer, spread around zero. Share of features "
+        "more than two standard errors from zero: "
         f"{', '.join(f'{name} {percent(share)}' for name, share in beyond.items())}.",
         effects,
     )
@@ -249,14 +244,11 @@ def f1_dots(table: pd.DataFrame, always: float, always_printed: float) -> Drawn:
     ]
     return Drawn(
         figure,
-        "Mean F1 of ALS with its standard deviation, printed and on this page, by two protocols (Table 3 "
-        "in the paper). "
-        "Lines: the F1 of answering ALS for everybody. Standard deviations are over folds, and trials of "
-        "the networks.",
+        "Mean F1 of ALS with its standard deviation, printed and on this page, by two protocols (Table 3 in "
+        "the paper). Standard deviations are over folds, and trials of the networks.",
         f"Dots with error bars for {len(methods)} methods in {len(names)} panels, with two vertical lines "
-        "for always "
-        f"answering ALS at {always:.1f} and {always_printed:.1f} percent. To the right of their line: "
-        f"{listed(above)}.",
+        f"for always answering ALS at {always:.1f} and {always_printed:.1f} percent. To the right of their "
+        f"line: {listed(above)}.",
         table,
     )
 
@@ -271,9 +263,8 @@ def confusion_panels(counts: Mapping[str, np.ndarray], classes: tuple[str, str])
     ]
     return Drawn(
         confusion_figure(counts, classes),
-        "Answers for test subjects of all folds, by the configurations of the paper's Table 4 (Fig. 4 in "
-        "the paper). "
-        "Of the networks, all trials are counted. Shade and percentage: share of the true class.",
+        "Answers for test subjects of all folds, by the configurations of the paper's Table 4 (Fig. 4 in the "
+        "paper). Of the networks, all trials are counted. Shade and percentage: share of the true class.",
         f"Confusion matrices side by side. {' '.join(said)}",
         confusion_table(counts, classes),
     )
@@ -293,8 +284,15 @@ def null_dots(replayed: pd.DataFrame, caption: str) -> Drawn:
         part = areas[areas["protocol"] == protocol]
         means = part.groupby("name", sort=False, as_index=False)["value"].mean()
         colour = dict.fromkeys(names, NULL) if shift > 0 else REPRESENTATION_COLOURS
-        dots = part.assign(value=part["value"])
-        draw_rows(axes, names_only(names), order=names, colour=colour, dots=dots, shift=shift, spread=0.26)
+        draw_rows(
+            axes,
+            pd.DataFrame({"name": names}),
+            order=names,
+            colour=colour,
+            dots=part,
+            shift=shift,
+            spread=0.26,
+        )
         draw_rows(axes, means, order=names, colour=INK, kind="tick", shift=shift)
     draw_reference(axes, 0.5)
     axes.set_xlabel("AUC")
@@ -318,8 +316,3 @@ def null_dots(replayed: pd.DataFrame, caption: str) -> Drawn:
         f"{'; '.join(said)}.",
         replayed,
     )
-
-
-def names_only(names: Sequence[str]) -> pd.DataFrame:
-    """Make a table for `draw_rows` that has rows and no values of its own."""
-    return pd.DataFrame({"name": list(names)})

@@ -18,8 +18,9 @@ import pandas as pd
 from als_core.statistics import null_check
 from als_core.statistics.null_check import PERMUTED, Direction, check_directions
 from als_core.statistics.paired import permute_labels_over_groups
+from als_core.studies.turrisi2024.audit import ALS, MIMICS
 from als_core.studies.turrisi2024.classifiers import METHODS, Method, tuned
-from als_core.studies.turrisi2024.feature_table import MARGINS, NEIGHBOURS, least_class_size
+from als_core.studies.turrisi2024.feature_table import NEIGHBOURS, least_class_size
 from als_core.studies.turrisi2024.nested_cv import (
     Outcome,
     Protocol,
@@ -119,8 +120,7 @@ LEAKS = {
 
 def null_labels(subjects: int, cohorts: int, neighbours: int, seed: int) -> list[np.ndarray]:
     """Draw random labels, bool (subjects,) per cohort: mimics in the published share, or as SMOTE needs."""
-    als, mimics = (group.size for group in MARGINS)
-    negatives = max(round(subjects * mimics / (als + mimics)), least_class_size(neighbours))
+    negatives = max(round(subjects * MIMICS / (ALS + MIMICS)), least_class_size(neighbours))
     generator = np.random.default_rng(seed)
     return [generator.permutation(subjects) >= negatives for _ in range(cohorts)]
 

@@ -145,7 +145,6 @@ class Augmentation:
 
     name: its key in `AUGMENTATIONS`. title: how a figure names it. panel: its letter in Fig. 5, or None.
     method, constants: the function and the keyword arguments it gets, as data for tables and cache keys.
-    milliseconds: rough time of a 400 x 400 image on one core, which orders the work, longest first.
     random: whether it draws; then a generator is required, else one is refused.
     variant_of: the name of the augmentation it stands in for, where it is not the paper's.
     added: whether it is neither the paper's nor a variant of it.
@@ -156,7 +155,6 @@ class Augmentation:
     panel: str | None
     method: Callable[..., np.ndarray]
     constants: Mapping[str, float] = field(default_factory=dict)
-    milliseconds: float = 1
     random: bool = False
     variant_of: str | None = None
     added: bool = False
@@ -211,8 +209,8 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     for augmentation in (
         Augmentation("flip", "Flipping", "a", flip),
         Augmentation("gray", "Grayscale", "b", gray),
-        Augmentation("gray_denoised", "Gray denoised", "c", gray_denoised, _BETWEEN_EDGES, 9),
-        Augmentation("colour_denoised", "Colour denoised", "d", colour_denoised, _BETWEEN_EDGES, 40),
+        Augmentation("gray_denoised", "Gray denoised", "c", gray_denoised, _BETWEEN_EDGES),
+        Augmentation("colour_denoised", "Colour denoised", "d", colour_denoised, _BETWEEN_EDGES),
         Augmentation("scale", "Scaling", "e", scale, {"factor": 0.9}),
         Augmentation("crop", "Cropping", "f", crop, {"border": 10 / 400}),
         Augmentation("noise", "Adding noise", "g", noise, {"levels": 10}, random=True),
@@ -220,12 +218,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
         Augmentation("rotate", "Rotating", "i", rotate),
         Augmentation("brighten", "Brightness enhancement", None, brighten, {"factor": 1.5}),
         Augmentation(
-            "colour_denoised_enhanced",
-            "Denoised and enhanced",
-            None,
-            colour_denoised_enhanced,
-            _ENHANCING,
-            45,
+            "colour_denoised_enhanced", "Denoised and enhanced", None, colour_denoised_enhanced, _ENHANCING
         ),
         Augmentation("contrast", "Contrast", None, contrast, {"factor": 1.25}, added=True),
         Augmentation(
@@ -234,7 +227,6 @@ AUGMENTATIONS: dict[str, Augmentation] = {
             "c",
             gray_nonlocal,
             _NONLOCAL,
-            95,
             variant_of="gray_denoised",
         ),
         Augmentation(
@@ -243,7 +235,6 @@ AUGMENTATIONS: dict[str, Augmentation] = {
             "d",
             colour_nonlocal,
             _NONLOCAL,
-            240,
             variant_of="colour_denoised",
         ),
     )
@@ -254,7 +245,3 @@ FIGURE_5 = tuple(name for name, each in AUGMENTATIONS.items() if each.status == 
 
 SECOND_PROTOCOL = ("rotate", "flip", "contrast")
 """Those that section 4.5.2 names for its own training protocol."""
-
-_VARIANTS = {each.variant_of: name for name, each in AUGMENTATIONS.items()}
-FIGURE_5_NONLOCAL = tuple(_VARIANTS.get(name, name) for name in FIGURE_5)
-"""The same nine with non-local means as the denoiser of panels (c) and (d): about five times the computing."""

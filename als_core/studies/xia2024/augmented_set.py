@@ -6,9 +6,8 @@ Computed once, in threads, and kept as one array on disk under a key of everythi
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +15,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
-from filelock import FileLock
 from tqdm import tqdm
 
 from als_core.refusal import Problem, refuse_if
-from als_core.storage import atomic_write, content_key, file_digest
+from als_core.storage import atomic_write, content_key, exclusive_lock, file_digest
 from als_core.studies.xia2024 import augmentation
 from als_core.studies.xia2024.augmentation import AUGMENTATIONS, MINIMUM_SIDE
 
@@ -69,8 +67,7 @@ def augmented_set(
     array = _loaded(file, shape)
     if array is None:
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(file.with_name("lock")):
+            with exclusive_lock(file):
                 array = _loaded(file, shape)  # another process may have made it while this one waited
                 if array is None:
                     _make(images, names, seed, file, progress)
@@ -121,37 +118,21 @@ def _loaded(file: Path, shape: tuple[int, ...]) -> np.ndarray | None:
 
 
 def _make(images: np.ndarray, names: list[str], seed: int, file: Path, progress: bool) -> None:
-    for orphan in file.parent.glob(f".{file.name}.*"):  # of a killed process: this one holds the lock
-        shutil.rmtree(orphan)
-    count = len(images)
-    jobs = [(position, row, name) for position, name in enumerate(names, 1) for row in range(count)]
-    # longest first, so that no thread starts a long one while the others are idle
-    jobs.sort(key=lambda job: -AUGMENTATIONS[job[2]].milliseconds)
+    jobs = [(row, name) for name in names for row in range(len(images))]
     with (
         atomic_write(file) as temporary,
         temporary.open("wb") as stream,
         _one_opencv_thread(),
         ThreadPoolExecutor(os.cpu_count()) as pool,
-        tqdm(total=len(jobs), desc="augmenting", unit="image", disable=not progress) as bar,
     ):
-        try:
-            # ordinary writes, not a writable memory map, which on a full disk ends the process without a message
-            shape = (count * (1 + len(names)), *images.shape[1:])
-            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(stream, header)
-            start = stream.tell()
-            stream.write(np.ascontiguousarray(images).data)
-            waiting = {
-                pool.submit(_augmented, images[row], row, name, seed): position * count + row
-                for position, row, name in jobs
-            }
-            for done in as_completed(waiting):
-                stream.seek(start + waiting.pop(done) * images[0].nbytes)
-                stream.write(np.ascontiguousarray(done.result()).data)
-                bar.update()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        # ordinary writes, not a writable memory map, which on a full disk ends the process without a message
+        shape = (len(images) * (1 + len(names)), *images.shape[1:])
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(stream, header)
+        stream.write(np.ascontiguousarray(images).data)
+        copies = pool.map(lambda job: _augmented(images[job[0]], *job, seed), jobs)
+        for copy in tqdm(copies, "augmenting", len(jobs), unit="image", disable=not progress):
+            stream.write(np.ascontiguousarray(copy).data)
 
 
 def _augmented(image: np.ndarray, row: int, name: str, seed: int) -> np.ndarray:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from als_core.cohorts.splits import Split
 from als_core.statistics import metrics
-from als_core.statistics.intervals import bootstrap_over_groups, clopper_pearson
+from als_core.statistics.intervals import bootstrap_mean, clopper_pearson
 from als_core.statistics.linear import gram_matrix, predict_folds
 from als_core.statistics.metrics import majority_class
 from als_core.statistics.paired import mcnemar_exact, paired_permutation_over_groups
@@ -24,7 +24,6 @@ from als_core.studies.xia2024.recipes import OF_PAPER, RECIPES
 from als_core.training.runs import Run
 
 MAJORITY, AREA, COLOUR = "Majority class", "Stained area", "Colour statistics"
-BASELINES = (MAJORITY, AREA, COLOUR)
 
 
 @dataclass(frozen=True)
@@ -98,6 +97,16 @@ def baseline_answers(
     ]
 
 
+def two_questions(confusion: np.ndarray, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Read the three classes as two questions: ALS or control, and the kind of ALS among ALS called ALS.
+
+    confusion: int (3, 3). Returns two int (2, 2), rows the truth; control comes first in the first one.
+    """
+    control = list(classes).index("control")
+    als = [place for place in range(len(classes)) if place != control]
+    return metrics.merge_classes(confusion, ((control,), als)), confusion[np.ix_(als, als)]
+
+
 def run_table(answers: Iterable[Answers]) -> pd.DataFrame:
     """One row a run: name, run, correct, n, accuracy, matthews (NaN where undefined), classes named."""
     rows = []
@@ -157,10 +166,7 @@ def accuracy_table(answers: Iterable[Answers], seed: int = 0) -> pd.DataFrame:
             "group_high": math.nan,
         }
         if each.groups is not None and len(set(each.groups)) > 1:
-            sums = np.stack([each.right.mean(0), np.ones(len(each.truth))], axis=1)
-            drawn = bootstrap_over_groups(
-                sums, each.groups, lambda s: s[:, 0] / s[:, 1], np.random.default_rng(seed)
-            )
+            drawn = bootstrap_mean(each.right.mean(0), each.groups, np.random.default_rng(seed))
             row |= {"group_low": drawn.low, "group_high": drawn.high}
         rows.append(row)
     return pd.DataFrame(rows)

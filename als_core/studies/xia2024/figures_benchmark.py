@@ -22,7 +22,8 @@ from als_core.figures.primitives import (
     percent_axis,
 )
 from als_core.figures.style import INK, MUTED, house_style
-from als_core.statistics.metrics import matthews, mean_matthews_one_against_rest, merge_classes
+from als_core.statistics.metrics import matthews, mean_matthews_one_against_rest
+from als_core.studies.xia2024 import benchmark
 from als_core.studies.xia2024.benchmark import Answers
 from als_core.studies.xia2024.figures_data import class_colours
 from als_core.training.recipe import Recipe
@@ -207,27 +208,15 @@ def confusion_matrices(matrices: Mapping[str, np.ndarray], classes: Sequence[str
 @house_style()
 def two_questions(answers: Sequence[Answers], classes: Sequence[str]) -> Drawn:
     """Draw how many images are right for ALS or control, and for which kind of ALS, every run a dot."""
-    control = list(classes).index("control")
-    als = [place for place in range(len(classes)) if place != control]
-    rows = []
-    for each in answers:
-        for run, confusion in enumerate(each.confusions):
-            merged = merge_classes(confusion, ((control,), als))
-            inner = confusion[np.ix_(als, als)]
-            for question, matrix in (("ALS or control", merged), ("Which kind of ALS", inner)):
-                right, n = int(np.trace(matrix)), int(matrix.sum())
-                value = right / n if n else math.nan
-                rows.append(
-                    {
-                        "question": question,
-                        "name": each.name,
-                        "run": run,
-                        "right": right,
-                        "n": n,
-                        "value": value,
-                    }
-                )
-    table = pd.DataFrame(rows)
+    asked = ("ALS or control", "Which kind of ALS")
+    rows = [
+        (question, each.name, run, int(np.trace(matrix)), int(matrix.sum()))
+        for each in answers
+        for run, confusion in enumerate(each.confusions)
+        for question, matrix in zip(asked, benchmark.two_questions(confusion, classes), strict=True)
+    ]
+    table = pd.DataFrame(rows, columns=["question", "name", "run", "right", "n"])
+    table["value"] = (table["right"] / table["n"]).where(table["n"] > 0)
     order = list(dict.fromkeys(table["name"]))
     figure, both = panels(2, height=0.8 + 0.3 * len(order), sharey=True)
     for axes, (question, part) in zip(both, table.groupby("question", sort=False), strict=True):

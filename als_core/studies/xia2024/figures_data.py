@@ -173,7 +173,7 @@ def values_by_donor(
     return Drawn(
         figure,
         f"{QUALITY_NAMES[measure]} of every image, by {unit}; the axis is logarithmic. "
-        f"A dot is an image, a black tick the median of a {unit}, and {unit}s are sorted by it.",
+        f"{unit.capitalize()}s are sorted by their median.",
         f"One row of dots for each of {len(table)} {unit}s. Medians: {ranges}. By {unit}: {', '.join(rows)}.",
         pd.concat([marks, medians], ignore_index=True),
     )

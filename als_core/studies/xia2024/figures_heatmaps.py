@@ -157,8 +157,7 @@ def heat_on_lesions(table: pd.DataFrame, means: pd.DataFrame, unit: str, strange
     return Drawn(
         figure,
         "Share of the heat for the true class that lies on the lesion, over the lesion's share of the image, by layer. "
-        f"A dot is an image and run; black: mean over images with its 95 % interval over {unit}. Grey: the same heat on the "
-        f"lesions of {strangers}; orange: heat when the head of the network is random. se1 to se3 are the gates.",
+        f"A dot is an image and run. Intervals are over {unit}; others are {strangers}; se1 to se3 are the gates.",
         f"Dots for each layer: heat on an image's own lesion, on lesions of others, and by a random head. Means: {'; '.join(said)}.",
         table,
     )

@@ -81,8 +81,8 @@ def scores_by_split(table: pd.DataFrame, question: str, synthetic: bool = False)
     where = "on synthetic tissue without a disease effect" if synthetic else "under each split"
     return Drawn(
         _panels_of_scores(part, "split", list(dict.fromkeys(part["split"]))),
-        f"Balanced accuracy of each classifier {where}, beside its null. Blue: observed, with its 95 % interval over "
-        "donors. Grey: with the labels permuted over donors, and the mean of that. Dotted: guessing.",
+        f"Balanced accuracy of each classifier {where}, beside its null. Intervals are over "
+        "donors, and so are permutations. Dotted: guessing.",
         f"Dots with intervals over bands of the null. {_spoken(part, ['name', 'split'])}.",
         part,
     )

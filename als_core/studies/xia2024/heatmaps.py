@@ -24,7 +24,7 @@ from als_core.explain.interception import captured_output
 from als_core.explain.sanity import cascade, rank_correlation
 from als_core.models.stages import Scaling, StagedNetwork
 from als_core.refusal import Problem, refuse_if
-from als_core.statistics.intervals import bootstrap_over_groups
+from als_core.statistics.intervals import bootstrap_mean
 from als_core.studies.xia2024.amounts import TissueAmounts
 from als_core.studies.xia2024.recipes import RECIPES
 from als_core.studies.xia2024.splits import published_split
@@ -222,10 +222,9 @@ def lesion_means(overlap: pd.DataFrame, generator: np.random.Generator) -> pd.Da
     for ((layer, height, width), every), kind in product(each.groupby(shared, sort=False), kinds):
         images = every.dropna(subset=kind)
         groups = images["group"].to_numpy()
-        sums = np.column_stack([images[kind], np.ones(len(images))])
         low = high = np.nan
         if len(set(groups)) > 1:
-            low, high, *_ = bootstrap_over_groups(sums, groups, lambda s: s[:, 0] / s[:, 1], generator)
+            low, high, *_ = bootstrap_mean(images[kind], groups, generator)
         rows.append(
             [layer, height, width, kind, images[kind].mean(), low, high, len(images), len(set(groups))]
         )

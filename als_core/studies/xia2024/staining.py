@@ -14,13 +14,9 @@ STAINS = ("haematoxylin", "dab", "residual")
 
 _MEASURED = np.array([[0.65, 0.70, 0.29], [0.27, 0.57, 0.78]])  # red, green, blue; haematoxylin, DAB
 
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
-
-
 # One row per stain, of unit length; the residual is perpendicular to both and takes what they do not explain.
-STAIN_VECTORS = _unit(np.vstack([_MEASURED, np.cross(*_MEASURED)]))
+STAIN_VECTORS = np.vstack([_MEASURED, np.cross(*_MEASURED)])
+STAIN_VECTORS /= np.linalg.norm(STAIN_VECTORS, axis=1, keepdims=True)
 STAIN_VECTORS.setflags(write=False)
 
 
@@ -38,15 +34,6 @@ def transmittance(concentrations: np.ndarray) -> np.ndarray:
         raise ValueError(f"concentrations have {stains} stains in their last axis; expected 2 or 3")
     natural = (-np.log(10) * STAIN_VECTORS[:stains]).astype(np.float32)
     return np.exp(concentrations @ natural)
-
-
-def mix_stains(concentrations: np.ndarray) -> np.ndarray:
-    """Render mixed stains on a white background: uint8 (..., 3), red, green, blue.
-
-    concentrations: as in `transmittance`. A negative one that would be brighter than white
-    is white.
-    """
-    return np.rint(255 * np.clip(transmittance(concentrations), 0, 1)).astype(np.uint8)
 
 
 def optical_density(image: np.ndarray) -> np.ndarray:
@@ -71,7 +58,7 @@ def separate_stains(image: np.ndarray) -> np.ndarray:
     """Separate the stains of an image (colour deconvolution): concentrations of haematoxylin, DAB and residual, float32 (..., 3).
 
     image: (..., 3) red, green, blue, uint8 or transmittance as in `optical_density`. Inverse of
-    `transmittance`, and of `mix_stains` up to eight-bit rounding. Not clipped: a colour that two stains
-    cannot make shows as a residual or a slightly negative concentration.
+    `transmittance`. Not clipped: a colour that two stains cannot make shows as a residual or a slightly
+    negative concentration.
     """
     return optical_density(image) @ np.linalg.inv(STAIN_VECTORS).astype(np.float32)

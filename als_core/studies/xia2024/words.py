@@ -14,9 +14,8 @@ from als_core.claims.verdicts import Circumstances
 from als_core.cohorts.cohort import Cohort
 from als_core.figures.drawn import counted, listed, number, p_value, percent, percent_range
 from als_core.models.weights import named_weights
-from als_core.statistics.metrics import merge_classes
 from als_core.studies.xia2024.amounts import TissueAmounts
-from als_core.studies.xia2024.benchmark import Answers, networks_behind
+from als_core.studies.xia2024.benchmark import Answers, networks_behind, two_questions
 from als_core.studies.xia2024.heatmaps import RULE
 from als_core.studies.xia2024.recipes import PAPER, RECIPES
 from als_core.studies.xia2024.separation import ALL_CUES, BY_DONOR, BY_IMAGE, COGNITION, DISEASE, EVERY_CLASS
@@ -161,11 +160,14 @@ def benchmark_answer(
     n = len(networks[0].truth)
     found = f"{best} is best here with {percent(means[best])} of {n} test images correct on average."
     if CONTROL in classes:
-        collapsed = {each.name: two_classes(each, classes) for each in networks}
-        control = {name: float(np.trace(each) / each.sum()) for name, each in collapsed.items()}
+        both = [two_questions(each.confusions.sum(0), classes) for each in networks]
+        als, kinds = (
+            [float(np.trace(m) / m.sum()) for m in each if m.sum()] for each in zip(*both, strict=True)
+        )
+        kind = percent_range(min(kinds), max(kinds)) if kinds else "none"
         found += (
-            f" For the question ALS or control, the networks reach {percent_range(min(control.values()), max(control.values()))};"
-            f" between the two classes of ALS they get {_given_als(networks, classes)} right."
+            f" For the question ALS or control, the networks reach {percent_range(min(als), max(als))};"
+            f" between the two classes of ALS they get {kind} right."
         )
     at_size = [
         recipe_of(runs).name
@@ -182,24 +184,6 @@ def benchmark_answer(
         ),
         "not_shown": "That the networks recognise the disease: images of one donor are in training and test parts.",
     }
-
-
-def two_classes(answers: Answers, classes: Sequence[str]) -> np.ndarray:
-    """Collapse the answers of all runs to control and ALS, int (2, 2) of true and predicted."""
-    control = list(classes).index(CONTROL)
-    als = [place for place in range(len(classes)) if place != control]
-    return merge_classes(answers.confusions.sum(0), ((control,), als))
-
-
-def _given_als(networks: Sequence[Answers], classes: Sequence[str]) -> str:
-    """Range over networks of the share of ALS images, predicted as ALS, whose class is right."""
-    control = list(classes).index(CONTROL)
-    shares = []
-    for each in networks:
-        of_als = np.delete(np.delete(each.confusions.sum(0), control, 0), control, 1)
-        if of_als.sum():
-            shares.append(float(np.trace(of_als) / of_als.sum()))
-    return percent_range(min(shares), max(shares)) if shares else "none"
 
 
 def separation_answer(table: pd.DataFrame, donors: int) -> dict[str, str]:

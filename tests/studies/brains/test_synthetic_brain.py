@@ -24,7 +24,6 @@ from als_core.studies.brains.synthetic import (
     plan,
     pose,
     render,
-    render_all,
     render_effect,
     scanner_affine,
     without_effects,
@@ -95,6 +94,10 @@ def test_ages_and_thinning_by_hand():
     assert (np.diff(ages) >= 0).all() and (ages * 10 == np.round(ages * 10)).all()
     assert thinned(np.arange(10), 5).tolist() == [1, 3, 5, 7, 9]
     assert thinned(np.arange(10), 10).tolist() == list(range(10))
+
+
+def render_all(parameters, table):
+    return np.stack([render(parameters, row) for _, row in table.iterrows()])
 
 
 def test_any_subset_renders_the_same_volumes():

@@ -32,18 +32,6 @@ def tiny(tmp_path_factory):
         yield prepared_brains(TINY.brains("1.5T"))
 
 
-def test_published_amounts_are_the_defaults():
-    published = PanagiotarasAmounts()
-    assert (training.LEARNING_RATE, training.BATCH) == (1e-4, 5)
-    assert (published.epochs, published.folds, published.resolution, published.variant) == (
-        20,
-        5,
-        1,
-        "published",
-    )
-    assert published.box == (slice(None),) * 3 and published.brains("3T").structure == "panagiotaras-3T"
-
-
 def test_scans_are_the_cropped_volumes_and_leave_the_cache_alone(tiny):
     batch = training.scans(tiny, [3, 1], TINY.box)
     expected = np.stack([np.asarray(tiny.volume(row))[TINY.box] for row in (3, 1)])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import nbformat
 import nibabel
 import numpy as np
 import pytest
 
-from als_core.book.execute import NotebookFailed, execute, load_page
+from als_core.book.execute import PAGE, NotebookFailed, execute
 from als_core.cohorts.volumes import mni_map
 from als_core.refusal import RefusedInput
 from als_core.studies.cross_paper.evaluation_sets import HeatmapAmounts, brain_folds, own_reference
@@ -185,7 +186,7 @@ def test_a_readers_map_takes_the_place_of_the_truth(ale, tmp_path):
 
     given = {"profile": "test", "cohort": "synthetic", "reference": str(ale), "reference_threshold": 0.03}
     execute("wang2023/01_overlap", tmp_path / "page", given, "none")
-    page = "\n".join(cell.source for cell in load_page(tmp_path / "page").cells)
+    page = "\n".join(cell.source for cell in nbformat.read(tmp_path / "page" / PAGE, as_version=4).cells)
     assert "Compared with a map of your own" in page and "my_ale.nii.gz" in page
     assert "Overlap with the true effect" not in page and str(ale.parent) not in page
     with pytest.raises(NotebookFailed, match="beyond the threshold"):

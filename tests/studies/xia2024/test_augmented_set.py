@@ -11,11 +11,11 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from filelock import FileLock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from als_core.refusal import RefusedInput
+from als_core.storage import exclusive_lock
 from als_core.studies.xia2024 import augmented_set as module
 from als_core.studies.xia2024.augmentation import AUGMENTATIONS, FIGURE_5
 from als_core.studies.xia2024.augmented_set import augmented_set
@@ -96,12 +96,6 @@ def test_second_call_computes_nothing(tmp_path, computed):
     assert np.array_equal(first.images, second.images) and first.index.equals(second.index)
 
 
-def test_longest_start_first(tmp_path, computed, monkeypatch):
-    monkeypatch.setattr(module.os, "cpu_count", lambda: 1)
-    make(tmp_path, names=["flip", "colour_denoised", "gray_denoised"])
-    assert [name for name, _ in computed] == ["colour_denoised"] * 3 + ["gray_denoised"] * 3 + ["flip"] * 3
-
-
 def cut_short(file):
     os.truncate(file, file.stat().st_size - 1)
 
@@ -168,7 +162,7 @@ def test_failure_leaves_nothing_and_the_next_call_succeeds(tmp_path, monkeypatch
         failing.setattr(module, "_augmented", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             make(tmp_path)
-    assert [file.name for file in tmp_path.rglob("*") if file.is_file()] in ([], ["lock"])
+    assert [file.name for file in tmp_path.rglob("*") if file.is_file()] in ([], ["images.npy.lock"])
     assert len(make(tmp_path).images) == 12
 
 
@@ -204,7 +198,7 @@ def test_who_waited_for_another_process_loads_what_that_one_made(tmp_path, compu
     whole = made.file.read_bytes()
     made.file.unlink()
     found = []
-    with FileLock(made.file.with_name("lock")):
+    with exclusive_lock(made.file):
         waiting = threading.Thread(target=lambda: found.append(make(tmp_path)))
         waiting.start()
         waiting.join(0.3)
@@ -223,7 +217,7 @@ def test_a_write_that_the_disk_refuses_names_the_folder(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert caught.value.errno == errno.EFBIG and "augmented set" in str(caught.value)
-    assert [file.name for file in tmp_path.rglob("*") if file.is_file()] in ([], ["lock"])
+    assert [file.name for file in tmp_path.rglob("*") if file.is_file()] in ([], ["images.npy.lock"])
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

@@ -20,7 +20,6 @@ from als_core.studies.xia2024.recipes import RECIPES
 from als_core.studies.xia2024.synthetic import TissueParameters, make_synthetic_tissue
 from als_core.training.features import as_input
 from als_core.training.recipe import Recipe, reduced
-from als_core.training.runs import score_runs
 
 SIDE = 64
 STRONG = TissueAmounts(
@@ -128,5 +127,5 @@ def test_a_page_can_ask_for_another_variant(variant, validated, small):
 def test_a_strong_effect_is_found_in_new_donors(network, strong):
     split = splits_by_donor(strong.labels, strong.groups, np.random.default_rng(0))[0]
     (run,) = tissue_runs.tissue_runs(network, strong, STRONG, split=split)
-    (row,) = score_runs([run]).itertuples()
-    assert binomtest(row.correct, row.n, 1 / 3, alternative="greater").pvalue < 0.001
+    counts = run.confusion()
+    assert binomtest(int(counts.trace()), int(counts.sum()), 1 / 3, alternative="greater").pvalue < 0.001

@@ -7,7 +7,7 @@ from separation_rows import separation_rows
 from toy_training import HEAD_ONLY, train
 
 from als_core.studies.xia2024 import words
-from als_core.studies.xia2024.benchmark import Answers, networks_behind
+from als_core.studies.xia2024.benchmark import Answers, networks_behind, two_questions
 from als_core.studies.xia2024.separation import ALL_CUES, BY_DONOR, BY_IMAGE, COGNITION, DISEASE, EVERY_CLASS
 from als_core.training.recipe import reduced
 from als_core.training.runs import Run
@@ -82,7 +82,7 @@ def test_the_benchmark_says_both_questions(runs):
     answer = words.benchmark_answer(answers, CLASSES, {"a": runs})
     assert "ALS or control, the networks reach 100 %" in answer["found"]
     assert "between the two classes of ALS they get 50 % right" in answer["found"]
-    np.testing.assert_array_equal(words.two_classes(answers[0], CLASSES), [[4, 0], [0, 8]])
+    np.testing.assert_array_equal(two_questions(answers[0].confusions.sum(0), CLASSES)[0], [[4, 0], [0, 8]])
     for text in answer.values():
         assert_plain(text)
 

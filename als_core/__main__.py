@@ -194,10 +194,13 @@ def _settle_cohort(wanted: str, profile: str) -> dict[str, str]:
 
 def main() -> None:
     """Run the command line; a refusal ends with its message, without a traceback."""
-    from als_core.book.build import exit_with_message
-
-    with exit_with_message():
+    try:
         app()
+    except Exception:
+        from als_core.book.build import exit_with_message  # loads the whole book: a second and more
+
+        with exit_with_message():
+            raise
 
 
 if __name__ == "__main__":

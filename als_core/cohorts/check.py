@@ -105,7 +105,7 @@ def check_folder(
     problems += unknown_accepts(about.accept)
     problems += check_cells(table)
     conversion = _settle_conversion(folder, table, about)
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         examined = pool.map(partial(examine_image, folder, conversion), enumerate(table["path"]))
         images = list(tqdm(examined, total=len(table), desc="images", disable=not progress or None))
     problems += [problem for image in images for problem in image.problems]
@@ -252,7 +252,7 @@ def _settle_conversion(folder: Path, table: pd.DataFrame, about: About) -> Conve
     def largest(name: str) -> int:
         return 0 if placement(folder, name, 0) else largest_deep_value((folder / name).read_bytes())
 
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         highest = max(pool.map(largest, table["path"]), default=0)
     return replace(conversion, bits=depth_of(highest)) if highest else conversion
 

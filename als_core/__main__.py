@@ -15,7 +15,7 @@ from als_core.storage import exclusive_lock, repository, results_folder
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
-register(app)  # check, manifest, leaks
+register(app)  # check, manifest, leaks, predict
 
 ProfileOption = Annotated[str, typer.Option(help="How much to compute: test, quick or paper.")]
 StateOption = Annotated[Path, typer.Option(help="File in which `als book` described the cohort.")]

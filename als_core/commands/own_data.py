@@ -1,4 +1,4 @@
-"""Commands for a reader's own data: `als check`, `als manifest` and `als leaks`; `register` adds them to the command line."""
+"""Commands for a reader's own data: `als check`, `manifest`, `leaks` and `predict`; `register` adds them to the command line."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pandas as pd
 import typer
 import yaml
 
+from als_core.commands.predict import predict
 from als_core.storage import atomic_write
 
 Folder = Annotated[Path, typer.Argument(help="A folder with manifest.csv, or with one subfolder per class")]
@@ -207,5 +208,5 @@ def _counts(samples: pd.DataFrame) -> str:
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to the command line."""
-    for command in (check, manifest, leaks):
+    for command in (check, manifest, leaks, predict):
         app.command()(command)

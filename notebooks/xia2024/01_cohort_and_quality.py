@@ -103,11 +103,11 @@ page.text(figures.sharpness_finding(found, data.classes))
 # %% [markdown]
 # ## Which single property predicts the label?
 #
-# Not only sharpness can be a shortcut. The type, size and compression of a file, its colours and its corners are
-# properties that a network sees too, and a covariate such as scanner or age may show in the image. Each alone
-# predicts the label of donors that were left out (of images, where donors are unknown). The same procedure with
-# labels permuted over donors says how well the best of all properties does by chance. `als check` names the same
-# shortcuts; what it notices besides is listed below the table.
+# Not only sharpness can be a shortcut. The type, size and compression of a file, its colours and its
+# corners are properties that a network sees too, and a covariate such as scanner or age may show in the
+# image. Each alone predicts the label of donors that were left out (of images, where donors are unknown).
+# The same procedure with labels permuted over donors says how well the best of all properties does by
+# chance. `als check` names the same shortcuts; what it notices besides is listed below the table.
 
 # %%
 caption = "How well each property alone predicts the label of donors or images that were left out."

@@ -51,6 +51,7 @@ class About(pydantic.BaseModel):
     """What `cohort.yml` may say. Unknown keys are refused.
 
     accept: numbers of checks whose findings a reader accepts. convert, resize, fit: see `reading.Conversion`.
+    mask_label: the value of a volume's mask that is meant, where it has several.
     """
 
     model_config = pydantic.ConfigDict(extra="forbid")
@@ -63,6 +64,7 @@ class About(pydantic.BaseModel):
     convert: bool = False
     resize: int | None = pydantic.Field(default=None, ge=16, le=4096)
     fit: Fit = "crop"
+    mask_label: int | None = None
 
     def texts(self) -> dict[str, str]:
         """The keys that pages show, as texts."""

@@ -583,7 +583,7 @@ CASES = [
     *(Case(f"image: {name}", "images", instead(make), told) for name, (make, told) in PICTURES.items()),
     *(Case(name, "images", make, told) for name, (make, told) in PLACES.items()),
     *(
-        Case(name, "images", lambda f, c=c, v=v: [cell(c, v, row)(f) for row in range(3)], READ)
+        Case(name, "images", lambda f, c=c, v=v: [cell(c, v, row)(f) for row in range(4)], READ)
         for name, (c, v) in RIGHT.items()
     ),
     *(

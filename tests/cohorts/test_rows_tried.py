@@ -48,7 +48,7 @@ PAGES = {
     "donors held out where labels have unequally many": ("test_every_donor_is_held_out_where_labels_have_unequally_many",),
     "20 identical images": ("20 identical images", "test_twenty_copies_are_one_set_and_nineteen_pairs"),
     "underscores, long labels, labels in Chinese": ("labels in Chinese, and long ones", "labels with signs of Markdown and mathematics", "test_long_names_are_broken_into_lines_and_short_ones_are_not", "test_letters_without_a_font_are_named_and_dollar_signs_are_no_formula"),
-    "a scan that cannot be registered": ("test_a_head_upside_down_is_refused", "test_a_volume_that_is_not_where_it_says_is_refused"),
+    "a scan that cannot be registered": ("test_a_head_upside_down_or_with_axes_swapped_is_refused", "test_a_volume_that_is_not_where_it_says_is_refused"),
     "aligned slices of different people": ("test_aligned_slices_of_different_people_are_no_copies_and_a_copy_among_them_is",),
     "a volume that fails in preparing": ("test_a_volume_that_cannot_be_prepared_is_named",),
 }  # fmt: skip

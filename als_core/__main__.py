@@ -15,7 +15,7 @@ from als_core.storage import exclusive_lock, repository, results_folder
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
-register(app)  # check, manifest, leaks
+register(app)  # check, manifest, leaks, predict
 
 ProfileOption = Annotated[str, typer.Option(help="How much to compute: test, quick or paper.")]
 StateOption = Annotated[Path, typer.Option(help="File in which `als book` described the cohort.")]
@@ -194,10 +194,13 @@ def _settle_cohort(wanted: str, profile: str) -> dict[str, str]:
 
 def main() -> None:
     """Run the command line; a refusal ends with its message, without a traceback."""
-    from als_core.book.build import exit_with_message
-
-    with exit_with_message():
+    try:
         app()
+    except Exception:
+        from als_core.book.build import exit_with_message  # loads the whole book: a second and more
+
+        with exit_with_message():
+            raise
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 from typer.testing import CliRunner
 
@@ -22,3 +24,23 @@ def test_a_relative_data_folder_means_the_same_to_every_kernel(tmp_path, monkeyp
 def test_a_folder_that_is_no_snakemake_profile_is_refused_as_a_cluster():
     done = CliRunner().invoke(app, ["book", "synthetic", "--cluster", "profiles"])
     assert done.exit_code and "no config.yaml" in str(done.exception)
+
+
+def test_help_lists_each_command_with_a_sentence():
+    shown = CliRunner().invoke(app, ["--help"]).output
+    for command in app.registered_commands:
+        if not command.hidden:
+            assert f" {command.name or command.callback.__name__} " in shown and command.callback.__doc__
+
+
+def test_a_check_of_images_loads_neither_torch_nor_what_draws_and_runs_pages(cohort_folder):
+    """These take seconds to import, more than checking 200 images."""
+    code = (
+        "import sys; from als_core.__main__ import app; sys.argv = ['als', 'check', sys.argv[1]]\n"
+        "try: app()\n"
+        "except SystemExit as end: assert not end.code\n"
+        "slow = {'torch', 'matplotlib', 'papermill', 'sklearn', 'scipy.stats'} & set(sys.modules)\n"
+        "assert not slow, slow"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(cohort_folder())], capture_output=True, text=True)
+    assert done.returncode == 0 and "No problems." in done.stdout, done.stderr

@@ -39,6 +39,7 @@ from als_core.claims.claims import record
 from als_core.claims.verdicts import Circumstances
 from als_core.cohorts.cohort import Cohort
 from als_core.figures.drawn import Drawn
+from als_core.figures.style import signs_without_font
 from als_core.refusal import refuse_if
 from als_core.storage import repository
 
@@ -98,6 +99,12 @@ class Page:
                 "Only splits by image are possible; their accuracy may be too high, and intervals too narrow."
             )
             self._show(blocks.note_block("No groups", text, "warning"))
+        if boxes := signs_without_font("".join(cohort.classes)):
+            text = (
+                f"Figures show {boxes} as boxes, because no font on this machine has these characters. Install Noto "
+                "Sans CJK, or another font that has them, and make the page again."
+            )
+            self._show(blocks.note_block("Letters without a font", text, "warning"))
         counts = cohort.samples["label"].value_counts().sort_index()
         self._made_of["Data"] = (
             f"{title}: {len(cohort)} images ({', '.join(f'{n} {c}' for c, n in counts.items())})"

@@ -48,7 +48,7 @@ _CHECKS = (
     Check("ALS012", "Checksum", "Where the manifest has a column `sha256`, each file must have that checksum."),
     Check("ALS013", "Labels", "A cohort has two or more labels, each spelled in one way."),
     Check("ALS014", "Sizes of classes", "Training, validation and test part each need a sample of every label: three per "
-          "label."),
+          "label. Networks cannot train on fewer than eight samples in all."),
     Check("ALS015", "Groups of a label", "With one group only, a label and that group cannot be told apart."),
     Check("ALS016", "One label per group", "Where `cohort.yml` says `label_of: group`, all samples of a group share a label."),
     Check("ALS017", "Groups that are probably one", "Group names that differ only in letter case, separators, leading zeros "

@@ -107,9 +107,8 @@ def find_twins(digests: Sequence[str], fingerprints: Sequence[Fingerprint | None
         i for i in first_of.values() if fingerprints[i] is not None and np.ptp(fingerprints[i].thumbnail)
     ]
     if len(usable) > 1:
-        for a, b, how in _near([fingerprints[i] for i in usable]):
-            first, second = usable[a], usable[b]
-            pairs.setdefault(second, ImagePair(first, second, False, how))
+        for b, (a, how) in _near([fingerprints[i] for i in usable]).items():
+            pairs[usable[b]] = ImagePair(usable[a], usable[b], False, how)
     return tuple(sorted(pairs.values(), key=lambda pair: (pair.first, pair.second)))
 
 
@@ -157,45 +156,60 @@ def check_copies(
     return problems, sorted(dropped)
 
 
-def _near(marks: Sequence[Fingerprint]) -> list[tuple[int, int, str]]:
-    """Numbers a < b of nearly identical images, and how b is oriented against a."""
-    turned = np.stack(
-        [_turned(np.stack([mark.waves for mark in marks]), way) for way in ORIENTATIONS.values()]
-    )
-    signs = turned.reshape(len(ORIENTATIONS), len(marks), 64)
-    signs = np.where(signs > np.median(signs, axis=2, keepdims=True), 1.0, -1.0).astype(np.float32)
+def _near(marks: Sequence[Fingerprint]) -> dict[int, tuple[int, str]]:
+    """For each image that is nearly identical to an earlier one: the first such, and how the two are oriented."""
+    waves = np.stack([mark.waves for mark in marks])
     thumbnails = np.stack([mark.thumbnail for mark in marks]).astype(np.float32)
     mean = thumbnails.mean(0) if len(marks) >= LEAST_FOR_MEAN else np.zeros_like(thumbnails[0])
-    near = []
+    signs = {name: _signs(_turned(waves, way)) for name, way in ORIENTATIONS.items()}
+    near = {}
     for start in range(0, len(marks), BLOCK):
-        block = signs[0, start : start + BLOCK]
-        # 64 - 2 x the number of different bits
-        agreement = np.stack([block @ each[start:].T for each in signs])
-        best = agreement.argmax(0)
-        alike = np.take_along_axis(agreement, best[None], 0)[0] >= 64 - 2 * NEAR_HASH_BITS
-        for a, b in np.argwhere(np.triu(alike, k=1)):
-            names = [
-                name for k, name in enumerate(ORIENTATIONS) if agreement[k, a, b] >= 64 - 2 * NEAR_HASH_BITS
-            ]
-            how = next((name for name in names if _same(thumbnails, mean, start + a, start + b, name)), None)
-            if how is not None:
-                near.append(
-                    (
-                        start + int(a),
-                        start + int(b),
-                        f"nearly identical, {how}" if how else "nearly identical",
-                    )
-                )
+        block = signs[""][start : start + BLOCK]
+        how = np.full((len(block), len(marks) - start), "", dtype=object)
+        same = np.zeros(how.shape, dtype=bool)
+        for name, way in ORIENTATIONS.items():
+            # 64 - 2 x the number of different bits
+            alike = np.triu(block @ signs[name][start:].T >= 64 - 2 * NEAR_HASH_BITS, k=1) & ~same
+            columns = np.flatnonzero(alike.any(0))
+            if len(columns):
+                others = thumbnails[start + columns]
+                alike[:, columns] &= _same(thumbnails[start : start + BLOCK], others, mean, way)
+                how[alike], same = name, same | alike
+        for second in np.flatnonzero(same.any(0)):
+            first = int(same[:, second].argmax())
+            name = how[first, second]
+            near.setdefault(
+                start + int(second),
+                (start + first, f"nearly identical, {name}" if name else "nearly identical"),
+            )
     return near
 
 
-def _same(thumbnails: np.ndarray, mean: np.ndarray, a: int, b: int, orientation: str) -> bool:
-    way = ORIENTATIONS[orientation]
-    plain = _correlation(thumbnails[a], _turned(thumbnails[b], way, signs=False))
-    if plain < NEAR_CORRELATION or plain >= CERTAIN_CORRELATION or not mean.any():
+def _signs(waves: np.ndarray) -> np.ndarray:
+    """Perceptual hashes as 1 and -1, float32 (n, 64)."""
+    flat = waves.reshape(len(waves), 64)
+    return np.where(flat > np.median(flat, axis=1, keepdims=True), 1.0, -1.0).astype(np.float32)
+
+
+def _same(
+    first: np.ndarray, second: np.ndarray, mean: np.ndarray, way: tuple[bool, bool, bool]
+) -> np.ndarray:
+    """Whether thumbnails (m, H, W) show what others (n, H, W) in an orientation show, bool (m, n)."""
+    plain = _correlations(first, _turned(second, way, signs=False))
+    if not mean.any():
         return plain >= NEAR_CORRELATION
-    left = _correlation(thumbnails[a] - mean, _turned(thumbnails[b] - mean, way, signs=False))
-    return left >= NEAR_RESIDUAL
+    left = _correlations(first - mean, _turned(second - mean, way, signs=False))
+    return (plain >= CERTAIN_CORRELATION) | ((plain >= NEAR_CORRELATION) & (left >= NEAR_RESIDUAL))
+
+
+def _correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Correlation of each of m images with each of n, (m, n); 0 where one has no contrast."""
+    scaled = []
+    for images in (first, second):
+        flat = images.reshape(len(images), -1)
+        flat = flat - flat.mean(1, keepdims=True)
+        scaled.append(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6))
+    return scaled[0] @ scaled[1].T
 
 
 def _turned(values: np.ndarray, way: tuple[bool, bool, bool], signs: bool = True) -> np.ndarray:

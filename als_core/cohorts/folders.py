@@ -108,6 +108,12 @@ def list_samples(folder: Path, group_from: str | None = None) -> pd.DataFrame:
     return table
 
 
+def list_images(folder: Path) -> list[str]:
+    """Paths of all images below a folder, relative to it, companions left out."""
+    files = [path.relative_to(folder).as_posix() for path in _samples(folder)]
+    return [path for path in files if _is(path, SUFFIXES)]
+
+
 def table_samples(folder: Path, file: Path, path_from: str, label_column: str, group_column: str = "",
                   only: tuple[str, ...] = ()) -> pd.DataFrame:  # fmt: skip
     """Samples of a table beside the images: text columns path, label and, if named, group.

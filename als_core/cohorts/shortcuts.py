@@ -12,7 +12,6 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from als_core.cohorts.identifiers import unnamed_groups
 from als_core.statistics.paired import permutation_p_value, permute_labels_over_groups
@@ -178,7 +177,7 @@ def _left_out_accuracy(column: np.ndarray, labels: np.ndarray, groups: np.ndarra
     number = np.bincount(cell, minlength=classes * count).reshape(classes, count)
     left = number.sum(1, keepdims=True) - number  # (classes, groups): members outside the group
     if column.dtype.kind == "f":
-        column = rankdata(column)
+        column = pd.Series(column).rank().to_numpy()
         total = np.bincount(cell, column, minlength=classes * count).reshape(classes, count)
         with np.errstate(invalid="ignore", divide="ignore"):
             means = (total.sum(1, keepdims=True) - total) / left

@@ -19,9 +19,11 @@ import nibabel
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
+from scipy.ndimage import affine_transform
 from tqdm import tqdm
 
 from als_core.cohorts import check
+from als_core.cohorts.checks import counted, merge_problems
 from als_core.cohorts.cohort import Kind
 from als_core.cohorts.duplicates import ImagePair
 from als_core.cohorts.tables import other_than_it_looks
@@ -37,6 +39,7 @@ from als_core.cohorts.volumes import (
 from als_core.refusal import Problem, RefusedInput, refuse_if
 from als_core.storage import atomic_write, code_digest, content_key, file_digest, results_folder
 
+MOST_LABELS = 12  # different values that are listed; more are intensities
 READERS = 4  # volumes read at a time while checking: a 1 mm head is 35 MB as float32
 
 # What a covariate's cell must be, where the manifest has the column: a test, and the words for it.
@@ -106,15 +109,22 @@ class VolumeCohort:
         problems += [problem for column in COVARIATES if column in table for problem in _cells(table, column)]
 
         def examined(row: int) -> tuple[str, list[Problem]]:
-            return _examined(folder, table.iloc[row], row + 2, settings, find_brain, cache)
+            digest, found = _examined(folder, table.iloc[row], row + 2, settings, find_brain, cache)
+            # a synthetic scan names its effect there: of any value, and empty where there is none
+            if kind != "synthetic" and not found and table.iloc[row].get("mask", ""):
+                paths = (folder / table.iloc[row][column] for column in ("mask", "path"))
+                found = examine_mask(*paths, table["mask"][row], row + 2, about.mask_label)[1]
+            return digest, found
 
         with ThreadPoolExecutor(READERS) as pool:
             files = list(pool.map(examined, range(len(table))))
         problems += [problem for _, found in files for problem in found]
         problems += check.check_labels(table, about)
-        refuse_if(f"The cohort in {folder}", problems)
+        refuse_if(f"The cohort in {folder}", merge_problems(problems))
 
         samples = table.assign(sha256=[digest for digest, _ in files])
+        if "mask" in samples and kind != "synthetic":
+            samples["mask_sha256"] = [file_digest(folder / name) if name else "" for name in samples["mask"]]
         for column, kind_of in NUMBERS.items():
             if column in samples:
                 samples[column] = samples[column].map(kind_of)
@@ -128,7 +138,7 @@ class VolumeCohort:
             cache=cache,
             find_brain=find_brain,
             twins=twins,
-            notices=check.notices_of(samples, twins),
+            notices=(*table.attrs.get("notices", ()), *check.notices_of(samples, twins)),
             about=about.model_dump(),
         )
 
@@ -154,7 +164,8 @@ class VolumeCohort:
     def digest(self) -> str:
         """Key of what is in the cohort: the manifest, every file's bytes, and how volumes are prepared."""
         table = self.samples.astype(str).to_dict(orient="list")
-        return content_key(table, asdict(self.settings), _named(self.find_brain))
+        label = [self.about["mask_label"]] if self.about.get("mask_label") is not None else []
+        return content_key(table, asdict(self.settings), _named(self.find_brain), *label)
 
     @property
     def grid(self) -> nibabel.Nifti1Image:
@@ -190,6 +201,23 @@ class VolumeCohort:
         """
         name = self.samples["mask"].iloc[number] if "mask" in self.samples else ""
         return np.asarray(nibabel.load(self.folder / name).dataobj, dtype=np.float32) if name else None
+
+    def mask(self, number: int) -> np.ndarray | None:
+        """The reader's own mask of sample `number` on the MNI grid, bool (X, Y, Z), nearest voxel.
+
+        None where the manifest names none. The mask moves with the affine part of its volume's registration.
+        """
+        row = self.samples.iloc[number]
+        if self.kind == "synthetic" or not row.get("mask", ""):
+            return None
+        paths = (self.folder / row[column] for column in ("mask", "path"))
+        inside, problems = examine_mask(*paths, row["mask"], label=self.about.get("mask_label"))
+        refuse_if(f"The mask {row['mask']}", problems)
+        step = next(step for step in self.record(number) if step["step"] == "registration")
+        to_scanner = np.array(step.get("matrix", np.eye(4))) @ self.grid.affine
+        voxel = np.linalg.inv(nibabel.load(self.folder / row["mask"]).affine) @ to_scanner
+        grid = {"output_shape": self.grid.shape, "order": 0}
+        return affine_transform(inside.astype(np.uint8), voxel[:3, :3], voxel[:3, 3], **grid) > 0
 
     def subset(self, rows: Sequence[int]) -> VolumeCohort:
         """These samples as a cohort of their own, in the order given."""
@@ -227,7 +255,7 @@ class VolumeCohort:
 def _examined(
     folder: Path, sample: pd.Series, line: int, settings: Preprocessing, find_brain: FindBrain, cache: Path
 ) -> tuple[str, list[Problem]]:
-    """A row's file digest, and everything wrong with its volume and its mask."""
+    """A row's file digest, and everything wrong with its volume and with where its mask is."""
     if not sample["path"].strip() or other_than_it_looks(sample["path"]):
         return "", []  # refused already
     if problems := check.placement(folder, sample["path"], line, "a NIfTI file"):
@@ -238,29 +266,65 @@ def _examined(
         problems += examine_volume(path, sample["path"], line)[1]
     mask = sample.get("mask", "")
     if mask and not problems:
-        problems += check.placement(folder, mask, line, "a NIfTI file") or _mask_problems(
-            folder / mask, path, mask, line
-        )
+        problems += check.placement(folder, mask, line, "a NIfTI file")
     return digest, problems
 
 
-def _mask_problems(mask: Path, volume: Path, where: str, line: int) -> list[Problem]:
-    """A mask must lie on its volume's grid. It may be empty: a scan without an effect has such a map."""
+def examine_mask(
+    mask: Path, volume: Path, where: str, line: int | None = None, label: int | None = None
+) -> tuple[np.ndarray | None, list[Problem]]:
+    """Read a mask as bool (X, Y, Z) on its volume's grid, and say everything that is wrong with it.
+
+    Accepted are 0 and one other value, whatever that is, or several whole numbers of which `label` is the mask; at
+    least two voxels along each axis. where, line: what to call the file in a problem, and its line in the manifest.
+    """
     try:
         image, like = nibabel.load(mask), nibabel.load(volume)
-    except (nibabel.filebasedimages.ImageFileError, OSError) as error:
-        return [Problem(where, f"a damaged file ({error})", "a NIfTI file", "Export it again.", line)]
-    if image.shape != like.shape or not np.allclose(image.affine, like.affine, atol=1e-3):
-        return [
-            Problem(
-                where,
-                "another grid than its volume's",
-                f"{like.shape} and the same affine",
-                "Resample it (nilearn.image.resample_to_img, interpolation='nearest').",
-                line,
-            )
-        ]
-    return []
+        values = np.asarray(image.dataobj)
+    except (nibabel.filebasedimages.ImageFileError, OSError, EOFError, ValueError) as error:
+        return None, [Problem(where, f"a damaged file ({error})", "a NIfTI file", "Export it again.", line)]
+    grid = like.shape[:3]
+    if values.shape[:3] != grid or values.size != np.prod(grid) or not _same_place(image, like):
+        remedy = "Resample it (nilearn.image.resample_to_img, interpolation='nearest')."
+        found = f"another grid than its volume's, {' x '.join(map(str, image.shape))} voxels"
+        expected = f"{' x '.join(map(str, grid))} voxels and the same affine"
+        return None, [Problem(where, found, expected, remedy, line)]
+    values = values.reshape(grid)
+    inside, found, remedy = _inside(values, label)
+    if found:
+        expected = "0 and one other value" if label is None else f"0 and {label}, as --mask-label says"
+        return None, [Problem(where, found, expected, remedy, line)]
+    extent = [int(np.ptp(places)) + 1 for places in np.nonzero(inside)]
+    if min(extent) < 2:
+        found = f"{' x '.join(map(str, extent))} voxels inside ({counted(int(inside.sum()), 'voxel')})"
+        remedy = "Check the mask in a viewer: a region has a volume."
+        return None, [Problem(where, found, "at least 2 voxels along each axis", remedy, line)]
+    return inside, []
+
+
+def _inside(values: np.ndarray, label: int | None) -> tuple[np.ndarray, str, str]:
+    """The voxels of a mask, or what is wrong with its values and what to do about it."""
+    there = np.unique(values)
+    shown = ", ".join(f"{value:g}" for value in there[:MOST_LABELS])
+    whole = len(there) <= MOST_LABELS and np.array_equal(there, there.round())
+    others = [int(value) for value in there if value] if whole else []
+    if label is not None and label in others:
+        return values == label, "", ""
+    if label is not None or (whole and len(others) > 1):
+        choose = (
+            f"Add --mask-label with one of {', '.join(map(str, others))}, or save the mask that is meant."
+        )
+        return values, f"the values {shown}", choose if others else "Save the mask that is meant."
+    if not whole and len(there) > 2:
+        span = f"{len(there):,} values from {there[0]:g} to {there[-1]:g}, as of intensities"
+        return values, span, "Threshold it (nilearn.image.binarize_img), or name the mask's own file."
+    if len(there) == 1:
+        return values, f"the value {shown} in every voxel", "Export it again, or leave the cell empty."
+    return values != 0, "" if 0 in there else f"the values {shown}", "Set the background to 0."
+
+
+def _same_place(first: nibabel.Nifti1Image, second: nibabel.Nifti1Image) -> bool:
+    return np.allclose(first.affine, second.affine, atol=1e-3)
 
 
 def _cells(table: pd.DataFrame, column: str) -> Iterator[Problem]:

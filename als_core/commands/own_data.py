@@ -1,4 +1,4 @@
-"""Commands for a reader's own data: `als check`, `als manifest` and `als leaks`; `register` adds them to the command line."""
+"""Commands for a reader's own data: `als check`, `manifest`, `leaks` and `predict`; `register` adds them to the command line."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pandas as pd
 import typer
 import yaml
 
+from als_core.commands.predict import predict
 from als_core.storage import atomic_write
 
 Folder = Annotated[Path, typer.Argument(help="A folder with manifest.csv, or with one subfolder per class")]
@@ -23,6 +24,9 @@ def check(
     ] = False,
     accept: Annotated[
         list[str] | None, typer.Option(help="Number of a check whose findings are right; may be repeated.")
+    ] = None,
+    mask_label: Annotated[
+        int | None, typer.Option(help="Volumes: the value that is meant in masks with several.")
     ] = None,
     positive: Annotated[str, typer.Option(help="Feature tables: the label of interest.")] = "ALS",
 ) -> None:
@@ -42,7 +46,7 @@ def check(
     if kind in ("images", "crops"):
         _check_images(folder, {name: value for name, value in settings.items() if value is not None}, kind)
     elif kind == "volumes":
-        _check_volumes(folder)
+        _check_volumes(folder, mask_label)
     else:
         _check_features(
             folder if folder.is_file() else feature_file(folder) or folder / "manifest.csv", positive
@@ -84,14 +88,20 @@ def _keep(folder: Path, about) -> None:
     typer.echo(f"Kept for the book in {file}.")
 
 
-def _check_volumes(folder: Path) -> None:
+def _check_volumes(folder: Path, mask_label: int | None) -> None:
+    from als_core.cohorts.check import read_about
     from als_core.cohorts.volume_cohort import VolumeCohort
     from als_core.cohorts.volumes import Preprocessing
 
-    cohort = VolumeCohort.load(folder, Preprocessing())
+    about, problems = read_about(folder)
+    if mask_label is not None:
+        about = about.model_copy(update={"mask_label": mask_label})
+    cohort = VolumeCohort.load(folder, Preprocessing(), about=None if problems else about)
     typer.echo(f"{cohort.name}: {len(cohort)} volumes; {_counts(cohort.samples)}. No problems.")
     for notice in cohort.notices:
         typer.echo(f"Note: {notice}")
+    if mask_label is not None:
+        _keep(folder, about)
 
 
 def _check_features(file: Path, positive: str) -> None:
@@ -207,5 +217,5 @@ def _counts(samples: pd.DataFrame) -> str:
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to the command line."""
-    for command in (check, manifest, leaks):
+    for command in (check, manifest, leaks, predict):
         app.command()(command)

@@ -19,6 +19,7 @@ Photographs, brain slices, heatmaps and drawings are in `als_core.figures.pictur
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -43,6 +44,7 @@ NULL = PALETTE[6]
 ON_COLOUR = "#ffffff"  # text on a filled shape: the same on light and dark pages
 DASHES, DOTS = (0, (4, 3)), (0, (1, 2))
 SMALL = 8.5  # points; titles of panels in a row, labels beside images
+LONGEST_LINE, LONGEST_LEGEND = 28, 48  # characters of a name beside an axis, and in a legend
 FAINTEST = 0.12  # opacity of a cell whose share is 0
 
 MARKS = {
@@ -88,12 +90,17 @@ def legend(
     """Explain marks: label -> (kind, colour), kinds as in `MARKS`, or "band" (pale) and "patch" (full)."""
     fills = {"band": 0.35, "patch": 1.0}
     handles = [
-        Patch(color=colour, alpha=fills[kind], linewidth=0, label=label)
+        Patch(color=colour, alpha=fills[kind], linewidth=0, label=wrapped(label, LONGEST_LEGEND))
         if kind in fills
-        else Line2D([], [], color=colour, label=label, **MARKS[kind])
+        else Line2D([], [], color=colour, label=wrapped(label, LONGEST_LEGEND), **MARKS[kind])
         for label, (kind, colour) in entries.items()
     ]
     figure.legend(handles=handles, loc=loc, ncols=columns or min(len(handles), 4), columnspacing=1.4)
+
+
+def wrapped(name: object, width: int = LONGEST_LINE) -> str:
+    """Break a long name, such as a reader's label, into lines."""
+    return "\n".join(textwrap.wrap(str(name), width)) or str(name)
 
 
 def percent_axis(axes: Axes, which: str = "x") -> Axes:
@@ -217,7 +224,7 @@ def draw_rows(
             if name in order:
                 at = order.index(name) + shift + _fan(len(part), spread)
                 axes.plot(part["value"], at, "o", color=colours[name], markersize=4.5, alpha=0.75)
-    axes.set_yticks(range(len(order)), order)
+    axes.set_yticks(range(len(order)), map(wrapped, order))
     axes.set_ylim(len(order) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")
@@ -279,7 +286,7 @@ def draw_distributions(
         )
         for body, fill in zip(drawn["boxes"], fills.values(), strict=True):
             body.set(facecolor=fill, alpha=0.75, linewidth=0)
-    axes.set_yticks(places, order)
+    axes.set_yticks(places, map(wrapped, order))
     axes.set_ylim(len(order) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")
@@ -338,7 +345,7 @@ def draw_bars(
         start += width
     for place, end, text in zip(places, start, texts or [], strict=False):
         axes.text(end, place, f" {text}", va="center", fontsize=SMALL)
-    axes.set_yticks(places, table.index)
+    axes.set_yticks(places, map(wrapped, table.index))
     axes.set_ylim(len(table) - 0.4, -0.6)
     axes.set_xlim(0, max(start.max(), 1e-9) * (1.1 if texts else 1.02))
     axes.tick_params(axis="y", length=0)
@@ -384,8 +391,8 @@ def draw_cells(
         axes.text(column, line, texts[line, column], ha="center", va="center", fontsize=SMALL, color=ink)
     axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5))
     axes.set_aspect("equal" if square else "auto")
-    axes.set_xticks(range(len(columns)), columns)
-    axes.set_yticks(range(len(rows)), rows)
+    axes.set_xticks(range(len(columns)), map(wrapped, columns))
+    axes.set_yticks(range(len(rows)), map(wrapped, rows))
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     return axes
@@ -409,7 +416,10 @@ def confusion_figure(matrices: Mapping[str, np.ndarray], classes: Sequence[str])
         draw_cells(axes, shares, texts, classes, classes, square=True)
         lowest, leftmost = at + columns >= len(matrices), at % columns == 0
         axes.set_xticks(
-            range(len(classes)), classes if lowest else [""] * len(classes), rotation=35, ha="right"
+            range(len(classes)),
+            list(map(wrapped, classes)) if lowest else [""] * len(classes),
+            rotation=35,
+            ha="right",
         )
         axes.tick_params(labelleft=leftmost)
         axes.set_title(title, fontsize=9)

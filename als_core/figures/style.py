@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, fontManager, get_font
 from PIL import Image
 
 INK, MUTED, GRID, GROUND = "#1f2328", "#59636f", "#d3d9e0", "#fffffe"
@@ -26,6 +27,26 @@ PALETTE = ("#2477b3", "#d97a1e", "#1a9a7a", "#b65c9e", "#c8473c", "#8a7a28", "#6
 
 WIDTH = 7.2  # inches; the book's text column at 100 %
 SMALLEST_TEXT = 8  # points
+
+FALLBACK_FONTS = (
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi Zen Hei",
+    "Microsoft YaHei", "SimHei", "PingFang SC", "Hiragino Sans", "Arial Unicode MS", "Noto Sans Devanagari", "Noto Sans",
+)  # fmt: skip
+"""Fonts with letters that DejaVu Sans does not have, used where they are installed."""
+
+
+def installed_fonts() -> list[str]:
+    """Return those of `FALLBACK_FONTS` that this machine has."""
+    here = {font.name for font in fontManager.ttflist}
+    return [name for name in FALLBACK_FONTS if name in here]
+
+
+def signs_without_font(text: str) -> str:
+    """Return the characters of a text that figures on this machine can only show as boxes, each once."""
+    files = (findfont(name) for name in ["DejaVu Sans", *installed_fonts()])
+    known = set().union(*(get_font(file).get_charmap() for file in files))
+    return "".join(dict.fromkeys(sign for sign in text if ord(sign) not in known and not sign.isspace()))
+
 
 RC = {
     "figure.facecolor": "none",
@@ -58,7 +79,9 @@ RC = {
     "legend.frameon": False,
     "legend.fontsize": 8.5,
     "font.size": 9,
-    "font.family": "DejaVu Sans",  # ships with matplotlib, so every machine draws the same
+    # the first ships with matplotlib, so every machine draws the same; the others only have what it lacks
+    "font.family": ["DejaVu Sans", *installed_fonts()],
+    "text.parse_math": False,  # a label may hold dollar signs
     "lines.linewidth": 1.6,
     "patch.edgecolor": "none",
     "image.cmap": "gray",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import binomtest
 
 # Sums of the same numbers in another order differ by rounding; a permuted value this near counts as equal.
 _ROUNDING = 1e-12
@@ -33,6 +32,8 @@ def mcnemar_exact(first_right: np.ndarray, second_right: np.ndarray) -> McNemar:
 
     Takes samples as independent. p = 1 where the two never differ.
     """
+    from scipy.stats import binomtest  # half a second, which `als check` need not wait
+
     first_right, second_right = _same_length(np.asarray(first_right, bool), np.asarray(second_right, bool))
     only_first = int((first_right & ~second_right).sum())
     only_second = int((second_right & ~first_right).sum())

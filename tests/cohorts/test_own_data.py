@@ -187,6 +187,7 @@ CASES = {
         f"8-bit TIFF, {name}": Case(saved("RGB", ".tif", compression=name), "", READ)
         for name in ("tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits")
     },
+    "8-bit TIFF of 256 pixels, deflate": Case(lambda f: cohort(f, lambda p, i, *_: _save(p, i.resize((256, 256)), ".tif", compression="tiff_adobe_deflate")), "", READ),
     "16-bit TIFF with separate planes": Case(deep(planar=True), "ALS009", "16 bits a colour", refused=True),
     "16-bit TIFF, pixel by pixel": Case(deep(planar=False), "ALS009", "16 bits a colour", refused=True),
     "12 bits in 16, converted": Case(deep(planar=True, bits=12), "ALS028", "16-bit values divided by 16", ("--convert",)),

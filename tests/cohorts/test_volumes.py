@@ -261,11 +261,16 @@ def test_demons_bring_a_bent_brain_nearer_to_the_template_without_folding():
 
 
 @pytest.mark.slow
-def test_a_head_upside_down_is_refused(real_data):
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda head: head[:, :, ::-1], lambda head: head.transpose(2, 0, 1)],
+    ids=["upside down", "axes swapped"],
+)
+def test_a_head_upside_down_or_with_axes_swapped_is_refused(real_data, spoil):
     head = read_volume(real_data / "mri" / "chris_t1.nii.gz")
-    over = nibabel.Nifti1Image(np.ascontiguousarray(np.asarray(head.dataobj)[:, :, ::-1]), head.affine)
+    voxels = np.ascontiguousarray(spoil(np.asarray(head.dataobj)))
     with pytest.raises(RefusedInput, match="mutual information 0"):
-        preprocess(over, Preprocessing(4))
+        preprocess(nibabel.Nifti1Image(voxels, head.affine), Preprocessing(4))
 
 
 @pytest.mark.slow

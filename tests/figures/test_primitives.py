@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from als_core.figures.drawn import counted, listed, number, p_value, percent, percent_range
 from als_core.figures.primitives import (
+    LONGEST_LINE,
     NULL,
     TRAINING,
     VALIDATION,
@@ -30,6 +31,7 @@ from als_core.figures.primitives import (
     panels,
     percent_axis,
     roc_points,
+    wrapped,
 )
 from als_core.figures.style import INK, PALETTE
 
@@ -207,6 +209,25 @@ def test_a_legend_explains_each_mark_once():
     )
     percent_axis(axes).set_xlim(0, 1)
     assert axes.xaxis.get_major_formatter()(0.5) == "50 %"
+
+
+def test_long_names_are_broken_into_lines_and_short_ones_are_not():
+    name = "a very long label of a class that goes on and on"
+    assert wrapped("control") == "control"
+    assert max(map(len, wrapped(name).split("\n"))) <= LONGEST_LINE
+    assert wrapped(name).replace("\n", " ") == name
+
+
+def test_letters_without_a_font_are_named_and_dollar_signs_are_no_formula(axes):
+    from als_core.figures import style
+
+    assert style.signs_without_font("ALS äß Ελ жи, 5 µm²") == ""
+    private = chr(0xE123) * 2
+    assert style.signs_without_font(f"a {private}") == private[0]
+    assert set(style.installed_fonts()) <= set(style.FALLBACK_FONTS)
+    with style.house_style():
+        axes.set_title("$x^$ and 5 $")
+        style.to_png(axes.figure)
 
 
 def test_numbers_in_words():

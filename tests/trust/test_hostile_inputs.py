@@ -69,7 +69,7 @@ def _manifest(folder: Path, names: list[str], first: str = "ALS") -> Path:
 
 def _images(folder: Path) -> Path:
     (folder / "images").mkdir(parents=True)
-    names = [f"images/{number}.png" for number in range(6)]
+    names = [f"images/{number}.png" for number in range(8)]
     for number, name in enumerate(names):
         Image.fromarray(np.random.default_rng(number).integers(0, 256, (32, 32, 3), np.uint8)).save(
             folder / name
@@ -79,7 +79,7 @@ def _images(folder: Path) -> Path:
 
 def _volumes(folder: Path) -> Path:
     folder.mkdir()
-    names = [f"{number}.nii.gz" for number in range(6)]
+    names = [f"{number}.nii.gz" for number in range(8)]
     for number, name in enumerate(names):
         voxels = np.random.default_rng(number).normal(size=(16, 16, 16)).astype(np.float32)
         nibabel.save(nibabel.Nifti1Image(voxels, np.diag([2.0, 2, 2, 1])), folder / name)
@@ -583,7 +583,7 @@ CASES = [
     *(Case(f"image: {name}", "images", instead(make), told) for name, (make, told) in PICTURES.items()),
     *(Case(name, "images", make, told) for name, (make, told) in PLACES.items()),
     *(
-        Case(name, "images", lambda f, c=c, v=v: [cell(c, v, row)(f) for row in range(3)], READ)
+        Case(name, "images", lambda f, c=c, v=v: [cell(c, v, row)(f) for row in range(4)], READ)
         for name, (c, v) in RIGHT.items()
     ),
     *(

@@ -235,10 +235,15 @@ def _problems(volume: np.ndarray, mask: np.ndarray, spacing: np.ndarray) -> Iter
     non_finite = int((~np.isfinite(volume)).sum())
     if non_finite:
         yield Problem("volume", f"{non_finite} values not finite", "numbers only", "Set the background to 0.")
-    if volume.ndim != 3 or mask.shape != volume.shape or mask.dtype != bool:
-        found = f"shapes {volume.shape} and {mask.shape}, a mask of {mask.dtype}"
-        expected = "two arrays over the same three axes, the mask bool"
-        yield Problem("volume and mask", found, expected, "Resample the mask to the volume; pass `mask > 0`.")
+    if volume.ndim != 3 or mask.shape != volume.shape:
+        found = f"shapes {volume.shape} and {mask.shape}"
+        yield Problem("volume and mask", found, "the same three axes", "Resample the mask to the volume.")
+        return
+    if mask.dtype != bool:
+        values = np.unique(mask)
+        shown = ", ".join(f"{value:g}" for value in values[:5]) + (", ..." if len(values) > 5 else "")
+        remedy = "Pass `mask > 0`; of a mask with several labels `mask == 1`, or another of them."
+        yield Problem("mask", f"{mask.dtype} with the values {shown}", "bool", remedy)
         return
     extent = [int(np.ptp(edge)) + 1 if edge.size else 0 for edge in np.nonzero(mask)]
     if min(extent) < 2:

@@ -218,11 +218,14 @@ def intensities(cohort: VolumeCohort, number: int) -> np.ndarray:
 
 
 def brain_of(cohort: VolumeCohort, number: int) -> np.ndarray:
-    """Find the patient's own brain, bool (X, Y, Z): the template's mask where there is signal.
+    """Find the patient's own brain, bool (X, Y, Z): the reader's mask, else the template's where there is signal.
 
     The template's mask alone would give everybody the same shape. Holes are filled, and bumps of a single
     voxel's width are taken off.
     """
+    own = cohort.mask(number)
+    if own is not None:
+        return own
     return binary_opening(binary_fill_holes(intensities(cohort, number) > 0), np.ones((2, 2, 2)))
 
 

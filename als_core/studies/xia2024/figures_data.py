@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from als_core.book.blocks import cell_text
 from als_core.claims.published import claim_named
 from als_core.cohorts.cohort import Cohort
 from als_core.cohorts.quality import AXIS_LABELS
@@ -16,14 +18,17 @@ from als_core.cohorts.splits import PARTS, Split
 from als_core.figures.drawn import Drawn, counted, listed, number, p_value, percent, percent_range
 from als_core.figures.pictures import draw_image, halved, image_grid
 from als_core.figures.primitives import (
+    LONGEST_LINE,
     draw_bars,
     draw_distributions,
     draw_reference,
     draw_rows,
     legend,
     panels,
+    wrapped,
 )
 from als_core.figures.style import INK, MUTED, PALETTE, WIDTH, house_style
+from als_core.refusal import RefusedInput
 from als_core.statistics.separation import Separation
 from als_core.studies.xia2024.synthetic import TissueParameters
 
@@ -41,6 +46,10 @@ QUALITY_UNITS = {
     "brightness_mean": "levels, 0 to 255",
     "contrast_sd": "SD, levels",
 }
+
+NOT_DRAWN = "The comparison is left out: the generator draws images of 32 to 2,048 pixels a side."
+SLIDES_SHOWN = 8  # of a class and region
+COPIES_SHOWN = 3  # pairs
 
 PAPER_CLASSES = {"control", "concordant", "discordant"}
 
@@ -134,6 +143,8 @@ def values_by_donor(
     labels = quality.drop_duplicates("group").set_index("group")["label"]
     table = found.groups.assign(label=found.groups["group"].map(labels))
     table["name"] = table["group"].astype(str) + ", " + table["label"]
+    if table["name"].str.len().max() > LONGEST_LINE:  # the colour tells the class, too
+        table["name"] = table["group"].astype(str)
     names = dict(zip(table["group"], table["name"], strict=True))
     colours = class_colours(classes)
     figure, (axes,) = panels(1, height=0.95 + 0.24 * len(table))
@@ -316,39 +327,56 @@ def can_be_separated(labels: np.ndarray, groups: np.ndarray | None) -> bool:
     return pairs["group"].is_unique and min(sides.sum(), (~sides).sum()) >= 2
 
 
+def one_field_per_slide(samples: pd.DataFrame) -> pd.DataFrame:
+    """Choose the first image of each slide, of at most `SLIDES_SHOWN` slides of a class and, where known, region."""
+    one = samples.drop_duplicates("slide")
+    return one.groupby([name for name in ("label", "region") if name in one]).head(SLIDES_SHOWN)
+
+
 @house_style()
 def slides_at_a_glance(fields: Sequence[np.ndarray], table: pd.DataFrame, images: pd.DataFrame) -> Drawn:
-    """Show one field of every slide, donors side by side within their class, regions one above the other.
+    """Show one field of a slide, donors side by side within their class, regions one above the other.
 
-    fields : uint8 images, one per row of `table` (columns label, group, region, slide, path).
+    fields : uint8 images, one per row of `table` (columns label, slide, path and, where known, group and region).
     images : the manifest, for the number of images per slide.
     """
-    regions, classes = sorted(table["region"].unique()), sorted(table["label"].unique())
-    donors = {name: sorted(table.loc[table["label"] == name, "group"].unique()) for name in classes}
-    colours, across = class_colours(classes), max(map(len, donors.values()))
-    lines = [(name, region) for name in classes for region in regions]
+    known = [name for name in ("group", "region") if name in table]
+    placed = table.assign(region=table.get("region", ""), group=table.get("group", table["slide"]))
+    placed["nth"] = placed.groupby(["label", "region", "group"]).cumcount()  # of a donor's slides
+    columns = {
+        name: sorted(set(zip(part["group"], part["nth"], strict=True)))
+        for name, part in placed.groupby("label")
+    }
+    colours, across = class_colours(sorted(columns)), max(map(len, columns.values()))
+    lines = list(product(sorted(columns), sorted(placed["region"].unique())))
     shown: list[list[np.ndarray | None]] = [[None] * across for _ in lines]
     titles, frames = ([[""] * across for _ in lines] for _ in range(2))
-    for row, image in zip(table.itertuples(), fields, strict=True):
-        line, column = lines.index((row.label, row.region)), donors[row.label].index(row.group)
+    for row, image in zip(placed.itertuples(), fields, strict=True):
+        line, column = lines.index((row.label, row.region)), columns[row.label].index((row.group, row.nth))
         shown[line][column] = halved(image)
         titles[line][column], frames[line][column] = str(row.group), colours[row.label]
     figure = image_grid(
         shown,
         titles=titles,
         frames=frames,
-        labels=[f"{name}\n{region}" for name, region in lines],
+        labels=["\n".join(filter(None, (wrapped(name, 16), region))) for name, region in lines],
         label_colours=[colours[name] for name, _ in lines],
     )
-    keys = ["label", "group", "region", "slide"]
-    counts = images.groupby(keys, as_index=False).size().rename(columns={"size": "images"})
+    counts = images.groupby(["label", "slide", *known], as_index=False).size()
+    slides = images["slide"].nunique()
+    share = f"each of the {slides} slides" if len(table) == slides else f"{len(table)} of the {slides} slides"
+    order = listed(
+        ["class", *({"region": "brain region", "group": "donor"}[name] for name in reversed(known))]
+    )
+    donors = f" Donors: {placed['group'].nunique()}." if "group" in known else ""
     return Drawn(
         figure,
-        f"One field of each of the {len(table)} slides, by class, brain region and donor. "
+        f"One field of {share}, by {order}. "
         "The tone of the stain is shared within a slide and differs between slides.",
-        f"Grid of {len(table)} micrographs, one per slide, from {table['group'].nunique()} donors. Rows are classes "
-        "and brain regions, columns are donors; the tone of the stain differs visibly from slide to slide.",
-        counts.merge(table[["slide", "path"]].rename(columns={"path": "shown"}), on="slide"),
+        f"Grid of {len(table)} images, one per slide, by {order}.{donors} Frames have the colour of the class.",
+        counts.rename(columns={"size": "images"}).merge(
+            table[["slide", "path"]].rename(columns={"path": "shown"}), on="slide"
+        ),
     )
 
 
@@ -428,11 +456,78 @@ def near_duplicate(
     )
 
 
-def near_duplicate_words(pairs: int, images: int) -> str:
-    """Say how many near-duplicates there are among the images of a cohort."""
-    if not pairs:
+def near_duplicate_words(sets: Sequence[Sequence[int]], images: int) -> str:
+    """Say how many copies there are among the images of a cohort. sets: sample numbers of images that show the same."""
+    if not sets:
         return f"None of the {images} images is a near-duplicate of another."
-    return f"{counted(pairs, 'pair')} among the {images} images {_verb([0] * pairs, 'is', 'are')} identical or nearly identical."
+    copies = sum(map(len, sets))
+    shown = f"; the first {COPIES_SHOWN} pairs are shown" if copies - len(sets) > COPIES_SHOWN else ""
+    return (
+        f"{copies} of the {images} images are identical to another or nearly so, in {counted(len(sets), 'set')} "
+        f"of copies{shown}."
+    )
+
+
+def copy_rows(sets: Sequence[Sequence[int]], paths: Sequence[str], parts: Sequence[str]) -> pd.DataFrame:
+    """List sets of copies: how many images each has, which, and in which parts of the split they are."""
+    return pd.DataFrame(
+        {
+            "Images": [len(rows) for rows in sets],
+            "Parts of the split": [", ".join(sorted({parts[row] for row in rows})) for rows in sets],
+            "Which": [_some([paths[row] for row in rows]) for rows in sets],
+        }
+    )
+
+
+def first_copies(cohort: Cohort, parts: Sequence[str]) -> dict[str, Drawn]:
+    """Show the first `COPIES_SHOWN` pairs of copies, by the name of the figure. parts: of the split by image."""
+    shown = {}
+    for pair in cohort.twins[:COPIES_SHOWN]:
+        rows = [pair.first, pair.second]
+        images, table = map(cohort.image, rows), cohort.samples.loc[rows]
+        shown[f"xia-copies-{pair.first}-{pair.second}"] = near_duplicate(
+            *images, table, parts[rows], pair.identical
+        )
+    return shown
+
+
+def _some(names: Sequence[str], most: int = 4) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def shortcut_rows(report: pd.DataFrame) -> pd.DataFrame:
+    """List the shortcut report (`cohorts.shortcuts.shortcut_report`) for reading, the strongest property first."""
+    return pd.DataFrame(
+        {
+            "Property": report["property"].str.capitalize(),
+            "Images or donors right, left out": report["accuracy"].map(percent),
+            "By guessing": report["chance"].map(percent),
+            "p": report["p"].map(p_value),
+            "p, best of all properties": report["p_any"].map(p_value),
+            "Shortcut": np.where(report["named"], "yes", "no"),
+        }
+    )
+
+
+def check_words(notices: Sequence[str], report: pd.DataFrame) -> str:
+    """Say which properties are shortcuts, and repeat what the check of the cohort noticed, as a list."""
+    named = [name.lower() for name in report.loc[report["named"], "property"]]
+    found = (
+        f"{listed(named).capitalize()} alone {_verb(named, 'predicts', 'predict')} the label (check ALS026)."
+        if named
+        else "No single property predicts the label better than the best property does under permuted labels."
+    )
+    return "\n".join([found, *(["", *(f"- {cell_text(notice)}" for notice in notices)] if notices else [])])
+
+
+def can_be_drawn(side: int) -> bool:
+    """Whether the generator of synthetic tissue draws images of this side, pixels."""
+    try:
+        TissueParameters(side=side)
+    except RefusedInput:
+        return False
+    return True
 
 
 def four_of_each(

@@ -162,6 +162,38 @@ def test_each_slide_is_shown_once_framed_in_the_colour_of_its_class(table):
     assert "15 slides" in drawn.caption and drawn.data["images"].sum() == len(table)
 
 
+@pytest.mark.parametrize("lacking", [["region"], ["group"], ["region", "group"], []])
+def test_slides_are_shown_without_donors_or_regions_and_at_most_eight_a_class(table, lacking):
+    samples = table.drop(columns=lacking)
+    samples = pd.concat([samples, samples.assign(slide=samples["slide"] + "'")], ignore_index=True)
+    one = figures.one_field_per_slide(samples)
+    assert one.groupby("label").size().tolist() == [8, 8, 8]
+    drawn = figures.slides_at_a_glance(images(len(one)), one, samples)
+    assert_words(drawn)
+    assert len([axes for axes in drawn.figure.axes if axes.images]) == 24
+    assert "24 of the 30 slides" in drawn.caption
+    assert all(
+        name not in drawn.caption for name in ("region", "donor") if name.replace("donor", "group") in lacking
+    )
+
+
+def test_shortcuts_and_notices_of_the_check_are_repeated():
+    report = pd.DataFrame(
+        {
+            "property": ["sharpness", "file type"],
+            "accuracy": [0.9, 0.5],
+            "chance": 0.5,
+            "p": [0.001, 0.6],
+            "p_any": [0.002, 1.0],
+            "named": [True, False],
+        }
+    )
+    assert figures.shortcut_rows(report)["Shortcut"].tolist() == ["yes", "no"]
+    said = figures.check_words(["An image a_b is odd (ALS028)."], report)
+    assert said.startswith("Sharpness alone predicts the label") and r"- An image a\_b is odd" in said
+    assert figures.check_words([], report.iloc[1:]).startswith("No single property")
+
+
 def test_stacked_bars_hold_every_image_of_a_donor(table):
     parts = np.resize(["train", "train", "validation", "test"], len(table))
     drawn = figures.donors_over_parts(table.assign(part=parts)[["group", "label", "part"]])
@@ -198,9 +230,15 @@ def test_near_duplicates_show_their_difference_only_where_there_is_one():
         == "`a.png` and `b.png` are nearly identical; the split by image puts them in train and test."
     )
     assert same.caption.endswith("identical, byte for byte; the split by image puts them both in train.")
-    assert figures.near_duplicate_words(0, 9).startswith(
-        "None of the 9"
-    ) and "1 pair among" in figures.near_duplicate_words(1, 9)
+
+
+def test_sets_of_copies_are_counted_and_listed_with_their_parts():
+    assert figures.near_duplicate_words([], 9).startswith("None of the 9 images")
+    assert figures.near_duplicate_words([(0, 2)], 9).startswith("2 of the 9 images are identical")
+    many = figures.near_duplicate_words([(0, 2), tuple(range(3, 9))], 9)
+    assert "8 of the 9" in many and "in 2 sets of copies; the first 3 pairs are shown" in many
+    rows = figures.copy_rows([(0, 1, 2, 3, 4, 5)], list("abcdef"), ["train"] * 5 + ["test"])
+    assert rows.iloc[0].tolist() == [6, "test, train", "a, b, c, d and 2 more"]
 
 
 def test_synthetic_fields_are_below_those_of_the_cohort():

@@ -104,8 +104,8 @@ def test_every_twin_has_its_text():
 def test_every_notebook_and_every_prose_page_is_in_the_contents():
     assert {source_of(page)[0] for page in book_pages()} == set(NOTEBOOKS)
     contents = (repository() / "_toc.yml").read_text()
-    listed = {line.split("file: ")[1] for line in contents.splitlines() if "file: " in line} | {
-        yaml.safe_load(contents)["root"]
-    }
+    files = [line.split("file: ")[1] for line in contents.splitlines() if "file: " in line]
+    listed = {*files, yaml.safe_load(contents)["root"]}
+    assert len(files) == len(set(files)), "a page listed twice makes Jupyter Book refuse the contents"
     prose = {f"book/{path.stem}" for path in (repository() / "book").glob("*.md")}
     assert prose <= listed and listed - prose <= {f"book/{page}" for page in book_pages()} | {"book/claims"}

@@ -220,14 +220,14 @@ def named_points(
             place = LEFT + scale * (float(forth(float(point[x]))) - least)
             crowd = crowd + 1 if place - last < CROWDED else 0
             last = place
-            text = html.escape(f"{point[name]}: {float(point[x]):.4g}")
+            text = html.escape(f"{point[name]}: {_plain(point[x], 4)}")
             marks.append(
                 f'<circle cx="{place:.1f}" cy="{y + SHIFTS[crowd % len(SHIFTS)]:g}" r="6" role="listitem" '
                 f'tabindex="-1" aria-label="{text}"><title>{text}</title></circle>'
             )
     for share in (0, 0.5, 1):
         place, value = LEFT + share * (WIDTH - LEFT - RIGHT), float(back(least + share * (most - least)))
-        marks.append(f'<text x="{place:g}" y="{height - 26}" text-anchor="middle">{value:.3g}</text>')
+        marks.append(f'<text x="{place:g}" y="{height - 26}" text-anchor="middle">{_plain(value, 3)}</text>')
     marks.append(
         f'<text x="{(LEFT + WIDTH - RIGHT) / 2:g}" y="{height - 6}" text-anchor="middle">'
         f"{html.escape(x_label)}</text>"
@@ -236,8 +236,11 @@ def named_points(
         f'<svg viewBox="0 0 {WIDTH} {height}" role="list" '
         f'aria-label="{html.escape(f"{x_label}, {len(drawn)} points")}">{"".join(marks)}</svg>'
     )
-    hint = '<p class="als-hint">Tab to the first dot, then arrow keys.</p>'
-    return _block("points", heading, {}, f"{hint}{drawing}{_output()}", always=True)
+    hint = (
+        '<p class="als-hint">Point at a dot, or reach the first with Tab and the others with arrow keys.</p>'
+    )
+    body = f'{hint}<div class="als-scroll">{drawing}</div>{_output()}'
+    return _block("points", heading, {}, body, always=True)
 
 
 def before_after(
@@ -299,6 +302,11 @@ def _number(label: str, name: str, least: float, most: float, value: float, step
         f'<label>{html.escape(label)} <input type="number" name="{name}" min="{least:g}" max="{most:g}" '
         f'value="{value:g}" step="{step}"></label>'
     )
+
+
+def _plain(value: float, digits: int) -> str:
+    """A number with so many significant digits, never with an exponent."""
+    return np.format_float_positional(value, precision=digits, unique=False, fractional=False, trim="-")
 
 
 def _output() -> str:

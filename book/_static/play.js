@@ -80,6 +80,7 @@
         over.src = images[name.value];
         over.alt = `after: ${name.value}`;
         over.style.clipPath = `inset(0 ${100 - share.value}% 0 0)`;
+        over.parentElement.style.setProperty("--als-edge", `${share.value}%`);
         say(block, `left ${share.value} %: ${name.value}; right: before`);
       };
     },

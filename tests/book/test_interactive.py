@@ -43,6 +43,22 @@ BLOCKS = {
 }
 
 
+def test_every_kind_of_block_is_on_a_page():
+    makers = [
+        name
+        for name, made in vars(interactive).items()
+        if getattr(made, "__module__", "") == interactive.__name__
+    ]
+    places = [
+        *(repository() / "als_core" / "studies").rglob("*.py"),
+        *(repository() / "notebooks").rglob("*.py"),
+    ]
+    texts = [path.read_text(encoding="utf-8") for path in places]
+    public = [name for name in makers if not name.startswith("_")]
+    assert len(public) == len(BLOCKS)
+    assert [name for name in public if not any(f"interactive.{name}(" in text for text in texts)] == []
+
+
 def test_values_are_in_the_block_and_markup_is_escaped():
     for kind, text in BLOCKS.items():
         assert f'data-play="{kind}"' in text and "http" not in text
@@ -70,6 +86,15 @@ def test_dots_lie_where_their_values_say_on_a_linear_and_on_a_logarithmic_axis()
         places[log] = [float(place) for place in re.findall(r'<circle cx="([\d.]+)"', text)]
     shares = {log: (middle - low) / (high - low) for log, (low, middle, high) in places.items()}
     assert shares == {False: pytest.approx(9 / 99, abs=1e-3), True: pytest.approx(0.5, abs=1e-3)}
+
+
+def test_numbers_have_no_exponent():
+    text = interactive.named_points(
+        DONORS.assign(sharpness=[0.00051, 1900.4, 123456]), "sharpness", "donor", "class", "sharpness"
+    )
+    assert "e+" not in text and all(
+        f">{name}: {n}<" in text for name, n in {"d1": "0.00051", "d2": "1900"}.items()
+    )
 
 
 def test_dots_of_equal_value_do_not_cover_each_other():

@@ -128,7 +128,7 @@ def curve_slider(
     y_label: str,
     heading: str = "Move along the curves",
 ) -> str:
-    """A slider along x, and the value of each curve there.
+    """A slider along x, and the value of each curve there. It starts at the highest point of all curves.
 
     Parameters
     ----------
@@ -146,7 +146,8 @@ def curve_slider(
         for name in curves
     )
     values = f"<table><caption>{html.escape(y_label)}</caption><tbody>{rows}</tbody></table>"
-    slider = _slider(x_label, "step", 0, len(places) - 1, len(places) // 2)
+    highest = max((point for curve in curves.values() for point in curve), key=lambda point: point[1])
+    slider = _slider(x_label, "step", 0, len(places) - 1, places.index(highest[0]))
     return _block("curves", heading, data, f"<form>{slider}{_output()}</form>{values}")
 
 

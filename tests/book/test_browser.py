@@ -194,6 +194,15 @@ def test_the_search_finds_the_page_first_and_the_api_last(browser, address, word
         assert visit.errors == [] and visit.asked_elsewhere(address) == []
 
 
+def let_scrolling_end(tab) -> None:
+    """Wait until the page no longer moves; on a busy machine smooth scrolling takes seconds."""
+    before, now = -1, 0
+    tab.wait_for_timeout(600)
+    while now != before:
+        tab.wait_for_timeout(400)
+        before, now = now, tab.evaluate("scrollY")
+
+
 CONTENTS = "#pst-page-toc-nav a[href^='#']"
 
 
@@ -204,7 +213,7 @@ def test_links_of_the_contents_land_at_their_headings(browser, address, page):
     for link in {links[len(links) // 2], links[-1]} if links else ():
         with Visit(browser, address + page, width=1400) as visit:  # for the first time: no image is there yet
             visit.tab.eval_on_selector(f"{CONTENTS}[href='{link}']", "link => link.click()")
-            visit.tab.wait_for_timeout(1500)
+            let_scrolling_end(visit.tab)
             top, bottom = visit.tab.evaluate(
                 """name => [document.getElementById(name).getBoundingClientRect().top,
                             document.documentElement.scrollHeight - scrollY - innerHeight]""",
@@ -227,7 +236,7 @@ def test_a_figure_of_a_paper_is_two_clicks_from_the_landing_page(browser, addres
     with Visit(browser, address + LANDING, width=1400) as visit:
         visit.tab.click(".bd-article a:has-text('From the papers to this book')")
         visit.tab.click("table >> nth=0 >> tr:has-text('Fig. 6') >> a")
-        visit.tab.wait_for_timeout(1500)
+        let_scrolling_end(visit.tab)
         assert visit.tab.url.endswith("xia2024/03_models_and_cost.html#xia-fig6-se")
         place = visit.tab.query_selector("#xia-fig6-se").bounding_box()
         assert -100 < place["y"] < 900

@@ -153,6 +153,7 @@ def render(executed: nbformat.NotebookNode, folder: str) -> RenderedPage:
     claims: list[dict[str, Any]] = []
     headlines: list[str] = []
     titles: list[str] = []
+    answers: list[nbformat.NotebookNode] = []  # of the blocks on top, the first
     on_top: list[nbformat.NotebookNode] = []
     cells = []
     for cell in executed.cells:
@@ -175,7 +176,10 @@ def render(executed: nbformat.NotebookNode, folder: str) -> RenderedPage:
             if block["myst"]:
                 text = block["myst"].replace(blocks.FILES, folder)
                 block_cell = new_markdown_cell(text, id=f"{cell.id[:50]}-{place}")
-                (on_top if block["on_top"] else cells).append(block_cell)
+                if block["on_top"]:
+                    (answers if block["headline"] else on_top).append(block_cell)
+                else:
+                    cells.append(block_cell)
     for title in titles:
         opening = next(cell for cell in cells if cell.cell_type == "markdown")
         opening.source = re.sub(
@@ -183,7 +187,7 @@ def render(executed: nbformat.NotebookNode, folder: str) -> RenderedPage:
         )
     below_title = next((n for n, cell in enumerate(cells, 1) if cell.cell_type == "markdown"), 0)
     notebook = executed.copy()
-    notebook.cells = [*cells[:below_title], *on_top, *cells[below_title:]]
+    notebook.cells = [*cells[:below_title], *answers, *on_top, *cells[below_title:]]
     notebook.metadata = _kernel_metadata(executed)
     return RenderedPage(notebook, files, claims, " ".join(headlines))
 

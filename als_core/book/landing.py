@@ -39,6 +39,11 @@ PUBLIC_IMAGES = "xia2024/07_by_donor"
 AUDIT = "audit/published_numbers"
 
 VIEW_BOX = re.compile(r'viewBox="([\d.-]+) ([\d.-]+) ([\d.]+) ([\d.]+)"')
+PIXELS = re.compile(
+    r'<image [^>]*? transform="scale\(1 -1\) translate\(0 -([\d.]+)\)" '
+    r'x="([-\d.]+)" y="([-\d.]+)" width="([\d.]+)" height="([\d.]+)"/>'
+)
+
 SIZE = re.compile(r' (?:width|height)="[\d.]+(?:pt|px)?"')
 
 
@@ -256,14 +261,24 @@ def _picture(paper: str, pictures: Sequence[Any]) -> str:
 
 
 def cut_out(svg: str, part: Sequence[float] = (0, 0, 1, 1)) -> str:
-    """An SVG image that shows a part of another: left, top, right and bottom as shares of its width and height."""
+    """An SVG image that shows a part of another: left, top, right and bottom as shares of its width and height.
+
+    Pictures (pixels) that lie wholly outside that part are left out; they are most of what a brain figure weighs.
+    """
     x, y, width, height = (float(number) for number in VIEW_BOX.search(svg).groups())
     left, top, right, bottom = part
     box = (x + left * width, y + top * height, (right - left) * width, (bottom - top) * height)
     start = svg.index("<svg")
     end = svg.index(">", start)
+
+    def seen(picture: re.Match[str]) -> str:
+        shift, x, y, wide, high = map(float, picture.groups())
+        top = shift - y - high  # matplotlib draws pictures upside down
+        across = x < box[0] + box[2] and box[0] < x + wide
+        return picture[0] if across and top < box[1] + box[3] and box[1] < top + high else ""
+
     shown = VIEW_BOX.sub(f'viewBox="{box[0]:g} {box[1]:g} {box[2]:g} {box[3]:g}"', svg[start:end])
-    return f'{svg[:start]}{SIZE.sub("", shown)} width="{box[2]:g}pt" height="{box[3]:g}pt"{svg[end:]}'
+    return f'{svg[:start]}{SIZE.sub("", shown)} width="{box[2]:g}pt" height="{box[3]:g}pt"{PIXELS.sub(seen, svg[end:])}'
 
 
 # --- the pages of one notebook, and the overview of a paper

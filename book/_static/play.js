@@ -64,9 +64,10 @@
   const say = (block, text) => { block.querySelector("output").textContent = text; };
 
   const kinds = {
-    overlay(block, { maps }) {
-      const { method, opacity } = form(block).elements, over = block.querySelector(".als-over");
+    overlay(block, { maps, images }) {
+      const { method, opacity } = form(block).elements, [under, over] = block.querySelectorAll("img");
       return () => {
+        if (images[method.value]) under.src = images[method.value];
         over.src = maps[method.value];
         over.style.opacity = opacity.value / 100;
         say(block, `${method.value}, opacity ${opacity.value} %`);
@@ -79,26 +80,36 @@
         over.src = images[name.value];
         over.alt = `after: ${name.value}`;
         over.style.clipPath = `inset(0 ${100 - share.value}% 0 0)`;
+        over.parentElement.style.setProperty("--als-edge", `${share.value}%`);
         say(block, `left ${share.value} %: ${name.value}; right: before`);
       };
     },
 
-    roc(block, { points, positives, negatives, positive }) {
-      const cells = block.querySelectorAll("tbody td");
-      const line = [[0, 0], ...points.map(([, tp, fp]) => [fp / negatives, tp / positives]), [1, 1]];
+    roc(block, { curves, positive }) {
+      const { curve, step } = form(block).elements, cells = block.querySelectorAll("tbody td");
       const at = ([x, y]) => `${(30 + 200 * x).toFixed(1)},${(210 - 200 * y).toFixed(1)}`;
       block.querySelector(".als-plot").innerHTML =
         `<svg viewBox="0 0 250 250" role="img" aria-label="ROC curve"><path class="als-axis" d="M30,10V210H230"/>` +
-        `<path class="als-guess" d="M${at([0, 0])}L${at([1, 1])}"/><polyline points="${line.map(at).join(" ")}"/><circle r="6"/>` +
+        `<path class="als-guess" d="M${at([0, 0])}L${at([1, 1])}"/><polyline/><circle r="6"/>` +
         `<text x="130" y="240" text-anchor="middle">false alarms</text>` +
         `<text x="14" y="110" text-anchor="middle" transform="rotate(-90 14 110)">sensitivity</text></svg>`;
-      const dot = block.querySelector("circle");
+      const dot = block.querySelector("circle"), line = block.querySelector("polyline");
+      let drawn = "";
       return () => {
-        const [threshold, tp, fp] = points[form(block).elements.step.value];
-        const [x, y] = at([fp / negatives, tp / positives]).split(",");
+        const { points, positives, negatives } = curves[curve.value];
+        const place = ([, tp, fp]) => [fp / negatives, tp / positives];
+        if (drawn !== curve.value) {
+          const share = step.value / step.max;
+          step.max = points.length - 1;
+          if (drawn) step.value = Math.round(share * step.max);
+          line.setAttribute("points", [[0, 0], ...points.map(place), [1, 1]].map(at).join(" "));
+          drawn = curve.value;
+        }
+        const [threshold, tp, fp] = points[step.value];
+        const [x, y] = at(place(points[step.value])).split(",");
         dot.setAttribute("cx", x);
         dot.setAttribute("cy", y);
-        [tp, positives - tp, fp, negatives - fp].forEach((count, place) => { cells[place].textContent = count; });
+        [tp, positives - tp, fp, negatives - fp].forEach((count, cell) => { cells[cell].textContent = count; });
         const right = (tp + negatives - fp) / (positives + negatives);
         say(block, `${positive} from a score of ${Number(threshold.toPrecision(3))}: sensitivity ${percent(tp / positives)}, ` +
           `specificity ${percent(1 - fp / negatives)}, accuracy ${percent(right, 1)}`);

@@ -56,6 +56,8 @@ shown = [*METHODS, *leaderboard.CONTROLS]
 titles = {name: leaderboard.titles()[name] for name in shown}
 boards = [figures.board_of(name, sets[name], scores[name], passed[name], seed) for name in sets]
 page.show(figures.trial_grid(boards, titles, list(leaderboard.CONTROLS)), "audit-heatmap-grid")
+for board in boards:
+    page.html(figures.heat_to_lay_over(board, titles))
 
 # %%
 for name, images in sets.items():

@@ -32,6 +32,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
+from als_core.book import interactive
 from als_core.book.page import Page
 from als_core.statistics import power
 from als_core.studies.cross_paper import figures_audit as figures
@@ -96,6 +97,7 @@ page.table(
     f"Donors needed for a 95 % interval of a given width, at an accuracy of {ACCURACY}.",
     of_cohort=False,
 )
+page.html(interactive.donor_calculator(ACCURACY, correlation=0.5, images_per_donor=10, donors=20))
 page.text(words_audit.images_for_donors(*(power.donors_needed(ACCURACY, 0.05, n, 0.5) for n in (10, 1000))))
 
 # %% [markdown]

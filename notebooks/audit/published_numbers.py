@@ -26,6 +26,7 @@ profile = "test"
 cohort = "synthetic"
 
 # %%
+from als_core.book import interactive
 from als_core.book.page import Page
 from als_core.claims.findings import findings
 from als_core.claims.published import editions
@@ -102,6 +103,7 @@ page.show(figures.mcnemar_ranges(mcnemar_table(), "Miniset-DenseSENet"), "audit-
 
 # %%
 page.show(figures.sizes_that_fit(sizes_of_shares(450), 450), "audit-sizes")
+page.html(interactive.share_calculator("70.34%", 450))
 page.show(figures.possible_metrics(possible_metrics(), always_als_metrics()), "audit-possible-tables")
 
 # %% [markdown]

@@ -70,6 +70,7 @@ for model, cell in training.PLOTTED.items():
 predictions, logs = training.gather(heads.values())
 scored = training.score_cells(predictions, logs).set_index(["network", "protocol"])
 page.show(figures.roc_curves(predictions, training.PLOTTED, scored), "miao-fig14-fig17-roc")
+page.html(figures.roc_with_threshold(predictions, "resnet50"))
 page.claims(training.auc_claims(scored))
 
 # %% [markdown]

@@ -168,9 +168,9 @@ page.text(words.edge_in_words(words.edge_heat(averages, brain)))
 # %%
 if met:
     curves = {title: dice_curve(heat, truth, brain) for title, heat in averages.items()}
-    page.show(
-        figures.dice_curves(curves, dice_curve(truth.astype(float), truth, brain), met), "wang-dice-curves"
-    )
+    drawn = figures.dice_curves(curves, dice_curve(truth.astype(float), truth, brain), met)
+    page.show(drawn, "wang-dice-curves")
+    page.html(figures.dice_at_threshold(drawn.data, met))
 else:
     correlations = words.correlations(averages, brain)
     page.show(figures.method_likeness(correlations), "wang-likeness")

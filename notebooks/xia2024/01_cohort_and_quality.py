@@ -96,6 +96,7 @@ if figures.can_be_separated(samples["label"], data.groups):
     sharp = found["laplacian_variance"]
     drawn = figures.values_by_donor(quality, "laplacian_variance", sharp, data.classes)
     page.show(drawn, "xia-sharpness-by-donor")
+    page.html(figures.donors_to_point_at(drawn.data, "laplacian_variance"))
     caption = "How well each quality measure alone separates donors, and classifies images of new donors."
     page.table(figures.separation_table(found, data.classes), "xia-quality-separates", caption)
 page.text(figures.sharpness_finding(found, data.classes))

@@ -57,6 +57,7 @@ row = int(split.rows("train")[0])
 original, path = data.image(row), data.samples["path"][row]
 augmented = figures.augment_each(original, FIGURE_5, np.random.default_rng(seed))
 page.show(figures.augmentation_gallery(original, augmented, path), "xia-fig5-augmentations")
+page.html(figures.gallery_to_compare(original, augmented))
 
 # %% [markdown]
 # Section 3 of the paper lists two more, which it sets aside: making the image brighter, and equalising its

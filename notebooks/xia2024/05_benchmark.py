@@ -75,6 +75,7 @@ page.show(figures.validation_curves(curves, (truth == commonest).mean()), "xia-f
 every, table = benchmark.run_table(answers), benchmark.accuracy_table(answers, seed)
 printed = None if data.kind == "own" else words.printed_accuracies()
 page.show(figures.runs_as_points(every, table, figures.as_share(printed)), "xia-fig2-runs")
+page.html(figures.runs_to_point_at(every))
 # %% [markdown]
 # ## Table 1
 #

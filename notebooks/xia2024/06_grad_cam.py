@@ -78,6 +78,7 @@ else:
 cells = figures.pair_cells(chosen, shown, heat, places, lesions)
 title, note = words.matrix_caption(runs, predicted, places, lesions)
 page.show(figures.class_matrix(chosen, cells, data.classes, title, note), "xia-fig3-grad-cam")
+page.html(figures.heat_to_lay_over(chosen, cells))
 
 # %%
 if not recorded and min(places) < 6:

@@ -26,6 +26,8 @@ SITE = Path(os.environ.get("ALS_SITE", repository() / "_build" / "html")).absolu
 LANDING = "book/index.html"
 PAGES = sorted(path.relative_to(SITE).as_posix() for path in (SITE / "book").rglob("*.html"))
 EVERY_PAGE = pytest.mark.parametrize("page", PAGES or ["none"])
+PLAY = ' data-play="'
+PLAY_PAGES = [page for page in PAGES if PLAY in (SITE / page).read_text(encoding="utf-8")]
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -85,10 +87,12 @@ def axe() -> str:
 class Visit:
     """A page opened in its own tab, with its requests and errors."""
 
-    def __init__(self, browser, url: str, theme: str = "", width: int = WIDE):
-        """theme: chosen on an earlier visit; none on a first visit."""
+    def __init__(self, browser, url: str, theme: str = "", width: int = WIDE, scripts: bool = True):
+        """theme: chosen on an earlier visit; none on a first visit. scripts: whether those of the page run."""
         self.context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=theme or "light"
+            viewport={"width": width, "height": 900},
+            color_scheme=theme or "light",
+            java_script_enabled=scripts,
         )
         if theme:
             self.context.add_init_script(
@@ -190,6 +194,15 @@ def test_the_search_finds_the_page_first_and_the_api_last(browser, address, word
         assert visit.errors == [] and visit.asked_elsewhere(address) == []
 
 
+def let_scrolling_end(tab) -> None:
+    """Wait until the page no longer moves; on a busy machine smooth scrolling takes seconds."""
+    before, now = -1, 0
+    tab.wait_for_timeout(600)
+    while now != before:
+        tab.wait_for_timeout(400)
+        before, now = now, tab.evaluate("scrollY")
+
+
 CONTENTS = "#pst-page-toc-nav a[href^='#']"
 
 
@@ -200,7 +213,7 @@ def test_links_of_the_contents_land_at_their_headings(browser, address, page):
     for link in {links[len(links) // 2], links[-1]} if links else ():
         with Visit(browser, address + page, width=1400) as visit:  # for the first time: no image is there yet
             visit.tab.eval_on_selector(f"{CONTENTS}[href='{link}']", "link => link.click()")
-            visit.tab.wait_for_timeout(1500)
+            let_scrolling_end(visit.tab)
             top, bottom = visit.tab.evaluate(
                 """name => [document.getElementById(name).getBoundingClientRect().top,
                             document.documentElement.scrollHeight - scrollY - innerHeight]""",
@@ -223,10 +236,35 @@ def test_a_figure_of_a_paper_is_two_clicks_from_the_landing_page(browser, addres
     with Visit(browser, address + LANDING, width=1400) as visit:
         visit.tab.click(".bd-article a:has-text('From the papers to this book')")
         visit.tab.click("table >> nth=0 >> tr:has-text('Fig. 6') >> a")
-        visit.tab.wait_for_timeout(1500)
+        let_scrolling_end(visit.tab)
         assert visit.tab.url.endswith("xia2024/03_models_and_cost.html#xia-fig6-se")
         place = visit.tab.query_selector("#xia-fig6-se").bounding_box()
         assert -100 < place["y"] < 900
+
+
+@pytest.mark.parametrize("page", PLAY_PAGES or ["none"])
+def test_what_can_be_played_with_answers_to_the_keyboard(browser, address, page):
+    with Visit(browser, address + page) as visit:
+        for block in visit.tab.query_selector_all(".als-play"):
+            assert block.is_visible()
+            control = block.query_selector("input[type='range'], input, circle[tabindex='0']")
+            control.focus()
+            said = [block.query_selector("output").inner_text()]
+            for key in ("Home", "End", "Backspace"):  # the last for a field of text
+                control.press(key)
+                said.append(block.query_selector("output").inner_text())
+            assert all(said) and len(set(said)) > 1, block.get_attribute("aria-label")
+        assert visit.errors == []
+
+
+@pytest.mark.parametrize("page", PLAY_PAGES or ["none"])
+def test_without_scripts_the_figures_stay_and_what_needs_a_script_is_hidden(browser, address, page):
+    with Visit(browser, address + page, scripts=False) as visit:
+        assert [block.is_visible() for block in visit.tab.query_selector_all(".als-play form")].count(
+            True
+        ) == 0
+        figures = visit.tab.query_selector_all("figure img")
+        assert sum(figure.is_visible() for figure in figures) * 2 == len(figures) > 0
 
 
 def test_first_uses_of_terms_lead_to_the_glossary(browser, address):

@@ -19,7 +19,10 @@ SCRIPT = (repository() / "book" / "_static" / "play.js").read_text(encoding="utf
 STYLE = (repository() / "book" / "_static" / "companion.css").read_text(encoding="utf-8")
 RNG = np.random.default_rng(0)
 IMAGE = RNG.integers(0, 256, (32, 32, 3), dtype=np.uint8)
-SCORES = pd.DataFrame({"als": [True, True, True, False, False], "score": [0.9, 0.8, 0.3, 0.6, 0.1]})
+SCORES = pd.DataFrame(
+    {"als": [True, True, True, False, False], "score": [0.9, 0.8, 0.3, 0.6, 0.1], "split": "by case, 1"}
+)
+OTHER_SPLIT = pd.DataFrame({"als": [True, False], "score": [0.2, 0.7], "split": "by crop, 1"})
 CURVES = pd.DataFrame(
     {"method": ["a", "a", "b", "b"], "kept": [0.1, 0.5, 0.1, 0.5], "dice": [0.2, 0.4, 0.1, 0.8]}
 )
@@ -31,13 +34,29 @@ BLOCKS = {
     "overlay": interactive.heatmap_overlay(
         IMAGE, {"Grad-CAM": RNG.random((4, 4)), "LRP": RNG.random((8, 8))}, "a test image"
     ),
-    "roc": interactive.roc_threshold(SCORES, "als", "score", "ALS"),
+    "roc": interactive.roc_threshold(pd.concat([SCORES, OTHER_SPLIT]), "als", "score", "split", "ALS"),
     "curves": interactive.curve_slider(CURVES, "kept", "dice", "method", "share kept", "Dice"),
     "donors": interactive.donor_calculator(),
     "share": interactive.share_calculator("70.34%", 150),
     "points": interactive.named_points(DONORS, "sharpness", "donor", "class", "sharpness"),
     "wipe": interactive.before_after(IMAGE, {"Rotating": np.rot90(IMAGE), "Noise": IMAGE[::-1]}),
 }
+
+
+def test_every_kind_of_block_is_on_a_page():
+    makers = [
+        name
+        for name, made in vars(interactive).items()
+        if getattr(made, "__module__", "") == interactive.__name__
+    ]
+    places = [
+        *(repository() / "als_core" / "studies").rglob("*.py"),
+        *(repository() / "notebooks").rglob("*.py"),
+    ]
+    texts = [path.read_text(encoding="utf-8") for path in places]
+    public = [name for name in makers if not name.startswith("_")]
+    assert len(public) == len(BLOCKS)
+    assert [name for name in public if not any(f"interactive.{name}(" in text for text in texts)] == []
 
 
 def test_values_are_in_the_block_and_markup_is_escaped():
@@ -53,9 +72,41 @@ def test_only_what_makes_sense_without_a_script_is_shown_without_one():
 
 def test_counts_along_the_thresholds_are_those_of_the_samples():
     data = json.loads(re.search(r'application/json">(.*?)</script>', BLOCKS["roc"])[1])
-    assert data["points"] == [[0.9, 1, 0], [0.8, 2, 0], [0.6, 2, 1], [0.3, 3, 1], [0.1, 3, 2]]
+    points = data["curves"]["by case, 1"]["points"]
+    assert points == [[0.9, 1, 0], [0.8, 2, 0], [0.6, 2, 1], [0.3, 3, 1], [0.1, 3, 2]]
     with pytest.raises(ValueError, match="both classes"):
-        interactive.roc_threshold(SCORES.assign(als=True), "als", "score", "ALS")
+        interactive.roc_threshold(SCORES.assign(als=True), "als", "score", "split", "ALS")
+
+
+def test_dots_lie_where_their_values_say_on_a_linear_and_on_a_logarithmic_axis():
+    places = {}
+    for log in (False, True):
+        table = DONORS.assign(sharpness=[1.0, 10.0, 100.0])
+        text = interactive.named_points(table, "sharpness", "donor", "class", "sharpness", log=log)
+        places[log] = [float(place) for place in re.findall(r'<circle cx="([\d.]+)"', text)]
+    shares = {log: (middle - low) / (high - low) for log, (low, middle, high) in places.items()}
+    assert shares == {False: pytest.approx(9 / 99, abs=1e-3), True: pytest.approx(0.5, abs=1e-3)}
+
+
+def test_numbers_have_no_exponent():
+    text = interactive.named_points(
+        DONORS.assign(sharpness=[0.00051, 1900.4, 123456]), "sharpness", "donor", "class", "sharpness"
+    )
+    assert "e+" not in text and all(
+        f">{name}: {n}<" in text for name, n in {"d1": "0.00051", "d2": "1900"}.items()
+    )
+
+
+def test_dots_of_equal_value_do_not_cover_each_other():
+    text = interactive.named_points(
+        DONORS.assign(sharpness=1.0, **{"class": "ALS"}), "sharpness", "donor", "class", "sharpness"
+    )
+    assert len(set(re.findall(r'<circle cx="[\d.]+" cy="([\d.]+)"', text))) == len(DONORS)
+
+
+def test_an_image_larger_than_a_screen_is_made_smaller():
+    large = np.zeros((960, 1920, 3), np.uint8)
+    assert "aspect-ratio: 480 / 240" in interactive.before_after(large, {"none": large})
 
 
 def test_a_heatmap_without_heat_is_black_and_not_an_error():
@@ -130,6 +181,9 @@ def test_sliders_move_by_keyboard(tab):
     tab.keyboard.press("Home")
     cells = tab.eval_on_selector_all('[data-play="roc"] tbody td', "all => all.map(c => c.textContent)")
     assert cells == ["1", "2", "0", "2"] and "sensitivity 33 %, specificity 100 %" in said(tab, "roc")
+    tab.focus('[data-play="roc"] select')
+    tab.keyboard.press("ArrowDown")
+    assert "ALS from a score of 0.7: sensitivity 0 %, specificity 0 %" in said(tab, "roc")
     tab.focus('[data-play="curves"] input')
     tab.keyboard.press("End")
     values = tab.eval_on_selector_all(

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
+import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from als_core.book import landing
 from als_core.claims.claims import every_claim
+from als_core.figures.style import to_svg
 
 
 @pytest.fixture
@@ -57,6 +62,17 @@ def test_plain_words_are_three_sentences(rows):
     text = landing.plain_words(rows, synthetic=True)
     assert text.count("\n") == 2 and "repeat and judge none" in text and "drawn by a program" in text
     assert "drawn by a program" not in landing.plain_words(rows, synthetic=False)
+
+
+def test_a_panel_leaves_out_the_pictures_that_it_does_not_show():
+    figure = Figure()
+    for number, one in enumerate(figure.subplots(2, 2).flat):
+        one.imshow(np.full((4, 4), number), vmin=0, vmax=3)
+    svg = to_svg(figure, "four")
+    assert svg.count("<image ") == 4
+    panel = landing.cut_out(svg, (0.5, 0, 1, 0.5))
+    kept = re.findall(r'<image [^>]*xlink:href="([^"]+)"', panel)
+    assert kept == [re.findall(r'<image [^>]*xlink:href="([^"]+)"', svg)[1]]
 
 
 def test_a_panel_is_cut_out_of_a_figure():

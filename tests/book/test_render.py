@@ -10,10 +10,12 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from als_core.book.blocks import (
     MIME,
+    answer_block,
     details_block,
     figure_block,
     note_block,
     pipe_table,
+    substitutions_block,
     table_block,
     title_block,
     verdict_block,
@@ -47,6 +49,13 @@ def test_a_figure_becomes_markdown_with_its_files():
     assert set(page.files) == {"fig-a.svg", "fig-a.png", "fig-a.csv"}
     assert page.files["fig-a.csv"] == b"a,b\n1,0.5\n2,\n"
     assert page.notebook.cells[1].outputs == []
+
+
+def test_the_answer_opens_the_page_even_where_it_is_computed_last():
+    stand_ins = substitutions_block({"Images": ("20", "190")}, "No statement about ALS.")
+    answer = answer_block("Why?", "Because.", "Very.", "How.")
+    sources = [cell.source for cell in render(executed(stand_ins, answer), "01_page").notebook.cells]
+    assert sources[0] == "# Title" and "als-answer" in sources[1] and "als-substitutions" in sources[2]
 
 
 def test_a_figure_is_the_same_file_each_time():

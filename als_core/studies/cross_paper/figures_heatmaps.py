@@ -11,6 +11,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from als_core.book import interactive
 from als_core.figures.drawn import Drawn
 from als_core.figures.pictures import canvas, draw_image
 from als_core.figures.style import GRID, MUTED, PALETTE, WIDTH, house_style
@@ -122,6 +123,22 @@ def trial_grid(boards: Sequence[Board], titles: Mapping[str, str], controls: Seq
     )
 
 
+def heat_to_lay_over(board: Board, titles: Mapping[str, str]) -> str:
+    """Lay the heat of each method over the image of a board, with a slider of opacity (HTML)."""
+    grey = board.picture - board.picture.min()
+    picture = (255 * grey / max(grey.max(), 1e-9)).astype(np.uint8)
+    heat = {title: _clipped(board.heat[name]) for name, title in titles.items() if name in board.heat}
+    return interactive.heatmap_overlay(
+        picture, heat, f"the image under {board.title}", f"{board.title}: lay the heat over the image"
+    )
+
+
+def _clipped(heat: np.ndarray) -> np.ndarray:
+    """Heat up to its 97th percentile, which is drawn as the hottest: single voxels would hide all others."""
+    positive = heat[heat > 0]
+    return np.minimum(heat, np.percentile(positive, 97)) if len(positive) else heat
+
+
 def _cells(board: Board, titles: Mapping[str, str]) -> pd.DataFrame:
     """Every cell of a board: modality, method, overlap, check, mark."""
     marks = board.marks.loc[[name for name in titles if name in board.marks.index]]
@@ -136,8 +153,8 @@ def _axes(figure: Figure, x: float, top: float, row: float, height: float) -> Ax
 
 def _thumbnail(axes: Axes, picture: np.ndarray, truth: np.ndarray | None = None, heat: bool = False) -> None:
     if heat:
-        top = np.percentile(picture[picture > 0], 97) if (picture > 0).any() else 1.0
-        axes.imshow(picture, cmap=HEAT, vmin=0, vmax=top)
+        shown = _clipped(picture)
+        axes.imshow(shown, cmap=HEAT, vmin=0, vmax=shown.max() or 1.0)
     else:
         draw_image(axes, picture - picture.min(), outline=truth, outline_colour=PALETTE[4])
     axes.set_axis_off()

@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy.ndimage import gaussian_filter
 
+from als_core.book import interactive
 from als_core.claims.published import claim_named
 from als_core.figures.drawn import Drawn, counted, listed, number, percent
 from als_core.figures.pictures import flow_chart, image_grid
@@ -407,6 +408,23 @@ def roc_curves(
         f"{', '.join(said)}."
     )
     return Drawn(figure, caption, alt, points)
+
+
+def roc_with_threshold(predictions: pd.DataFrame, network: str) -> str:
+    """Move a threshold along the ROC curve of each split of one network in `roc_curves` (HTML)."""
+    shown = predictions[
+        (predictions["network"] == network) & predictions["protocol"].isin((BY_CASE, BY_CROP))
+    ]
+    split = shown["protocol"] + ", split " + (shown["number"] + 1).astype(str)
+    both = shown.groupby(split)["truth"].transform("nunique") == 2
+    return interactive.roc_threshold(
+        shown[both].assign(split=split),
+        truth="truth",
+        score="score",
+        by="split",
+        positive="ALS",
+        heading=f"Move the threshold of {TITLES[network]}",
+    )
 
 
 @house_style()

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from als_core.book import interactive
 from als_core.explain.overlap import DiceCurve
 from als_core.figures.drawn import Drawn, counted, number, percent
 from als_core.figures.pictures import draw_slices
@@ -180,6 +181,19 @@ def dice_curves(curves: Mapping[str, DiceCurve], best: DiceCurve, met: str) -> D
         f"best: {areas}."
     )
     return Drawn(figure, caption, alt, pd.concat(parts, ignore_index=True))
+
+
+def dice_at_threshold(points: pd.DataFrame, met: str) -> str:
+    """Move a threshold along `dice_curves` (HTML). points: the figure's data."""
+    return interactive.curve_slider(
+        points,
+        x="kept",
+        y="dice",
+        by="map",
+        x_label="Share of brain voxels kept, the hottest first",
+        y_label=f"Dice with {met}",
+        heading="Keep more or fewer voxels",
+    )
 
 
 def method_likeness(correlations: pd.DataFrame) -> Drawn:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from als_core.book import interactive
 from als_core.cohorts.quality import AXIS_LABELS
 from als_core.figures.drawn import Drawn, listed, number
 from als_core.figures.pictures import image_grid
@@ -94,6 +95,12 @@ def augmentation_gallery(original: np.ndarray, augmented: Mapping[str, np.ndarra
         f"Grid of micrographs: the original, then {listed(titles.values())}.",
         pd.DataFrame(changes).assign(source=path),
     )
+
+
+def gallery_to_compare(original: np.ndarray, augmented: Mapping[str, np.ndarray]) -> str:
+    """Lay each augmented copy over its original, with a slider between the two (HTML)."""
+    after = {_title(AUGMENTATIONS[name]): image for name, image in augmented.items()}
+    return interactive.before_after(original, after, "Compare each copy with its original")
 
 
 @house_style()

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from als_core.book import interactive
 from als_core.figures.drawn import Drawn, counted, listed, number, p_value, percent, percent_range
 from als_core.figures.primitives import (
     TRAINING,
@@ -161,6 +162,20 @@ def runs_as_points(runs: pd.DataFrame, table: pd.DataFrame, published: pd.Series
         ),
         f"One dot for each run of {len(order)} networks and baselines. Mean accuracy: {means}.",
         runs.merge(intervals, on="name", how="left"),
+    )
+
+
+def runs_to_point_at(runs: pd.DataFrame) -> str:
+    """Make every run tell its accuracy when pointed at (HTML). runs: of `benchmark.run_table`."""
+    named = runs["name"] + ", run " + (runs["run"] + 1).astype(str)
+    counts = runs["correct"].astype(str) + " of " + runs["n"].astype(str) + " images right"
+    return interactive.named_points(
+        runs.assign(run=named + ", " + counts, percent=100 * runs["accuracy"]),
+        x="percent",
+        name="run",
+        row="name",
+        x_label="Accuracy on the test part (%)",
+        heading="Which run is it?",
     )
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from als_core.book import interactive
 from als_core.book.blocks import cell_text
 from als_core.claims.published import claim_named
 from als_core.cohorts.cohort import Cohort
@@ -187,6 +188,19 @@ def values_by_donor(
         f"{unit.capitalize()}s are sorted by their median.",
         f"One row of dots for each of {len(table)} {unit}s. Medians: {ranges}. By {unit}: {', '.join(rows)}.",
         pd.concat([marks, medians], ignore_index=True),
+    )
+
+
+def donors_to_point_at(marks: pd.DataFrame, measure: str) -> str:
+    """Make the medians of `values_by_donor` tell their donor when pointed at (HTML). marks: the figure's data."""
+    return interactive.named_points(
+        marks[marks["mark"] == "median"].assign(donor="donor " + marks["group"].astype(str)),
+        x="value",
+        name="donor",
+        row="label",
+        x_label=f"{QUALITY_NAMES[measure]}, median of a donor ({QUALITY_UNITS[measure]})",
+        heading="Which donor is it?",
+        log=True,
     )
 
 

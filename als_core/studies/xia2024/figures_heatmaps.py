@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from als_core.book import interactive
 from als_core.figures.drawn import Drawn, counted, listed, number
 from als_core.figures.pictures import canvas, draw_image, overlay
 from als_core.figures.primitives import draw_reference, draw_rows, legend, panels
@@ -119,6 +120,20 @@ def class_matrix(
         f"Matrix of {len(classes)} by {len(classes)} cells, empty or with a micrograph"
         f"{' and its heatmap' if heated else ''}. Cases by true and predicted class: {cases}.",
         chosen.assign(greatest_heat=heat),
+    )
+
+
+def heat_to_lay_over(chosen: pd.DataFrame, cells: Mapping[tuple[str, str], Cell]) -> str:
+    """Lay the heat of each cell of `class_matrix` over its image, with a slider of opacity (HTML)."""
+    named = {
+        f"{row.label}, predicted {row.predicted} ({Path(row.path).name})": cells[row.label, row.predicted]
+        for row in chosen.itertuples()
+    }
+    return interactive.heatmap_overlay(
+        {name: _square(cell.image) for name, cell in named.items()},
+        {name: cell.heat for name, cell in named.items()},
+        "the chosen test image",
+        menu="Image, by its true class",
     )
 
 

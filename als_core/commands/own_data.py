@@ -97,7 +97,7 @@ def _check_volumes(folder: Path) -> None:
 def _check_features(file: Path, positive: str) -> None:
     from als_core.studies.turrisi2024.feature_table import load_feature_table
 
-    table = load_feature_table(file, positive)
+    table = load_feature_table(file, positive, neighbours=1)
     subjects, features = table.features.shape
     cases = int(table.positive.sum())
     typer.echo(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,16 +24,22 @@ from als_core.studies.turrisi2024.audit import (
 from als_core.studies.turrisi2024.classifiers import METHODS
 from als_core.studies.turrisi2024.nested_cv import metric_intervals
 from als_core.studies.turrisi2024.radiomics import RadiomicSettings
-from als_core.studies.turrisi2024.study import FINE_MM, REPORTED, TurrisiAmounts
+from als_core.studies.turrisi2024.study import (
+    FINE_MM,
+    REPORTED,
+    REPRESENTATIONS,
+    TableCohort,
+    TurrisiAmounts,
+)
 
 FORBIDS = (
     "Do not compare the scores of this page with the paper's: they show how the methods behave on drawn "
-    "brains, "
-    "and nothing about ALS."
+    "brains, and nothing about ALS."
 )
 FORBIDS_BRIGHTNESS = (
     "Do not compare the histograms or the fitted ages of this page with the paper's: volumes are drawn."
 )
+FORBIDS_OWN = "Do not compare the scores of this page with the paper's: patients and sizes are others."
 OF_VOLUMES = ("Patients", "Voxel side")  # substitutions that matter on a page without features
 OF_FEATURES = (*OF_VOLUMES, "Disease", "Extractor's weights")  # and without classifiers
 LEVELS = {"<60": "under_60", "60-75": "60_75", ">75": "over_75", "F": "f", "M": "m"}
@@ -42,8 +48,7 @@ FAMILY_SLUGS = {"firstorder": "first_order"}  # of claim ids
 COUNT_HEADS = ["Features of", "Features", "That differ between patients"]
 CONTROL_TABLE = (
     "The positive control: mean AUC over draws of folds, the same with permuted labels, and the "
-    "permutation p value. "
-    "*Synthetic cohort.*"
+    "permutation p value. *Synthetic cohort.*"
 )
 INTERVALS = {"balanced_accuracy": "Balanced accuracy", "auc": "AUC", "f1": "F1"}
 OTHERS = {
@@ -63,13 +68,23 @@ def slug(text: str) -> str:
     return text.lower().replace(" (", "_").replace(")", "").replace(" ", "_")
 
 
+def forbids(data: VolumeCohort | TableCohort, drawn: str = FORBIDS) -> str:
+    """Say what the substitutions of a page rule out. drawn: for synthetic patients."""
+    return drawn if data.kind == "synthetic" else FORBIDS_OWN
+
+
+def voxel_side(data: VolumeCohort | TableCohort) -> str:
+    """Say the resolution of the volumes; of a table there are none."""
+    return f"{data.settings.resolution} mm" if isinstance(data, VolumeCohort) else "none: a feature table"
+
+
 def substitutions(
-    data: VolumeCohort, amounts: TurrisiAmounts, weights: str = "public"
+    data: VolumeCohort | TableCohort, amounts: TurrisiAmounts, weights: str = "public"
 ) -> dict[str, tuple[str, str]]:
     """List what a page used in place of what the paper used, for `Page.substitutions`."""
     source = "the public ones of the same group"
     rows = {
-        "Voxel side": (f"{data.settings.resolution} mm", f"{FINE_MM} mm"),
+        "Voxel side": (voxel_side(data), f"{FINE_MM} mm"),
         "Extractor's weights": (source if weights.startswith("public") else weights, source),
         "Neighbours of SMOTE": (str(amounts.neighbours), str(TurrisiAmounts.neighbours)),
         "Classifiers": (str(len(amounts.methods)), str(len(TurrisiAmounts.methods))),
@@ -141,14 +156,11 @@ def tests_sentence(
     place = "is between" if ordered[0] <= statistic <= ordered[1] else "is not between"
     return (
         f"The printed chi-square of sex, {statistic:.2f}, {place} the two ways of computing it from the "
-        "printed counts "
-        f"({pearson.statistic:.2f}, p {p_value(pearson.p)}, and {yates.statistic:.2f} with Yates' "
-        f"correction, p {p_value(yates.p)}); "
-        f"its own p is {p_value(p_of_statistic)}. For age, D = {distance:.2f} in groups of {ALS} and "
-        f"{MIMICS} has a p of "
-        f"{p_value(from_distance.p_finite)} or {p_value(from_distance.p_limit)}. What age and sex alone can "
-        "tell is in the tables "
-        "of {ref}`turrisi-classifiers`."
+        f"printed counts ({pearson.statistic:.2f}, p {p_value(pearson.p)}, and {yates.statistic:.2f} with "
+        f"Yates' correction, p {p_value(yates.p)}); its own p is {p_value(p_of_statistic)}. For age, D = "
+        f"{distance:.2f} in groups of {ALS} and {MIMICS} has a p of {p_value(from_distance.p_finite)} or "
+        f"{p_value(from_distance.p_limit)}. What age and sex alone can "
+        "tell is in the tables of {ref}`turrisi-classifiers`."
     )
 
 
@@ -169,11 +181,9 @@ def als_against_mimics(sex: tuple[float, float], age: tuple[float, float]) -> di
         "found": f"The printed counts and test results give p values from {p_value(low)} to {p_value(high)}. "
         f"{crosses}",
         "how_sure": "Sex is tested again from the printed counts. The ages are not public, but the printed "
-        "distance "
-        "between the two groups and their sizes fix the p value.",
+        "distance between the two groups and their sizes fix the p value.",
         "not_shown": "That the groups are alike. A test that finds no difference does not show that there "
-        "is none, "
-        "so age and sex alone are a baseline on the page of the classifiers.",
+        "is none, so age and sex alone are a baseline on the page of the classifiers.",
     }
 
 
@@ -185,10 +195,8 @@ def referrals() -> str:
     missed = _whole_range(als * (1 - METRICS["recall"](tables)))
     return (
         f"Of 100 referrals like the paper's, {als} have ALS and {100 - als} a mimic. The best printed model "
-        "recognises "
-        f"{spared} of the {100 - als} mimics and takes {missed} of the {als} ALS patients for a mimic; "
-        "naming everyone "
-        f"ALS recognises none of the mimics and misses no ALS patient."
+        f"recognises {spared} of the {100 - als} mimics and takes {missed} of the {als} ALS patients for a "
+        "mimic; naming everyone ALS recognises none of the mimics and misses no ALS patient."
     )
 
 
@@ -202,9 +210,8 @@ def against_always_als(synthetic: bool) -> dict[str, str]:
         "everyone ALS "
         f"({facts['baseline']:.2f} %), and the best is {facts['gain']:.2f} points above it. {referrals()}",
         "how_sure": "This follows from the printed numbers alone: every table of counts that agrees with "
-        "the best model's "
-        f"precision, recall and F1 has a balanced accuracy of {balanced} %, where naming everyone ALS has "
-        "50 %.",
+        f"the best model's precision, recall and F1 has a balanced accuracy of {balanced} %, where naming "
+        "everyone ALS has 50 %.",
         "not_shown": "Whether the images add anything to age and sex in real patients: the paper has no "
         "such baseline, "
         + (
@@ -234,15 +241,12 @@ def features_and_control(
     return {
         "question": "What is measured on a scan, and does the network that measures it see a disease at all?",
         "found": f"{features} features describe each brain; {shares} differ between the groups by more than "
-        "two standard "
-        f"errors, where 5 % would by chance. {source} {verb} the atrophy it was trained to find: AUC "
-        f"{number(best['auc'])} on drawn brains, {number(best['permuted'])} with permuted labels.",
+        f"two standard errors, where 5 % would by chance. {source} {verb} the atrophy it was trained to "
+        f"find: AUC {number(best['auc'])} on drawn brains, {number(best['permuted'])} with permuted labels.",
         "how_sure": "Group differences of single features are exploratory: with hundreds of features the "
-        "largest is large by chance. "
-        f"The control has a permutation test (p {p_value(best['p'])}).",
+        f"largest is large by chance. The control has a permutation test (p {p_value(best['p'])}).",
         "not_shown": f"Real patients. The atrophy of the control is drawn at {effect:g} times its stated "
-        "size, and the signs of ALS "
-        "are elsewhere in the brain.",
+        "size, and the signs of ALS are elsewhere in the brain.",
     }
 
 
@@ -256,12 +260,10 @@ def how_measured(resolution: int, settings: RadiomicSettings) -> str:
     )
     return (
         "Radiomic features are measured inside the patient's brain after registration to MNI space at "
-        f"{resolution} mm: "
-        "the template's brain mask, where there is signal. Intensities are brought to mean 0 and a "
-        "standard deviation of "
-        f"{settings.normalised_sd:g}, and grey levels are {settings.bin_width:g} wide; the paper states "
-        "neither. The 107 "
-        f"values are checked against PyRadiomics in the tests.{halving}"
+        f"{resolution} mm: the template's brain mask, where there is signal. Intensities are brought to "
+        f"mean 0 and a standard deviation of {settings.normalised_sd:g}, and grey levels are "
+        f"{settings.bin_width:g} wide; the paper states neither. The 107 values are checked against "
+        f"PyRadiomics in the tests.{halving}"
     )
 
 
@@ -271,8 +273,7 @@ def largest_difference(effects: pd.DataFrame, patients: int) -> str:
     return (
         f"The largest difference is that of `{row['feature']}`, {number(row['d'])} standard deviations. With "
         f"{counted(len(effects), 'feature')} and {counted(patients, 'patient')} the largest of them is "
-        "large by chance as "
-        "well: which features matter has to be judged on patients that were not looked at."
+        "large by chance as well: which features matter has to be judged on patients that were not looked at."
     )
 
 
@@ -280,11 +281,9 @@ def control_caption(has_atrophy: np.ndarray, draws: int, effect: float) -> str:
     """Caption the figure of the positive control."""
     return (
         f"AUC for Alzheimer-like atrophy in {len(has_atrophy)} drawn brains, from deep features, with "
-        "labels as they are and "
-        f"permuted. {int(has_atrophy.sum())} brains have the atrophy, drawn at {effect:g} times its stated "
-        "size. Method: "
-        f"a linear SVM, nested protocol; one dot for each of {counted(draws, 'draw')} of folds. *Synthetic "
-        "cohort.*"
+        f"labels as they are and permuted. {int(has_atrophy.sum())} brains have the atrophy, drawn at "
+        f"{effect:g} times its stated size. Method: a linear SVM, nested protocol; one dot for each of "
+        f"{counted(draws, 'draw')} of folds. *Synthetic cohort.*"
     )
 
 
@@ -315,14 +314,21 @@ def optima_table(optima: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
             "nested": by_protocol["nested"].map(lambda values: ", ".join(f"{value:g}" for value in values)),
         }
     )
-    return printed.merge(table.reset_index(), on=keys)
+    table = table.reset_index()
+    return printed.merge(table, _how(table, printed), on=keys).fillna({"printed": "–"})
+
+
+def _how(table: pd.DataFrame, printed: pd.DataFrame) -> Literal["inner", "right"]:
+    """How to join a table with the printed one: a reader's own features have no printed row."""
+    return "inner" if set(table["representation"]) & set(printed["representation"]) else "right"
 
 
 def f1_comparison(summary: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
     """Put the printed F1 of Table 3 beside both protocols', in percent, a row per protocol and cell."""
     here = (100 * summary["f1"]).reset_index()
+    here = here[here["representation"] != "no image"]
     renamed = printed.rename(columns={"f1_mean_percent": "printed", "f1_sd_percent": "printed_sd"})
-    table = renamed.merge(here, on=["method", "representation"])
+    table = renamed.merge(here, _how(here, printed), on=["method", "representation"])
     return table[["protocol", "method", "representation", "mean", "sd", "printed", "printed_sd"]]
 
 
@@ -350,12 +356,14 @@ def table1_claims(optima: pd.DataFrame) -> dict[str, float]:
             row["as in the paper"]
         )
         for row in optima.to_dict("records")
+        if row["representation"] in REPRESENTATIONS
     }
 
 
 def table3_claims(comparison: pd.DataFrame) -> dict[str, float]:
     """Name F1 by the paper's protocol, and the median of the printed means, by claim id."""
-    cells = comparison[comparison["protocol"] == "as in the paper"].to_dict("records")
+    of_paper = (comparison["protocol"] == "as in the paper") & comparison["printed"].notna()
+    cells = comparison[of_paper].to_dict("records")
     claims = {
         f"turrisi2024.table3.{slug(row['method'])}.{slug(row['representation'])}.f1_{part}": row[part]
         for row in cells
@@ -369,7 +377,7 @@ def table3_claims(comparison: pd.DataFrame) -> dict[str, float]:
 def table4_claims(summary: pd.DataFrame, methods: Sequence[str]) -> dict[str, float]:
     """Name the metrics of the configurations of Table 4, by the paper's protocol, by claim id."""
     claims = {}
-    for name, method in reported_cells(methods):
+    for name, method in reported_cells(methods, summary.index.unique("representation")):
         means = summary.loc[("as in the paper", name, method)].xs("mean", level=1)
         for metric in ("f1", "precision", "recall", "auc", "auprc"):
             claims[f"turrisi2024.table4.{slug(name)}.{metric}"] = means[metric]
@@ -463,17 +471,19 @@ def protocol_difference(summary: pd.DataFrame, null_shift: pd.Series | None = No
     )
 
 
-def best_here(table: pd.DataFrame, mimics: int, others: str) -> str:
-    """Say how the best configurations of this page compare with always ALS. table: from `metric_tables`."""
+def best_here(table: pd.DataFrame, mimics: int, others: str, patients: str = "ALS") -> str:
+    """Say how the best configurations of this page compare with always the patients' label.
+
+    table: from `metric_tables`. mimics: subjects with the other label, `others`.
+    """
     images = table[(table["Features"] != "no image") & (table["Protocol"] != "as in the paper")]
     best = images.loc[images.groupby("Features", sort=False)["value"].idxmax()]
     named = [f"{row['Features']} {row['value']:.2f} ({row['Method']})" for row in best.to_dict("records")]
     sure = best.loc[best["low"] > 0.5, "Features"].tolist()
     above = f"its interval is above 0.50 for {listed(sure)}" if sure else "no interval is above 0.50"
     return (
-        f"Best balanced accuracy by representation, nested protocol: {listed(named)}; always ALS has 0.50. "
-        "The best of "
-        f"several methods is often above 0.50 by luck; {above}. There are "
+        f"Best balanced accuracy by representation, nested protocol: {listed(named)}; always {patients} has 0.50. "
+        f"The best of several methods is often above 0.50 by luck; {above}. There are "
         f"{counted(mimics, f'{others} patient')}, so "
         f"one of them more or less moves balanced accuracy by {50 / mimics:.1f} points."
     )
@@ -484,8 +494,7 @@ def auprc_floor(printed: str, least: float) -> str:
     verdict = "cannot be one of ALS" if float(printed) < least else "can be one of ALS"
     return (
         f"The printed AUPRC of radiomics, {printed}, {verdict}: the worst ranking there is, all mimics "
-        "first, has "
-        f"{number(least)} in a fold of the printed size."
+        f"first, has {number(least)} in a fold of the printed size."
     )
 
 
@@ -494,11 +503,9 @@ def printed_model(facts: Mapping[str, float], audit: Mapping[str, float]) -> str
     above = counted(int(facts["above"]), "printed mean")
     return (
         f"In the paper, {above} of {facts['cells']} exceeds the F1 of always answering ALS. Every table of "
-        "counts "
-        "that agrees with the printed precision, recall and F1 of DL7 with SVM (P) recognises "
-        f"{audit['spared_least']:.0f} "
-        f"to {audit['spared_most']:.0f} of {audit['mimics']} mimics. Its AUC says that the ranking holds "
-        "some information."
+        "counts that agrees with the printed precision, recall and F1 of DL7 with SVM (P) recognises "
+        f"{audit['spared_least']:.0f} to {audit['spared_most']:.0f} of {audit['mimics']} mimics. Its AUC "
+        "says that the ranking holds some information."
     )
 
 
@@ -506,8 +513,7 @@ def null_caption(method: str, cohorts: int, brains: int) -> str:
     """Caption the figure of null cohorts."""
     return (
         f"AUC of the nested protocol on {counted(cohorts, 'null cohort')} of {brains} brains, with random "
-        "labels and with "
-        f"permuted ones. Method: {method} with two values of C. One dot per cohort."
+        f"labels and with permuted ones. Method: {method} with two values of C. One dot per cohort."
     )
 
 
@@ -583,6 +589,7 @@ def rows_of(cells: Iterable[tuple[str, str]], protocols: Iterable[str]) -> list[
     ]
 
 
-def reported_cells(methods: tuple[str, ...]) -> list[tuple[str, str]]:
+def reported_cells(methods: Sequence[str], representations: Iterable[str]) -> list[tuple[str, str]]:
     """List representation and method of the configurations of Table 4 that are computed."""
-    return [(name, method) for name, method in REPORTED.items() if method in methods]
+    known = set(representations)
+    return [(name, method) for name, method in REPORTED.items() if method in methods and name in known]

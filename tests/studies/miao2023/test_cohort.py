@@ -199,13 +199,16 @@ def test_own_crops_that_cannot_be_used_are_refused_with_their_reasons(tmp_path, 
         open_crops(folder, SMALL)
 
 
-def test_where_the_book_is_about_other_images_the_synthetic_crops_stand(tmp_path, monkeypatch):
+def test_crops_of_other_labels_are_refused_and_named(tmp_path, monkeypatch):
     monkeypatch.setenv("ALS_RESULTS", str(tmp_path / "results"))
     tissue = {f"{n}.png": np.zeros((64, 64), np.uint8) for n in range(4)}
     folder = own_folder(tmp_path / "tissue", tissue, ["control", "concordant", "discordant", "control"])
-    for cohort in (folder, "xia2024", "synthetic"):
-        opened = open_crops(cohort, SMALL)
-        assert opened.kind == "synthetic" and len(opened) == 39
+    with pytest.raises(
+        RefusedInput, match="labels concordant, control, discordant; expected ALS and one other"
+    ):
+        open_crops(folder, SMALL)
+    opened = open_crops("synthetic", SMALL)
+    assert opened.kind == "synthetic" and len(opened) == 39
 
 
 def test_a_colour_folder_is_read_from_the_channel_it_names(tmp_path, monkeypatch):

@@ -224,7 +224,7 @@ def _settled(
     """
     from als_core.commands.book_data import refuse_other_data, settle
 
-    book, lines = settle(data, given, profile, channel, patients)
+    book, lines = settle(data, given, profile, channel, patients, [page] if page else None)
     for line in lines:
         typer.echo(line)
     if page:

@@ -71,7 +71,12 @@ class Opened:
 
 
 def settle(
-    wanted: str, given: Mapping[str, str], profile: str, channel: str = "", patients: str = ""
+    wanted: str,
+    given: Mapping[str, str],
+    profile: str,
+    channel: str = "",
+    patients: str = "",
+    pages: Sequence[str] | None = None,
 ) -> tuple[dict[str, Any], list[str]]:
     """Open and check what a book is to be about; return its state (`contents.made_book`) and lines for the terminal.
 
@@ -81,6 +86,7 @@ def settle(
     given : option of `OPTIONS` -> name or folder; empty where it was not given
     channel : of crops that have several
     patients : label of the patients, in scans or a feature table
+    pages : those to make, by default all: where no tissue is given and none of them shows any, none is opened
 
     Raises
     ------
@@ -98,7 +104,9 @@ def settle(
         asked = {parameter: wanted} | asked
     refuse_if(SUBJECT, [*problems, *_without_data(asked, channel, patients)])
     settings = load_profile(profile)
-    opened = {"cohort": _open_tissue(asked.pop("cohort", AUTO), settings)}
+    opened = {}
+    if "cohort" in asked or any("cohort" in _takes(page) for page in pages or book_pages()):
+        opened["cohort"] = _open_tissue(asked.pop("cohort", AUTO), settings)
     for parameter, value in asked.items():
         if value != SYNTHETIC:
             option = channel if parameter == "crops" else patients
@@ -115,12 +123,18 @@ def refuse_other_data(page: str, book: Mapping[str, Any]) -> None:
     """Raise RefusedInput where a page takes none of a reader's data that were given for it."""
     own = [DATA[name] for name, entry in book["data"].items() if entry["kind"] == "own"]
     if own and data_of(page, book).get("kind") != "own":
-        takes = [DATA[name] for name in DATA if name in parameters_of(source_of(page)[0])]
+        takes = [DATA[name] for name in _takes(page)]
         expected = " or ".join(KIND_WORDS[kind] for kind in takes) or "no data: this page takes none"
         pages = [other for other in book_pages() if data_of(other, book).get("kind") == "own"]
         remedy = f"Pages for your data: {', '.join(pages)}."
         found = " and ".join(KIND_WORDS[kind] for kind in own)
         raise RefusedInput(f"The page {page}", [Problem("its data", found, expected, remedy)])
+
+
+def _takes(page: str) -> list[str]:
+    """The parameters of a page's notebook that take data."""
+    known = parameters_of(source_of(page)[0])
+    return [name for name in DATA if name in known]
 
 
 def parameter_of(wanted: str, channel: str = "") -> str:
@@ -271,15 +285,21 @@ def _terminal(book: dict[str, Any], opened: Mapping[str, Opened]) -> Iterator[st
         number = sum(data_of(page, book) is book["data"][parameter] for page in pages)
         yield f"{each.line} Pages: {number} of {len(pages)}."
         yield from (f"Note: {notice}" for notice in each.notices)
-    if any(each.kind == "own" for each in opened.values()):
-        standard = sorted({KIND_WORDS[DATA[parameter]] for parameter in DATA if parameter not in opened})
-        yield f"Note: pages on {', '.join(standard)} show synthetic data, and say so." if standard else ""
+    missing = [KIND_WORDS[kind] for parameter, kind in DATA.items() if parameter not in opened]
+    if missing and any(each.kind == "own" for each in opened.values()):
+        yield f"Note: not given: {', '.join(missing)}. The pages on them show synthetic data, and say so."
 
 
 def _crops_notice(opened: Mapping[str, Opened]) -> Iterator[str]:
     """Colour images with the labels of crops are not on the crops' pages: how they would be."""
-    tissue = opened["cohort"]
-    if tissue.kind == "own" and "crops" not in opened and CASE in tissue.classes and len(tissue.classes) == 2:
+    tissue = opened.get("cohort")
+    if (
+        tissue
+        and tissue.kind == "own"
+        and "crops" not in opened
+        and CASE in tissue.classes
+        and len(tissue.classes) == 2
+    ):
         yield (
             f"Note: {tissue.name} has the labels of crops ({', '.join(tissue.classes)}) but colour images, so the pages "
             f"on crops stay synthetic. If one channel is meant: --crops {tissue.name} --channel green, or red, blue, a number."

@@ -139,7 +139,10 @@ def open_patients(
     if brains != "synthetic":
         scans = find_brains(brains, amounts.resolution, least_class_size(1), patients)
         first = scans.samples.groupby("group", sort=False).head(1).index
-        return scans.subset(first) if len(first) < len(scans) else scans
+        if not (further := len(scans) - len(first)):
+            return scans
+        notice = f"Left out: {further} further scans of patients of whom an earlier one is shown."
+        return replace(scans.subset(first), notices=(*scans.notices, notice))
     drawn = open_synthetic_brains(_parameters(amounts.fraction, amounts, seed), progress=False)
     if amounts.at_most is None:
         return drawn

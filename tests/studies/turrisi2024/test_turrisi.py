@@ -72,6 +72,7 @@ def test_a_readers_scans_are_taken_with_their_own_labels_one_a_patient(tmp_path)
     folder = scans(tmp_path / "mine", labels, groups)
     data = turrisi.open_patients(folder, AMOUNTS, 0, "AD")
     assert data.kind == "own" and data.classes == ("AD", "CN") and len(data) == 10
+    assert "2 further scans" in data.notices[-1]
     assert data.samples["group"].is_unique and turrisi.is_positive(data, "AD").sum() == 5
     with pytest.raises(RefusedInput, match=r"labels AD, CN; expected ALS and one other.*--patients AD"):
         turrisi.open_patients(folder, AMOUNTS, 0)

@@ -200,23 +200,16 @@ null = replay(arrays, labels, [NULL_METHOD], leaks={}, **settings)
 page.show(
     figures.null_dots(null, words.null_caption(NULL_METHOD.name, amounts.null_cohorts, len(null_patients))),
     "turrisi-null",
+    of_cohort=False,
 )
-page.table(
-    words.null_table(check_leaks(null)),
-    "turrisi-null-summary",
-    "Mean AUC over null cohorts, with their labels and with permuted ones, and the standard error of the "
-    "difference.",
-)
+nulls = words.null_table(check_leaks(null))
+page.table(nulls, "turrisi-null-summary", words.NULL_TABLE, of_cohort=False)
 radiomics = {"Radiomics": arrays["Radiomics"]}
 replayed = [
     replay(radiomics, labels[:n], [METHODS[name]], **settings) for name, n in amounts.leaks_on.items()
 ]
 leaks = pd.concat([check_leaks(each) for each in replayed], ignore_index=True)
-page.table(
-    words.leak_table(leaks),
-    "turrisi-leaks",
-    "Each leak on null cohorts of radiomic features: score without and with it.",
-)
+page.table(words.leak_table(leaks), "turrisi-leaks", words.LEAK_TABLE, of_cohort=False)
 page.text(words.leaks_seen(leaks))
 
 # %% [markdown]
@@ -246,8 +239,12 @@ page.text(words.protocol_difference(tuned, described.iloc[0] if len(described) e
 # predictions. Nothing on this page is evidence for or against a shortcut in the paper's own data.
 
 # %%
-page.answer(**words.against_always_als(data.kind == "synthetic"))
-page.text(words.best_here(with_intervals, int((~positive).sum()), mimic, patients))
+best_here = words.best_here(with_intervals, int((~positive).sum()), mimic, patients)
+if data.kind == "own":
+    page.answer(**words.own_answer(best_here, patients, mimic, data.name))
+else:
+    page.answer(**words.against_always_als(data.kind == "synthetic"))
+page.text(best_here)
 page.text(words.printed_model(f1_of_always_answering_als(), tables_of_counts_behind_table_4()))
 page.made_of(
     extractor=weights,

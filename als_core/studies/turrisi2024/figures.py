@@ -244,17 +244,20 @@ def f1_dots(table: pd.DataFrame, always: float, always_printed: float, patients:
         columns=3,
     )
     printed = table.drop_duplicates(["method", "representation"])["printed"].dropna()
-    above = [f"{int((printed > always_printed).sum())} of {len(printed)} printed means"] + [
+    of_paper = (
+        [f"{int((printed > always_printed).sum())} of {len(printed)} printed means"] if len(printed) else []
+    )
+    above = of_paper + [
         f"{int((part['mean'] > always).sum())} of {len(part)} means here ({protocol})"
         for protocol, part in table.groupby("protocol", sort=False)
     ]
     return Drawn(
         figure,
-        f"Mean F1 of {patients} with its standard deviation, printed and on this page, by two protocols "
-        "(Table 3 in the paper). "
+        f"Mean F1 of {patients} with its standard deviation, {'printed and ' if len(printed) else ''}on this page, "
+        "by two protocols (Table 3 in the paper). "
         f"Lines: the F1 of answering {patients} for everybody. Standard deviations are over folds, and trials of "
         "the networks.",
-        f"Dots with error bars for {len(methods)} methods in {len(names)} panels, with two vertical lines "
+        f"Dots with error bars for {counted(len(methods), 'method')} in {counted(len(names), 'panel')}, with two vertical lines "
         "for always "
         f"answering {patients} at {always:.1f} and {always_printed:.1f} percent. To the right of their line: "
         f"{listed(above)}.",

@@ -24,13 +24,7 @@ from als_core.studies.turrisi2024.audit import (
 from als_core.studies.turrisi2024.classifiers import METHODS
 from als_core.studies.turrisi2024.nested_cv import metric_intervals
 from als_core.studies.turrisi2024.radiomics import RadiomicSettings
-from als_core.studies.turrisi2024.study import (
-    FINE_MM,
-    REPORTED,
-    REPRESENTATIONS,
-    TableCohort,
-    TurrisiAmounts,
-)
+from als_core.studies.turrisi2024.study import FINE_MM, REPORTED, REPRESENTATIONS, TableCohort, TurrisiAmounts
 
 FORBIDS = (
     "Do not compare the scores of this page with the paper's: they show how the methods behave on drawn "
@@ -46,10 +40,15 @@ LEVELS = {"<60": "under_60", "60-75": "60_75", ">75": "over_75", "F": "f", "M": 
 READABLE = {"<60": "under 60", "60-75": "60 to 75", ">75": "over 75", "F": "women", "M": "men"}
 FAMILY_SLUGS = {"firstorder": "first_order"}  # of claim ids
 COUNT_HEADS = ["Features of", "Features", "That differ between patients"]
+DRAWN = "*Synthetic cohort.*"
 CONTROL_TABLE = (
     "The positive control: mean AUC over draws of folds, the same with permuted labels, and the "
-    "permutation p value. *Synthetic cohort.*"
+    f"permutation p value. {DRAWN}"
 )
+NULL_TABLE = (
+    f"Mean AUC of null cohorts, labels as they are and permuted, and the shift's standard error. {DRAWN}"
+)
+LEAK_TABLE = f"Each leak on null cohorts of radiomic features: score without and with it. {DRAWN}"
 INTERVALS = {"balanced_accuracy": "Balanced accuracy", "auc": "AUC", "f1": "F1"}
 OTHERS = {
     "precision": "Precision",
@@ -207,18 +206,24 @@ def against_always_als(synthetic: bool) -> dict[str, str]:
     return {
         "question": "Can classifiers on a T1-weighted scan tell ALS from diseases that look like it?",
         "found": f"{facts['below']} of the paper's {facts['cells']} classifiers have a lower F1 than naming "
-        "everyone ALS "
-        f"({facts['baseline']:.2f} %), and the best is {facts['gain']:.2f} points above it. {referrals()}",
+        f"everyone ALS ({facts['baseline']:.2f} %), and the best is {facts['gain']:.2f} points above it. "
+        + referrals(),
         "how_sure": "This follows from the printed numbers alone: every table of counts that agrees with "
         f"the best model's precision, recall and F1 has a balanced accuracy of {balanced} %, where naming "
         "everyone ALS has 50 %.",
-        "not_shown": "Whether the images add anything to age and sex in real patients: the paper has no "
-        "such baseline, "
-        + (
-            "and the brains on this page are drawn."
-            if synthetic
-            else "and this page shows the reader's patients."
-        ),
+        "not_shown": "Whether the images add anything to age and sex in real patients: the paper has no such "
+        f"baseline, and {'the brains on this page are drawn' if synthetic else 'this page shows others'}.",
+    }
+
+
+def own_answer(best: str, patients: str, others: str, name: str) -> dict[str, str]:
+    """Answer the question of the page of classifiers for a reader's data. best: from `best_here`."""
+    return {
+        "question": f"Can classifiers tell {patients} from {others} in {name}?",
+        "found": best,
+        "how_sure": "In the nested protocol no test subject has a part in training or tuning. Intervals are "
+        "over these subjects, not over other sites or scanners.",
+        "not_shown": "That it holds elsewhere, or that it is more than age and sex alone would give.",
     }
 
 
@@ -482,10 +487,9 @@ def best_here(table: pd.DataFrame, mimics: int, others: str, patients: str = "AL
     sure = best.loc[best["low"] > 0.5, "Features"].tolist()
     above = f"its interval is above 0.50 for {listed(sure)}" if sure else "no interval is above 0.50"
     return (
-        f"Best balanced accuracy by representation, nested protocol: {listed(named)}; always {patients} has 0.50. "
-        f"The best of several methods is often above 0.50 by luck; {above}. There are "
-        f"{counted(mimics, f'{others} patient')}, so "
-        f"one of them more or less moves balanced accuracy by {50 / mimics:.1f} points."
+        f"Best balanced accuracy by representation, nested protocol: {listed(named)}; always {patients} has "
+        f"0.50. The best of several methods is often above 0.50 by luck; {above}. There are "
+        f"{mimics} {others} subjects: one more or less moves balanced accuracy by {50 / mimics:.1f} points."
     )
 
 
@@ -512,8 +516,8 @@ def printed_model(facts: Mapping[str, float], audit: Mapping[str, float]) -> str
 def null_caption(method: str, cohorts: int, brains: int) -> str:
     """Caption the figure of null cohorts."""
     return (
-        f"AUC of the nested protocol on {counted(cohorts, 'null cohort')} of {brains} brains, with random "
-        f"labels and with permuted ones. Method: {method} with two values of C. One dot per cohort."
+        f"AUC of the nested protocol on {counted(cohorts, 'null cohort')} of {brains} drawn brains, with "
+        f"random labels and with permuted ones. Method: {method} with two values of C. One dot per cohort. {DRAWN}"
     )
 
 

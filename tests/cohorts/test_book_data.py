@@ -256,3 +256,19 @@ def test_make_book_passes_every_kind_of_data():
     done = subprocess.run(asked, cwd=repository(), capture_output=True, text=True, check=True)
     words = done.stdout.split("als book ")[1].split()
     assert " ".join(words) == '"a b" --brains "adni:c" --channel "1" --patients "AD" --profile "quick"'
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "page", "words"),
+    [
+        ("crops", "miao2023/01_crops_and_filters", "mine: 24 samples (12 ALS, 12 control)"),
+        ("volumes", "turrisi2024/01_cohort", "mine: 12 samples (6 AD, 6 CN)"),
+        ("features", "turrisi2024/03_classifiers", "Can classifiers tell ALS from control in features.csv?"),
+    ],
+)
+def test_data_of_each_kind_become_a_page_with_their_words_in_one_command(kind, page, words, tmp_path):
+    done = CliRunner().invoke(app, ["page", page, make(kind, tmp_path / "mine"), "--profile", "test"])
+    assert done.exit_code == 0, f"{done.output}{done.exception}"
+    made = Path(done.output.rpartition("Open ")[2].strip()).with_name("page.ipynb").read_text()
+    assert words in made and "Your own cohort" in made and str(tmp_path) not in made

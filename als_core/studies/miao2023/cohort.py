@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from als_core.cohorts.check import MANIFEST, About, check_cells, placement
+from als_core.cohorts.check import MANIFEST, About, check_cells, placement, read_about
 from als_core.cohorts.cohort import Cohort
 from als_core.cohorts.tables import read_table
 from als_core.refusal import Problem, RefusedInput, refuse_if
@@ -51,7 +51,10 @@ def open_crops(crops: str, parameters: CropParameters, seed: int = 0, channel: s
     if crops != SYNTHETIC:
         own = Path(crops).expanduser().resolve()
         prepared = prepare_own_crops(own, results_folder() / "cohorts", number)
-        return Cohort.load(prepared, name=own.name, kind="own", about=About(title=own.name))
+        about, problems = read_about(own)
+        refuse_if(f"The crops in {own}", problems)
+        about = about.model_copy(update={"title": about.title or own.name, "convert": False, "resize": None})
+        return Cohort.load(prepared, name=own.name, kind="own", about=about)
     folder = results_folder() / "cohorts" / f"synthetic-crops-{cohort_key(parameters, seed)}"
     build_if_missing(folder, lambda: make_synthetic_crops(folder, parameters, seed, progress=False))
     about = About(title="Synthetic microscopy crops", label_of="group")

@@ -158,8 +158,8 @@ def tests_sentence(
         f"printed counts ({pearson.statistic:.2f}, p {p_value(pearson.p)}, and {yates.statistic:.2f} with "
         f"Yates' correction, p {p_value(yates.p)}); its own p is {p_value(p_of_statistic)}. For age, D = "
         f"{distance:.2f} in groups of {ALS} and {MIMICS} has a p of {p_value(from_distance.p_finite)} or "
-        f"{p_value(from_distance.p_limit)}. What age and sex alone can "
-        "tell is in the tables of {ref}`turrisi-classifiers`."
+        f"{p_value(from_distance.p_limit)}. What age and sex alone can tell is in the tables of "
+        "{ref}`turrisi-classifiers`."
     )
 
 
@@ -181,8 +181,8 @@ def als_against_mimics(sex: tuple[float, float], age: tuple[float, float]) -> di
         f"{crosses}",
         "how_sure": "Sex is tested again from the printed counts. The ages are not public, but the printed "
         "distance between the two groups and their sizes fix the p value.",
-        "not_shown": "That the groups are alike. A test that finds no difference does not show that there "
-        "is none, so age and sex alone are a baseline on the page of the classifiers.",
+        "not_shown": "That the groups are alike. A test that finds no difference does not show that there is "
+        "none, so age and sex alone are a baseline on the page of the classifiers.",
     }
 
 
@@ -265,8 +265,8 @@ def how_measured(resolution: int, settings: RadiomicSettings) -> str:
     )
     return (
         "Radiomic features are measured inside the patient's brain after registration to MNI space at "
-        f"{resolution} mm: the template's brain mask, where there is signal. Intensities are brought to "
-        f"mean 0 and a standard deviation of {settings.normalised_sd:g}, and grey levels are "
+        f"{resolution} mm: the template's brain mask, where there is signal. Intensities are brought to mean "
+        f"0 and a standard deviation of {settings.normalised_sd:g}, and grey levels are "
         f"{settings.bin_width:g} wide; the paper states neither. The 107 values are checked against "
         f"PyRadiomics in the tests.{halving}"
     )
@@ -277,17 +277,17 @@ def largest_difference(effects: pd.DataFrame, patients: int) -> str:
     row = effects.loc[effects["d"].abs().idxmax()]
     return (
         f"The largest difference is that of `{row['feature']}`, {number(row['d'])} standard deviations. With "
-        f"{counted(len(effects), 'feature')} and {counted(patients, 'patient')} the largest of them is "
-        "large by chance as well: which features matter has to be judged on patients that were not looked at."
+        f"{counted(len(effects), 'feature')} and {counted(patients, 'patient')} the largest of them is large "
+        "by chance as well: which features matter has to be judged on patients that were not looked at."
     )
 
 
 def control_caption(has_atrophy: np.ndarray, draws: int, effect: float) -> str:
     """Caption the figure of the positive control."""
     return (
-        f"AUC for Alzheimer-like atrophy in {len(has_atrophy)} drawn brains, from deep features, with "
-        f"labels as they are and permuted. {int(has_atrophy.sum())} brains have the atrophy, drawn at "
-        f"{effect:g} times its stated size. Method: a linear SVM, nested protocol; one dot for each of "
+        f"AUC for Alzheimer-like atrophy in {len(has_atrophy)} drawn brains, from deep features, with labels "
+        f"as they are and permuted. {int(has_atrophy.sum())} brains have the atrophy, drawn at {effect:g} "
+        "times its stated size. Method: a linear SVM, nested protocol; one dot for each of "
         f"{counted(draws, 'draw')} of folds. *Synthetic cohort.*"
     )
 

@@ -118,14 +118,12 @@ def papers() -> dict[str, dict[str, Any]]:
 def made_book() -> dict[str, Any]:
     """State of the book that was made last.
 
-    Keys
-    ----
-    profile : str
-    data : dict
-        By parameter of `DATA`, what was brought or chosen: `parameters` (of the notebook), `name`, `kind`
-        (published, synthetic, own), `slug`, `digest`.
-    line : str
-        One sentence for each of these data.
+    Returns
+    -------
+    dict
+        `profile`; `line`, a sentence for each of the data; and `data`: by parameter of `DATA`, what was brought or
+        chosen, with its `parameters` (of the notebook), `name`, `kind` (published, synthetic, own), `slug` and
+        `digest`.
     """
     return json.loads((results_folder() / "book.json").read_text(encoding="utf-8"))
 

@@ -111,7 +111,7 @@ page.download(predictions, "turrisi-predictions", "The prediction of every class
 
 # %%
 printed = published_table("turrisi2024_table3_f1")
-without_image = summary["f1"].loc[("nested", "no image")]
+without_image = summary["f1"].xs("no image", level="representation").droplevel("protocol")
 comparison = words.f1_comparison(summary, printed)
 always = 100 * without_image.loc[f"always {patients}", "mean"]
 printed_always = f1_of_always_answering_als()["baseline"]

@@ -272,3 +272,4 @@ def test_data_of_each_kind_become_a_page_with_their_words_in_one_command(kind, p
     assert done.exit_code == 0, f"{done.output}{done.exception}"
     made = Path(done.output.rpartition("Open ")[2].strip()).with_name("page.ipynb").read_text()
     assert words in made and "Your own cohort" in made and str(tmp_path) not in made
+    assert '"stderr"' not in made, "the site would not be built"

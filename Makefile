@@ -5,6 +5,11 @@ PROFILE ?= quick
 COHORT  ?= auto
 PORT    ?= 8000
 
+# data of several kinds, and what of them is meant: make book TISSUE=slides BRAINS=scans PATIENTS=AD
+given = $(if $($(1)),--$(2) "$($(1))")
+OWN = $(call given,TISSUE,tissue) $(call given,CROPS,crops) $(call given,BRAINS,brains) \
+	$(call given,FEATURES,features) $(call given,CHANNEL,channel) $(call given,PATIENTS,patients)
+
 BIN := .venv/bin
 READY := .venv/.ready
 
@@ -19,11 +24,11 @@ endif
 help:            ## show this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
 
-book: $(READY)   ## make the book: _build/html/index.html  [COHORT=auto|xia2024|synthetic|FOLDER]
-	@$(BIN)/als book "$(COHORT)" --profile "$(PROFILE)"
+book: $(READY)   ## make the book: _build/html/index.html  [COHORT=auto|xia2024|synthetic|FOLDER, TISSUE= CROPS= BRAINS= FEATURES=]
+	@$(BIN)/als book "$(COHORT)" $(OWN) --profile "$(PROFILE)"
 
 paper: $(READY)  ## the same at published sizes, epochs and repeats (for a GPU; hours on a CPU)
-	@$(BIN)/als book "$(COHORT)" --profile paper
+	@$(BIN)/als book "$(COHORT)" $(OWN) --profile paper
 
 test: $(READY)   ## run every test that needs neither a browser nor a cluster
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

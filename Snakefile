@@ -5,15 +5,17 @@ import json
 import sys
 from pathlib import Path
 
-from als_core.book.contents import book_pages
+from als_core.book.contents import book_pages, data_of
 from als_core.book.freshness import amounts_read, inputs_of, stamp
 from als_core.storage import code_digest, content_key, file_digest
 
-PROFILE = config["profile"]
-STATE = config["state"]  # file with the cohort's name, folder and digest, written by `als book`
-COHORT = json.loads(Path(STATE).read_text())
-SLUG = COHORT["slug"]
+STATE = config["state"]  # file with the book's profile and data, written by `als book`
+BOOK = json.loads(Path(STATE).read_text())
+PROFILE = BOOK["profile"]
+TISSUE = BOOK["data"]["cohort"]
 PAGES = book_pages()
+ABOUT = {page: data_of(page, BOOK) for page in PAGES}  # a page knows its own data only, and is remade for those only
+MADE = f"results/{PROFILE}/{{slug}}/pages/{{page}}/page.ipynb"
 WRITTEN = {"book/claims.md"}  # by the build itself, from the claims of the pages
 PROSE = sorted(
     {str(p) for folder in ("book", "book/_static", "book/_ext") for p in Path(folder).glob("*.*")} - WRITTEN
@@ -21,7 +23,7 @@ PROSE = sorted(
 
 # Each job has a digest of its inputs' contents among its params, and `als book` reruns by params alone: time stamps
 # are wrong after a checkout, a copy, or an edit made while a job was running.
-KEYS = {page: stamp(page, PROFILE, COHORT["digest"])["key"] for page in PAGES}
+KEYS = {page: stamp(page, PROFILE, ABOUT[page]["digest"])["key"] for page in PAGES}
 LIBRARY = sorted(map(str, Path("als_core").rglob("*.py")))  # the API pages are its docstrings
 TABLES = ["data/papers.yml", "data/licences.csv", *sorted(map(str, Path("data/trust").glob("*.csv")))]
 BOOK_FILES = [*PROSE, "_config.yml", "_toc.yml", *TABLES, *LIBRARY]
@@ -35,7 +37,7 @@ RUNS = {TRAINED + network: [network] for network in NETWORKS} | {
     "xia2024/06_grad_cam": [network for network in NETWORKS if network == "miniset_densesenet"],
 }
 TRAINING_KEY = content_key(
-    COHORT["digest"],
+    TISSUE["digest"],
     amounts_read(Path("notebooks/xia2024/04_train.py"), PROFILE),
     code_digest("als_core.studies.xia2024.train"),
 )
@@ -44,6 +46,7 @@ localrules: all, book
 
 wildcard_constraints:
     page="|".join(PAGES),
+    slug="|".join({about["slug"] for about in ABOUT.values()}),
     network="|".join(NETWORKS) or "none",
 
 
@@ -56,19 +59,17 @@ rule train:
     input:
         state=STATE,
     output:
-        touch(f"results/{PROFILE}/{SLUG}/runs/{{network}}.done"),
+        touch(f"results/{PROFILE}/{TISSUE['slug']}/runs/{{network}}.done"),
     params:
         python=sys.executable,
-        profile=PROFILE,
         key=TRAINING_KEY,
     log:
-        f"logs/{PROFILE}/{SLUG}/train/{{network}}.log",
+        f"logs/{PROFILE}/{TISSUE['slug']}/train/{{network}}.log",
     resources:
         mem_mb=4000,
         runtime=600,
     shell:
-        "{params.python} -m als_core train {wildcards.network} --profile {params.profile} --state {input.state}"
-        " 2> {log}"
+        "{params.python} -m als_core train {wildcards.network} --state {input.state} 2> {log}"
 
 
 rule page:
@@ -77,33 +78,30 @@ rule page:
         state=STATE,
         runs=lambda wildcards: expand(rules.train.output, network=RUNS.get(wildcards.page, [])),
     output:
-        f"results/{PROFILE}/{SLUG}/pages/{{page}}/page.ipynb",
+        MADE,
     params:
         python=sys.executable,
-        profile=PROFILE,
         key=lambda wildcards: KEYS[wildcards.page],
     log:
-        f"logs/{PROFILE}/{SLUG}/{{page}}.log",
+        f"logs/{PROFILE}/{{slug}}/{{page}}.log",
     resources:
         mem_mb=4000,
         runtime=60,
     shell:
         # warnings of the kernel go to the log; a failed job prints its name and first cause itself
-        "{params.python} -m als_core page {wildcards.page} --profile {params.profile} --state {input.state}"
-        " 2> {log}"
+        "{params.python} -m als_core page {wildcards.page} --state {input.state} 2> {log}"
 
 
 rule book:
     input:
-        pages=expand(rules.page.output, page=PAGES),
+        pages=[MADE.format(slug=about["slug"], page=page) for page, about in ABOUT.items()],
         files=BOOK_FILES,
     output:
         # a mark, not the site itself: Snakemake removes an output before its job, but the old site must stay
         touch("results/book.built"),
     params:
         python=sys.executable,
-        profile=PROFILE,
-        slug=SLUG,
-        key=content_key(KEYS, {name: file_digest(name) for name in BOOK_FILES}),
+        state=STATE,
+        key=content_key(BOOK, KEYS, {name: file_digest(name) for name in BOOK_FILES}),
     shell:
-        "{params.python} -m als_core site --profile {params.profile} --slug {params.slug}"
+        "{params.python} -m als_core site --state {params.state}"

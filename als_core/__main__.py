@@ -6,7 +6,7 @@ import json
 import os
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,7 +18,19 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=F
 register(app)  # check, manifest, leaks, predict
 
 ProfileOption = Annotated[str, typer.Option(help="How much to compute: test, quick or paper.")]
-StateOption = Annotated[Path, typer.Option(help="File in which `als book` described the cohort.")]
+StateOption = Annotated[Path, typer.Option(help="File in which `als book` described profile and data.")]
+Data = Annotated[
+    str,
+    typer.Argument(
+        help="auto, xia2024, synthetic, or your data of any kind: they are told apart by content."
+    ),
+]
+Tissue = Annotated[str, typer.Option(help="Several data: a folder of images of any kind.")]
+Crops = Annotated[str, typer.Option(help="Several data: a folder of crops labelled ALS and one other word.")]
+Brains = Annotated[str, typer.Option(help="Several data: oasis1, adni:FOLDER, or a folder of NIfTI scans.")]
+Features = Annotated[str, typer.Option(help="Several data: a feature table.")]
+Channel = Annotated[str, typer.Option(help="Of crops with several: red, green, blue, or a number from 0.")]
+Patients = Annotated[str, typer.Option(help="Of scans and feature tables: the label of the patients.")]
 
 
 @app.callback()
@@ -30,9 +42,13 @@ def _resolve_data_folder() -> None:
 
 @app.command()
 def book(
-    cohort: Annotated[
-        str, typer.Argument(help="auto, xia2024, synthetic, or a folder of your own images.")
-    ] = "auto",
+    data: Data = "auto",
+    tissue: Tissue = "",
+    crops: Crops = "",
+    brains: Brains = "",
+    features: Features = "",
+    channel: Channel = "",
+    patients: Patients = "",
     profile: ProfileOption = "quick",
     cores: Annotated[int, typer.Option(help="Number of jobs at once; all cores by default.")] = 0,
     cluster: Annotated[
@@ -43,8 +59,41 @@ def book(
     from als_core.book.build import book_lock, executor_options, make_book
 
     executor = executor_options(cores, cluster)
+    given = {"tissue": tissue, "crops": crops, "brains": brains, "features": features}
     with book_lock(partial(typer.echo, err=True)) as lock:
-        typer.echo(make_book(profile, _settle_cohort(cohort, profile), executor, lock))
+        typer.echo(make_book(_settled(data, given, profile, channel, patients), executor, lock))
+
+
+@app.command()
+def page(
+    name: Annotated[str, typer.Argument(help="A page, such as turrisi2024/03_classifiers.")],
+    data: Data = "auto",
+    tissue: Tissue = "",
+    crops: Crops = "",
+    brains: Brains = "",
+    features: Features = "",
+    channel: Channel = "",
+    patients: Patients = "",
+    profile: ProfileOption = "quick",
+    state: Annotated[Path | None, typer.Option(hidden=True)] = None,  # Snakemake's jobs: the data are settled
+) -> None:
+    """Make one page of the book, without the site."""
+    from als_core.book.build import keep_failure
+    from als_core.book.contents import EXECUTED, PAGE, data_of, page_folder, page_parameters, source_of
+    from als_core.book.execute import execute
+    from als_core.book.freshness import stamp_of
+
+    source_of(name)
+    given = {"tissue": tissue, "crops": crops, "brains": brains, "features": features}
+    book = _read_state(state) if state else _settled(data, given, profile, channel, patients, name)
+    folder = page_folder(name, book)
+    typer.echo(f"{name}: running")
+    # a job of a killed book may still be writing this page
+    with keep_failure(book, name), exclusive_lock(folder):
+        execute(name, folder, page_parameters(name, book), data_of(name, book)["digest"])
+    typer.echo(f"{name}: made in {stamp_of(folder / PAGE)['seconds']:.0f} s")
+    if not state:
+        typer.echo(f"Open {folder / EXECUTED}")
 
 
 @app.command()
@@ -129,24 +178,7 @@ def record(
 
 
 @app.command(hidden=True)
-def page(name: str, state: StateOption, profile: ProfileOption = "quick") -> None:
-    """Make one page (called by Snakemake)."""
-    from als_core.book.build import keep_failure
-    from als_core.book.contents import PAGE, pages_folder
-    from als_core.book.execute import execute
-    from als_core.book.freshness import stamp_of
-
-    cohort = json.loads(state.read_text(encoding="utf-8"))
-    folder = pages_folder(profile, cohort["slug"]) / name
-    typer.echo(f"{name}: running")
-    # a job of a killed book may still be writing this page
-    with keep_failure(profile, cohort["slug"], name), exclusive_lock(folder):
-        execute(name, folder, {"profile": profile, "cohort": cohort["cohort"]}, cohort["digest"])
-    typer.echo(f"{name}: made in {stamp_of(folder / PAGE)['seconds']:.0f} s")
-
-
-@app.command(hidden=True)
-def train(network: str, state: StateOption, profile: ProfileOption = "quick") -> None:
+def train(network: str, state: StateOption) -> None:
     """Train all runs of one network of the tissue study (called by Snakemake)."""
     from als_core.book.build import keep_failure
     from als_core.book.profile import load_profile
@@ -155,11 +187,11 @@ def train(network: str, state: StateOption, profile: ProfileOption = "quick") ->
     from als_core.studies.xia2024.synthetic import TissueParameters
     from als_core.studies.xia2024.train import tissue_runs
 
-    settings = load_profile(profile)
-    about = json.loads(state.read_text(encoding="utf-8"))
-    with keep_failure(profile, about["slug"], f"train/{network}"):
+    book = _read_state(state)
+    settings = load_profile(book["profile"])
+    with keep_failure(book, f"train/{network}"):
         parameters = settings.amounts("synthetic_tissue", TissueParameters)
-        cohort = open_cohort(about["cohort"], parameters, progress=False)
+        cohort = open_cohort(book["data"]["cohort"]["parameters"]["cohort"], parameters, progress=False)
         typer.echo(f"training {network}: running")
         runs = tissue_runs(network, cohort, settings.amounts("tissue_training", TissueAmounts))
         counts = [run.confusion() for run in runs]
@@ -168,28 +200,36 @@ def train(network: str, state: StateOption, profile: ProfileOption = "quick") ->
 
 
 @app.command(hidden=True)
-def site(slug: Annotated[str, typer.Option()], profile: ProfileOption = "quick") -> None:
+def site(state: StateOption) -> None:
     """Build the site from finished pages (called by Snakemake)."""
     from als_core.book.build import build_book, changes_since_last
 
     typer.echo("book: building")
-    build_book(profile, slug)
-    for line in changes_since_last(profile, slug):
+    book = _read_state(state)
+    build_book(book)
+    for line in changes_since_last(book):
         typer.echo(f"changed since the last book: {line}")
 
 
-def _settle_cohort(wanted: str, profile: str) -> dict[str, str]:
-    """Choose, open and check the cohort, print which it is, and return its state."""
-    from als_core.book.profile import load_profile
-    from als_core.studies.xia2024.cohort import choose, describe, open_cohort, state
-    from als_core.studies.xia2024.synthetic import TissueParameters
+def _read_state(state: Path) -> dict[str, Any]:
+    return json.loads(state.read_text(encoding="utf-8"))
 
-    choice = choose(wanted)
-    cohort = open_cohort(choice.cohort, load_profile(profile).amounts("synthetic_tissue", TissueParameters))
-    typer.echo(describe(cohort, choice))
-    for notice in cohort.notices:
-        typer.echo(f"Note: {notice}")
-    return state(cohort, choice)
+
+def _settled(
+    data: str, given: dict[str, str], profile: str, channel: str, patients: str, page: str = ""
+) -> dict[str, Any]:
+    """Open and check the data, print which they are, and return the state of the book.
+
+    page: the only one that will be made, if it is one.
+    """
+    from als_core.commands.book_data import refuse_other_data, settle
+
+    book, lines = settle(data, given, profile, channel, patients, [page] if page else None)
+    for line in lines:
+        typer.echo(line)
+    if page:
+        refuse_other_data(page, book)
+    return book
 
 
 def main() -> None:

@@ -31,7 +31,7 @@ import pandas as pd
 import torch
 from PIL import Image
 
-from als_core.book.contents import book_pages, made_book, pages_folder
+from als_core.book.contents import book_pages, made_book, page_folder
 from als_core.book.execute import PAGE
 from als_core.book.freshness import stamp_of
 from als_core.storage import atomic_write
@@ -192,8 +192,7 @@ def recorded_book() -> dict[str, Any] | None:
     """
     with suppress(FileNotFoundError):
         made = made_book()
-        folder = pages_folder(made["profile"], made["slug"])
-        stamps = {page: stamp_of(folder / page / PAGE) for page in book_pages()}
+        stamps = {page: stamp_of(page_folder(page, made) / PAGE) for page in book_pages()}
         spent = {page: each["seconds"] for page, each in stamps.items()}
         longest = max(spent, key=spent.__getitem__)
         return {

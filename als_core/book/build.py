@@ -24,7 +24,17 @@ from pathlib import Path
 from typing import Any
 
 from als_core.book import site
-from als_core.book.contents import FILES, PAGE, book_pages, pages_folder
+from als_core.book.blocks import note_block
+from als_core.book.contents import (
+    DATA,
+    FILES,
+    PAGE,
+    book_pages,
+    data_of,
+    page_folder,
+    parameters_of,
+    source_of,
+)
 from als_core.book.execute import NotebookFailed
 from als_core.book.freshness import stamp_of
 from als_core.refusal import Problem, RefusedInput
@@ -59,6 +69,7 @@ KINDS = {
     "": "code",
 }
 """What kind of input a name is, by how it begins; the first that fits."""
+KIND_WORDS = {"images": "images", "crops": "crops", "volumes": "scans", "features": "a feature table"}
 
 
 class BookFailed(RuntimeError):
@@ -94,14 +105,13 @@ def book_lock(report: Callable[[str], None]) -> Iterator[int]:
 # -- the whole way -----------------------------------------------------------------------------------------------
 
 
-def make_book(profile: str, state: dict[str, str], executor: list[str], lock: int) -> str:
+def make_book(book: dict[str, Any], executor: list[str], lock: int) -> str:
     """Make every page that is not up to date and build the site; return a sentence for the terminal.
 
     Parameters
     ----------
-    profile : str
-    state : dict
-        The cohort: its name or folder (`cohort`), `slug`, `digest` and `line`.
+    book : dict
+        Profile and data of the book, as `contents.made_book` describes them.
     executor : list of str
         Where Snakemake runs its jobs, as `executor_options` gives it.
     lock : int
@@ -112,23 +122,22 @@ def make_book(profile: str, state: dict[str, str], executor: list[str], lock: in
     BookFailed
         Where a page, a training or Jupyter Book failed, with the first cause of each, or the disk is full.
     """
-    state_file = results_folder() / "cohorts" / f"{state['slug']}.json"
-    write_text_if_changed(state_file, json.dumps(state, indent=2))
-    write_text_if_changed(results_folder() / "book.json", json.dumps({"profile": profile, **state}, indent=2))
+    state = results_folder() / "book.json"
+    write_text_if_changed(state, json.dumps(book, indent=2))
     index, mark = repository() / SITE / "index.html", results_folder() / BUILT
     if not index.is_file():
         mark.unlink(missing_ok=True)
     before = mark.stat().st_mtime_ns if mark.exists() else None
-    done = subprocess.run(_snakemake(profile, state_file, executor), cwd=repository(), pass_fds=[lock])
+    done = subprocess.run(_snakemake(state, executor), cwd=repository(), pass_fds=[lock])
     place = index.relative_to(repository())
     if done.returncode:
         mark.unlink(missing_ok=True)
         _raise_if_disk_full()
-        missing = _missing(profile, state["slug"])
+        missing = _missing(book)
         if not missing:
             raise BookFailed("The site could not be built (see above).")
-        build_book(profile, state["slug"], missing_allowed=True)
-        raise BookFailed(_failures(profile, state["slug"], missing))
+        build_book(book, missing_allowed=True)
+        raise BookFailed(_failures(book, missing))
     if before == mark.stat().st_mtime_ns:
         return f"Nothing to do: the book is up to date. Open {place}"
     return f"The book is ready. Open {place}"
@@ -147,12 +156,12 @@ def executor_options(cores: int, cluster: Path | None) -> list[str]:
     return ["--profile", str(cluster.resolve())]
 
 
-def _snakemake(profile: str, state: Path, executor: list[str]) -> list[str]:
+def _snakemake(state: Path, executor: list[str]) -> list[str]:
     return [
         *(sys.executable, "-m", "snakemake", *executor, "--keep-going", "--rerun-incomplete"),
         # --nolock: `als book` holds the checkout, and its lock, unlike Snakemake's, does not outlive a kill
         *("--rerun-triggers", "params", "--nolock"),
-        *("--quiet", "all", "--config", f"profile={profile}", f"state={state}"),
+        *("--quiet", "all", "--config", f"state={state}"),
     ]
 
 
@@ -168,15 +177,16 @@ def _raise_if_disk_full() -> None:
 # -- jobs that fail ----------------------------------------------------------------------------------------------
 
 
-def failure_file(profile: str, slug: str, job: str) -> Path:
+def failure_file(book: dict[str, Any], job: str) -> Path:
     """File with the first cause of a job's failure. job: a page, or `train/<network>`."""
-    return results_folder() / profile / slug / "failed" / f"{job}.txt"
+    about = book["data"]["cohort"] if job.startswith("train") else data_of(job, book)
+    return results_folder() / book["profile"] / about["slug"] / "failed" / f"{job}.txt"
 
 
 @contextmanager
-def keep_failure(profile: str, slug: str, job: str, report: Callable[[str], None] = print) -> Iterator[None]:
+def keep_failure(book: dict[str, Any], job: str, report: Callable[[str], None] = print) -> Iterator[None]:
     """On error, report job and cause in one line, write the cause to the job's failure file, and re-raise."""
-    file = failure_file(profile, slug, job)
+    file = failure_file(book, job)
     file.unlink(missing_ok=True)
     try:
         yield
@@ -196,22 +206,25 @@ def first_cause(error: BaseException) -> str:
     return line.partition(": ")[2] if isinstance(error, NotebookFailed) else f"{type(error).__name__}: {line}"
 
 
-def _missing(profile: str, slug: str) -> list[str]:
+def _missing(book: dict[str, Any]) -> list[str]:
     """Pages of the book that are not made."""
-    made = pages_folder(profile, slug)
-    return [page for page in book_pages() if not (made / page / PAGE).is_file()]
+    return [page for page in book_pages() if not (page_folder(page, book) / PAGE).is_file()]
 
 
-def _failures(profile: str, slug: str, missing: list[str]) -> str:
+def _failures(book: dict[str, Any], missing: list[str]) -> str:
     """What was not made and why, one line a page or training."""
-    trainings = failure_file(profile, slug, "train").with_suffix("")
-    jobs = [*(f"train/{file.stem}" for file in sorted(trainings.glob("*.txt"))), *missing]
-    causes = {job: file for job in jobs if (file := failure_file(profile, slug, job)).is_file()}
+    jobs = [*(f"train/{file.stem}" for file in _failed_trainings(book)), *missing]
+    causes = {job: file for job in jobs if (file := failure_file(book, job)).is_file()}
     lines = [f"  {job}: {file.read_text(encoding='utf-8').strip()}" for job, file in causes.items()]
     if waiting := [page for page in missing if page not in causes]:
         lines.append(f"  {', '.join(waiting)}: a training it needs failed, or its job was killed")
     title = f"The book was built without {len(missing)} of its {len(book_pages())} pages."
-    return "\n".join([title, *lines, f"Logs are in logs/{profile}/{slug}/."])
+    return "\n".join([title, *lines, f"Logs are in logs/{book['profile']}/."])
+
+
+def _failed_trainings(book: dict[str, Any]) -> list[Path]:
+    """The failure files of trainings."""
+    return sorted(failure_file(book, "train").with_suffix("").glob("*.txt"))
 
 
 @contextmanager
@@ -236,19 +249,19 @@ def exit_with_message() -> Iterator[None]:
 # -- the site ----------------------------------------------------------------------------------------------------
 
 
-def build_book(profile: str, slug: str, missing_allowed: bool = False) -> Path:
-    """Build the site from the pages of one profile and cohort, and put it at `_build/html`.
+def build_book(book: dict[str, Any], missing_allowed: bool = False) -> Path:
+    """Build the site from the pages of a book, and put it at `_build/html`.
 
     missing_allowed: replace each page whose notebook failed by a page that says so, and go on after warnings; the
     caller still reports the failure. Raises BookFailed, and leaves the old site as it was, when Jupyter Book finds
     anything wrong. A second process waits for the first.
     """
     with exclusive_lock(repository() / SITE):
-        return _build(profile, slug, missing_allowed)
+        return _build(book, missing_allowed)
 
 
-def _build(profile: str, slug: str, missing_allowed: bool) -> Path:
-    missing = _publish(profile, slug)
+def _build(book: dict[str, Any], missing_allowed: bool) -> Path:
+    missing = _publish(book)
     if missing and not missing_allowed:
         raise BookFailed(f"pages not made: {', '.join(missing)}")
     write_text_if_changed(repository() / "book" / "claims.md", site.claims_page(site.book_claims()))
@@ -271,34 +284,66 @@ def _build(profile: str, slug: str, missing_allowed: bool) -> Path:
     return target
 
 
-def _publish(profile: str, slug: str) -> list[str]:
+def _publish(book: dict[str, Any]) -> list[str]:
     """Copy rendered pages into book/, remove pages that do not belong, and name the pages that are missing."""
-    made = pages_folder(profile, slug)
     pages = book_pages()
     for study in {page.split("/")[0] for page in pages}:
         shutil.rmtree(repository() / "book" / study, ignore_errors=True)
     missing = []
     for page in pages:
-        target = repository() / "book" / page
+        made, target = page_folder(page, book), repository() / "book" / page
         target.parent.mkdir(parents=True, exist_ok=True)
-        if (made / page / PAGE).is_file():
-            shutil.copyfile(made / page / PAGE, target.with_name(f"{target.name}.ipynb"))
-            shutil.copytree(made / page / FILES, target)
+        if (made / PAGE).is_file():
+            rendered = json.loads((made / PAGE).read_text(encoding="utf-8"))
+            put_on_top(rendered, elsewhere(page, book))
+            target.with_name(f"{target.name}.ipynb").write_text(json.dumps(rendered), encoding="utf-8")
+            shutil.copytree(made / FILES, target)
         else:
             missing.append(page)
-            text = _missing_page(page, profile, slug)
+            text = _missing_page(page, book)
             target.with_name(f"{target.name}.md").write_text(text, encoding="utf-8")
     return missing
 
 
-def _missing_page(page: str, profile: str, slug: str) -> str:
-    own = failure_file(profile, slug, page)
-    trainings = sorted(failure_file(profile, slug, "train").with_suffix("").glob("*.txt"))
-    causes = [file.read_text(encoding="utf-8") for file in ([own] if own.is_file() else trainings)]
+def elsewhere(page: str, book: dict[str, Any]) -> str:
+    """A notice for a page that shows none of the reader's data, in a book that has some: where they are.
+
+    Empty for a page about the reader's data, for a page that takes no data, and in a book without a reader's data.
+    """
+    own = {name: entry for name, entry in book["data"].items() if entry["kind"] == "own"}
+    takes = [name for name in DATA if name in parameters_of(source_of(page)[0])]
+    if not own or not takes or data_of(page, book).get("kind") == "own":
+        return ""
+    places = []
+    for name, entry in own.items():
+        first = next((other for other in book_pages() if data_of(other, book) == entry), None)
+        places.append(
+            f"{entry['name']} ({KIND_WORDS[DATA[name]]})"
+            + (f" is on {{doc}}`/book/{first}`" if first else "")
+        )
+    wanted = " or ".join(KIND_WORDS[DATA[name]] for name in takes)
+    return f"This page takes {wanted}, and this book was given none: {'; '.join(places)}."
+
+
+def put_on_top(rendered: dict[str, Any], text: str) -> None:
+    """Put a notice below the title of a rendered page; nothing for an empty text."""
+    if not text:
+        return
+    below = next((n for n, cell in enumerate(rendered["cells"], 1) if cell["cell_type"] == "markdown"), 0)
+    myst = note_block("Not your data", text, "warning").myst
+    rendered["cells"].insert(
+        below, {"cell_type": "markdown", "id": "not-your-data", "metadata": {}, "source": myst}
+    )
+
+
+def _missing_page(page: str, book: dict[str, Any]) -> str:
+    own = failure_file(book, page)
+    files = [own] if own.is_file() else _failed_trainings(book)
+    causes = "".join(file.read_text(encoding="utf-8") for file in files)
     return (
         f"# {page}: not made\n\nThis page, or a training it needs, failed, so nothing of it is shown. "
         f"`make book` tries again; a partly executed notebook is kept under `logs/`.\n\n"
-        f"```text\n{''.join(causes)}```\n"
+        f"```text\n{causes}```\n"
     )
 
 
@@ -316,14 +361,14 @@ def digests_file() -> Path:
     return results_folder() / "figures.json"
 
 
-def figure_digests(profile: str, slug: str) -> FigureDigests:
+def figure_digests(book: dict[str, Any]) -> FigureDigests:
     """SHA-256 of each figure (SVG) and table (CSV) of each finished page, and of each input of the page.
 
     Returns page -> `files` and `made_from`, each name -> digest.
     """
     digests = {}
     for page in book_pages():
-        folder = pages_folder(profile, slug) / page
+        folder = page_folder(page, book)
         if not (folder / PAGE).is_file():
             continue
         stamp = stamp_of(folder / PAGE)
@@ -348,21 +393,22 @@ def changes(before: FigureDigests, now: FigureDigests) -> list[str]:
     return lines
 
 
-def changes_since_last(profile: str, slug: str) -> list[str]:
+def changes_since_last(book: dict[str, Any]) -> list[str]:
     """`changes` since the last book of this checkout, whose digests are replaced; empty where there was none.
 
-    Pages of another cohort or profile are left out: they differ because they are about something else.
+    Pages whose cohort or profile is another now are left out: they differ because they are about something else.
     """
-    now, file = figure_digests(profile, slug), digests_file()
+    now, file = figure_digests(book), digests_file()
     before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else now
     write_text_if_changed(file, json.dumps(now, indent=1))
-    about = {(page["made_from"]["cohort"], page["made_from"]["profile"]) for page in now.values()}
-    alike = {
-        name: page
-        for name, page in before.items()
-        if (page["made_from"]["cohort"], page["made_from"]["profile"]) in about
-    }
-    return changes(alike, now) if alike else []
+    other = {page for page in before.keys() & now.keys() if _about(before[page]) != _about(now[page])}
+    return changes(
+        *({name: page for name, page in each.items() if name not in other} for each in (before, now))
+    )
+
+
+def _about(page: dict[str, dict[str, str]]) -> tuple[str, str]:
+    return page["made_from"]["cohort"], page["made_from"]["profile"]
 
 
 def _differing(before: dict[str, Any], now: dict[str, Any]) -> list[str]:

@@ -30,6 +30,10 @@ OWN_FOLDER = "path/to/folder"
 COMPANION = "als_imaging_companion"
 PAGE, FILES, EXECUTED = "page.ipynb", "files", "executed.ipynb"
 """In the folder of a rendered page: the page, what it refers to, and the executed notebook to download."""
+DATA = {"cohort": "images", "crops": "crops", "brains": "volumes", "features": "features"}
+"""Parameter of a notebook -> kind of data that it takes (`cohorts.folders.kind_of`)."""
+NO_DATA: dict[str, Any] = {"parameters": {}, "slug": "standard", "digest": "standard"}
+"""What a page is about that takes none of a book's data."""
 PARAMETERS = re.compile(r'^# %% .*tags=\[[^\]]*"parameters".*\n(?P<code>(?:(?!# %%).*\n?)*)', re.MULTILINE)
 
 
@@ -52,9 +56,27 @@ def source_of(page: str) -> tuple[Path, dict[str, str]]:
     return found
 
 
-def pages_folder(profile: str, slug: str) -> Path:
-    """Folder of the rendered pages of one profile and cohort."""
-    return results_folder() / profile / slug / "pages"
+def data_of(page: str, book: dict[str, Any]) -> dict[str, Any]:
+    """Which of the book's data a page is about: of those that its notebook has a parameter for, the last in `DATA`.
+
+    Returns an entry of `book["data"]`, or `NO_DATA` where the page stays as its notebook has it.
+    """
+    known = parameters_of(source_of(page)[0])
+    given = [book["data"][name] for name in DATA if name in known and name in book["data"]]
+    return given[-1] if given else NO_DATA
+
+
+def page_parameters(page: str, book: dict[str, Any]) -> dict[str, Any]:
+    """Parameters with which a book runs a page; its notebook's defaults hold for the others."""
+    source, distinguishing = source_of(page)
+    known = parameters_of(source)
+    given = {name: value for name, value in data_of(page, book)["parameters"].items() if name in known}
+    return {"profile": book["profile"], **given, **distinguishing}
+
+
+def page_folder(page: str, book: dict[str, Any]) -> Path:
+    """Folder of a rendered page, by profile and by what the page is about."""
+    return results_folder() / book["profile"] / data_of(page, book)["slug"] / "pages" / page
 
 
 def parameters_of(source: Path) -> dict[str, Any]:
@@ -93,20 +115,30 @@ def papers() -> dict[str, dict[str, Any]]:
     return yaml.safe_load((repository() / "data" / "papers.yml").read_text(encoding="utf-8"))
 
 
-def made_book() -> dict[str, str]:
-    """Profile and cohort of the book that was made last: `profile`, `cohort`, `name`, `kind`, `slug`, `digest`, `line`."""
+def made_book() -> dict[str, Any]:
+    """State of the book that was made last.
+
+    Returns
+    -------
+    dict
+        `profile`; `line`, a sentence for each of the data; and `data`: by parameter of `DATA`, what was brought or
+        chosen, with its `parameters` (of the notebook), `name`, `kind` (published, synthetic, own), `slug` and
+        `digest`.
+    """
     return json.loads((results_folder() / "book.json").read_text(encoding="utf-8"))
 
 
-def book_parameters(page: str) -> dict[str, str]:
-    """Parameters with which the book that was made last runs a page."""
-    book = made_book()
-    return {"profile": book["profile"], "cohort": without_home(book["cohort"]), **source_of(page)[1]}
+def book_parameters(page: str) -> dict[str, Any]:
+    """Parameters with which the book that was made last runs a page, without places of the reader's machine."""
+    return {name: without_home(value) for name, value in page_parameters(page, made_book()).items()}
 
 
 def without_home(value: Any) -> Any:
     """Replace an absolute path, which belongs to the reader's machine, by a stand-in; leave other values as they are."""
-    return OWN_FOLDER if isinstance(value, str) and Path(value).is_absolute() else value
+    if not isinstance(value, str):
+        return value
+    source, colon, place = value.rpartition(":")  # adni:/home/...
+    return f"{source}{colon}{OWN_FOLDER}" if Path(place).is_absolute() else value
 
 
 def tracked_notebook(page: str) -> str:
@@ -116,8 +148,7 @@ def tracked_notebook(page: str) -> str:
 
 def executed_notebook(page: str) -> Path:
     """File of the executed notebook behind a page of the book that was made last, to be downloaded."""
-    book = made_book()
-    return pages_folder(book["profile"], book["slug"]) / page / EXECUTED
+    return page_folder(page, made_book()) / EXECUTED
 
 
 def papermill_command(page: str, parameters: dict[str, Any], output: str = "mine.ipynb") -> str:

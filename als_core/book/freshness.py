@@ -3,7 +3,7 @@
 A page depends on
 
 - its notebook and the library modules which that imports, directly or through others;
-- the sections of its profile that they read, and its cohort (a synthetic cohort's sizes are part of its digest);
+- the sections of its profile that they read, and the data that it is about (`contents.data_of`): no other data;
 - the published numbers, and each file of data that they name;
 - the pinned packages, and the references that it is to be cited with.
 """

@@ -43,6 +43,7 @@ from als_core.figures.style import signs_without_font
 from als_core.refusal import refuse_if
 from als_core.storage import repository
 
+LEFT_OUT = "Left out"  # how the notice of a cohort begins that names samples which no page shows
 INJECTED = "# Parameters\n"  # how papermill begins the cell that it adds
 RUN_TEXT = "From the root of a checkout in which `make book` or `make test` was run once:"
 REPORT_TEXT = (
@@ -92,6 +93,8 @@ class Page:
             self._show(blocks.note_block("Synthetic cohort", text, "warning"))
         elif cohort.kind == "own":
             text = f"This page shows {blocks.cell_text(title)}, not the paper's data: no printed number is judged by it."
+            left_out = [notice for notice in cohort.notices if notice.startswith(LEFT_OUT)]
+            text = " ".join([text, *map(blocks.cell_text, left_out)])
             self._show(blocks.note_block("Your own cohort", text, "warning"))
         if cohort.groups is None:
             text = (
@@ -107,7 +110,7 @@ class Page:
             self._show(blocks.note_block("Letters without a font", text, "warning"))
         counts = cohort.samples["label"].value_counts().sort_index()
         self._made_of["Data"] = (
-            f"{title}: {len(cohort)} images ({', '.join(f'{n} {c}' for c, n in counts.items())})"
+            f"{title}: {len(cohort)} samples ({', '.join(f'{n} {c}' for c, n in counts.items())})"
         )
         self._made_of["Data digest"] = cohort.digest
         for key in ("citation", "licence"):

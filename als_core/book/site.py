@@ -6,7 +6,7 @@ import html
 from typing import Any
 
 from als_core.book.blocks import VERDICT_SIGNS, verdict_html
-from als_core.book.contents import PAGE, book_pages, made_book, pages_folder, papers
+from als_core.book.contents import PAGE, book_pages, made_book, page_folder, papers
 from als_core.book.freshness import stamp_of
 from als_core.claims.claims import anchor_of, every_claim
 from als_core.storage import results_folder
@@ -17,8 +17,7 @@ def book_claims() -> list[dict[str, Any]]:
     if not (results_folder() / "book.json").is_file():
         return every_claim([])
     made = made_book()
-    folder = pages_folder(made["profile"], made["slug"])
-    files = [folder / page / PAGE for page in book_pages()]
+    files = [page_folder(page, made) / PAGE for page in book_pages()]
     recorded = [row for file in files if file.is_file() for row in stamp_of(file)["claims"]]
     return every_claim(recorded, made["profile"])
 

@@ -62,7 +62,13 @@ def _check_images(folder: Path, settings: dict, kind: str) -> None:
     if settings and not problems:
         settings["accept"] = tuple(dict.fromkeys((*about.accept, *settings.get("accept", ()))))
         about = About.model_validate({**about.model_dump(), **settings})
-    cohort = Cohort.load(folder, about=None if problems else about, progress=True)
+    if kind == "crops" and not settings:  # as the pages on crops read them: grey, of several sizes
+        from als_core.studies.miao2023.cohort import open_crops
+        from als_core.studies.miao2023.synthetic import CropParameters
+
+        cohort = open_crops(str(folder), CropParameters())
+    else:
+        cohort = Cohort.load(folder, about=None if problems else about, progress=True)
     height, width = cohort.image_shape
     what = "grey crops" if kind == "crops" else "images"
     typer.echo(
@@ -107,7 +113,7 @@ def _check_volumes(folder: Path, mask_label: int | None) -> None:
 def _check_features(file: Path, positive: str) -> None:
     from als_core.studies.turrisi2024.feature_table import load_feature_table
 
-    table = load_feature_table(file, positive)
+    table = load_feature_table(file, positive, neighbours=1)
     subjects, features = table.features.shape
     cases = int(table.positive.sum())
     typer.echo(

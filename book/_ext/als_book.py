@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from sphinx.util import logging
 
-from als_core.book.contents import book_pages
+from als_core.book.contents import book_pages, data_of, made_book
 from als_core.book.freshness import changed_since, stamp_of
 from als_core.figures.style import to_dark
 
@@ -30,13 +30,13 @@ def warn(kind: str, message: str) -> None:
 
 def check_pages(app, config) -> None:
     """Every page made from a notebook is there, fresh, without errors, and of this book."""
-    book = json.loads((ROOT / "results" / "book.json").read_text(encoding="utf-8"))
+    book = made_book()
     for page in book_pages():
         file = ROOT / "book" / f"{page}.ipynb"
         if not file.is_file():
             warn("stale", f"{page} has not been made; run `make book`")
             continue
-        changed = changed_since(stamp_of(file), book["profile"], book["digest"])
+        changed = changed_since(stamp_of(file), book["profile"], data_of(page, book)["digest"])
         if changed:
             warn("stale", f"{page} is stale, changed since it was made: {', '.join(changed)}")
         cells = json.loads(file.read_text(encoding="utf-8"))["cells"]

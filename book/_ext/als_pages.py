@@ -14,8 +14,9 @@ from docutils.utils import unescape
 from sphinx import addnodes
 
 from als_core.book import finder, landing
+from als_core.book.contents import made_book
 from als_core.book.site import book_claims, papers
-from als_core.storage import results_folder, write_text_if_changed
+from als_core.storage import write_text_if_changed
 
 ROOT = Path(__file__).resolve().parents[2]
 GENERATED = ROOT / "book" / "generated"
@@ -24,9 +25,11 @@ GENERATED = ROOT / "book" / "generated"
 def write_generated(app, config) -> None:
     """Write what the landing page, the overviews and the finder include."""
     rows, made = book_claims(), finder.figures_on_pages()
-    made_of = json.loads((results_folder() / "book.json").read_text(encoding="utf-8"))
+    made_of = made_book()
     texts = {
-        "front": landing.landing_text(rows, made_of["line"], made_of["kind"] == "published"),
+        "front": landing.landing_text(
+            rows, made_of["line"], made_of["data"]["cohort"]["kind"] == "published"
+        ),
         "finder": f"{finder.counted()}\n\n{finder.finder_text(made)}",
     }
     texts |= {

@@ -23,7 +23,6 @@
 
 # %% tags=["parameters"]
 profile = "test"
-cohort = "synthetic"  # always synthetic: only there is the truth known
 seed = 0
 
 # %%

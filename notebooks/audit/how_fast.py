@@ -24,7 +24,6 @@
 
 # %% tags=["parameters"]
 profile = "test"
-cohort = "synthetic"
 seed = 0
 
 # %%

@@ -23,7 +23,7 @@
 
 # %% tags=["parameters"]
 profile = "test"
-cohort = "synthetic"  # or a folder of crops labelled ALS and one other word
+crops = "synthetic"  # or a folder of crops labelled ALS and one other word
 channel = ""  # of images with several: a number from 0, or red, green, blue
 seed = 0
 
@@ -41,9 +41,9 @@ from als_core.studies.miao2023.synthetic import CropParameters, plan
 
 page = Page("miao2023/01_crops_and_filters", profile, "Miao et al., Fig. 6, 7 and 9")
 settings = page.profile.amounts("miao2023", CropSettings)
-data = open_crops(cohort, CropParameters(side=settings.crop_side), channel=channel)
+data = open_crops(crops, CropParameters(side=settings.crop_side), channel=channel)
 page.about_cohort(data)
-crops, (truth, masks), als = grey_crops(data), truth_and_masks(data), is_case(data)
+grey, (truth, masks), als = grey_crops(data), truth_and_masks(data), is_case(data)
 
 # %% [markdown]
 # ## The study in one picture
@@ -76,7 +76,7 @@ page.text(words.listing(facts))
 # %%
 shown = [*np.flatnonzero(als)[:3], *np.flatnonzero(~als)[:3]]
 specimens = (None, None) if truth is None else (truth[shown], masks[shown])
-page.show(figures.example_crops(crops[shown], *specimens, data.samples.iloc[shown]), "miao-crops")
+page.show(figures.example_crops(grey[shown], *specimens, data.samples.iloc[shown]), "miao-crops")
 
 # %% [markdown]
 # ## The filters
@@ -85,11 +85,11 @@ page.show(figures.example_crops(crops[shown], *specimens, data.samples.iloc[show
 
 # %%
 chosen = int(np.flatnonzero(als)[0])
-page.show(figures.filtered(crops[chosen], data.samples["path"].iloc[chosen]), "miao-fig7-filters")
+page.show(figures.filtered(grey[chosen], data.samples["path"].iloc[chosen]), "miao-fig7-filters")
 page.table(words.filter_constants(), "miao-filters", "The four filters and their constants.")
 
 # %%
-effects = measure_filters(crops, truth, masks)
+effects = measure_filters(grey, truth, masks)
 medians = effects.drop(columns="crop").groupby("filter", sort=False).median()
 page.show(figures.filter_effects(effects), "miao-filter-effects")
 page.text(words.filters(medians))
@@ -102,7 +102,7 @@ page.text(words.filters(medians))
 
 # %%
 sr, rng = settings.super_resolution, np.random.default_rng(seed)
-original = trim(crops[chosen], sr.factor)
+original = trim(grey[chosen], sr.factor)
 reduced = low_resolution(original, sr.factor, rng, noise_sd=sr.noise_sd)
 copies = [random_affine(original, rng) for _ in range(4)]
 page.show(figures.copies(original, reduced, copies, sr), "miao-copies")

@@ -24,7 +24,7 @@
 
 # %% tags=["parameters"]
 profile = "test"
-cohort = "synthetic"  # or a folder of crops labelled ALS and one other word
+crops = "synthetic"  # or a folder of crops labelled ALS and one other word
 channel = ""  # of images with several: a number from 0, or red, green, blue
 seed = 0
 
@@ -43,7 +43,7 @@ from als_core.studies.miao2023.train import choose_weights
 
 page = Page("miao2023/02_super_resolution", profile, "Miao et al., sections 2.2.3 and 2.2.4")
 settings = page.profile.amounts("miao2023", CropSettings)
-data = open_crops(cohort, CropParameters(side=settings.crop_side), channel=channel)
+data = open_crops(crops, CropParameters(side=settings.crop_side), channel=channel)
 page.about_cohort(data)
 weights = choose_weights(settings.weights)
 
@@ -62,10 +62,10 @@ weights = choose_weights(settings.weights)
 
 # %%
 sr = settings.super_resolution
-crops = np.stack([trim(crop, sr.factor) for crop in grey_crops(data)])
+grey = np.stack([trim(crop, sr.factor) for crop in grey_crops(data)])
 truth, masks = truth_and_masks(data)
-target = crops if truth is None else truth
-pairs = training.make_pairs(crops, target, sr, seed)
+target = grey if truth is None else truth
+pairs = training.make_pairs(grey, target, sr, seed)
 (split,) = draw_splits(is_case(data), data.groups, BY_CASE, seed, repeats=1, copies=settings.copies)
 train, test = split.train_crops, split.test_crops
 perceptual = None if weights.name == "random" else training.perceptual_network(weights.name)
@@ -121,7 +121,7 @@ if masks is None:
     page.text("No mask of aggregates is known for these crops, so inventions cannot be counted.")
 else:
     names = {figures.METHODS[name]: images for name, images in made.items()}
-    counts = count_all({"Crop as recorded": crops[test], **names, "Truth": true}, true_masks)
+    counts = count_all({"Crop as recorded": grey[test], **names, "Truth": true}, true_masks)
     page.show(figures.aggregate_counts(counts, len(test)), "miao-aggregates")
     page.text(words.aggregates(counts))
 
@@ -135,6 +135,6 @@ else:
 # %%
 page.answer(**words.super_resolution_box(data.kind, summary, counts, len(test), cases))
 page.substitutions(**words.substitutions(data.kind, words.super_resolution_rows(settings)))
-held_out = f"by case, seed {seed}, {len(test)} of {len(crops)} crops held out"
+held_out = f"by case, seed {seed}, {len(test)} of {len(grey)} crops held out"
 page.made_of(weights=weights.reason, split=held_out)
 page.provenance()

@@ -22,7 +22,7 @@
 
 # %% tags=["parameters"]
 profile = "test"
-cohort = "synthetic"  # or a folder of crops labelled ALS and one other word
+crops = "synthetic"  # or a folder of crops labelled ALS and one other word
 channel = ""  # of images with several: a number from 0, or red, green, blue
 seed = 0
 model = "mobilenet_v3"  # or vgg16, resnet50
@@ -42,7 +42,7 @@ name, slug, printed = CROP_NETWORKS[model].display, model.replace("_", "-"), tra
 page = Page(f"miao2023/03_train/{model}", profile, printed.source)
 page.title(f"Training: {name} ({printed.figures})")
 settings = page.profile.amounts("miao2023", CropSettings)
-data = open_crops(cohort, CropParameters(side=settings.crop_side), channel=channel)
+data = open_crops(crops, CropParameters(side=settings.crop_side), channel=channel)
 page.about_cohort(data)
 images, als, cases = data.images(), is_case(data), data.groups
 weights, device = training.choose_weights(settings.weights), found_device()

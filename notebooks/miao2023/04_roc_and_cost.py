@@ -22,7 +22,7 @@
 
 # %% tags=["parameters"]
 profile = "test"
-cohort = "synthetic"  # or a folder of crops labelled ALS and one other word
+crops = "synthetic"  # or a folder of crops labelled ALS and one other word
 channel = ""  # of images with several: a number from 0, or red, green, blue
 seed = 0
 
@@ -45,7 +45,7 @@ from als_core.training.train import found_device
 source = "Miao et al., Fig. 14 and 17, and results announced without numbers"
 page = Page("miao2023/04_roc_and_cost", profile, source)
 settings = page.profile.amounts("miao2023", CropSettings)
-data = open_crops(cohort, CropParameters(side=settings.crop_side), channel=channel)
+data = open_crops(crops, CropParameters(side=settings.crop_side), channel=channel)
 page.about_cohort(data)
 images, als, cases = data.images(), is_case(data), data.groups
 weights, device = training.choose_weights(settings.weights), found_device()

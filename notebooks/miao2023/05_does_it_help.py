@@ -24,7 +24,7 @@
 
 # %% tags=["parameters"]
 profile = "test"
-cohort = "synthetic"  # or a folder of crops labelled ALS and one other word
+crops = "synthetic"  # or a folder of crops labelled ALS and one other word
 channel = ""  # of images with several: a number from 0, or red, green, blue
 seed = 0
 
@@ -42,7 +42,7 @@ from als_core.training.train import found_device
 
 page = Page("miao2023/05_does_it_help", profile, "Miao et al., sections 1.5, 2.2 and 4.7")
 settings = page.profile.amounts("miao2023", CropSettings)
-data = open_crops(cohort, CropParameters(side=settings.crop_side), channel=channel)
+data = open_crops(crops, CropParameters(side=settings.crop_side), channel=channel)
 page.about_cohort(data)
 null = open_crops("synthetic", CropParameters(side=settings.crop_side, disease_effect=0))
 weights, device = choose_weights(settings.weights), found_device()

@@ -23,7 +23,6 @@
 
 # %% tags=["parameters"]
 profile = "test"
-cohort = "synthetic"  # the book's tissue cohort; the brains of this page are chosen by `brains`
 brains = "synthetic"  # or "oasis1", "adni:FOLDER", or a FOLDER of volumes with manifest.csv
 patients = "AD"  # the label of the patients
 areas = "available"  # the atlas: AAL under ALS_DATA, else a small one; "aal" downloads AAL

@@ -23,7 +23,6 @@
 
 # %% tags=["parameters"]
 profile = "test"
-cohort = "synthetic"  # the book's tissue cohort; this page draws its own images
 seed = 0
 
 # %%

@@ -22,7 +22,8 @@
 
 # %% tags=["parameters"]
 profile = "test"
-cohort = "synthetic"  # or a folder of T1w volumes, labels ALS and one other; else synthetic
+brains = "synthetic"  # or "oasis1", "adni:FOLDER", or a FOLDER of T1w volumes with manifest.csv
+patients = "ALS"  # the label of the patients
 seed = 0
 
 # %%
@@ -45,15 +46,16 @@ from als_core.studies.turrisi2024.study import STRUCTURE, TurrisiAmounts, open_p
 # %%
 page = Page("turrisi2024/01_cohort", profile, "Turrisi 2024, Fig. 2 and 3, Table 1 (patients), Table 2")
 amounts = page.profile.amounts("turrisi2024", TurrisiAmounts)
-data = open_patients(cohort, amounts, seed)
+data = open_patients(brains, amounts, seed, patients)
 page.about_cohort(data)
 synthetic = data.kind == "synthetic"
 # ages and sexes need no volume: all 654 planned patients are here, and volumes are drawn of some of them
-patients = plan(BrainParameters(STRUCTURE, seed=seed)) if synthetic else data.samples
-known = {"age", "sex"} <= set(patients)
+people = plan(BrainParameters(STRUCTURE, seed=seed)) if synthetic else data.samples
+known = {"age", "sex"} <= set(people)
 substituted = words.substitutions(data, amounts)
 page.substitutions(
-    {name: substituted[name] for name in words.OF_VOLUMES if name in substituted}, words.FORBIDS_BRIGHTNESS
+    {name: substituted[name] for name in words.OF_VOLUMES if name in substituted},
+    words.forbids(data, words.FORBIDS_BRIGHTNESS),
 )
 
 # %% [markdown]
@@ -102,8 +104,8 @@ pearson, yates = chi_square(sex, yates=False), chi_square(sex, yates=True)
 statistic, distance = (claim_named(f"turrisi2024.table2.{name}.statistic").value for name in ("sex", "age"))
 from_distance = ks_from_distance(distance, int(groups["als"]), int(groups["mimicking"]))
 p_of_printed = stats.chi2.sf(statistic, 1)
-is_als = patients["label"] == "ALS"
-on_page = kolmogorov_smirnov(*(patients.loc[rows, "age"] for rows in (is_als, ~is_als))) if known else None
+ill = people["label"] == patients
+on_page = kolmogorov_smirnov(*(people.loc[rows, "age"] for rows in (ill, ~ill))) if known else None
 page.table(
     words.tests_table(
         pearson,
@@ -111,7 +113,7 @@ page.table(
         (statistic, p_of_printed),
         (distance, from_distance),
         on_page,
-        len(patients),
+        len(people),
         synthetic,
     ),
     "turrisi-table2-tests",
@@ -140,17 +142,16 @@ page.text(words.tests_sentence(pearson, yates, statistic, p_of_printed, distance
 # %%
 if known:
     quantiles = []
-    for label, ages in patients.groupby("label")["age"]:
+    for label, ages in people.groupby("label")["age"]:
         plotted = ProbPlot(ages, fit=True)
         normal = plotted.loc + plotted.scale * plotted.theoretical_quantiles
         quantiles.append(pd.DataFrame({"label": label, "normal": normal, "age": plotted.sorted_data}))
     page.show(
         figures.quantile_plots(pd.concat(quantiles, ignore_index=True), synthetic), "turrisi-fig2-quantiles"
     )
-    # synthetic patients were planned with these very numbers
-    page.claims(study.demographic_claims(patients), page.circumstances(went_in=synthetic))
-    if "diagnosis" in patients and synthetic:
-        page.claims(study.diagnosis_claims(patients))
+    if synthetic:  # they were planned with these very numbers
+        page.claims(study.demographic_claims(people), page.circumstances(went_in=True))
+        page.claims(study.diagnosis_claims(people))
 
 # %% [markdown]
 # ## Brightness

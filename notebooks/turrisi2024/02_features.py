@@ -22,7 +22,8 @@
 
 # %% tags=["parameters"]
 profile = "test"
-cohort = "synthetic"  # or a folder of T1w volumes, labels ALS and one other; else synthetic
+brains = "synthetic"  # or "oasis1", "adni:FOLDER", or a FOLDER of T1w volumes with manifest.csv
+patients = "ALS"  # the label of the patients
 control = "synthetic"  # or T1w brains of AD and CN: "oasis1", "adni:FOLDER", or a FOLDER with manifest.csv
 seed = 0
 
@@ -53,14 +54,14 @@ from als_core.studies.turrisi2024.study import (
 # %%
 page = Page("turrisi2024/02_features", profile, "Turrisi 2024, Fig. 1, section 2.2")
 amounts = page.profile.amounts("turrisi2024", TurrisiAmounts)
-data = open_patients(cohort, amounts, seed)
+data = open_patients(brains, amounts, seed, patients)
 page.about_cohort(data)
 network, weights = extractor(amounts.without_weights, seed)
 features = measure_features(data, network, amounts.jobs)
 used = {name: varying(table) for name, table in features.items()}
 substituted = words.substitutions(data, amounts, weights)
 page.substitutions(
-    {name: substituted[name] for name in words.OF_FEATURES if name in substituted}, words.FORBIDS
+    {name: substituted[name] for name in words.OF_FEATURES if name in substituted}, words.forbids(data)
 )
 
 # %% [markdown]
@@ -114,11 +115,11 @@ page.text(words.how_measured(data.settings.resolution, SETTINGS))
 # Where nothing differs, the dots still scatter, by about as much as {math}`\sqrt{1/n_1 + 1/n_2}`.
 
 # %%
-positive = is_positive(data)
+positive = is_positive(data, patients)
 effects = group_differences(used, positive)
 chance = np.sqrt(1 / positive.sum() + 1 / (~positive).sum())
 constant = sum(features[name].shape[1] - used[name].shape[1] for name in features)
-page.show(figures.separation(effects, chance, constant), "turrisi-separation")
+page.show(figures.separation(effects, chance, constant, patients), "turrisi-separation")
 page.text(words.largest_difference(effects, len(data)))
 
 # %% [markdown]

@@ -22,7 +22,9 @@
 
 # %% tags=["parameters"]
 profile = "test"
-cohort = "synthetic"  # or a folder of T1w volumes, labels ALS and one other; else synthetic
+brains = "synthetic"  # or "oasis1", "adni:FOLDER", or a FOLDER of T1w volumes with manifest.csv
+patients = "ALS"  # the label of the patients
+features = ""  # or a table (CSV: subject, label, then a feature a column), in place of scans
 seed = 0
 
 # %%
@@ -53,6 +55,7 @@ from als_core.studies.turrisi2024.study import (
     TurrisiAmounts,
     best_methods,
     extractor,
+    fit_neighbours,
     is_positive,
     measure_features,
     open_null_patients,
@@ -62,13 +65,15 @@ from als_core.studies.turrisi2024.study import (
 
 page = Page("turrisi2024/03_classifiers", profile, "Turrisi 2024, Fig. 4, Tables 1, 3 and 4")
 amounts = page.profile.amounts("turrisi2024", TurrisiAmounts)
-data, null_patients = open_patients(cohort, amounts, seed), open_null_patients(amounts, seed)
+data = open_patients(brains, amounts, seed, patients, features)
+null_patients = open_null_patients(amounts, seed)
 page.about_cohort(data)
 network, weights = extractor(amounts.without_weights, seed)
-page.substitutions(words.substitutions(data, amounts, weights), words.FORBIDS)
-positive, methods = is_positive(data), [METHODS[name] for name in amounts.methods]
+positive, methods = is_positive(data, patients), [METHODS[name] for name in amounts.methods]
+amounts = fit_neighbours(amounts, positive)
+page.substitutions(words.substitutions(data, amounts, weights), words.forbids(data))
 null_features = measure_features(null_patients, network, amounts.jobs)
-features = {name: varying(table) for name, table in measure_features(data, network, amounts.jobs).items()}
+measured = {name: varying(table) for name, table in measure_features(data, network, amounts.jobs).items()}
 
 # %% [markdown]
 # ## Two protocols
@@ -87,8 +92,8 @@ features = {name: varying(table) for name, table in measure_features(data, netwo
 
 # %%
 settings = {"seed": seed, "neighbours": amounts.neighbours, "jobs": amounts.jobs}
-results = study(features, positive, methods, PROTOCOLS, **settings)
-no_image = [always_positive(positive, seed).assign(representation="no image", method="always ALS")]
+results = study(measured, positive, methods, PROTOCOLS, **settings)
+no_image = [always_positive(positive, seed).assign(representation="no image", method=f"always {patients}")]
 if {"age", "sex"} <= set(data.samples):
     known = {"no image": demographic_features(data.samples)}
     no_image.append(study(known, positive, [DEMOGRAPHIC_BASELINE], **settings).predictions)
@@ -108,13 +113,14 @@ page.download(predictions, "turrisi-predictions", "The prediction of every class
 printed = published_table("turrisi2024_table3_f1")
 without_image = summary["f1"].xs(("nested", "no image"), level=("protocol", "representation"))
 comparison = words.f1_comparison(summary, printed)
-always = 100 * without_image.loc["always ALS", "mean"]
-page.show(figures.f1_dots(comparison, always, f1_of_always_answering_als()["baseline"]), "turrisi-table3-f1")
+always = 100 * without_image.loc[f"always {patients}", "mean"]
+printed_always = f1_of_always_answering_als()["baseline"]
+page.show(figures.f1_dots(comparison, always, printed_always, patients), "turrisi-table3-f1")
 page.table(
     words.f1_cells(comparison, without_image),
     "turrisi-table3-cells",
-    "F1 of ALS in percent, mean and standard deviation, by two protocols (after Table 3 in the paper). "
-    "The last rows use no image, so theirs is the same in every column.",
+    f"F1 of {patients} in percent, mean and standard deviation, by two protocols (after Table 3 in the "
+    "paper). The last rows use no image, so theirs is the same in every column.",
 )
 page.claims(words.table3_claims(comparison))
 
@@ -146,7 +152,7 @@ page.claims(words.table1_claims(optima))
 
 # %%
 best = best_methods(metrics[(metrics["protocol"] == "nested") & (metrics["representation"] != "no image")])
-reported = words.reported_cells(amounts.methods)
+reported = words.reported_cells(amounts.methods, measured)
 cells = dict.fromkeys([*reported, *best.items()])
 wanted = [("nested", "no image", name) for name in without_image.index]
 wanted += words.rows_of(cells, PROTOCOLS)
@@ -166,13 +172,14 @@ page.table(
 page.claims(words.table4_claims(summary, amounts.methods))
 floor = auprc_bounds(*folds()[0]).least
 page.text(words.auprc_floor(claim_named("turrisi2024.table4.radiomics.auprc").printed.text, floor))
-mimic = next(name for name in data.classes if name != "ALS")
+mimic = next(name for name in data.classes if name != patients)
 indexed = predictions.set_index(["protocol", "representation", "method"]).sort_index()
 counts = {
     f"{name}, {method}": confusion(indexed.loc[("as in the paper", name, method)])
-    for name, method in reported
+    for name, method in reported or best.items()
 }
-page.show(figures.confusion_panels(counts, (mimic, "ALS")), "turrisi-fig4-confusion")
+panels = figures.confusion_panels(counts, (mimic, patients), bool(reported))
+page.show(panels, "turrisi-fig4-confusion")
 
 # %% [markdown]
 # ## Where there is nothing to find
@@ -193,23 +200,16 @@ null = replay(arrays, labels, [NULL_METHOD], leaks={}, **settings)
 page.show(
     figures.null_dots(null, words.null_caption(NULL_METHOD.name, amounts.null_cohorts, len(null_patients))),
     "turrisi-null",
+    of_cohort=False,
 )
-page.table(
-    words.null_table(check_leaks(null)),
-    "turrisi-null-summary",
-    "Mean AUC over null cohorts, with their labels and with permuted ones, and the standard error of the "
-    "difference.",
-)
+nulls = words.null_table(check_leaks(null))
+page.table(nulls, "turrisi-null-summary", words.NULL_TABLE, of_cohort=False)
 radiomics = {"Radiomics": arrays["Radiomics"]}
 replayed = [
     replay(radiomics, labels[:n], [METHODS[name]], **settings) for name, n in amounts.leaks_on.items()
 ]
 leaks = pd.concat([check_leaks(each) for each in replayed], ignore_index=True)
-page.table(
-    words.leak_table(leaks),
-    "turrisi-leaks",
-    "Each leak on null cohorts of radiomic features: score without and with it.",
-)
+page.table(words.leak_table(leaks), "turrisi-leaks", words.LEAK_TABLE, of_cohort=False)
 page.text(words.leaks_seen(leaks))
 
 # %% [markdown]
@@ -239,13 +239,17 @@ page.text(words.protocol_difference(tuned, described.iloc[0] if len(described) e
 # predictions. Nothing on this page is evidence for or against a shortcut in the paper's own data.
 
 # %%
-page.answer(**words.against_always_als(data.kind == "synthetic"))
-page.text(words.best_here(with_intervals, int((~positive).sum()), mimic))
+best_here = words.best_here(with_intervals, int((~positive).sum()), mimic, patients)
+if data.kind == "own":
+    page.answer(**words.own_answer(best_here, patients, mimic, data.name))
+else:
+    page.answer(**words.against_always_als(data.kind == "synthetic"))
+page.text(best_here)
 page.text(words.printed_model(f1_of_always_answering_als(), tables_of_counts_behind_table_4()))
 page.made_of(
     extractor=weights,
     protocols=f"nested, and as in the paper; SMOTE with {amounts.neighbours} neighbours, seed {seed}",
     null_cohorts=f"{amounts.null_cohorts} of {len(null_patients)} brains",
-    volumes=f"{data.settings.resolution} mm",
+    volumes=words.voxel_side(data),
 )
 page.provenance()

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 from checkouts import copy_checkout, run_in
+from PIL import Image
 
 pytestmark = pytest.mark.slow
 
@@ -69,6 +71,34 @@ def test_from_a_checkout_to_a_site_and_only_changed_pages_are_made_again(checkou
     notebook.write_text(sound)
     mended = als(*book)
     assert mended.returncode == 0 and made(mended.stdout) == [PAGES[1]]
+
+
+def test_only_the_pages_that_take_a_readers_data_are_made_again_for_them(tmp_path):
+    tissue, crops = "xia2024/03_models_and_cost", "miao2023/01_crops_and_filters"
+    root = copy_checkout(tmp_path / "checkout", (tissue, crops))
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    rows = ["path,label,group"]
+    for number in range(12):
+        pixels = np.random.default_rng(number).integers(0, 256, (64, 64), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+        rows.append(f"{number}.png,{'ALS' if number < 6 else 'control'},case {number}")
+    (folder / "manifest.csv").write_text("\n".join(rows))
+
+    def book(*data: str) -> list[str]:
+        done = run_in(root, "-m", "als_core", "book", *data, "--profile", "test")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return made(done.stdout)
+
+    def shown(page: str) -> str:
+        return (root / "_build" / "html" / "book" / f"{page}.html").read_text()
+
+    assert book("synthetic") == [crops, tissue] and "Not your data" not in shown(tissue)
+    assert book("synthetic", "--crops", str(folder)) == [crops]
+    assert "Your own cohort" in shown(crops) and "Not your data" not in shown(crops)
+    assert "This page takes images, and this book was given none: mine (crops) is on" in shown(tissue)
+    assert book("synthetic") == [], "both pages are there from before"
+    assert "Your own cohort" not in shown(crops) and "Not your data" not in shown(tissue)
 
 
 def test_claims_are_printed_as_json(checkout, als):

@@ -26,7 +26,7 @@ from als_core.book.build import (
     keep_failure,
     make_book,
 )
-from als_core.book.contents import pages_folder
+from als_core.book.contents import page_folder
 from als_core.book.execute import NotebookFailed
 from als_core.refusal import Problem, RefusedInput
 
@@ -85,14 +85,19 @@ def test_the_next_book_waits_while_the_jobs_of_a_killed_book_go_on():
     assert held_within(10, [])
 
 
-STATE = {"slug": "s", "cohort": "synthetic", "line": "Cohort: x.", "digest": "d"}
+def entry(slug: str, kind: str = "synthetic", **parameters: str) -> dict:
+    return {"parameters": parameters, "name": slug, "kind": kind, "slug": slug, "digest": slug}
+
+
+BOOK = {"profile": "test", "line": "Cohort: x.", "data": {"cohort": entry("s", cohort="synthetic")}}
+PAGES = ("xia2024/01_cohort_and_quality", "xia2024/02_augmentation")
 
 
 @pytest.fixture
 def failed_graph(monkeypatch, tmp_path):
     """A book of two pages whose graph fails, in a folder of its own; Jupyter Book is not run."""
     monkeypatch.setattr(build, "repository", lambda: tmp_path)
-    monkeypatch.setattr(build, "book_pages", lambda: [PAGE, "study/02_page"])
+    monkeypatch.setattr(build, "book_pages", lambda: list(PAGES))
     monkeypatch.setattr(build.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 1))
     return tmp_path
 
@@ -102,28 +107,30 @@ def test_a_full_disk_during_a_book_leaves_the_book_before(monkeypatch, failed_gr
     monkeypatch.setattr(build.shutil, "disk_usage", lambda _: SimpleNamespace(free=3_000_000))
     monkeypatch.setattr(build, "build_book", lambda *_, **__: pytest.fail("a site was built"))
     with pytest.raises(BookFailed, match=r"The disk is full \(3 MB free\)"):
-        make_book("test", STATE, [], 0)
+        make_book(BOOK, [], 0)
 
 
 def test_the_terminal_names_each_failed_job_with_its_first_cause(monkeypatch, failed_graph, capsys):
     monkeypatch.setattr(build, "build_book", lambda *_, **__: None)
-    failing = NotebookFailed(f"{PAGE}: cell 3 ended in KeyError: 'gone'\nThe partly executed notebook is /x")
-    for job, error in ((PAGE, failing), ("train/resnet18", ValueError(f"{DIVERGED}\nmore"))):
-        with pytest.raises(type(error)), keep_failure("test", "s", job):
+    failing = NotebookFailed(
+        f"{PAGES[0]}: cell 3 ended in KeyError: 'gone'\nThe partly executed notebook is /x"
+    )
+    for job, error in ((PAGES[0], failing), ("train/resnet18", ValueError(f"{DIVERGED}\nmore"))):
+        with pytest.raises(type(error)), keep_failure(BOOK, job):
             raise error
     printed = capsys.readouterr().out
     assert (
         printed
-        == f"{PAGE}: failed. cell 3 ended in KeyError: 'gone'\ntrain/resnet18: failed. ValueError: {DIVERGED}\n"
+        == f"{PAGES[0]}: failed. cell 3 ended in KeyError: 'gone'\ntrain/resnet18: failed. ValueError: {DIVERGED}\n"
     )
     with pytest.raises(BookFailed) as raised:
-        make_book("test", STATE, [], 0)
+        make_book(BOOK, [], 0)
     assert str(raised.value).splitlines() == [
         "The book was built without 2 of its 2 pages.",
         f"  train/resnet18: ValueError: {DIVERGED}",
-        f"  {PAGE}: cell 3 ended in KeyError: 'gone'",
-        "  study/02_page: a training it needs failed, or its job was killed",
-        "Logs are in logs/test/s/.",
+        f"  {PAGES[0]}: cell 3 ended in KeyError: 'gone'",
+        f"  {PAGES[1]}: a training it needs failed, or its job was killed",
+        "Logs are in logs/test/.",
     ]
 
 
@@ -136,14 +143,14 @@ DIVERGED = "ResNet18, seed 3: training loss nan in epoch 7; the run was stopped"
 
 
 def test_a_page_that_is_not_made_shows_why_its_training_failed(failed_graph):
-    page = failed_graph / "book" / "study" / "01_page.md"
-    with pytest.raises(RuntimeError), keep_failure("test", "s", "train/resnet18"):
+    page = failed_graph / "book" / f"{PAGES[0]}.md"
+    with pytest.raises(RuntimeError), keep_failure(BOOK, "train/resnet18"):
         raise RuntimeError(f"{DIVERGED}\nand more, with paths of this machine")
-    build._publish("test", "s")
+    build._publish(BOOK)
     assert f"RuntimeError: {DIVERGED}\n" in page.read_text() and "and more" not in page.read_text()
-    with keep_failure("test", "s", "train/resnet18"):
+    with keep_failure(BOOK, "train/resnet18"):
         pass
-    build._publish("test", "s")
+    build._publish(BOOK)
     assert DIVERGED not in page.read_text()
 
 
@@ -153,7 +160,7 @@ def test_leftovers_of_a_killed_build_are_removed_by_the_next(monkeypatch, tmp_pa
     left = tmp_path / "_build" / ".html.abc" / "_build"
     left.mkdir(parents=True)
     (tmp_path / "_build" / "html").mkdir()
-    build.build_book("test", "slug")
+    build.build_book(BOOK)
     assert sorted(path.name for path in (tmp_path / "_build").iterdir()) == [".locks", "html"]
 
 
@@ -201,8 +208,8 @@ def test_a_changed_input_without_effect_is_not_listed_and_new_or_missing_pages_a
 
 
 def test_each_book_is_compared_with_the_one_before(monkeypatch, tmp_path):
-    monkeypatch.setattr(build, "book_pages", lambda: [PAGE, "study/02_not_made"])
-    folder = pages_folder("test", "slug") / PAGE
+    monkeypatch.setattr(build, "book_pages", lambda: list(PAGES))
+    folder = page_folder(PAGES[0], BOOK)
     (folder / "files").mkdir(parents=True)
 
     def made(figure: str, code: str, cohort: str = "abc") -> None:
@@ -213,14 +220,14 @@ def test_each_book_is_compared_with_the_one_before(monkeypatch, tmp_path):
         (folder / "files" / "one.png").write_text("not compared")
 
     made("<svg>1</svg>", "1")
-    assert changes_since_last("test", "slug") == []
+    assert changes_since_last(BOOK) == []
     older = tmp_path / "older.json"
     older.write_bytes(digests_file().read_bytes())
     made("<svg>2</svg>", "2")
-    expected = f"{PAGE}: one.svg, because of code (als_core/studies/miao2023/filters.py)"
-    assert changes_since_last("test", "slug") == [expected]
-    assert changes_since_last("test", "slug") == []
+    expected = f"{PAGES[0]}: one.svg, because of code (als_core/studies/miao2023/filters.py)"
+    assert changes_since_last(BOOK) == [expected]
+    assert changes_since_last(BOOK) == []
     assert CliRunner().invoke(app, ["changed", str(older)]).output.strip() == expected
     assert "No figure" in CliRunner().invoke(app, ["changed", str(digests_file())]).output
     made("<svg>3</svg>", "2", cohort="another")
-    assert changes_since_last("test", "slug") == [], "pages about another cohort differ for that reason"
+    assert changes_since_last(BOOK) == [], "pages about another cohort differ for that reason"

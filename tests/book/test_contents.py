@@ -28,7 +28,15 @@ PAGES = book_pages()
 @pytest.fixture
 def book(request):
     """A book that was made with some profile and cohort."""
-    state = {"profile": "quick", "cohort": getattr(request, "param", "synthetic"), "slug": "s"}
+    own = getattr(request, "param", "synthetic")
+    entry = {"parameters": {"cohort": own}, "kind": "own", "slug": "s", "digest": "d"}
+    scans = {
+        "parameters": {"brains": f"adni:{own}", "patients": "AD"},
+        "kind": "own",
+        "slug": "b",
+        "digest": "b",
+    }
+    state = {"profile": "quick", "data": {"cohort": entry, "brains": scans}}
     results_folder().mkdir(parents=True, exist_ok=True)
     (results_folder() / "book.json").write_text(json.dumps(state))
 
@@ -43,14 +51,18 @@ def test_the_command_of_a_page_names_its_notebook_and_parameters_it_has(page, bo
     given = dict(zip(options[1::3], options[2::3], strict=True))
     known = parameters_of(source_of(page)[0])
     assert options[::3] == ["-p"] * len(given) and set(given) <= set(known)
-    assert given["profile"] == "quick" and given["cohort"] == "synthetic"
+    assert given["profile"] == "quick" and given.get("cohort", "synthetic") == "synthetic"
+    assert "cohort" not in known or given["cohort"] == "synthetic"
     if "model" in known:
         assert given["model"] == page.rpartition("/")[2]
 
 
 @pytest.mark.parametrize("book", ["/home/reader/private/slides"], indirect=True)
 def test_the_place_of_a_readers_folder_is_not_shown(book):
-    assert "private" not in contents.papermill_command(PAGES[0], book_parameters(PAGES[0]))
+    commands = [contents.papermill_command(page, book_parameters(page)) for page in PAGES]
+    assert "private" not in "".join(commands)
+    assert any("-p cohort path/to/folder" in command for command in commands)
+    assert any("-p brains adni:path/to/folder" in command for command in commands)
 
 
 @pytest.mark.parametrize("cell", ["level = 1 + 1", "import os", "level, other = 1, 2"])

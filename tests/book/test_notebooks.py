@@ -14,7 +14,7 @@ import pytest
 import yaml
 from jupytext.compare import compare_notebooks
 
-from als_core.book.contents import book_pages, parameters_of, source_of
+from als_core.book.contents import DATA, book_pages, parameters_of, source_of
 from als_core.storage import repository
 
 MOST_CELLS, MOST_LINES, LONGEST_LINE, MOST_STRINGS = 18, 5, 110, 0.3
@@ -43,7 +43,8 @@ def test_the_twin_has_no_outputs(source):
 
 def test_defaults_are_the_test_profile(source):
     defaults = parameters_of(source)
-    assert defaults["profile"] == "test" and defaults["cohort"] == "synthetic"
+    assert defaults["profile"] == "test"
+    assert {defaults[name] for name in DATA if name in defaults} <= {"synthetic", ""}
 
 
 def test_it_names_itself_and_ends_with_provenance(source):

@@ -17,13 +17,13 @@ import interruptions
 import psutil
 import pytest
 
-from als_core.book.profile import load_profile
+from als_core.commands.book_data import settle
 from als_core.storage import repository
 from als_core.studies.brains.cohorts import open_synthetic_brains
 from als_core.studies.brains.synthetic import BrainParameters
 from als_core.studies.miao2023.cohort import open_crops
 from als_core.studies.miao2023.synthetic import CropParameters
-from als_core.studies.xia2024.cohort import choose, open_cohort, state
+from als_core.studies.xia2024.cohort import open_cohort
 from als_core.studies.xia2024.synthetic import TissueParameters
 
 
@@ -31,9 +31,8 @@ from als_core.studies.xia2024.synthetic import TissueParameters
 def als(tmp_path, monkeypatch) -> Callable[..., psutil.Popen]:
     """Starts a job of the graph with results of its own, named by the first argument."""
     monkeypatch.setenv("ALS_RESULTS", str(tmp_path / "state"))
-    cohort = open_cohort("synthetic", load_profile("test").amounts("synthetic_tissue", TissueParameters))
     given = tmp_path / "state.json"
-    given.write_text(json.dumps(state(cohort, choose("synthetic"))))
+    given.write_text(json.dumps(settle("synthetic", {}, "test")[0]))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
     def start(results: str, *job: str) -> psutil.Popen:
@@ -41,7 +40,7 @@ def als(tmp_path, monkeypatch) -> Callable[..., psutil.Popen]:
         cohorts = tmp_path / results / "cohorts"
         if not cohorts.exists():  # made once, as `als book` does
             cohorts.symlink_to(tmp_path / "state" / "cohorts")
-        command = [sys.executable, "-m", "als_core", *job, "--profile", "test", "--state", str(given)]
+        command = [sys.executable, "-m", "als_core", *job, "--state", str(given)]
         environment = os.environ | {"ALS_RESULTS": str(tmp_path / results)}
         return psutil.Popen(
             command, env=environment, cwd=repository(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -51,6 +51,17 @@ def open_brains(
     if name == "synthetic":
         return {field: prepared_brains(parameters) for field, parameters in synthetic.items()}
     resolution = max(parameters.resolution for parameters in synthetic.values())
+    cohorts = _by_field(find_brains(name, resolution, folds, patients), folds)
+    for each in cohorts.values():
+        each.prepare(progress=False)
+    return cohorts
+
+
+def find_brains(name: str, resolution: int, folds: int, patients: str = PATIENTS) -> VolumeCohort:
+    """Open and check all scans of OASIS-1, ADNI or a folder. Nothing is prepared yet.
+
+    Parameters and refusals are those of `open_brains`.
+    """
     if name == "oasis1":
         cohort = oasis_cohort(resolution)
     elif name.startswith("adni:"):
@@ -65,10 +76,7 @@ def open_brains(
     else:
         cohort = _own_folder(Path(name).expanduser(), resolution)
     refuse_if(f"The brains in {cohort.folder}", _problems(cohort, patients, folds))
-    cohorts = _by_field(cohort, folds)
-    for each in cohorts.values():
-        each.prepare(progress=False)
-    return cohorts
+    return cohort
 
 
 def open_synthetic_brains(parameters: BrainParameters, progress: bool = True) -> VolumeCohort:
@@ -142,7 +150,8 @@ def _own_folder(folder: Path, resolution: int) -> VolumeCohort:
 def _problems(cohort: VolumeCohort, patients: str, folds: int) -> Iterator[Problem]:
     samples, where = cohort.samples, "the scans" if cohort.name == "adni" else MANIFEST
     if len(cohort.classes) != 2 or patients not in cohort.classes:
-        remedy = f"Keep two labels, and name that of the patients: -p patients {cohort.classes[0]}"
+        name = cohort.classes[0]
+        remedy = f"Keep two labels, and name that of the patients: als book --patients {name}, or papermill -p patients {name}."
         yield Problem(where, f"labels {', '.join(cohort.classes)}", f"{patients} and one other", remedy)
     if cohort.groups is None:
         yield Problem(

@@ -14,9 +14,8 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from als_core.cohorts.check import MANIFEST, About, check_cells, placement
+from als_core.cohorts.check import MANIFEST, About, check_cells, placement, read_about
 from als_core.cohorts.cohort import Cohort
-from als_core.cohorts.sources import sources
 from als_core.cohorts.tables import read_table
 from als_core.refusal import Problem, RefusedInput, refuse_if
 from als_core.storage import atomic_write, build_if_missing, code_digest, content_key, results_folder
@@ -33,23 +32,29 @@ MOST_TRIMMED = 0.2  # of the longer side; a crop further from square would lose 
 SMALLEST_SIDE = 32  # pixels; the networks' own limit
 
 
-def open_crops(cohort: str, parameters: CropParameters, seed: int = 0, channel: str | int = "") -> Cohort:
-    """Open the crops of a folder whose labels are ALS and one other, else the synthetic crops.
+def open_crops(crops: str, parameters: CropParameters, seed: int = 0, channel: str | int = "") -> Cohort:
+    """Open the crops of a folder whose labels are ALS and one other word, or the synthetic crops.
 
-    cohort : what the book is about: a folder with manifest.csv, or a name ("synthetic", or a public source).
-        A book is about one cohort; where it holds no crops of ALS and controls, synthetic crops replace it.
+    Parameters
+    ----------
+    crops : "synthetic", or a folder with manifest.csv (columns path, label, group)
     parameters, seed : of the synthetic cohort
     channel : of a reader's images that have several: a number from 0, "red", "green" or "blue"; empty where
         every image holds one channel only
 
-    Raises RefusedInput with every problem found.
+    Raises
+    ------
+    RefusedInput
+        With every problem found.
     """
     number = channel_number(channel)
-    if cohort != SYNTHETIC and cohort not in sources():
-        own = Path(cohort).expanduser().resolve()
-        if _labels_fit(own):
-            prepared = prepare_own_crops(own, results_folder() / "cohorts", number)
-            return Cohort.load(prepared, name=own.name, kind="own", about=About(title=own.name))
+    if crops != SYNTHETIC:
+        own = Path(crops).expanduser().resolve()
+        prepared = prepare_own_crops(own, results_folder() / "cohorts", number)
+        about, problems = read_about(own)
+        refuse_if(f"The crops in {own}", problems)
+        about = about.model_copy(update={"title": about.title or own.name, "convert": False, "resize": None})
+        return Cohort.load(prepared, name=own.name, kind="own", about=about)
     folder = results_folder() / "cohorts" / f"synthetic-crops-{cohort_key(parameters, seed)}"
     build_if_missing(folder, lambda: make_synthetic_crops(folder, parameters, seed, progress=False))
     about = About(title="Synthetic microscopy crops", label_of="group")
@@ -213,14 +218,9 @@ def _manifest(folder: Path) -> pd.DataFrame:
     path = folder / MANIFEST
     if not path.is_file():
         expected = "a folder with manifest.csv (columns path, label, group) and the crops it names"
-        problem = Problem(str(folder), f"no {MANIFEST}", expected, "Correct COHORT.")
+        problem = Problem(str(folder), f"no {MANIFEST}", expected, "Write one: als manifest --help.")
         raise RefusedInput(f"The crops in {folder}", [problem])
     return read_table(f"The crops in {folder}", path, MANIFEST)
-
-
-def _labels_fit(folder: Path) -> bool:
-    table = _manifest(folder)
-    return "label" in table and not _label_problems(table)
 
 
 def _label_problems(table: pd.DataFrame) -> list[Problem]:

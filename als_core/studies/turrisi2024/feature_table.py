@@ -30,6 +30,7 @@ class FeatureTable:
     """Checked features of one representation.
 
     features: float64 (n, F), indexed by subject, columns named. positive: bool (n,), the class of interest.
+    labels: as in the file (n,), or None.
     demographics: `age` in years and `sex` (F or M) of the same subjects, or None where the file has neither.
     groups: what folds must keep together (n,), or None. notices: how the file was read, and what looks wrong.
     """
@@ -39,10 +40,13 @@ class FeatureTable:
     demographics: pd.DataFrame | None = None
     groups: np.ndarray | None = None
     notices: tuple[str, ...] = ()
+    labels: np.ndarray | None = None
 
 
-def load_feature_table(file: Path | str, positive_label: str = "ALS") -> FeatureTable:
-    """Read a CSV as described above. Raises RefusedInput with every problem found."""
+def load_feature_table(
+    file: Path | str, positive_label: str = "ALS", neighbours: int = NEIGHBOURS
+) -> FeatureTable:
+    """Read a CSV as described above. neighbours: of SMOTE, at least. Raises RefusedInput with every problem found."""
     file = Path(file)
     table = read_table(file.name, file, file.name, NOT_FEATURES)
     refuse_if(file.name, _column_problems(table, positive_label))
@@ -52,7 +56,7 @@ def load_feature_table(file: Path | str, positive_label: str = "ALS") -> Feature
     problems = [*cell_problems(table, file.name, ("subject", "label", "group")), *_row_problems(table)]
     problems += row_number_problems(features, file.name)
     problems += group_problems(table, file.name, "group" if "group" in table else "subject")
-    refuse_if(file.name, merge_problems([*problems, *feature_problems(features, positive)]))
+    refuse_if(file.name, merge_problems([*problems, *feature_problems(features, positive, neighbours)]))
     groups = table["group"].to_numpy(str) if "group" in table else None
     notices = table.attrs["notices"]
     if groups is None:
@@ -60,7 +64,8 @@ def load_feature_table(file: Path | str, positive_label: str = "ALS") -> Feature
     known = None
     if {"age", "sex"} <= set(table):
         known = table.set_index("subject")[["age", "sex"]].astype({"age": float})
-    return FeatureTable(features.astype(np.float64), positive, known, groups, tuple(notices))
+    labels = table["label"].to_numpy(str)
+    return FeatureTable(features.astype(np.float64), positive, known, groups, tuple(notices), labels)
 
 
 def feature_problems(
@@ -147,7 +152,7 @@ def _column_problems(table: pd.DataFrame, positive_label: str) -> Iterator[Probl
         labels = sorted(table["label"].astype(str).unique())
         if len(labels) != 2 or positive_label not in labels:
             expected = f"two labels, one of them {positive_label}"
-            remedy = "Leave out or merge further labels; name your positive class with positive_label."
+            remedy = "Leave out or merge further labels, and name that of the patients: --patients LABEL."
             yield Problem("column label", ", ".join(labels[:6]) or "nothing", expected, remedy)
 
 

@@ -138,11 +138,11 @@ def extractor_drawing(
 
 
 @house_style()
-def separation(effects: pd.DataFrame, chance: float, constant: int) -> Drawn:
+def separation(effects: pd.DataFrame, chance: float, constant: int, patients: str = "ALS") -> Drawn:
     """Draw how far the groups are apart in each feature: one dot per feature, by family or layer.
 
     effects: columns family, representation, feature, d (difference of the means over the pooled sd).
-    chance: standard error of d where nothing differs. constant: features left out.
+    chance: standard error of d where nothing differs. constant: features left out. patients: their label.
     """
     effects = effects.assign(family=effects["family"].map(lambda name: FAMILY_NAMES.get(name, name.upper())))
     families = list(dict.fromkeys(effects["family"]))
@@ -154,7 +154,7 @@ def separation(effects: pd.DataFrame, chance: float, constant: int) -> Drawn:
     dots = effects.rename(columns={"family": "name", "d": "value"})
     draw_rows(axes, names, colour=colours.to_dict(), dots=dots, spread=0.6)
     draw_reference(axes, 0, kind="line")
-    axes.set_xlabel("ALS minus the others, in standard deviations")
+    axes.set_xlabel(f"{patients} minus the others, in standard deviations")
     beyond = effects.groupby("representation", sort=False)["d"].apply(lambda d: (d.abs() > 2 * chance).mean())
     return Drawn(
         figure,
@@ -201,11 +201,12 @@ def correlations(features: Mapping[str, pd.DataFrame], directions: Mapping[str, 
 
 
 @house_style()
-def f1_dots(table: pd.DataFrame, always: float, always_printed: float) -> Drawn:
+def f1_dots(table: pd.DataFrame, always: float, always_printed: float, patients: str = "ALS") -> Drawn:
     """Draw Table 3: F1 of every method on every representation, by both protocols, beside the printed F1.
 
-    table: columns protocol, method, representation, mean, sd, printed, printed_sd (percent). always,
-    always_printed: F1 of answering ALS for everybody, on this cohort and on the paper's folds.
+    table: columns protocol, method, representation, mean, sd, printed, printed_sd (percent; none printed for a
+    reader's own features). always, always_printed: F1 of answering with the patients' label for everybody, on this
+    cohort and on the paper's folds. patients: their label.
     """
     names, methods = list(dict.fromkeys(table["representation"])), list(dict.fromkeys(table["method"]))
     figure, grid = panels(len(names), height=1.35 + 0.36 * len(methods), sharey=True, sharex=True)
@@ -221,50 +222,65 @@ def f1_dots(table: pd.DataFrame, always: float, always_printed: float) -> Drawn:
             rows = part.drop_duplicates("method") if source == "printed" else part[part["protocol"] == source]
             rows = pd.DataFrame({"name": rows["method"], "value": rows[value], "sd": rows[sd]})
             rows = rows.assign(low=rows["value"] - rows["sd"], high=rows["value"] + rows["sd"])
-            colour = colour or REPRESENTATION_COLOURS[name]
+            colour = colour or REPRESENTATION_COLOURS.get(name, PALETTE[0])
             draw_rows(axes, rows, order=methods, shift=shift, kind=kind, colour=colour, linewidth=1.1)
         draw_reference(axes, always, colour=INK)
         draw_reference(axes, always_printed, kind="dotted")
-        axes.set(title=name, xlabel="F1 of ALS (%)")
+        axes.set(title=name, xlabel=f"F1 of {patients} (%)")
     legend(
         figure,
         {
             "printed": ("open dot", MUTED),
             "this page, the paper's protocol": ("square", INK),
             "this page, nested (colour)": ("dot", PALETTE[0]),
-            f"always ALS, this page ({number(always)})": ("dashed", INK),
+            f"always {patients}, this page ({number(always)})": ("dashed", INK),
             f"always ALS, the paper's folds ({number(always_printed)})": ("dotted", MUTED),
         },
         columns=3,
     )
-    printed = table.drop_duplicates(["method", "representation"])["printed"]
-    above = [f"{int((printed > always_printed).sum())} of {len(printed)} printed means"] + [
+    printed = table.drop_duplicates(["method", "representation"])["printed"].dropna()
+    of_paper = (
+        [f"{int((printed > always_printed).sum())} of {len(printed)} printed means"] if len(printed) else []
+    )
+    above = of_paper + [
         f"{int((part['mean'] > always).sum())} of {len(part)} means here ({protocol})"
         for protocol, part in table.groupby("protocol", sort=False)
     ]
     return Drawn(
         figure,
-        "Mean F1 of ALS with its standard deviation, printed and on this page, by two protocols (Table 3 in "
-        "the paper). Standard deviations are over folds, and trials of the networks.",
-        f"Dots with error bars for {len(methods)} methods in {len(names)} panels, with two vertical lines "
-        f"for always answering ALS at {always:.1f} and {always_printed:.1f} percent. To the right of their "
-        f"line: {listed(above)}.",
+        f"Mean F1 of {patients} with its standard deviation, {'printed and ' if len(printed) else ''}on this page, "
+        "by two protocols (Table 3 in the paper). "
+        f"Lines: the F1 of answering {patients} for everybody. Standard deviations are over folds, and trials of "
+        "the networks.",
+        f"Dots with error bars for {counted(len(methods), 'method')} in {counted(len(names), 'panel')}, with two vertical lines "
+        "for always "
+        f"answering {patients} at {always:.1f} and {always_printed:.1f} percent. To the right of their line: "
+        f"{listed(above)}.",
         table,
     )
 
 
 @house_style()
-def confusion_panels(counts: Mapping[str, np.ndarray], classes: tuple[str, str]) -> Drawn:
-    """Draw Fig. 4: confusion matrices side by side. counts: title -> int (2, 2), rows the truth, ALS last."""
+def confusion_panels(
+    counts: Mapping[str, np.ndarray], classes: tuple[str, str], reported: bool = True
+) -> Drawn:
+    """Draw Fig. 4: confusion matrices side by side.
+
+    counts: title -> int (2, 2), rows the truth, the patients last. reported: whether these are the configurations
+    of the paper's Table 4; else the best ones of the page.
+    """
     other, als = classes
+    which = (
+        "the configurations of the paper's Table 4" if reported else "the best configurations of this page"
+    )
     said = [
         f"{title}: {c[0, 0]} of {c[0].sum()} {other} and {c[1, 1]} of {c[1].sum()} {als} answers right."
         for title, c in counts.items()
     ]
     return Drawn(
         confusion_figure(counts, classes),
-        "Answers for test subjects of all folds, by the configurations of the paper's Table 4 (Fig. 4 in the "
-        "paper). Of the networks, all trials are counted. Shade and percentage: share of the true class.",
+        f"Answers for test subjects of all folds, by {which} (Fig. 4 in the paper). "
+        "Of the networks, all trials are counted. Shade and percentage: share of the true class.",
         f"Confusion matrices side by side. {' '.join(said)}",
         confusion_table(counts, classes),
     )

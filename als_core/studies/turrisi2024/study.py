@@ -23,20 +23,22 @@ from scipy.ndimage import binary_fill_holes, binary_opening
 from tqdm import TqdmWarning
 
 from als_core.cohorts.check import MANIFEST
+from als_core.cohorts.cohort import Kind
+from als_core.cohorts.folders import feature_file
 from als_core.cohorts.volume_cohort import VolumeCohort
-from als_core.cohorts.volumes import SUFFIXES, Preprocessing
 from als_core.refusal import Problem, RefusedInput
-from als_core.storage import atomic_write, content_key, exclusive_lock, results_folder
-from als_core.studies.brains.cohorts import open_brains, open_synthetic_brains
+from als_core.storage import atomic_write, content_key, exclusive_lock, file_digest, results_folder
+from als_core.studies.brains.cohorts import find_brains, open_brains, open_synthetic_brains
 from als_core.studies.brains.oasis import MAPS
 from als_core.studies.brains.synthetic import BrainParameters, without_effects
 from als_core.studies.turrisi2024.classifiers import METHODS
-from als_core.studies.turrisi2024.feature_table import NEIGHBOURS, least_class_size
+from als_core.studies.turrisi2024.feature_table import NEIGHBOURS, least_class_size, load_feature_table
 from als_core.studies.turrisi2024.radiomics import RadiomicSettings, radiomic_table
 
 POSITIVE = "ALS"
 STRUCTURE, CONTROL_STRUCTURE = "turrisi2024", "panagiotaras-1.5T"  # of `brains.structures`
 REPRESENTATIONS = ("Radiomics", "DL7", "DL8")
+OF_TABLE = "Your features"  # the representation of a reader's table
 REPORTED = {"Radiomics": "DNNv", "DL7": "SVM (P)", "DL8": "SVM (P)"}  # Table 4: the method of each
 # intensities of T1w images have no unit; 25 is then a quarter sd
 SETTINGS = RadiomicSettings(normalised_sd=100)
@@ -83,14 +85,65 @@ class TurrisiAmounts:
     jobs: int = 1
 
 
-def open_patients(cohort: str, amounts: TurrisiAmounts, seed: int) -> VolumeCohort:
-    """Open a folder of T1w volumes whose labels are ALS and one other, else synthetic patients.
+@dataclass(frozen=True)
+class TableCohort:
+    """The subjects of a reader's feature table, as a page's cohort.
 
-    cohort: a folder, or the name of any other cohort of the book, for which the patients are synthetic. A
-    reader's volumes are registered affinely. Raises RefusedInput with every problem found in them.
+    samples : columns label, group (the subject, or the table's own), and age and sex where the table has them.
+    features : float64 (n, F), indexed by sample number.
     """
-    if _has_patients(cohort):
-        return VolumeCohort.load(Path(cohort).expanduser(), Preprocessing(amounts.resolution, "affine"))
+
+    name: str
+    samples: pd.DataFrame
+    features: pd.DataFrame
+    digest: str
+    notices: tuple[str, ...] = ()
+    kind: Kind = "own"
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What a page shows of the table beside its name: nothing."""
+        return {}
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, sorted."""
+        return tuple(sorted(self.samples["label"].unique()))
+
+    @property
+    def groups(self) -> np.ndarray:
+        """What each row belongs to, (n,)."""
+        return self.samples["group"].to_numpy(str)
+
+
+def open_patients(
+    brains: str, amounts: TurrisiAmounts, seed: int, patients: str = POSITIVE, features: str = ""
+) -> VolumeCohort | TableCohort:
+    """Open the subjects of a page, one scan or row each.
+
+    Parameters
+    ----------
+    brains : "synthetic", or scans as `brains.cohorts.find_brains` takes them
+    patients : label of the patients
+    features : file of a feature table, in place of scans
+
+    Raises
+    ------
+    RefusedInput
+        With every problem found.
+    """
+    if features:
+        return open_table(features, patients)
+    if brains != "synthetic":
+        scans = find_brains(brains, amounts.resolution, least_class_size(1), patients)
+        first = scans.samples.groupby("group", sort=False).head(1).index
+        if not (further := len(scans) - len(first)):
+            return scans
+        notice = f"Left out: {further} further scans of patients of whom an earlier one is shown."
+        return replace(scans.subset(first), notices=(*scans.notices, notice))
     drawn = open_synthetic_brains(_parameters(amounts.fraction, amounts, seed), progress=False)
     if amounts.at_most is None:
         return drawn
@@ -98,15 +151,38 @@ def open_patients(cohort: str, amounts: TurrisiAmounts, seed: int) -> VolumeCoho
     return replace(drawn, samples=first.reset_index(drop=True))
 
 
-def _has_patients(cohort: str) -> bool:
-    manifest = Path(cohort).expanduser() / MANIFEST
-    if not manifest.is_file():
-        return False
-    table = pd.read_csv(manifest, dtype=str, keep_default_na=False)
-    if not {"path", "label"} <= set(table):
-        return False
-    labels = set(table["label"])
-    return POSITIVE in labels and len(labels) == 2 and table["path"].str.endswith(SUFFIXES).all()
+def open_table(features: str, patients: str = POSITIVE) -> TableCohort:
+    """Open a feature table as a cohort; of several rows of a group the first is kept, and a notice says so.
+
+    features: a CSV file, or a folder that holds one table only. Raises RefusedInput with every problem found.
+    """
+    file = table_file(features)
+    table = load_feature_table(file, patients, neighbours=1)
+    samples = pd.DataFrame({"label": table.labels, "group": table.features.index})
+    if table.groups is not None:
+        samples["group"] = table.groups
+    if table.demographics is not None:
+        samples = samples.join(table.demographics.reset_index(drop=True))
+    first = samples.groupby("group", sort=False).head(1).index
+    notices = table.notices
+    if left_out := len(samples) - len(first):
+        notices += (f"Left out: {left_out} further rows of a group that is in the table already.",)
+    values = table.features.iloc[first].set_axis([str(number) for number in range(len(first))])
+    samples = samples.loc[first].reset_index(drop=True)
+    return TableCohort(file.name, samples, values, content_key(file_digest(file), patients), notices)
+
+
+def table_file(features: str) -> Path:
+    """File of a feature table, named itself or by the folder that holds no other table."""
+    place = Path(features).expanduser().resolve()
+    return (feature_file(place) or place / MANIFEST) if place.is_dir() else place
+
+
+def fit_neighbours(amounts: TurrisiAmounts, positive: np.ndarray) -> TurrisiAmounts:
+    """Lower the neighbours of SMOTE to what the smaller class allows in an inner training part."""
+    members = int(min(positive.sum(), (~positive).sum()))
+    fitting = [n for n in range(1, amounts.neighbours + 1) if least_class_size(n) <= members]
+    return replace(amounts, neighbours=max(fitting, default=amounts.neighbours))
 
 
 def open_null_patients(amounts: TurrisiAmounts, seed: int) -> VolumeCohort:
@@ -146,7 +222,7 @@ def _parameters(fraction: float, amounts: TurrisiAmounts, seed: int) -> BrainPar
     )
 
 
-def is_positive(cohort: VolumeCohort, label: str = POSITIVE) -> np.ndarray:
+def is_positive(cohort: VolumeCohort | TableCohort, label: str = POSITIVE) -> np.ndarray:
     """Mark the patients with a label, bool (n,)."""
     return (cohort.samples["label"] == label).to_numpy()
 
@@ -174,13 +250,17 @@ def extractor(without_weights: str | None, seed: int = 0):
     return network, "public weights, trained to tell Alzheimer's disease from healthy ageing"
 
 
-def measure_features(cohort: VolumeCohort, network, jobs: int = 1) -> dict[str, pd.DataFrame]:
+def measure_features(cohort: VolumeCohort | TableCohort, network, jobs: int = 1) -> dict[str, pd.DataFrame]:
     """Measure radiomics (n, 107), DL7 and DL8 (n, 256 each) of every patient, indexed by sample number.
+
+    Of a reader's table nothing is measured: its features are there.
 
     Each patient's values are in a file of their own, named by the volume and what measured it, so an
     interrupted measurement is resumed. Two processes do not measure one cohort at a time: the second waits,
     and reads what the first has stored.
     """
+    if isinstance(cohort, TableCohort):
+        return {OF_TABLE: cohort.features}
     folder = results_folder() / "features"
     subjects = [str(number) for number in range(len(cohort))]
     load = partial(_for_radiomics, cohort)
@@ -259,7 +339,7 @@ def varying(features: pd.DataFrame) -> pd.DataFrame:
 
 
 def group_differences(representations: Mapping[str, pd.DataFrame], positive: np.ndarray) -> pd.DataFrame:
-    """Compute Cohen's d of each feature between the groups; above 0: greater in ALS.
+    """Compute Cohen's d of each feature between the groups; above 0: greater in the patients.
 
     Columns representation, family (of radiomics; else the representation), feature, d.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ from als_core.studies.turrisi2024.audit import (
 from als_core.studies.turrisi2024.classifiers import METHODS
 from als_core.studies.turrisi2024.nested_cv import metric_intervals
 from als_core.studies.turrisi2024.radiomics import RadiomicSettings
-from als_core.studies.turrisi2024.study import FINE_MM, REPORTED, TurrisiAmounts
+from als_core.studies.turrisi2024.study import FINE_MM, REPORTED, REPRESENTATIONS, TableCohort, TurrisiAmounts
 
 FORBIDS = (
     "Do not compare the scores of this page with the paper's: they show how the methods behave on drawn "
@@ -33,16 +33,22 @@ FORBIDS = (
 FORBIDS_BRIGHTNESS = (
     "Do not compare the histograms or the fitted ages of this page with the paper's: volumes are drawn."
 )
+FORBIDS_OWN = "Do not compare the scores of this page with the paper's: patients and sizes are others."
 OF_VOLUMES = ("Patients", "Voxel side")  # substitutions that matter on a page without features
 OF_FEATURES = (*OF_VOLUMES, "Disease", "Extractor's weights")  # and without classifiers
 LEVELS = {"<60": "under_60", "60-75": "60_75", ">75": "over_75", "F": "f", "M": "m"}
 READABLE = {"<60": "under 60", "60-75": "60 to 75", ">75": "over 75", "F": "women", "M": "men"}
 FAMILY_SLUGS = {"firstorder": "first_order"}  # of claim ids
 COUNT_HEADS = ["Features of", "Features", "That differ between patients"]
+DRAWN = "*Synthetic cohort.*"
 CONTROL_TABLE = (
     "The positive control: mean AUC over draws of folds, the same with permuted labels, and the "
     "permutation p value."
 )
+NULL_TABLE = (
+    f"Mean AUC of null cohorts, labels as they are and permuted, and the shift's standard error. {DRAWN}"
+)
+LEAK_TABLE = f"Each leak on null cohorts of radiomic features: score without and with it. {DRAWN}"
 INTERVALS = {"balanced_accuracy": "Balanced accuracy", "auc": "AUC", "f1": "F1"}
 OTHERS = {
     "precision": "Precision",
@@ -61,13 +67,23 @@ def slug(text: str) -> str:
     return text.lower().replace(" (", "_").replace(")", "").replace(" ", "_")
 
 
+def forbids(data: VolumeCohort | TableCohort, drawn: str = FORBIDS) -> str:
+    """Say what the substitutions of a page rule out. drawn: for synthetic patients."""
+    return drawn if data.kind == "synthetic" else FORBIDS_OWN
+
+
+def voxel_side(data: VolumeCohort | TableCohort) -> str:
+    """Say the resolution of the volumes; of a table there are none."""
+    return f"{data.settings.resolution} mm" if isinstance(data, VolumeCohort) else "none: a feature table"
+
+
 def substitutions(
-    data: VolumeCohort, amounts: TurrisiAmounts, weights: str = "public"
+    data: VolumeCohort | TableCohort, amounts: TurrisiAmounts, weights: str = "public"
 ) -> dict[str, tuple[str, str]]:
     """List what a page used in place of what the paper used, for `Page.substitutions`."""
     source = "the public ones of the same group"
     rows = {
-        "Voxel side": (f"{data.settings.resolution} mm", f"{FINE_MM} mm"),
+        "Voxel side": (voxel_side(data), f"{FINE_MM} mm"),
         "Extractor's weights": (source if weights.startswith("public") else weights, source),
         "Neighbours of SMOTE": (str(amounts.neighbours), str(TurrisiAmounts.neighbours)),
         "Classifiers": (str(len(amounts.methods)), str(len(TurrisiAmounts.methods))),
@@ -139,13 +155,11 @@ def tests_sentence(
     place = "is between" if ordered[0] <= statistic <= ordered[1] else "is not between"
     return (
         f"The printed chi-square of sex, {statistic:.2f}, {place} the two ways of computing it from the "
-        f"printed counts ({pearson.statistic:.2f}, p {p_value(pearson.p)}, and {yates.statistic:.2f} with Yates' "
-        f"correction, p {p_value(yates.p)}); "
-        f"its own p is {p_value(p_of_statistic)}. For age, D = {distance:.2f} in groups of {ALS} and "
-        f"{MIMICS} has a p of "
-        f"{p_value(from_distance.p_finite)} or {p_value(from_distance.p_limit)}. What age and sex alone can "
-        "tell is in the tables "
-        "of {ref}`turrisi-classifiers`."
+        f"printed counts ({pearson.statistic:.2f}, p {p_value(pearson.p)}, and {yates.statistic:.2f} with "
+        f"Yates' correction, p {p_value(yates.p)}); its own p is {p_value(p_of_statistic)}. For age, D = "
+        f"{distance:.2f} in groups of {ALS} and {MIMICS} has a p of {p_value(from_distance.p_finite)} or "
+        f"{p_value(from_distance.p_limit)}. What age and sex alone can tell is in the tables of "
+        "{ref}`turrisi-classifiers`."
     )
 
 
@@ -167,9 +181,8 @@ def als_against_mimics(sex: tuple[float, float], age: tuple[float, float]) -> di
         f"{crosses}",
         "how_sure": "Sex is tested again from the printed counts. The ages are not public, but the printed "
         "distance between the two groups and their sizes fix the p value.",
-        "not_shown": "That the groups are alike. A test that finds no difference does not show that there "
-        "is none, "
-        "so age and sex alone are a baseline on the page of the classifiers.",
+        "not_shown": "That the groups are alike. A test that finds no difference does not show that there is "
+        "none, so age and sex alone are a baseline on the page of the classifiers.",
     }
 
 
@@ -181,8 +194,8 @@ def referrals() -> str:
     missed = _whole_range(als * (1 - METRICS["recall"](tables)))
     return (
         f"Of 100 referrals like the paper's, {als} have ALS and {100 - als} a mimic. The best printed model "
-        f"recognises {spared} of the {100 - als} mimics and takes {missed} of the {als} ALS patients for a mimic; "
-        f"naming everyone ALS recognises none of the mimics and misses no ALS patient."
+        f"recognises {spared} of the {100 - als} mimics and takes {missed} of the {als} ALS patients for a "
+        "mimic; naming everyone ALS recognises none of the mimics and misses no ALS patient."
     )
 
 
@@ -193,19 +206,24 @@ def against_always_als(synthetic: bool) -> dict[str, str]:
     return {
         "question": "Can classifiers on a T1-weighted scan tell ALS from diseases that look like it?",
         "found": f"{facts['below']} of the paper's {facts['cells']} classifiers have a lower F1 than naming "
-        "everyone ALS "
-        f"({facts['baseline']:.2f} %), and the best is {facts['gain']:.2f} points above it. {referrals()}",
+        f"everyone ALS ({facts['baseline']:.2f} %), and the best is {facts['gain']:.2f} points above it. "
+        + referrals(),
         "how_sure": "This follows from the printed numbers alone: every table of counts that agrees with "
-        "the best model's "
-        f"precision, recall and F1 has a balanced accuracy of {balanced} %, where naming everyone ALS has "
-        "50 %.",
-        "not_shown": "Whether the images add anything to age and sex in real patients: the paper has no "
-        "such baseline, "
-        + (
-            "and the brains on this page are drawn."
-            if synthetic
-            else "and this page shows the reader's patients."
-        ),
+        f"the best model's precision, recall and F1 has a balanced accuracy of {balanced} %, where naming "
+        "everyone ALS has 50 %.",
+        "not_shown": "Whether the images add anything to age and sex in real patients: the paper has no such "
+        f"baseline, and {'the brains on this page are drawn' if synthetic else 'this page shows others'}.",
+    }
+
+
+def own_answer(best: str, patients: str, others: str, name: str) -> dict[str, str]:
+    """Answer the question of the page of classifiers for a reader's data. best: from `best_here`."""
+    return {
+        "question": f"Can classifiers tell {patients} from {others} in {name}?",
+        "found": best,
+        "how_sure": "In the nested protocol no test subject has a part in training or tuning. Intervals are "
+        "over these subjects, not over other sites or scanners.",
+        "not_shown": "That it holds elsewhere, or that it is more than age and sex alone would give.",
     }
 
 
@@ -254,10 +272,10 @@ def how_measured(resolution: int, settings: RadiomicSettings) -> str:
     )
     return (
         "Radiomic features are measured inside the patient's brain after registration to MNI space at "
-        f"{resolution} mm: the template's brain mask, where there is signal. Intensities are brought to mean 0 "
-        f"and a standard deviation of {settings.normalised_sd:g}, and grey levels are {settings.bin_width:g} "
-        "wide; the paper states neither. The 107 values are checked against PyRadiomics in the tests."
-        f"{halving}"
+        f"{resolution} mm: the template's brain mask, where there is signal. Intensities are brought to mean "
+        f"0 and a standard deviation of {settings.normalised_sd:g}, and grey levels are "
+        f"{settings.bin_width:g} wide; the paper states neither. The 107 values are checked against "
+        f"PyRadiomics in the tests.{halving}"
     )
 
 
@@ -266,8 +284,8 @@ def largest_difference(effects: pd.DataFrame, patients: int) -> str:
     row = effects.loc[effects["d"].abs().idxmax()]
     return (
         f"The largest difference is that of `{row['feature']}`, {number(row['d'])} standard deviations. With "
-        f"{counted(len(effects), 'feature')} and {counted(patients, 'patient')} the largest of them is large by "
-        "chance as well: which features matter has to be judged on patients that were not looked at."
+        f"{counted(len(effects), 'feature')} and {counted(patients, 'patient')} the largest of them is large "
+        "by chance as well: which features matter has to be judged on patients that were not looked at."
     )
 
 
@@ -318,14 +336,21 @@ def optima_table(optima: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
             "nested": by_protocol["nested"].map(lambda values: ", ".join(f"{value:g}" for value in values)),
         }
     )
-    return printed.merge(table.reset_index(), on=keys)
+    table = table.reset_index()
+    return printed.merge(table, _how(table, printed), on=keys).fillna({"printed": "–"})
+
+
+def _how(table: pd.DataFrame, printed: pd.DataFrame) -> Literal["inner", "right"]:
+    """How to join a table with the printed one: a reader's own features have no printed row."""
+    return "inner" if set(table["representation"]) & set(printed["representation"]) else "right"
 
 
 def f1_comparison(summary: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
     """Put the printed F1 of Table 3 beside both protocols', in percent, a row per protocol and cell."""
     here = (100 * summary["f1"]).reset_index()
+    here = here[here["representation"] != "no image"]
     renamed = printed.rename(columns={"f1_mean_percent": "printed", "f1_sd_percent": "printed_sd"})
-    table = renamed.merge(here, on=["method", "representation"])
+    table = renamed.merge(here, _how(here, printed), on=["method", "representation"])
     return table[["protocol", "method", "representation", "mean", "sd", "printed", "printed_sd"]]
 
 
@@ -353,12 +378,14 @@ def table1_claims(optima: pd.DataFrame) -> dict[str, float]:
             row["as in the paper"]
         )
         for row in optima.to_dict("records")
+        if row["representation"] in REPRESENTATIONS
     }
 
 
 def table3_claims(comparison: pd.DataFrame) -> dict[str, float]:
     """Name F1 by the paper's protocol, its differences that the text orders, and the median of the printed means."""
-    cells = comparison[comparison["protocol"] == "as in the paper"].to_dict("records")
+    of_paper = (comparison["protocol"] == "as in the paper") & comparison["printed"].notna()
+    cells = comparison[of_paper].to_dict("records")
     claims = {
         f"turrisi2024.table3.{slug(row['method'])}.{slug(row['representation'])}.f1_{part}": row[part]
         for row in cells
@@ -381,7 +408,7 @@ def table3_claims(comparison: pd.DataFrame) -> dict[str, float]:
 def table4_claims(summary: pd.DataFrame, methods: Sequence[str]) -> dict[str, float]:
     """Name the metrics of the configurations of Table 4, by the paper's protocol, by claim id."""
     claims = {}
-    for name, method in reported_cells(methods):
+    for name, method in reported_cells(methods, summary.index.unique("representation")):
         means = summary.loc[("as in the paper", name, method)].xs("mean", level=1)
         for metric in ("f1", "precision", "recall", "auc", "auprc"):
             claims[f"turrisi2024.table4.{slug(name)}.{metric}"] = means[metric]
@@ -475,19 +502,20 @@ def protocol_difference(summary: pd.DataFrame, null_shift: pd.Series | None = No
     )
 
 
-def best_here(table: pd.DataFrame, mimics: int, others: str) -> str:
-    """Say how the best configurations of this page compare with always ALS. table: from `metric_tables`."""
+def best_here(table: pd.DataFrame, mimics: int, others: str, patients: str = "ALS") -> str:
+    """Say how the best configurations of this page compare with always the patients' label.
+
+    table: from `metric_tables`. mimics: subjects with the other label, `others`.
+    """
     images = table[(table["Features"] != "no image") & (table["Protocol"] != "as in the paper")]
     best = images.loc[images.groupby("Features", sort=False)["value"].idxmax()]
     named = [f"{row['Features']} {row['value']:.2f} ({row['Method']})" for row in best.to_dict("records")]
     sure = best.loc[best["low"] > 0.5, "Features"].tolist()
     above = f"its interval is above 0.50 for {listed(sure)}" if sure else "no interval is above 0.50"
     return (
-        f"Best balanced accuracy by representation, nested protocol: {listed(named)}; always ALS has 0.50. "
-        "The best of "
-        f"several methods is often above 0.50 by luck; {above}. There are "
-        f"{counted(mimics, f'{others} patient')}, so "
-        f"one of them more or less moves balanced accuracy by {50 / mimics:.1f} points."
+        f"Best balanced accuracy by representation, nested protocol: {listed(named)}; always {patients} has "
+        f"0.50. The best of several methods is often above 0.50 by luck; {above}. There are "
+        f"{mimics} {others} subjects: one more or less moves balanced accuracy by {50 / mimics:.1f} points."
     )
 
 
@@ -496,8 +524,7 @@ def auprc_floor(printed: str, least: float) -> str:
     verdict = "cannot be one of ALS" if float(printed) < least else "can be one of ALS"
     return (
         f"The printed AUPRC of radiomics, {printed}, {verdict}: the worst ranking there is, all mimics "
-        "first, has "
-        f"{number(least)} in a fold of the printed size."
+        f"first, has {number(least)} in a fold of the printed size."
     )
 
 
@@ -507,17 +534,16 @@ def printed_model(facts: Mapping[str, float], audit: Mapping[str, float]) -> str
     return (
         f"In the paper, {above} of {facts['cells']} exceeds the F1 of always answering ALS. Every table of "
         "counts that agrees with the printed precision, recall and F1 of DL7 with SVM (P) recognises "
-        f"{audit['spared_least']:.0f} "
-        f"to {audit['spared_most']:.0f} of {audit['mimics']} mimics. Its AUC says that the ranking holds "
-        "some information."
+        f"{audit['spared_least']:.0f} to {audit['spared_most']:.0f} of {audit['mimics']} mimics. Its AUC "
+        "says that the ranking holds some information."
     )
 
 
 def null_caption(method: str, cohorts: int, brains: int) -> str:
     """Caption the figure of null cohorts."""
     return (
-        f"AUC of the nested protocol on {counted(cohorts, 'null cohort')} of {brains} brains, with random "
-        f"labels and with permuted ones. Method: {method} with two values of C. One dot per cohort."
+        f"AUC of the nested protocol on {counted(cohorts, 'null cohort')} of {brains} drawn brains, with "
+        f"random labels and with permuted ones. Method: {method} with two values of C. One dot per cohort. {DRAWN}"
     )
 
 
@@ -593,6 +619,7 @@ def rows_of(cells: Iterable[tuple[str, str]], protocols: Iterable[str]) -> list[
     ]
 
 
-def reported_cells(methods: tuple[str, ...]) -> list[tuple[str, str]]:
+def reported_cells(methods: Sequence[str], representations: Iterable[str]) -> list[tuple[str, str]]:
     """List representation and method of the configurations of Table 4 that are computed."""
-    return [(name, method) for name, method in REPORTED.items() if method in methods]
+    known = set(representations)
+    return [(name, method) for name, method in REPORTED.items() if method in methods and name in known]

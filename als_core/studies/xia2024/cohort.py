@@ -72,7 +72,7 @@ def open_cohort(cohort: str, synthetic: TissueParameters, seed: int = 0, progres
             cohort,
             "neither a known cohort nor a folder",
             f"{PUBLISHED}, {SYNTHETIC}, or a folder with manifest.csv",
-            "Correct COHORT.",
+            "Correct its name or path.",
         )
         raise RefusedInput("The cohort", [problem])
     return Cohort.load(folder)
@@ -86,12 +86,6 @@ def open_for_page(page: Page, cohort: str) -> Cohort:
     opened = open_cohort(cohort, page.profile.amounts("synthetic_tissue", TissueParameters), progress=False)
     page.about_cohort(opened)
     return opened
-
-
-def slug(cohort: Cohort) -> str:
-    """A folder name for the cohort's results: readable, and different where the content differs."""
-    readable = "".join(c if c.isalnum() or c in "-_" else "-" for c in cohort.name.lower())
-    return f"{readable}-{cohort.digest[:8]}"
 
 
 def _open_published(progress: bool) -> Cohort:
@@ -114,15 +108,3 @@ def describe(cohort: Cohort, choice: Choice) -> str:
     """One line for the terminal: which cohort, how many samples, and why it was taken."""
     groups = "no group column" if cohort.groups is None else f"{len(set(cohort.groups))} groups"
     return f"Cohort: {cohort.name}, {len(cohort)} images, {len(cohort.classes)} classes, {groups} ({choice.reason})."
-
-
-def state(cohort: Cohort, choice: Choice) -> dict[str, str]:
-    """What the graph of pages needs to know of the cohort."""
-    return {
-        "cohort": choice.cohort,
-        "name": cohort.name,
-        "kind": cohort.kind,
-        "slug": slug(cohort),
-        "digest": cohort.digest,
-        "line": describe(cohort, choice),
-    }

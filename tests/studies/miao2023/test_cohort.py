@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import ndimage
+from typer.testing import CliRunner
 
+from als_core.__main__ import app
 from als_core.cohorts.cohort import Cohort
 from als_core.refusal import RefusedInput
 from als_core.studies.miao2023.cohort import (
@@ -177,6 +179,24 @@ def test_own_crops_of_odd_size_and_12_bits_become_8_bit_squares(tmp_path, monkey
     assert truth_and_masks(cohort) == (None, None)
 
 
+def test_what_a_reader_accepted_and_named_holds_for_crops_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("ALS_RESULTS", str(tmp_path / "results"))
+    generator = np.random.default_rng(0)
+    crops = {f"{n}.png": generator.integers(0, 256, (64, 64), dtype=np.uint8) for n in range(8)}
+    folder = own_folder(tmp_path / "mine", crops)
+    table = pd.read_csv(tmp_path / "mine" / "manifest.csv").assign(
+        group=["7", "1", "007", "2", "3", "4", "5", "6"]
+    )
+    table.to_csv(tmp_path / "mine" / "manifest.csv", index=False)
+    with pytest.raises(RefusedInput, match="ALS017"):
+        open_crops(folder, SMALL)
+    (tmp_path / "mine" / "cohort.yml").write_text("title: Cortex\naccept: [ALS017]\nresize: 32\n")
+    cohort = open_crops(folder, SMALL)
+    assert cohort.about["title"] == "Cortex" and cohort.image_shape == (64, 64)
+    done = CliRunner().invoke(app, ["check", folder])
+    assert done.exit_code == 0 and "8 grey crops of 64 x 64 pixels" in done.output, done.output
+
+
 def test_own_crops_that_cannot_be_used_are_refused_with_their_reasons(tmp_path, monkeypatch):
     monkeypatch.setenv("ALS_RESULTS", str(tmp_path / "results"))
     noise = np.random.default_rng(0).integers(1, 255, (64, 64, 3), dtype=np.uint8)
@@ -199,13 +219,16 @@ def test_own_crops_that_cannot_be_used_are_refused_with_their_reasons(tmp_path, 
         open_crops(folder, SMALL)
 
 
-def test_where_the_book_is_about_other_images_the_synthetic_crops_stand(tmp_path, monkeypatch):
+def test_crops_of_other_labels_are_refused_and_named(tmp_path, monkeypatch):
     monkeypatch.setenv("ALS_RESULTS", str(tmp_path / "results"))
     tissue = {f"{n}.png": np.zeros((64, 64), np.uint8) for n in range(4)}
     folder = own_folder(tmp_path / "tissue", tissue, ["control", "concordant", "discordant", "control"])
-    for cohort in (folder, "xia2024", "synthetic"):
-        opened = open_crops(cohort, SMALL)
-        assert opened.kind == "synthetic" and len(opened) == 39
+    with pytest.raises(
+        RefusedInput, match="labels concordant, control, discordant; expected ALS and one other"
+    ):
+        open_crops(folder, SMALL)
+    opened = open_crops("synthetic", SMALL)
+    assert opened.kind == "synthetic" and len(opened) == 39
 
 
 def test_a_colour_folder_is_read_from_the_channel_it_names(tmp_path, monkeypatch):

@@ -35,7 +35,7 @@ from als_core.studies.turrisi2024.nested_cv import (
     mean_and_sd,
     study,
 )
-from als_core.studies.turrisi2024.study import TurrisiAmounts, group_differences
+from als_core.studies.turrisi2024.study import OF_TABLE, TurrisiAmounts, group_differences
 
 SVM, NETWORK = "SVM (P)", "DNNv"
 
@@ -162,7 +162,7 @@ def test_null_dots_offer_every_cohort_with_both_labels(features, positive):
     null = replay({"DL7": features["DL7"].to_numpy()}, labels, [METHODS["Knn"]], leaks={})
     drawn = figures.null_dots(null, say.null_caption("Knn", 2, 48))
     assert_words(drawn)
-    assert len(drawn.data) == 4 and "2 null cohorts of 48 brains" in drawn.caption
+    assert len(drawn.data) == 4 and "2 null cohorts of 48 drawn brains" in drawn.caption
     mean = null.loc[null["protocol"] == "nested", "auc"].mean()
     assert f"DL7 {mean:.3f}" in drawn.alt
 
@@ -277,7 +277,7 @@ def test_table_4_has_a_row_per_protocol_and_one_for_what_is_not_tuned(prediction
     text = say.best_here(with_intervals, 16, "CSM")
     assert (
         f"DL7 {with_intervals['value'][2]:.2f} (SVM (P))" in text
-        and "16 CSM patients" in text
+        and "16 CSM subjects" in text
         and "3.1 points" in text
     )
 
@@ -289,6 +289,25 @@ def test_f1_cells_keep_the_order_of_table_3_and_end_with_what_needs_no_image(sum
     assert table["Method"].tolist() == [SVM, "Knn", "always ALS"]
     assert [name.split(",")[0] for name in table.columns[1:]].count("DL7") == 2
     assert table.iloc[-1, 1:].nunique() == 1 and " ± " in table.iloc[0, 1]
+
+
+def test_a_readers_own_features_have_no_printed_cell_beside_them(summary):
+    own = summary.rename(index={"DL7": OF_TABLE}, level="representation")
+    own = own[own.index.get_level_values("representation").isin([OF_TABLE, "no image"])]
+    comparison = say.f1_comparison(own, published_table("turrisi2024_table3_f1"))
+    assert set(comparison["representation"]) == {OF_TABLE} and comparison["printed"].isna().all()
+    assert set(say.table3_claims(comparison)) == {"turrisi2024.section4.all_configurations.f1_median"}
+    assert say.table4_claims(own, ["SVM (P)"]) == {} == dict(say.reported_cells(["SVM (P)"], [OF_TABLE]))
+    drawn = figures.f1_dots(comparison, 60.0, 91.0, patients="FTD")
+    assert (
+        "F1 of FTD" in drawn.caption and "printed" not in drawn.caption and "printed means" not in drawn.alt
+    )
+
+
+def test_the_box_of_own_data_asks_with_their_labels():
+    answer = say.own_answer("Best 0.6.", "FTD", "control", "mine.csv")
+    assert answer["question"] == "Can classifiers tell FTD from control in mine.csv?"
+    assert answer["found"] == "Best 0.6." and "ALS" not in "".join(answer.values())
 
 
 def test_optima_stand_beside_the_printed_ones():

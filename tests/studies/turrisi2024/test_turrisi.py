@@ -11,12 +11,16 @@ import pytest
 import yaml
 
 from als_core.book.profile import load_profile
+from als_core.cohorts.volumes import mni_map
 from als_core.refusal import Problem, RefusedInput
 from als_core.statistics.null_check import PERMUTED
 from als_core.storage import repository
 from als_core.studies.turrisi2024 import study as turrisi
 from als_core.studies.turrisi2024.classifiers import METHODS
-from als_core.studies.turrisi2024.feature_table import synthetic_feature_table
+from als_core.studies.turrisi2024.feature_table import (
+    least_class_size,
+    synthetic_feature_table,
+)
 from als_core.studies.turrisi2024.leaks import check_leaks, null_labels, replay
 from als_core.studies.turrisi2024.nested_cv import fold_metrics, study
 
@@ -45,18 +49,64 @@ def test_at_most_cuts_the_cohort_within_each_label(drawn):
     assert drawn.samples["group"].nunique() == 2
 
 
-@pytest.mark.parametrize(
-    ("table", "expected"),
-    [
-        ("path,label\na.nii.gz,ALS\nb.nii,CSM\n", True),
-        ("path,label\na.png,ALS\nb.png,CSM\n", False),
-        ("path,label\na.nii,AD\nb.nii,CN\n", False),
-    ],
-)
-def test_only_volumes_of_als_and_one_other_are_a_readers_patients(tmp_path, table, expected):
-    (tmp_path / "manifest.csv").write_text(table)
-    assert turrisi._has_patients(str(tmp_path)) == expected
-    assert not turrisi._has_patients("xia2024")
+def scans(folder, labels, groups=None):
+    """Scans in MNI space, each a little different; one patient each unless said otherwise."""
+    folder.mkdir()
+    template = mni_map("t1", 4)
+    for number, _ in enumerate(labels):
+        values = np.asarray(template.dataobj) * (1 + 0.01 * number)
+        image = nibabel.Nifti1Image(values.astype(np.float32), template.affine)
+        image.set_sform(template.affine, 4)
+        nibabel.save(image, folder / f"{number}.nii.gz")
+    table = pd.DataFrame({"path": [f"{number}.nii.gz" for number in range(len(labels))], "label": labels})
+    table.assign(group=groups or [f"P{number}" for number in range(len(labels))]).to_csv(
+        folder / "manifest.csv", index=False
+    )
+    return str(folder)
+
+
+def test_a_readers_scans_are_taken_with_their_own_labels_one_a_patient(tmp_path):
+    labels = ["AD"] * 6 + ["CN"] * 6
+    groups = [f"P{number}" for number in (0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9)]
+    folder = scans(tmp_path / "mine", labels, groups)
+    data = turrisi.open_patients(folder, AMOUNTS, 0, "AD")
+    assert data.kind == "own" and data.classes == ("AD", "CN") and len(data) == 10
+    assert "2 further scans" in data.notices[-1]
+    assert data.samples["group"].is_unique and turrisi.is_positive(data, "AD").sum() == 5
+    with pytest.raises(RefusedInput, match=r"labels AD, CN; expected ALS and one other.*--patients AD"):
+        turrisi.open_patients(folder, AMOUNTS, 0)
+
+
+def test_a_feature_table_takes_the_place_of_scans(tmp_path):
+    generator, positive = np.random.default_rng(0), np.arange(60) % 4 > 0
+    drawn = synthetic_feature_table(generator, positive, 6)
+    demographics = {
+        "subject": drawn.features.index,
+        "label": np.where(positive, "MND", "mimic"),
+        "age": generator.uniform(40, 80, 60).round(1),
+        "sex": np.where(np.arange(60) % 2, "F", "M"),
+    }
+    table = pd.DataFrame(demographics).assign(**drawn.features.reset_index(drop=True))
+    table.to_csv(tmp_path / "mine.csv", index=False)
+    data = turrisi.open_patients("synthetic", AMOUNTS, 0, "MND", str(tmp_path / "mine.csv"))
+    (name, features) = turrisi.measure_features(data, network=None).popitem()
+    assert name == turrisi.OF_TABLE and features.shape == (60, 6) and len(data) == 60
+    np.testing.assert_allclose(features, drawn.features, rtol=1e-12)
+    assert turrisi.is_positive(data, "MND").tolist() == drawn.positive.tolist()
+    assert {"age", "sex"} <= set(data.samples) and data.samples["group"].tolist() == list(
+        drawn.features.index
+    )
+    twice = table.assign(group=[f"G{number // 2}" for number in range(60)])
+    twice.to_csv(tmp_path / "mine.csv", index=False)
+    once = turrisi.open_table(str(tmp_path), "MND")
+    assert len(once) == 30 and "30 further rows" in once.notices[-1] and once.digest != data.digest
+
+
+@pytest.mark.parametrize(("members", "neighbours"), [(5, 1), (13, 4), (14, 5), (100, 5)])
+def test_smote_gets_no_more_neighbours_than_an_inner_part_has(members, neighbours):
+    positive = np.repeat([True, False], [members, 200])
+    fitted = turrisi.fit_neighbours(turrisi.TurrisiAmounts(), positive)
+    assert fitted.neighbours == neighbours and least_class_size(neighbours) <= members
 
 
 def test_the_brain_mask_follows_the_patient(drawn):

@@ -184,7 +184,7 @@ def test_a_readers_map_takes_the_place_of_the_truth(ale, tmp_path):
     subjects = next(iter(brain_folds(AMOUNTS, 0, reference))).subjects
     assert all((truth == reference & subjects.within).all() for truth in subjects.truths)
 
-    given = {"profile": "test", "cohort": "synthetic", "reference": str(ale), "reference_threshold": 0.03}
+    given = {"profile": "test", "reference": str(ale), "reference_threshold": 0.03}
     execute("wang2023/01_overlap", tmp_path / "page", given, "none")
     page = "\n".join(cell.source for cell in nbformat.read(tmp_path / "page" / PAGE, as_version=4).cells)
     assert "Compared with a map of your own" in page and "my_ale.nii.gz" in page

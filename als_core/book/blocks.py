@@ -26,7 +26,7 @@ MIME = "application/vnd.als.block+json"
 FILES = "%FILES%"  # placeholder for the page's folder of files until the page is rendered
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 SHORTEST_ALT = 30  # characters; less cannot say what a figure shows
-LONGEST_VERDICTS, LONGEST_TABLE = 12, 20  # rows; a longer table is folded
+LONGEST_VERDICTS, LONGEST_TABLE, LONGEST_SUBSTITUTIONS = 12, 20, 8  # rows; a longer table is folded
 SVG_WIDTH = re.compile(r'<svg[^>]*? width="([\d.]+)pt"')
 
 
@@ -149,7 +149,10 @@ def substitutions_block(rows: Mapping[str, tuple[str, str]], forbids: str) -> Bl
     table = pd.DataFrame(
         [{"Setting": name, "Here": here, "In the paper": paper} for name, (here, paper) in rows.items()]
     )
-    myst = f"````{{container}} als-substitutions\n{pipe_table(table)}\n\n{forbids.strip()}\n````"
+    shown = pipe_table(table)
+    if len(table) > LONGEST_SUBSTITUTIONS:
+        shown = _fold(f"{len(table)} settings differ from the paper's", f"\n{shown}\n", "als-fold")
+    myst = f"````{{container}} als-substitutions\n{shown}\n\n{forbids.strip()}\n````"
     preview = f"{table.to_html(index=False)}<p>{inline_html(forbids)}</p>"
     return Block(myst, preview={"text/html": preview}, on_top=True)
 

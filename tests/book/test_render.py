@@ -100,6 +100,15 @@ def test_small_numbers_of_a_column_have_one_number_of_decimals():
     assert lines[0][1] == "1e-05" and lines[1][2] == "1253"
 
 
+def test_a_long_list_of_substitutions_is_folded_and_what_it_forbids_is_not():
+    short, long = (
+        substitutions_block({f"row {n}": ("here", "there") for n in range(rows)}, "No statement.").myst
+        for rows in (8, 9)
+    )
+    assert "<details" not in short and "<summary>9 settings differ" in long
+    assert long.index("</details>") < long.index("No statement.")
+
+
 def test_a_long_table_is_folded_and_a_caption_can_hold_code():
     short, long = (table_block(pd.DataFrame({"n": range(n)}), "t", "The\n`n`.").myst for n in (20, 21))
     assert "~~~{table} The `n`." in short and "<details" not in short

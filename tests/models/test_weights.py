@@ -44,6 +44,7 @@ def hub(tmp_path, monkeypatch):
     def no_network(url, dst, **_):
         raise URLError("no network")
 
+    monkeypatch.delenv("ALS_WEIGHTS", raising=False)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub"))
     monkeypatch.setattr(torch.hub, "download_url_to_file", no_network)
     folder = tmp_path / "hub" / "hub" / "checkpoints"

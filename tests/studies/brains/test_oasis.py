@@ -19,9 +19,9 @@ from als_core.cohorts.volumes import mni_map
 from als_core.refusal import RefusedInput
 from als_core.studies.brains.oasis import oasis_cohort
 
-SUBJECTS = (1, 2, 3, 4, 5, 6, 7, 9)  # the first of the release; 8 was never released
+SUBJECTS = (1, 2, 3, 4, 5, 6, 7, 9, 10, 11)  # the first of the release; 8 was never released
 HEADER = "ID,M/F,Hand,Age,Educ,SES,MMSE,CDR,eTIV,nWBV,ASF,Delay"
-RATINGS = ("0", "0.5", "", "0", "1", "", "0", "0.5")  # empty: not rated
+RATINGS = ("0", "0.5", "", "0", "1", "", "0", "0.5", "0", "1")  # empty: not rated
 
 
 @pytest.fixture
@@ -66,11 +66,11 @@ def test_oasis_is_downloaded_once_and_becomes_a_cohort(server, tmp_path):
     cohort = oasis_cohort(4, len(SUBJECTS), url=url, cache=tmp_path / "volumes")
     assert any("archive_dartel.tgz" in path for path in asked)
     assert (cohort.name, cohort.kind, cohort.classes) == ("oasis1", "published", ("AD", "CN"))
-    assert cohort.samples["label"].tolist() == ["CN", "AD", "CN", "AD", "CN", "AD"]
-    assert cohort.samples["diagnosis"].tolist() == ["CDR 0", "CDR 0.5", "CDR 0", "CDR 1", "CDR 0", "CDR 0.5"]
-    assert cohort.samples["group"].iloc[-1] == "OAS1_0009" and cohort.samples["age"].iloc[-1] == 67
-    assert cohort.samples["sex"].tolist() == ["M", "F", "F", "M", "M", "F"]
-    assert "2 of 8 sessions have no clinical dementia rating" in cohort.notices[-1]
+    assert cohort.samples["label"].tolist() == ["CN", "AD"] * 4
+    assert cohort.samples["diagnosis"].tolist() == [f"CDR {rating}" for rating in RATINGS if rating]
+    assert cohort.samples["group"].iloc[-1] == "OAS1_0011" and cohort.samples["age"].iloc[-1] == 69
+    assert cohort.samples["sex"].tolist() == ["M", "F", "F", "M", "M", "F", "M", "F"]
+    assert "2 of 10 sessions have no clinical dementia rating" in cohort.notices[-1]
     assert cohort.volume(3).shape == mni_map("t1", 4).shape
     assert "agreement" in cohort.about["licence"]
     before = len(asked)

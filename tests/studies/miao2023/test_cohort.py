@@ -170,12 +170,12 @@ def own_folder(folder, crops, labels=None):
 def test_own_crops_of_odd_size_and_12_bits_become_8_bit_squares(tmp_path, monkeypatch):
     monkeypatch.setenv("ALS_RESULTS", str(tmp_path / "results"))
     generator = np.random.default_rng(0)
-    crops = {f"{n}.png": generator.integers(0, 4096, (67 + n, 65), dtype=np.uint16) for n in range(6)}
+    crops = {f"{n}.png": generator.integers(0, 4096, (67 + n, 65), dtype=np.uint16) for n in range(8)}
     cohort = open_crops(own_folder(tmp_path / "mine", crops), SMALL)
     assert cohort.kind == "own" and cohort.name == "mine"
-    assert cohort.images().shape == (6, 64, 64, 3)
+    assert cohort.images().shape == (8, 64, 64, 3)
     assert 110 < cohort.images().mean() < 140
-    assert is_case(cohort).tolist() == [True, False] * 3
+    assert is_case(cohort).tolist() == [True, False] * 4
     assert truth_and_masks(cohort) == (None, None)
 
 
@@ -234,7 +234,7 @@ def test_crops_of_other_labels_are_refused_and_named(tmp_path, monkeypatch):
 def test_a_colour_folder_is_read_from_the_channel_it_names(tmp_path, monkeypatch):
     monkeypatch.setenv("ALS_RESULTS", str(tmp_path / "results"))
     generator = np.random.default_rng(0)
-    crops = {f"{n}.png": generator.integers(0, 256, (64, 64, 3), dtype=np.uint8) for n in range(6)}
+    crops = {f"{n}.png": generator.integers(0, 256, (64, 64, 3), dtype=np.uint8) for n in range(8)}
     folder = own_folder(tmp_path / "mine", crops)
     with pytest.raises(RefusedInput, match="set `channel`"):
         open_crops(folder, SMALL)

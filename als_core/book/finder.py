@@ -205,9 +205,14 @@ def _coverage_table(rows: list[dict[str, str]]) -> str:
 
 
 def _first_page(name: str) -> str:
-    """A link to a page, or to the first of those that one notebook makes, with their number."""
-    first, *others = pages_named(name)
-    return page_link(first) + (f" and {len(others)} like it" if others else "")
+    """A link to a page, or to the first of those that one notebook makes, with their number.
+
+    The name alone where this book is made without the page.
+    """
+    pages = pages_named(name)
+    if not pages:
+        return f"`{name}`"
+    return page_link(pages[0]) + (f" and {len(pages) - 1} like it" if len(pages) > 1 else "")
 
 
 def _captions() -> dict[tuple[str, str], str]:

@@ -40,6 +40,7 @@ _NUMBER = re.compile(
     r"(?P<digits>\d{1,3}(?:,\d{3})+|\d+)(?P<fraction>\.\d+)?(?P<exponent>e[+-]?\d+)?"
     r"\s?(?P<suffix>[KMG%])?(?![\w])(?!\.\d)"
 )
+TIE = 1e-12  # rounding leaves less than this of the difference of two equal floats
 
 
 @dataclass(frozen=True)
@@ -103,9 +104,9 @@ def agrees_as_printed(value: float, printed: Printed) -> bool:
     A tie may be rounded either way, so both agree; for `~` the rule is that of `=`. NaN never agrees.
     """
     if printed.relation == "<":
-        return value < printed.value
+        return value < printed.value - TIE
     if printed.relation == ">":
-        return value > printed.value
+        return value > printed.value + TIE
     if not math.isfinite(value):
         return False
     # binary floats cannot say most decimals: the last few of their own digits keep an exact tie a tie
@@ -119,6 +120,7 @@ def value_at_printed_precision(value: float, printed: Printed) -> str:
     Three digits are kept where the printed form fixes none: beside a bound (`> 84%`), for a value that is not
     finite, and for one that would be rounded to nothing.
     """
+    value = 0.0 if 0 < abs(value) < TIE else value
     written = f"{value / printed.scale:{',' if printed.grouped else ''}.{printed.decimals}f}"
     vanishes = value != 0 and not written.strip("-0.")
     if printed.relation in ("<", ">") or not math.isfinite(value) or vanishes:

@@ -75,6 +75,7 @@ def test_a_text_without_a_number_gives_none(text):
         ("3.34", [3.336, 3.335, 3.345], [3.3349, 3.3451, 3.61]),
         ("> 84%", [84.01, 100], [84, 83.9, math.nan]),
         ("< 60", [59.9, -1], [60, 61, math.nan]),
+        ("> 0 (better)", [1e-3], [0, 0.1 + 0.2 - 0.3, -1e-3]),  # what rounding leaves of a tie is no lead
         ("~80%", [79.5, 80.5], [79.4, 80.6]),
         ("1e-4", [1e-4, 1.4e-4], [1.6e-4, 4e-5, math.nan, math.inf]),
     ],
@@ -97,6 +98,7 @@ def test_values_agree_within_half_a_unit_or_beyond_a_bound(text, agreeing, diffe
         ("1e-4", 0.000234, "2e-4"),
         ("> 0 (better)", 0.03125, "0.0312"),  # a bound fixes no precision
         ("> 84%", 91.23456789, "91.2%"),
+        ("> 0 (better)", 0.1 + 0.2 - 0.3, "0"),
         ("0.73", math.nan, "nan"),
         ("0.001", 0.0001, "0.0001"),
         ("0.0", 0, "0.0"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -61,12 +62,31 @@ def keep_pages(root: Path, pages: Collection[str]) -> None:
     for part in contents["parts"]:
         part["chapters"] = kept(part["chapters"])
     contents["parts"] = [part for part in contents["parts"] if part["chapters"]]
+    _keep_labels(root, contents, pages)
     (root / "_toc.yml").write_text(yaml.safe_dump(contents, sort_keys=False), encoding="utf-8")
+
+
+def _keep_labels(root: Path, contents: dict, pages: Collection[str]) -> None:
+    """Put the labels of the notebooks that are left out on a page of their own, so that links to them resolve."""
+    left_out = [
+        file
+        for file in sorted((root / "notebooks").glob("*/*.py"))
+        if not any(page.startswith(f"{file.parent.name}/{file.stem}") for page in pages)
+    ]
+    labels = [label for file in left_out for label in re.findall(r"^# \((.+)\)=$", file.read_text(), re.M)]
+    sections = [f"({label})=\n## {label}\n" for label in labels]
+    (root / "book" / "left_out.md").write_text("\n".join(["# Left out\n", *sections]), encoding="utf-8")
+    if not any(chapter["file"] == "book/left_out" for chapter in contents["parts"][-1]["chapters"]):
+        contents["parts"][-1]["chapters"].append({"file": "book/left_out"})
 
 
 def environment_in(root: Path) -> dict[str, str]:
     """Environment of a command in a copy: its own modules and results, no real data, one thread a process."""
-    kept = {name: value for name, value in os.environ.items() if name not in ("ALS_DATA", "ALS_RESULTS")}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("ALS_DATA", "ALS_RESULTS", "ALS_WEIGHTS")
+    }
     return kept | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
 
 

@@ -34,7 +34,8 @@ from als_core.book.page import Page
 from als_core.claims.published import published_table
 from als_core.statistics.bounds import auc_bounds_of_accuracy
 from als_core.storage import results_folder
-from als_core.studies.miao2023 import audit, checks, figures, protocol, words
+from als_core.studies.miao2023 import audit, checks, protocol, words
+from als_core.studies.miao2023 import figures_roc as figures
 from als_core.studies.miao2023 import train as training
 from als_core.studies.miao2023.cohort import grey_crops, is_case, open_crops
 from als_core.studies.miao2023.networks import cost_table, measure_cost

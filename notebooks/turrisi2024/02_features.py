@@ -36,6 +36,7 @@ from als_core.book.page import Page
 from als_core.models.cost import describe
 from als_core.statistics.paired import permutation_p_value
 from als_core.studies.turrisi2024 import figures, words
+from als_core.studies.turrisi2024 import words_features as say
 from als_core.studies.turrisi2024.leaks import replay
 from als_core.studies.turrisi2024.study import (
     NULL_METHOD,
@@ -101,12 +102,12 @@ page.claims(
 )
 page.table(
     pd.DataFrame(
-        [(name, features[name].shape[1], used[name].shape[1]) for name in features], columns=words.COUNT_HEADS
+        [(name, features[name].shape[1], used[name].shape[1]) for name in features], columns=say.COUNT_HEADS
     ),
     "turrisi-feature-counts",
     f"Features of the {len(data)} patients of this page, and how many of them differ between patients.",
 )
-page.text(words.how_measured(data.settings.resolution, SETTINGS))
+page.text(say.how_measured(data.settings.resolution, SETTINGS))
 
 # %% [markdown]
 # ## How far the groups are apart
@@ -120,7 +121,7 @@ effects = group_differences(used, positive)
 chance = np.sqrt(1 / positive.sum() + 1 / (~positive).sum())
 constant = sum(features[name].shape[1] - used[name].shape[1] for name in features)
 page.show(figures.separation(effects, chance, constant, patients), "turrisi-separation")
-page.text(words.largest_difference(effects, len(data)))
+page.text(say.largest_difference(effects, len(data)))
 
 # %% [markdown]
 # ## Does the extractor see a disease at all?
@@ -139,16 +140,16 @@ deep = measure_deep_features(control_patients, network)
 deep = {name: varying(table).to_numpy() for name, table in deep.items()}
 draws = [has_atrophy] * amounts.control_draws
 replayed = replay(deep, draws, [NULL_METHOD], seed, amounts.neighbours, amounts.jobs, leaks={})
-caption = words.control_caption(has_atrophy, amounts.control_draws, effect)
+caption = say.control_caption(has_atrophy, amounts.control_draws, effect)
 page.show(figures.null_dots(replayed, caption), "turrisi-positive-control", of_cohort=False)
 by_protocol = replayed.pivot_table(
     index="representation", columns="protocol", values="auc", aggfunc=list, sort=False
 )
-summary = words.control_summary(by_protocol, permutation_p_value)
+summary = say.control_summary(by_protocol, permutation_p_value)
 page.table(
-    words.control_table(summary),
+    say.control_table(summary),
     "turrisi-positive-control-summary",
-    words.CONTROL_TABLE + words.control_mark(effect),
+    say.CONTROL_TABLE + say.control_mark(effect),
     of_cohort=False,
 )
 
@@ -177,7 +178,7 @@ page.show(figures.correlations(used, directions), "turrisi-correlations")
 beyond = effects.groupby("representation", sort=False)["d"].apply(lambda d: (d.abs() > 2 * chance).mean())
 number_of_features = sum(table.shape[1] for table in features.values())
 is_random = not weights.startswith("public")
-page.answer(**words.features_and_control(number_of_features, beyond, summary, effect, is_random))
+page.answer(**say.features_and_control(number_of_features, beyond, summary, effect, is_random))
 page.made_of(
     extractor=weights,
     radiomics=f"bin width {SETTINGS.bin_width:g}, normalised to sd {SETTINGS.normalised_sd:g}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -10,10 +10,10 @@ import pandas as pd
 
 from als_core.claims.published import claim_named
 from als_core.cohorts.volume_cohort import VolumeCohort
-from als_core.figures.drawn import counted, listed, number, p_value, percent
+from als_core.figures.drawn import counted, listed, number, p_value
 from als_core.statistics.bounds import METRICS
 from als_core.statistics.groups import ChiSquare, KolmogorovSmirnov
-from als_core.statistics.null_check import PERMUTED, UP_ERRORS
+from als_core.statistics.null_check import UP_ERRORS
 from als_core.studies.turrisi2024.audit import (
     ALS,
     MIMICS,
@@ -23,7 +23,6 @@ from als_core.studies.turrisi2024.audit import (
 )
 from als_core.studies.turrisi2024.classifiers import METHODS
 from als_core.studies.turrisi2024.nested_cv import metric_intervals
-from als_core.studies.turrisi2024.radiomics import RadiomicSettings
 from als_core.studies.turrisi2024.study import FINE_MM, REPORTED, REPRESENTATIONS, TableCohort, TurrisiAmounts
 
 FORBIDS = (
@@ -39,12 +38,7 @@ OF_FEATURES = (*OF_VOLUMES, "Disease", "Extractor's weights")  # and without cla
 LEVELS = {"<60": "under_60", "60-75": "60_75", ">75": "over_75", "F": "f", "M": "m"}
 READABLE = {"<60": "under 60", "60-75": "60 to 75", ">75": "over 75", "F": "women", "M": "men"}
 FAMILY_SLUGS = {"firstorder": "first_order"}  # of claim ids
-COUNT_HEADS = ["Features of", "Features", "That differ between patients"]
 DRAWN = "*Synthetic cohort.*"
-CONTROL_TABLE = (
-    "The positive control: mean AUC over draws of folds, the same with permuted labels, and the "
-    "permutation p value."
-)
 NULL_TABLE = (
     f"Mean AUC of null cohorts, labels as they are and permuted, and the shift's standard error. {DRAWN}"
 )
@@ -225,102 +219,6 @@ def own_answer(best: str, patients: str, others: str, name: str) -> dict[str, st
         "over these subjects, not over other sites or scanners.",
         "not_shown": "That it holds elsewhere, or that it is more than age and sex alone would give.",
     }
-
-
-def features_and_control(
-    features: int,
-    beyond: Mapping[str, float],
-    control: pd.DataFrame,
-    effect: float | None,
-    random_weights: bool,
-) -> dict[str, str]:
-    """Answer the question of the page of features.
-
-    beyond: share of features more than two standard errors apart, by representation. control: one row per
-    deep representation: representation, auc, permuted, p. effect: of drawn atrophy; None for real patients.
-    """
-    best = control.loc[control["auc"].idxmax()]
-    answers = best["p"] <= 0.05
-    verb = "reacts to" if answers else "does not measurably react to"
-    shares = listed(
-        f"{percent(share)} of {'the radiomic ones' if name == 'Radiomics' else name}"
-        for name, share in beyond.items()
-    )
-    source = "An extractor with random weights" if random_weights else "The public extractor"
-    brains, missing = "scans of the control's patients", "Whether it saw these very scans in its training."
-    if effect is not None:
-        brains = "drawn brains"
-        missing = f"Real patients: the atrophy of the control is drawn at {effect:g} times its stated size."
-    return {
-        "question": "What is measured on a scan, and does the network that measures it see a disease at all?",
-        "found": f"{features} features describe each brain; {shares} differ between the groups by more than "
-        f"two standard errors, where 5 % would by chance. {source} {verb} the atrophy it was trained to find: AUC "
-        f"{number(best['auc'])} on {brains}, {number(best['permuted'])} with permuted labels.",
-        "how_sure": "Group differences of single features are exploratory: with hundreds of features the "
-        f"largest is large by chance. The control has a permutation test (p {p_value(best['p'])}).",
-        "not_shown": f"{missing} The signs of ALS are elsewhere in the brain.",
-    }
-
-
-def how_measured(resolution: int, settings: RadiomicSettings) -> str:
-    """Say how radiomic and deep features are measured where the paper leaves it open."""
-    halving = (
-        ""
-        if resolution == FINE_MM
-        else f" The extractor was made for volumes of {FINE_MM} mm and halves them "
-        f"first; at {resolution} mm the halving is left out."
-    )
-    return (
-        "Radiomic features are measured inside the patient's brain after registration to MNI space at "
-        f"{resolution} mm: the template's brain mask, where there is signal. Intensities are brought to mean "
-        f"0 and a standard deviation of {settings.normalised_sd:g}, and grey levels are "
-        f"{settings.bin_width:g} wide; the paper states neither. The 107 values are checked against "
-        f"PyRadiomics in the tests.{halving}"
-    )
-
-
-def largest_difference(effects: pd.DataFrame, patients: int) -> str:
-    """Say which feature differs most, and why that is no finding. effects: from `study.group_differences`."""
-    row = effects.loc[effects["d"].abs().idxmax()]
-    return (
-        f"The largest difference is that of `{row['feature']}`, {number(row['d'])} standard deviations. With "
-        f"{counted(len(effects), 'feature')} and {counted(patients, 'patient')} the largest of them is large "
-        "by chance as well: which features matter has to be judged on patients that were not looked at."
-    )
-
-
-def control_caption(has_atrophy: np.ndarray, draws: int, effect: float | None) -> str:
-    """Caption the figure of the positive control. effect: of drawn atrophy; None for real patients."""
-    sick, every = int(has_atrophy.sum()), len(has_atrophy)
-    if effect is None:
-        seen = f"Alzheimer's disease in {every} people"
-        who = f"{sick} of them are patients, one scan each."
-    else:
-        seen = f"Alzheimer-like atrophy in {every} drawn brains"
-        who = f"{sick} brains have the atrophy, drawn at {effect:g} times its stated size."
-    return (
-        f"AUC for {seen}, from deep features, with labels as they are and permuted. {who} Method: a linear "
-        f"SVM, nested protocol; one dot for each of {counted(draws, 'draw')} of folds.{control_mark(effect)}"
-    )
-
-
-def control_mark(effect: float | None) -> str:
-    """What ends a caption on the positive control: a mark where its brains are drawn."""
-    return "" if effect is None else " *Synthetic cohort.*"
-
-
-def control_summary(by_protocol: pd.DataFrame, p_of: Callable[[float, np.ndarray], float]) -> pd.DataFrame:
-    """Summarise the positive control: representation, auc and permuted (means over draws), p.
-
-    by_protocol: a list of AUCs per representation (rows) and protocol (columns). p_of: `permutation_p_value`.
-    """
-    rows = []
-    for name, row in by_protocol.iterrows():
-        auc, permuted = np.mean(row["nested"]), np.array(row[PERMUTED])
-        rows.append(
-            {"representation": name, "auc": auc, "permuted": permuted.mean(), "p": p_of(auc, permuted)}
-        )
-    return pd.DataFrame(rows)
 
 
 def optima_table(optima: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
@@ -603,11 +501,6 @@ def _whole_range(values: np.ndarray) -> str:
 def _interval(row: pd.Series) -> str:
     """Write a value with its interval, without a place where a narrow column could break it."""
     return f"{row['value']:.2f}\u00a0({row['low']:.2f}–{row['high']:.2f})"
-
-
-def control_table(summary: pd.DataFrame) -> pd.DataFrame:
-    """Lay out `control_summary` for reading."""
-    return summary.round(3).set_axis(["Features", "AUC", "AUC, labels permuted", "p"], axis=1)
 
 
 def rows_of(cells: Iterable[tuple[str, str]], protocols: Iterable[str]) -> list[tuple[str, str, str]]:

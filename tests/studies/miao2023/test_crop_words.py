@@ -11,7 +11,7 @@ from drawn_words import words as texts_of
 from als_core.claims.published import claim_named, published_table
 from als_core.claims.published import claims as published_claims
 from als_core.claims.verdicts import VERDICTS, Circumstances, judge
-from als_core.studies.miao2023 import audit, figures, train, words
+from als_core.studies.miao2023 import audit, figures, figures_roc, train, words
 from als_core.studies.miao2023.checks import PERMUTED, compare_methods, shifts
 from als_core.studies.miao2023.networks import VARIANTS, cost_table
 from als_core.studies.miao2023.protocol import (
@@ -244,14 +244,14 @@ def test_roc_curves_and_leaks(heads):
         train.Heads(*(train.at_cell(t[t["network"] == n], train.PLOTTED[n]) for t in heads)) for n in NETWORKS
     )
     scored = train.score_cells(*plotted).set_index(["network", "protocol"])
-    drawn = figures.roc_curves(plotted.predictions, train.PLOTTED, scored)
+    drawn = figures_roc.roc_curves(plotted.predictions, train.PLOTTED, scored)
     assert_words(drawn)
     assert {"x", "y", "threshold"} < set(drawn.data) and set(drawn.data["protocol"]) == {BY_CASE, BY_CROP}
     aucs = train.split_aucs(plotted.predictions)
-    assert_words(figures.protocol_aucs(aucs))
+    assert_words(figures_roc.protocol_aucs(aucs))
     bounds = pd.DataFrame({"accuracy": [0.6, 1.0], "least_auc": [0.2, 1.0]})
     assert_words(
-        figures.accuracy_against_auc(bounds, audit.als_share(), audit.accuracy_against_auc()["least_auc"])
+        figures_roc.accuracy_against_auc(bounds, audit.als_share(), audit.accuracy_against_auc()["least_auc"])
     )
     text = whole(
         words.incompatible(
@@ -291,7 +291,7 @@ def test_no_signal_classical_methods_and_cost(heads):
     null = pd.DataFrame(rng.normal(0.5, 0.05, (9, 4)), columns=[BY_CASE, PERMUTED, BY_CROP, COPIES_FIRST])
     null.insert(0, "cohort", range(9))
     moved = shifts(null).set_index("protocol")
-    assert_words(figures.no_signal_aucs(null))
+    assert_words(figures_roc.no_signal_aucs(null))
     assert "within three standard errors" in whole(words.no_signal(null, moved))
     whole_box(words.roc_box(audit.accuracy_against_auc(), moved, audit.difference_of_two_aucs()))
     folded = heads.predictions.query(
@@ -300,7 +300,7 @@ def test_no_signal_classical_methods_and_cost(heads):
     compared = compare_methods(
         pd.concat([folded, folded.assign(network="Random forest", score=folded["truth"] * 1.0)])
     )
-    assert_words(figures.case_accuracies(compared, 0.65))
+    assert_words(figures_roc.case_accuracies(compared, 0.65))
     assert "Random forest, classifies 12 of 12 cases" in whole(words.classical(compared))
     assert "Deep learning does not do better here." in words.classical(compared)
     costs = pd.DataFrame({"network": ["VGG16"], "variant": ["frozen base"], "step_ms": [60.0]})

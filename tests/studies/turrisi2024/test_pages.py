@@ -16,7 +16,7 @@ from als_core.claims.published import published_table
 from als_core.models.cost import describe
 from als_core.statistics.paired import permutation_p_value
 from als_core.studies.brains.networks import turrisi_network
-from als_core.studies.turrisi2024 import figures
+from als_core.studies.turrisi2024 import figures, words_features
 from als_core.studies.turrisi2024 import study as patients_of
 from als_core.studies.turrisi2024 import words as say
 from als_core.studies.turrisi2024.audit import (
@@ -204,27 +204,29 @@ def test_tests_of_sex_and_age_are_summarised_by_their_p_values():
 
 def test_the_control_answers_or_does_not_by_its_p_value():
     by_protocol = pd.DataFrame({"nested": [[0.9, 0.8]], "labels permuted": [[0.5] * 30]}, index=["DL7"])
-    control = say.control_summary(by_protocol, permutation_p_value)
+    control = words_features.control_summary(by_protocol, permutation_p_value)
     assert control.to_dict("records") == [
         {"representation": "DL7", "auc": pytest.approx(0.85), "permuted": 0.5, "p": pytest.approx(1 / 31)}
     ]
-    yes = say.features_and_control(619, {"Radiomics": 0.36, "DL7": 0.74}, control, 3, random_weights=False)
+    yes = words_features.features_and_control(
+        619, {"Radiomics": 0.36, "DL7": 0.74}, control, 3, random_weights=False
+    )
     assert (
         "The public extractor reacts to" in yes["found"]
         and "36 % of the radiomic ones and 74 % of DL7" in yes["found"]
     )
-    no = say.features_and_control(619, {"DL7": 0.0}, control.assign(p=0.4), 3, random_weights=True)
+    no = words_features.features_and_control(619, {"DL7": 0.0}, control.assign(p=0.4), 3, random_weights=True)
     assert "An extractor with random weights does not measurably react" in no["found"]
     assert "on drawn brains" in yes["found"] and "3 times its stated size" in yes["not_shown"]
-    real = say.features_and_control(619, {"DL7": 0.0}, control, None, random_weights=False)
+    real = words_features.features_and_control(619, {"DL7": 0.0}, control, None, random_weights=False)
     assert "drawn" not in real["found"] + real["not_shown"]
     sick = np.array([True] * 6 + [False] * 9)
-    assert "15 drawn brains" in say.control_caption(sick, 20, 3) and "*Synthetic" in say.control_caption(
+    assert "15 drawn brains" in words_features.control_caption(
         sick, 20, 3
-    )
-    caption = say.control_caption(sick, 20, None)
+    ) and "*Synthetic" in words_features.control_caption(sick, 20, 3)
+    caption = words_features.control_caption(sick, 20, None)
     assert "in 15 people" in caption and "6 of them are patients" in caption and "ynthetic" not in caption
-    assert list(say.control_table(control)) == ["Features", "AUC", "AUC, labels permuted", "p"]
+    assert list(words_features.control_table(control)) == ["Features", "AUC", "AUC, labels permuted", "p"]
 
 
 def test_substitutions_name_what_was_drawn_and_leave_out_what_agrees():

@@ -53,7 +53,7 @@ def test_both_questions_and_every_cue_have_their_row(table):
     ladder = pd.concat([by_donor.assign(cue=cue) for cue in reversed(CUES)])
     drawn = figures.scores_by_cue(ladder)
     assert_words(drawn)
-    labels = [text.get_text() for text in drawn.figure.axes[0].get_yticklabels()]
+    labels = [text.get_text().replace("\n", " ") for text in drawn.figure.axes[0].get_yticklabels()]
     assert labels == [f"A, {cue}" for cue in CUES] and labels[-1].endswith(ALL_CUES)
 
 

@@ -153,6 +153,7 @@ if data.copies:
     page.table(figures.copy_rows(data.copies, samples["path"], split.parts), "xia-copies", caption)
 for name, drawn in figures.first_copies(data, split.parts).items():
     page.show(drawn, name)
+page.text(figures.overlap_words(data, split.parts))
 
 # %% [markdown]
 # ## The synthetic stand-in
@@ -178,8 +179,7 @@ else:
 # sharpness or contrast may be biology: neurons that shrink, a surround that loosens. It may as well be how
 # thick the sections were cut, how long they were fixed, or how they were scanned, if that was done class by
 # class. A few donors in each class cannot separate these causes, and until something does, a high accuracy is
-# no
-# evidence for a sign of disease.
+# no evidence for a sign of disease.
 #
 # It does not mean that the images hold no sign of disease: what remains when sharpness is equal is another
 # question. A new cohort would need section thickness, fixation and scanner recorded for each slide, and

@@ -14,6 +14,7 @@ from als_core.book import interactive
 from als_core.book.blocks import cell_text
 from als_core.claims.published import claim_named
 from als_core.cohorts.cohort import Cohort
+from als_core.cohorts.duplicates import find_overlaps
 from als_core.cohorts.quality import AXIS_LABELS
 from als_core.cohorts.splits import PARTS, Split
 from als_core.figures.drawn import Drawn, counted, listed, number, p_value, percent, percent_range
@@ -51,6 +52,7 @@ QUALITY_UNITS = {
 NOT_DRAWN = "The comparison is left out: the generator draws images of 32 to 2,048 pixels a side."
 SLIDES_SHOWN = 8  # of a class and region
 COPIES_SHOWN = 3  # pairs
+OVERLAPS_SEARCHED = 1000  # images; more take minutes
 
 PAPER_CLASSES = {"control", "concordant", "discordant"}
 
@@ -480,6 +482,23 @@ def near_duplicate_words(sets: Sequence[Sequence[int]], images: int) -> str:
         f"{copies} of the {images} images are identical to another or nearly so, in {counted(len(sets), 'set')} "
         f"of copies{shown}."
     )
+
+
+def overlap_words(cohort: Cohort, parts: Sequence[str]) -> str:
+    """Say which images show partly the same place, and in which parts of the split by image; copies are left out."""
+    if len(cohort) > OVERLAPS_SEARCHED:
+        return f"With more than {OVERLAPS_SEARCHED:,} images, overlaps are not searched here: `als leaks` does that."
+    known, paths = {(pair.first, pair.second) for pair in cohort.twins}, cohort.samples["path"].tolist()
+    said = [
+        f"`{paths[pair.first]}` and `{paths[pair.second]}` show {pair.how} "
+        f"({parts[pair.first]} and {parts[pair.second]})"
+        for pair in find_overlaps(cohort.image, len(cohort))
+        if (pair.first, pair.second) not in known
+    ]
+    if not said:
+        return "No two other images overlap."
+    more = f"; and {len(said) - COPIES_SHOWN} more" if len(said) > COPIES_SHOWN else ""
+    return f"{counted(len(said), 'pair')} of other images overlap: {'; '.join(said[:COPIES_SHOWN])}{more}."
 
 
 def copy_rows(sets: Sequence[Sequence[int]], paths: Sequence[str], parts: Sequence[str]) -> pd.DataFrame:

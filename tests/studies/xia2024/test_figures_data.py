@@ -9,6 +9,7 @@ from drawn_words import assert_words, words
 from matplotlib.colors import to_hex
 
 from als_core.cohorts.cohort import Cohort
+from als_core.cohorts.duplicates import ImagePair
 from als_core.cohorts.quality import quality_table
 from als_core.cohorts.splits import Split
 from als_core.statistics.separation import separate_groups
@@ -239,6 +240,27 @@ def test_sets_of_copies_are_counted_and_listed_with_their_parts():
     assert "8 of the 9" in many and "in 2 sets of copies; the first 3 pairs are shown" in many
     rows = figures.copy_rows([(0, 1, 2, 3, 4, 5)], list("abcdef"), ["train"] * 5 + ["test"])
     assert rows.iloc[0].tolist() == [6, "test, train", "a, b, c, d and 2 more"]
+
+
+def test_images_that_overlap_are_named_with_their_parts_and_copies_are_not():
+    scan = np.kron(images(1, 70, seed=3)[0], np.ones((6, 6, 1), np.uint8))
+    tiles = [scan[:300, :300], scan[60:360, 60:360], images(1, 300)[0], scan[:300, :300]]
+
+    class Cut:
+        samples = pd.DataFrame({"path": list("abcd")})
+        twins = (ImagePair(0, 3, True),)
+
+        def image(self, number):
+            return np.ascontiguousarray(tiles[number])
+
+        def __len__(self):
+            return len(tiles)
+
+    said = figures.overlap_words(Cut(), ["train", "test", "train", "train"])
+    assert said.startswith("2 pairs of other images overlap: `a` and `b` show the same place in 64 %")
+    assert "(train and test)" in said and "`d`" in said and "`c`" not in said
+    Cut.__len__ = lambda self: figures.OVERLAPS_SEARCHED + 1
+    assert "als leaks" in figures.overlap_words(Cut(), [])
 
 
 def test_synthetic_fields_are_below_those_of_the_cohort():

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from als_core.book.contents import book_pages, data_of
-from als_core.book.freshness import amounts_read, inputs_of, stamp
+from als_core.book.freshness import amounts_read, stamp
 from als_core.storage import code_digest, content_key, file_digest
 
 STATE = config["state"]  # file with the book's profile and data, written by `als book`
@@ -22,7 +22,8 @@ PROSE = sorted(
 )
 
 # Each job has a digest of its inputs' contents among its params, and `als book` reruns by params alone: time stamps
-# are wrong after a checkout, a copy, or an edit made while a job was running.
+# are wrong after a checkout, a copy, or an edit made while a job was running. Only files made by other jobs are inputs:
+# Snakemake reruns for any other content of an input, but a comment in a module, or data of other pages, change no page.
 KEYS = {page: stamp(page, PROFILE, ABOUT[page]["digest"])["key"] for page in PAGES}
 LIBRARY = sorted(map(str, Path("als_core").rglob("*.py")))  # the API pages are its docstrings
 TABLES = ["data/papers.yml", "data/licences.csv", *sorted(map(str, Path("data/trust").glob("*.csv")))]
@@ -56,8 +57,6 @@ rule all:
 
 
 rule train:
-    input:
-        state=STATE,
     output:
         touch(f"results/{PROFILE}/{TISSUE['slug']}/runs/{{network}}.done"),
     params:
@@ -69,13 +68,11 @@ rule train:
         mem_mb=4000,
         runtime=600,
     shell:
-        "{params.python} -m als_core train {wildcards.network} --state {input.state} 2> {log}"
+        "{params.python} -m als_core train {wildcards.network} --state {config[state]} 2> {log}"
 
 
 rule page:
     input:
-        files=lambda wildcards: list(inputs_of(wildcards.page)),
-        state=STATE,
         runs=lambda wildcards: expand(rules.train.output, network=RUNS.get(wildcards.page, [])),
     output:
         MADE,
@@ -89,19 +86,17 @@ rule page:
         runtime=60,
     shell:
         # warnings of the kernel go to the log; a failed job prints its name and first cause itself
-        "{params.python} -m als_core page {wildcards.page} --state {input.state} 2> {log}"
+        "{params.python} -m als_core page {wildcards.page} --state {config[state]} 2> {log}"
 
 
 rule book:
     input:
         pages=[MADE.format(slug=about["slug"], page=page) for page, about in ABOUT.items()],
-        files=BOOK_FILES,
     output:
         # a mark, not the site itself: Snakemake removes an output before its job, but the old site must stay
         touch("results/book.built"),
     params:
         python=sys.executable,
-        state=STATE,
         key=content_key(BOOK, KEYS, {name: file_digest(name) for name in BOOK_FILES}),
     shell:
-        "{params.python} -m als_core site --state {params.state}"
+        "{params.python} -m als_core site --state {config[state]}"

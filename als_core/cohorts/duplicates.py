@@ -229,10 +229,13 @@ def _correlation(first: np.ndarray, second: np.ndarray) -> float:
     return float(first @ second / scale) if scale > 0 else 0.0
 
 
-def find_overlaps(image: Callable[[int], np.ndarray], count: int) -> tuple[ImagePair, ...]:
+def find_overlaps(
+    image: Callable[[int], np.ndarray], count: int, known: Sequence[ImagePair] = ()
+) -> tuple[ImagePair, ...]:
     """Pairs of images that show the same place, shifted: tiles that overlap by at least a twentieth.
 
-    image: sample number to uint8 (H, W, 3); each is read twice. Shifts only, no turning: tiles of one scan.
+    image: sample number to uint8 (H, W, 3); each is read twice. Shifts only, no turning: tiles of one scan. known:
+    pairs that are left out, such as copies.
     """
     orb = cv2.ORB_create(FEATURES, edgeThreshold=15, fastThreshold=7)
     places, descriptors, owners = [], [], []
@@ -254,6 +257,8 @@ def find_overlaps(image: Callable[[int], np.ndarray], count: int) -> tuple[Image
             a, b = owners[match.queryIdx], owners[match.trainIdx]
             if a < b and match.distance <= 40:
                 shifts[a, b].append(places[match.queryIdx] - places[match.trainIdx])
+    for pair in known:
+        shifts.pop((pair.first, pair.second), None)
     pairs = []
     for (a, b), moved in sorted(shifts.items()):
         votes = Counter(tuple(np.round(shift / 4).astype(int)) for shift in moved)

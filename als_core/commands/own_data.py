@@ -180,10 +180,7 @@ def leaks(
     about, _ = read_about(folder)
     cohort = Cohort.load(folder, about=about, progress=True)
     paths = cohort.samples["path"].tolist()
-    known = {(pair.first, pair.second) for pair in cohort.twins}
-    overlaps = [
-        pair for pair in find_overlaps(cohort.image, len(cohort)) if (pair.first, pair.second) not in known
-    ]
+    overlaps = find_overlaps(cohort.image, len(cohort), cohort.twins)
     pairs = (*cohort.twins, *overlaps)
     typer.echo(
         f"{cohort.name}: {len(cohort)} images; sets of copies: {len(cohort.copies)}; pairs that overlap: {len(overlaps)}."

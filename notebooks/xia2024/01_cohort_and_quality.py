@@ -32,6 +32,7 @@ from als_core.book.page import Page
 from als_core.cohorts.quality import quality_table
 from als_core.cohorts.splits import PARTS, groups_across
 from als_core.statistics.separation import separate_groups
+from als_core.studies.xia2024 import figures_copies
 from als_core.studies.xia2024 import figures_data as figures
 from als_core.studies.xia2024.cohort import open_for_page
 from als_core.studies.xia2024.splits import published_split
@@ -147,13 +148,13 @@ if data.groups is not None:
     across = len(groups_across(split, data.groups))
     page.text(figures.donors_in_parts_words(across, len(set(data.groups)), shared))
 
-page.text(figures.near_duplicate_words(data.copies, len(data)))
+page.text(figures_copies.near_duplicate_words(data.copies, len(data)))
 if data.copies:
     caption = "Sets of images that show the same, and the parts of the split by image they are in."
-    page.table(figures.copy_rows(data.copies, samples["path"], split.parts), "xia-copies", caption)
-for name, drawn in figures.first_copies(data, split.parts).items():
+    page.table(figures_copies.copy_rows(data.copies, samples["path"], split.parts), "xia-copies", caption)
+for name, drawn in figures_copies.first_copies(data, split.parts).items():
     page.show(drawn, name)
-page.text(figures.overlap_words(data, split.parts))
+page.text(figures_copies.overlap_words(data, split.parts))
 
 # %% [markdown]
 # ## The synthetic stand-in

@@ -106,5 +106,7 @@ def test_tiles_that_overlap_are_found_and_others_are_not():
         (number, number + 1) for number in range(0, 12, 2)
     ]
     assert all(pair.how == "the same place in 40 % of the image" for pair in pairs)
+    known = find_overlaps(lambda number: np.ascontiguousarray(tiles[number]), len(tiles), pairs[:2])
+    assert known == pairs[2:]
     apart = [scan[:240, :240] for scan in scans] + [scan[250:490, 250:490] for scan in scans]
     assert find_overlaps(lambda number: np.ascontiguousarray(apart[number]), len(apart)) == ()

@@ -14,6 +14,7 @@ from als_core.cohorts.quality import quality_table
 from als_core.cohorts.splits import Split
 from als_core.statistics.separation import separate_groups
 from als_core.studies.xia2024 import figures_augmentation as augmentation
+from als_core.studies.xia2024 import figures_copies
 from als_core.studies.xia2024 import figures_data as figures
 from als_core.studies.xia2024.augmentation import AUGMENTATIONS, FIGURE_5
 
@@ -221,8 +222,8 @@ def test_near_duplicates_show_their_difference_only_where_there_is_one():
     second = first.copy()
     second[0, 0] = 255 - second[0, 0]
     rows = pd.DataFrame({"path": ["a.png", "b.png"], "label": "control", "sha256": ["x", "y"]})
-    near = figures.near_duplicate(first, second, rows, ["train", "test"], False)
-    same = figures.near_duplicate(first, first, rows, ["train", "train"], True)
+    near = figures_copies.near_duplicate(first, second, rows, ["train", "test"], False)
+    same = figures_copies.near_duplicate(first, first, rows, ["train", "train"], True)
     for drawn, count in ((near, 3), (same, 2)):
         assert_words(drawn)
         assert len([axes for axes in drawn.figure.axes if axes.images]) == count
@@ -234,11 +235,11 @@ def test_near_duplicates_show_their_difference_only_where_there_is_one():
 
 
 def test_sets_of_copies_are_counted_and_listed_with_their_parts():
-    assert figures.near_duplicate_words([], 9).startswith("None of the 9 images")
-    assert figures.near_duplicate_words([(0, 2)], 9).startswith("2 of the 9 images are identical")
-    many = figures.near_duplicate_words([(0, 2), tuple(range(3, 9))], 9)
+    assert figures_copies.near_duplicate_words([], 9).startswith("None of the 9 images")
+    assert figures_copies.near_duplicate_words([(0, 2)], 9).startswith("2 of the 9 images are identical")
+    many = figures_copies.near_duplicate_words([(0, 2), tuple(range(3, 9))], 9)
     assert "8 of the 9" in many and "in 2 sets of copies; the first 3 pairs are shown" in many
-    rows = figures.copy_rows([(0, 1, 2, 3, 4, 5)], list("abcdef"), ["train"] * 5 + ["test"])
+    rows = figures_copies.copy_rows([(0, 1, 2, 3, 4, 5)], list("abcdef"), ["train"] * 5 + ["test"])
     assert rows.iloc[0].tolist() == [6, "test, train", "a, b, c, d and 2 more"]
 
 
@@ -256,11 +257,11 @@ def test_images_that_overlap_are_named_with_their_parts_and_copies_are_not():
         def __len__(self):
             return len(tiles)
 
-    said = figures.overlap_words(Cut(), ["train", "test", "train", "train"])
+    said = figures_copies.overlap_words(Cut(), ["train", "test", "train", "train"])
     assert said.startswith("2 pairs of other images overlap: `a` and `b` show the same place in 64 %")
     assert "(train and test)" in said and "`d`" in said and "`c`" not in said
-    Cut.__len__ = lambda self: figures.OVERLAPS_SEARCHED + 1
-    assert "als leaks" in figures.overlap_words(Cut(), [])
+    Cut.__len__ = lambda self: figures_copies.OVERLAPS_SEARCHED + 1
+    assert "als leaks" in figures_copies.overlap_words(Cut(), [])
 
 
 def test_synthetic_fields_are_below_those_of_the_cohort():

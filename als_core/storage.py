@@ -1,7 +1,7 @@
 """Files: written whole or not at all, built by one process at a time, and keyed by the content and code behind them.
 
 atomic_write, exclusive_lock, build_if_missing    writing
-content_key, file_digest                          keys of data
+content_key, file_digest, named_generator         keys of data, and random streams by name
 code_digest, modules_used                         keys of code, from the import graph
 repository, results_folder, data_folder           places
 """
@@ -113,6 +113,12 @@ def content_key(*parts: Any) -> str:
             digest.update(json.dumps(part, sort_keys=True, ensure_ascii=False).encode())
         digest.update(b"\0")
     return digest.hexdigest()[:16]
+
+
+def named_generator(seed: int, *names: str) -> np.random.Generator:
+    """Return a random stream of its own for each set of names, the same on every machine."""
+    digest = hashlib.sha256("\0".join(names).encode()).digest()
+    return np.random.default_rng([seed, int.from_bytes(digest[:16])])
 
 
 def code_digest(*modules: str) -> str:

@@ -236,3 +236,9 @@ def _decode_deep(content: bytes) -> np.ndarray:
         found = f"{channels} channels of {values.dtype}" if channels else "16 bits in an unknown compression"
         raise Unreadable("ALS009", found, "8-bit RGB", "Save it as 8-bit RGB.")
     return np.broadcast_to(values.reshape(*values.shape[:2], channels), (*values.shape[:2], 3))
+
+
+def write_png(path: Path, image: np.ndarray) -> None:
+    """Write an image as OpenCV has it: uint8 (H, W), or (H, W, 3) with blue first. Raises OSError."""
+    if not cv2.imwrite(str(path), image):
+        raise OSError(f"{path} could not be written")

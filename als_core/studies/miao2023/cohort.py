@@ -16,6 +16,7 @@ import pandas as pd
 
 from als_core.cohorts.check import MANIFEST, About, check_cells, placement, read_about
 from als_core.cohorts.cohort import Cohort
+from als_core.cohorts.reading import write_png
 from als_core.cohorts.tables import read_table
 from als_core.refusal import Problem, RefusedInput, refuse_if
 from als_core.storage import atomic_write, build_if_missing, code_digest, content_key, results_folder
@@ -109,7 +110,8 @@ def prepare_own_crops(folder: Path, results: Path, channel: int | None = None) -
             (temporary / "crops").mkdir(parents=True)
             names = [f"crops/{number + 1:04d}.png" for number in range(len(crops))]
             for name, crop in zip(names, crops, strict=True):
-                _write(temporary / name, to_8_bits(_resized(crop, side), bits))
+                grey = to_8_bits(_resized(crop, side), bits)
+                write_png(temporary / name, np.repeat(grey[..., None], 3, axis=2))
             table.assign(path=names, source=table["path"]).to_csv(temporary / MANIFEST, index=False)
     return target
 
@@ -238,8 +240,3 @@ def _layer(cohort: Cohort, column: str) -> np.ndarray:
 
 def _resized(crop: np.ndarray, side: int) -> np.ndarray:
     return crop if len(crop) == side else cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
-
-
-def _write(path: Path, grey: np.ndarray) -> None:
-    if not cv2.imwrite(str(path), np.repeat(grey[..., None], 3, axis=2)):
-        raise OSError(f"{path} could not be written")

@@ -18,7 +18,6 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,8 +27,9 @@ import pandas as pd
 from scipy import ndimage
 from tqdm import tqdm
 
+from als_core.cohorts.reading import write_png
 from als_core.refusal import Problem, refuse_if
-from als_core.storage import atomic_write, code_digest, content_key, file_digest, repository
+from als_core.storage import atomic_write, code_digest, content_key, file_digest, named_generator, repository
 
 LISTING = repository() / "data" / "published" / "miao2023_fig6_samples.csv"
 CASE = "ALS"
@@ -135,18 +135,18 @@ def plan(parameters: CropParameters | None = None) -> pd.DataFrame:
 def render_crop(parameters: CropParameters, row: Any, seed: int) -> Crop:
     """One crop, the same whichever others are rendered. row: a row of `plan` with path, label, group."""
     look = _look(parameters, row.group, row.path, seed)
-    anatomy = _generator(seed, "anatomy", row.group, row.path)
+    anatomy = named_generator(seed, "anatomy", row.group, row.path)
     cells = _place_cells(anatomy, look.size)
     specimen, nuclei = _draw_cells(anatomy, cells, look, parameters.side)
     aggregates = np.zeros_like(specimen)
     if parameters.disease_effect > 0 and row.label == CASE:
-        sign = _generator(seed, "sign", row.group, row.path)
+        sign = named_generator(seed, "sign", row.group, row.path)
         depletion, aggregates = _draw_sign(sign, cells, nuclei, parameters)
         specimen -= NUCLEUS * math.exp(look.brightness) * depletion
     mask = aggregates > VISIBLE
     specimen += AGGREGATE * math.exp(look.brightness) * aggregates
     specimen = np.clip(specimen, 0, 1)
-    image = _photograph(_generator(seed, "photons", row.group, row.path), specimen)
+    image = _photograph(named_generator(seed, "photons", row.group, row.path), specimen)
     count = int(ndimage.label(mask, np.ones((3, 3)))[1])
     return Crop(np.repeat(image[..., None], 3, axis=2), _recorded(specimen), mask, count)
 
@@ -179,9 +179,9 @@ def make_synthetic_crops(
             (temporary / name).mkdir(parents=True)
         crops = zip(table.itertuples(), _rendered(parameters, table, seed), strict=True)
         for row, crop in tqdm(crops, "synthetic crops", len(table), disable=not progress):
-            _write_png(temporary / row.path, crop.image)
-            _write_png(temporary / row.truth, crop.truth)
-            _write_png(temporary / row.mask, crop.mask.astype(np.uint8) * 255)
+            write_png(temporary / row.path, crop.image)
+            write_png(temporary / row.truth, crop.truth)
+            write_png(temporary / row.mask, crop.mask.astype(np.uint8) * 255)
             counts.append(crop.aggregates)
         table.assign(aggregates=counts).to_csv(temporary / "manifest.csv", index=False)
         made_of = {"seed": seed, **asdict(parameters)}
@@ -197,20 +197,10 @@ def _rendered(parameters: CropParameters, table: pd.DataFrame, seed: int) -> Ite
     return (render_crop(parameters, row, seed) for row in table.itertuples())
 
 
-def _write_png(path: Path, image: np.ndarray) -> None:
-    if not cv2.imwrite(str(path), image):
-        raise OSError(f"{path} could not be written")
-
-
-def _generator(seed: int, *names: str) -> np.random.Generator:
-    """A stream of its own for each set of names, the same on every machine."""
-    return np.random.default_rng([seed, int.from_bytes(sha256("\0".join(names).encode()).digest()[:16])])
-
-
 def _look(parameters: CropParameters, group: str, path: str, seed: int) -> _Case:
     """How this crop differs from the average one: its case's share and its own."""
-    case = _generator(seed, "case", group).standard_normal(len(_Case._fields))
-    own = _generator(seed, "crop", group, path).standard_normal(len(_Case._fields))
+    case = named_generator(seed, "case", group).standard_normal(len(_Case._fields))
+    own = named_generator(seed, "crop", group, path).standard_normal(len(_Case._fields))
     return _Case(*(parameters.case_effect * case * CASE_SPREAD + own * CROP_SPREAD).tolist())
 
 

@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,10 +26,9 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from als_core.cohorts.reading import write_png
 from als_core.refusal import Problem, refuse_if
-from als_core.storage import atomic_write, content_key, file_digest
-from als_core.studies.xia2024 import anatomy as tissue_anatomy
-from als_core.studies.xia2024 import staining
+from als_core.storage import atomic_write, code_digest, content_key, named_generator
 from als_core.studies.xia2024.anatomy import (
     FIELD,
     PATTERNS,
@@ -136,18 +134,18 @@ def render_field(parameters: TissueParameters, row: Any, seed: int) -> tuple[np.
     grid = parameters.side * reduction
     field = (row.group, row.slide, row.path)
     preparation = _preparation(parameters, field, seed)
-    anatomy = _generator(seed, "anatomy", *field)
+    anatomy = named_generator(seed, "anatomy", *field)
     neurons = place_neurons(anatomy)
     layers = draw_tissue(anatomy, neurons, preparation.dryness, grid)
     if parameters.disease_effect > 0 and row.label in PATTERNS:
-        drawn = _generator(seed, "sign", *field)
+        drawn = named_generator(seed, "sign", *field)
         layers += draw_sign(drawn, neurons, PATTERNS[row.label], parameters.disease_effect, grid)
-    maps = raggedness(_generator(seed, "ragged", *field), grid)
+    maps = raggedness(named_generator(seed, "ragged", *field), grid)
     tissue, brown, *sign = (
         cv2.remap(layer, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for layer in layers
     )
 
-    texture = _generator(seed, "texture", *field)
+    texture = named_generator(seed, "texture", *field)
     stains = _concentrations(texture, tissue, brown, preparation)
     mask = np.zeros((parameters.side, parameters.side), bool)
     if sign:
@@ -190,8 +188,8 @@ def make_synthetic_tissue(
             (temporary / name).mkdir(parents=True)
         fields = zip(table.itertuples(), _rendered(parameters, table, seed), strict=True)
         for row, (image, mask) in tqdm(fields, "synthetic tissue", len(table), disable=not progress):
-            _write_png(temporary / row.path, image[..., ::-1])
-            _write_png(temporary / row.mask, mask.astype(np.uint8) * 255)
+            write_png(temporary / row.path, image[..., ::-1])
+            write_png(temporary / row.mask, mask.astype(np.uint8) * 255)
         table.to_csv(temporary / "manifest.csv", index=False)
         made_of = {
             "seed": seed,
@@ -203,8 +201,7 @@ def make_synthetic_tissue(
 
 def cohort_key(parameters: TissueParameters, seed: int) -> str:
     """Return the key of the content that `make_synthetic_tissue` writes: its arguments, and the code that draws."""
-    code = [tissue_anatomy.__file__, staining.__file__, __file__]
-    return content_key(asdict(parameters), seed, *map(file_digest, code))
+    return content_key(asdict(parameters), seed, code_digest(__name__))
 
 
 def _rendered(
@@ -215,20 +212,10 @@ def _rendered(
         yield from pool.map(partial(render_field, parameters, seed=seed), table.itertuples())
 
 
-def _write_png(path: Path, image: np.ndarray) -> None:
-    if not cv2.imwrite(str(path), image):
-        raise OSError(f"{path} could not be written")
-
-
-def _generator(seed: int, *names: str) -> np.random.Generator:
-    """A stream of its own for each set of names, the same on every machine."""
-    return np.random.default_rng([seed, int.from_bytes(sha256("\0".join(names).encode()).digest()[:16])])
-
-
 def _preparation(parameters: TissueParameters, field: tuple[str, str, str], seed: int) -> Preparation:
     """Donor, slide and field effects, added up. Donor and slide share the spread between slides."""
     donor, slide, own = (
-        _generator(seed, "preparation", *field[: 1 + level]).standard_normal(len(Preparation._fields))
+        named_generator(seed, "preparation", *field[: 1 + level]).standard_normal(len(Preparation._fields))
         for level in range(3)
     )
     between = math.sqrt(0.5) * (parameters.donor_effect * donor + parameters.slide_effect * slide)

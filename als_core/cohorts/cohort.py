@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -16,14 +15,13 @@ from als_core.cohorts.check import About
 from als_core.cohorts.checked import checked_folder
 from als_core.cohorts.duplicates import ImagePair, copy_sets
 from als_core.cohorts.reading import Conversion, read_image
+from als_core.cohorts.samples import Kind, Samples
 from als_core.cohorts.shortcuts import shortcut_report
 from als_core.storage import content_key
 
-Kind = Literal["published", "synthetic", "own"]
-
 
 @dataclass(frozen=True)
-class Cohort:
+class Cohort(Samples):
     """Checked samples of one cohort.
 
     name: short name, used in folder names and on pages.
@@ -77,24 +75,6 @@ class Cohort:
             conversion=checked.conversion,
             measures=checked.measures,
         )
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    @cached_property
-    def classes(self) -> tuple[str, ...]:
-        """Class names, sorted; a label's number is its place here."""
-        return tuple(sorted(self.samples["label"].unique()))
-
-    @cached_property
-    def labels(self) -> np.ndarray:
-        """Class number of each sample, int64 (n,)."""
-        return self.samples["label"].map(self.classes.index).to_numpy(dtype=np.int64)
-
-    @cached_property
-    def groups(self) -> np.ndarray | None:
-        """Independent unit (donor, case, subject) of each sample, or None where the manifest has none."""
-        return self.samples["group"].to_numpy(dtype=str) if "group" in self.samples else None
 
     @cached_property
     def digest(self) -> str:

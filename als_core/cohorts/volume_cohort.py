@@ -24,8 +24,8 @@ from tqdm import tqdm
 
 from als_core.cohorts import check
 from als_core.cohorts.checks import counted, merge_problems
-from als_core.cohorts.cohort import Kind
 from als_core.cohorts.duplicates import ImagePair
+from als_core.cohorts.samples import Kind, Samples
 from als_core.cohorts.tables import other_than_it_looks
 from als_core.cohorts.volumes import (
     FindBrain,
@@ -53,7 +53,7 @@ NUMBERS = {"visit": int, "age": float, "field_strength": float}
 
 
 @dataclass(frozen=True)
-class VolumeCohort:
+class VolumeCohort(Samples):
     """Checked volumes of one cohort, prepared when they are first asked for.
 
     name, folder, kind, samples, twins, notices, about: as in `cohorts.cohort.Cohort`; twins are
@@ -141,24 +141,6 @@ class VolumeCohort:
             notices=(*table.attrs.get("notices", ()), *check.notices_of(samples, twins)),
             about=about.model_dump(),
         )
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    @cached_property
-    def classes(self) -> tuple[str, ...]:
-        """Class names, sorted; a label's number is its place here."""
-        return tuple(sorted(self.samples["label"].unique()))
-
-    @cached_property
-    def labels(self) -> np.ndarray:
-        """Class number of each sample, int64 (n,)."""
-        return self.samples["label"].map(self.classes.index).to_numpy(dtype=np.int64)
-
-    @cached_property
-    def groups(self) -> np.ndarray | None:
-        """Patient of each sample, or None where the manifest has none."""
-        return self.samples["group"].to_numpy(dtype=str) if "group" in self.samples else None
 
     @cached_property
     def digest(self) -> str:

@@ -23,8 +23,8 @@ from scipy.ndimage import binary_fill_holes, binary_opening
 from tqdm import TqdmWarning
 
 from als_core.cohorts.check import MANIFEST
-from als_core.cohorts.cohort import Kind
 from als_core.cohorts.folders import feature_file
+from als_core.cohorts.samples import Kind, Samples
 from als_core.cohorts.volume_cohort import VolumeCohort
 from als_core.refusal import Problem, RefusedInput
 from als_core.storage import atomic_write, content_key, exclusive_lock, file_digest, results_folder
@@ -86,7 +86,7 @@ class TurrisiAmounts:
 
 
 @dataclass(frozen=True)
-class TableCohort:
+class TableCohort(Samples):
     """The subjects of a reader's feature table, as a page's cohort.
 
     samples : columns label, group (the subject, or the table's own), and age and sex where the table has them.
@@ -100,23 +100,10 @@ class TableCohort:
     notices: tuple[str, ...] = ()
     kind: Kind = "own"
 
-    def __len__(self) -> int:
-        return len(self.samples)
-
     @property
     def about(self) -> dict[str, str]:
         """What a page shows of the table beside its name: nothing."""
         return {}
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Class names, sorted."""
-        return tuple(sorted(self.samples["label"].unique()))
-
-    @property
-    def groups(self) -> np.ndarray:
-        """What each row belongs to, (n,)."""
-        return self.samples["group"].to_numpy(str)
 
 
 def open_patients(

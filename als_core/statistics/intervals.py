@@ -1,7 +1,7 @@
 """Intervals: exact and score intervals of a proportion, and the bootstrap over groups.
 
-Fields of one slide and slides of one donor are alike. An interval of a proportion takes samples as independent, is too
-narrow there, and its label says so; the bootstrap draws whole groups.
+Fields of one slide and slides of one donor are alike. An interval of a proportion takes samples as independent and is
+too narrow there; the bootstrap draws whole groups.
 """
 
 from __future__ import annotations
@@ -14,16 +14,10 @@ from scipy.stats import binomtest
 
 
 class Interval(NamedTuple):
-    """An interval and the method that made it.
-
-    undefined: share of resamples in which the statistic was NaN. They are left out of the percentiles, so a page that
-    shows the interval states this share too.
-    """
+    """Both ends of an interval, in the unit of what it is an interval of."""
 
     low: float
     high: float
-    method: str
-    undefined: float = 0.0
 
     @property
     def half_width(self) -> float:
@@ -32,20 +26,19 @@ class Interval(NamedTuple):
 
 def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> Interval:
     """Return the exact interval of a proportion (Clopper and Pearson 1934). NaN for 0 trials."""
-    return _proportion(successes, trials, level, "exact", "Clopper-Pearson")
+    return _proportion(successes, trials, level, "exact")
 
 
 def wilson(successes: int, trials: int, level: float = 0.95) -> Interval:
     """Return the score interval of a proportion (Wilson 1927). NaN for 0 trials."""
-    return _proportion(successes, trials, level, "wilson", "Wilson")
+    return _proportion(successes, trials, level, "wilson")
 
 
-def _proportion(successes: int, trials: int, level: float, method: str, name: str) -> Interval:
-    label = f"{name} {100 * level:g} %, samples taken as independent"
+def _proportion(successes: int, trials: int, level: float, method: str) -> Interval:
     if trials == 0:
-        return Interval(np.nan, np.nan, label)
+        return Interval(np.nan, np.nan)
     ends = binomtest(int(successes), int(trials)).proportion_ci(level, method=method)
-    return Interval(float(ends.low), float(ends.high), label)
+    return Interval(float(ends.low), float(ends.high))
 
 
 def draw_groups(
@@ -107,7 +100,7 @@ def bootstrap_over_groups(
     totals = np.zeros((drawn.shape[1], *contributions.shape[1:]), dtype=contributions.dtype)
     np.add.at(totals, number, contributions)
     values = np.asarray(statistic(np.tensordot(drawn, totals, axes=1)), dtype=float)
-    return percentile_interval(values, level, f"bootstrap over {drawn.shape[1]} groups")
+    return percentile_interval(values, level)
 
 
 def bootstrap_mean(
@@ -118,12 +111,13 @@ def bootstrap_mean(
     return bootstrap_over_groups(sums, groups, lambda s: s[:, 0] / s[:, 1], generator, resamples=resamples)
 
 
-def percentile_interval(values: np.ndarray, level: float, name: str) -> Interval:
-    """Return the central interval of resampled values; NaN values are left out and their share is stated."""
+def percentile_interval(values: np.ndarray, level: float = 0.95) -> Interval:
+    """Return the central interval of resampled values.
+
+    NaN values are left out: a resample without any sample of a class has no balanced accuracy.
+    """
     defined = values[~np.isnan(values)]
-    label = f"{name}, {100 * level:g} % percentiles of {len(values)} resamples"
-    undefined = 1 - len(defined) / len(values)
     if not len(defined):
-        return Interval(np.nan, np.nan, label, undefined)
+        return Interval(np.nan, np.nan)
     low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(low), float(high), label, undefined)
+    return Interval(float(low), float(high))

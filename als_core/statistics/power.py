@@ -60,8 +60,7 @@ def accuracy_interval(
     z = float(stats.norm.ppf((1 + level) / 2))
     centre = (accuracy + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * math.sqrt(accuracy * (1 - accuracy) / n + z**2 / (4 * n**2))
-    name = f"Wilson {100 * level:g} % at {n:.1f} effective images"
-    return Interval(max(0.0, centre - half), min(1.0, centre + half), name)
+    return Interval(max(0.0, centre - half), min(1.0, centre + half))
 
 
 def donors_needed(

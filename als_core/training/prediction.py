@@ -146,7 +146,7 @@ def what_scores_mean(run: Run) -> str:
     """Say what a run's scores rest on and what they do not cover; accuracy and interval from its own predictions."""
     confusion = run.confusion("test")
     correct, n = (int(count) for count in metrics.accuracy_counts(confusion))
-    low, high, *_ = clopper_pearson(correct, n)
+    low, high = clopper_pearson(correct, n)
     constant = confusion.sum(1).max() / n
     shared = (
         " Its test images may be of donors that it was trained on; expect less for new donors."

@@ -40,7 +40,7 @@ def with_intervals(results: pd.DataFrame) -> pd.DataFrame:
 
     def interval(row: pd.Series, n: int) -> tuple[float, float]:
         if row["measure"] != "AUC":
-            return accuracy_interval(row["value"], n)[:2]
+            return accuracy_interval(row["value"], n)
         positives = min(n - 1, max(1, round(n * shares[row["paper"]])))
         return auc_interval(row["value"], positives, n - positives)
 

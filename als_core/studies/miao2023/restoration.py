@@ -170,7 +170,7 @@ def summarise(judged: pd.DataFrame, seed: int, resamples: int = 2000) -> pd.Data
             values = part[measure].to_numpy(float)
             gains = values - base.loc[part["crop"], measure].to_numpy(float)
             interval, of_gain = (
-                bootstrap_mean(each, cases, np.random.default_rng(seed), resamples)[:2]
+                bootstrap_mean(each, cases, np.random.default_rng(seed), resamples)
                 for each in (values, gains)
             )
             rows.append((method, measure, values.mean(), *interval, gains.mean(), *of_gain))

@@ -275,8 +275,7 @@ def metric_intervals(
         ours, others = times[:, number[ours]], times[:, number[others]]
         areas.append(((ours @ wins) * others).sum(1) / (ours.sum(1) * others.sum(1)))
     values["auc"], resampled["auc"] = np.mean(areas, 0)[0], np.mean(areas, 0)[1:]
-    name = f"bootstrap over {drawn.shape[1]} subjects"
-    ends = {metric: percentile_interval(each, 0.95, name)[:2] for metric, each in resampled.items()}
+    ends = {metric: percentile_interval(each) for metric, each in resampled.items()}
     table = pd.DataFrame(ends, index=["low", "high"]).T
     table.insert(0, "value", pd.Series(values, dtype=float))
     return table.rename_axis("metric")

@@ -201,7 +201,7 @@ def vote_rows(votes: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for name, part in votes.groupby("name", sort=False):
         right, n = int(part["right"].sum()), len(part)
-        low, high, *_ = clopper_pearson(right, n)
+        low, high = clopper_pearson(right, n)
         rows.append({"Classifier": name, "Donors right": f"{right} of {n}", "95 %": percent_range(low, high)})
     return pd.DataFrame(rows)
 

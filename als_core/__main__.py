@@ -22,7 +22,7 @@ StateOption = Annotated[Path, typer.Option(help="File in which `als book` descri
 Data = Annotated[
     str,
     typer.Argument(
-        help="auto, xia2024, synthetic, or your data of any kind: they are told apart by content."
+        help="auto, xia2024, synthetic, or your data of any kind, which is recognised by content."
     ),
 ]
 Tissue = Annotated[str, typer.Option(help="Several data: a folder of images of any kind.")]

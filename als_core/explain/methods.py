@@ -1,4 +1,4 @@
-"""Every heatmap method of the book, as data. A new one is tested and put on trial by standing here."""
+"""Every heatmap method of the book, as data. A method that is added here is tested and put on trial."""
 
 from __future__ import annotations
 

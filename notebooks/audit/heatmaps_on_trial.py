@@ -47,7 +47,7 @@ overlap, checks, scores, passed = {}, {}, {}, {}
 for name, images in sets.items():
     overlap[name], checks[name] = leaderboard.book_trial(name, amounts, seed, images)
     generator = np.random.default_rng(seed)
-    scores[name] = leaderboard.standings(overlap[name], generator, amounts.resamples)
+    scores[name] = leaderboard.method_scores(overlap[name], generator, amounts.resamples)
     passed[name] = leaderboard.marks(scores[name], checks[name])
 
 # %%

@@ -114,9 +114,9 @@ page.text(words.how_compared(learned, amounts.folds, words.compared_with(met)))
 # %%
 if met:
     table, generator = pd.concat(tables, ignore_index=True), np.random.default_rng(seed)
-    standing = leaderboard.standings(table, generator, amounts.resamples)
+    scores = leaderboard.method_scores(table, generator, amounts.resamples)
     ranks = leaderboard.rank_shares(table, list(titles), generator, amounts.resamples)
-    own = standing[standing["score"] == leaderboard.SCORE].sort_values("mean", ascending=False)
+    own = scores[scores["score"] == leaderboard.SCORE].sort_values("mean", ascending=False)
     values = table[(table["score"] == leaderboard.SCORE) & (table["map"] == "method")]
     page.show(figures.overlap_and_ranks(own, values, ranks, titles, met), "wang-overlap")
     page.text(words.nulls_in_words(own, titles, leaderboard.NULLS))
@@ -143,7 +143,7 @@ if met:
 
 # %%
 if met:
-    wide = standing.pivot(index="method", columns="score", values="mean").loc[list(titles)]
+    wide = scores.pivot(index="method", columns="score", values="mean").loc[list(titles)]
     heads = {name: score.title for name, score in SCORES.items()}
     shown = wide.rename(columns=heads, index=titles).round(3).rename_axis("Method").reset_index()
     page.table(shown, "wang-measures", words.measures_caption(np.mean(covered)))

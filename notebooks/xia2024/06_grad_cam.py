@@ -66,7 +66,7 @@ page.substitutions(words.explained_substitutions(runs), words.EXPLAINED_FORBIDS)
 # alone and before any map is drawn. A recorded run did not train on any image that is shown.
 
 # %% tags=["show"]
-chosen = heatmaps.standing_for_pairs(predicted)
+chosen = heatmaps.examples_of_pairs(predicted)
 shown = [data.image(sample) for sample in chosen["sample"]]
 lesions = heatmaps.lesion_masks(data, chosen["sample"].tolist())
 if recorded:

@@ -55,7 +55,7 @@ class Board:
     score: Mapping[str, float]
 
 
-def board_of(name: str, subjects: Subjects, standing: pd.DataFrame, marks: pd.DataFrame, seed: int) -> Board:
+def board_of(name: str, subjects: Subjects, scores: pd.DataFrame, marks: pd.DataFrame, seed: int) -> Board:
     """The board of one modality: every method's map of the first subject (a slice of a volume), and its marks."""
     controls = {"edges": edges, "random": random_map(torch.Generator().manual_seed(seed))}
     heat = leaderboard.first_maps(subjects, subjects.explainers() | controls)
@@ -67,7 +67,7 @@ def board_of(name: str, subjects: Subjects, standing: pd.DataFrame, marks: pd.Da
     else:
         low, high = image.min((1, 2), keepdims=True), image.max((1, 2), keepdims=True)
         picture = ((image - low) / (high - low)).transpose(1, 2, 0)
-    score = standing[standing["score"] == leaderboard.SCORE].set_index("method")["mean"]
+    score = scores[scores["score"] == leaderboard.SCORE].set_index("method")["mean"]
     return Board(name, picture, truth, heat, marks.loc[:, (marks != "-").any()], score)
 
 

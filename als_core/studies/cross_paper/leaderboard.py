@@ -92,7 +92,7 @@ def average_maps(fold: BrainFold) -> dict[str, np.ndarray]:
     return sums
 
 
-def standings(table: pd.DataFrame, generator: np.random.Generator, resamples: int) -> pd.DataFrame:
+def method_scores(table: pd.DataFrame, generator: np.random.Generator, resamples: int) -> pd.DataFrame:
     """Mean score of each method with its interval, its nulls, and its lead over each null with an interval.
 
     table: columns subject, method, map, score, value; one row for each score and method, columns score, method,
@@ -196,16 +196,16 @@ def book_trial(
     return overlap, checks
 
 
-def lines(modality: str, standing: pd.DataFrame, checks: pd.DataFrame) -> pd.DataFrame:
+def lines(modality: str, scores: pd.DataFrame, checks: pd.DataFrame) -> pd.DataFrame:
     """The leaderboard as a reader sees it, best overlap first: one row a method, cells in words.
 
-    standing: from `standings`. Columns On, Method, Overlap (with its interval), one for each null, AUC, what two
+    scores: from `method_scores`. Columns On, Method, Overlap (with its interval), one for each null, AUC, what two
     sanity checks measured, and Fails: the nulls and checks that the method does not pass.
     """
-    own = standing[standing["score"] == SCORE].sort_values("mean", ascending=False).set_index("method")
-    auc = standing[standing["score"] == "voxel_auc"].set_index("method")["mean"]
+    own = scores[scores["score"] == SCORE].sort_values("mean", ascending=False).set_index("method")
+    auc = scores[scores["score"] == "voxel_auc"].set_index("method")["mean"]
     measured = checks.pivot(index="method", columns="check", values="value")
-    failed = marks(standing, checks) == "fail"
+    failed = marks(scores, checks) == "fail"
     rows = []
     for method, row in own.iterrows():
         nulls = {f"Null: {null}": f"{row[null]:.2f}" if pd.notna(row.get(null)) else "–" for null in NULLS}
@@ -226,14 +226,14 @@ def lines(modality: str, standing: pd.DataFrame, checks: pd.DataFrame) -> pd.Dat
 def lines_of(methods: Sequence[str], modality: str, amounts: HeatmapAmounts, seed: int) -> pd.DataFrame:
     """The lines of some methods, names in METHODS, on the leaderboard of the book."""
     overlap, checks = book_trial(modality, amounts, seed)
-    standing = standings(overlap, np.random.default_rng(seed), amounts.resamples)
-    table = lines(modality, standing, checks)
+    scores = method_scores(overlap, np.random.default_rng(seed), amounts.resamples)
+    table = lines(modality, scores, checks)
     return table[table["Method"].isin([METHODS[name].title for name in methods])]
 
 
-def marks(standing: pd.DataFrame, checks: pd.DataFrame) -> pd.DataFrame:
+def marks(scores: pd.DataFrame, checks: pd.DataFrame) -> pd.DataFrame:
     """What each method passes: one row a method, columns NULLS then CHECKS, cells "pass", "fail" or "-"."""
-    own = standing[standing["score"] == SCORE].set_index("method")
+    own = scores[scores["score"] == SCORE].set_index("method")
     passed = checks.pivot(index="method", columns="check", values="passed").reindex(own.index)
     columns = {
         null: own[f"above {null}"] if f"above {null}" in own else pd.Series(np.nan, own.index)

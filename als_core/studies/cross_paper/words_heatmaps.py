@@ -77,9 +77,9 @@ def evaluation_set(name: str, images: Subjects) -> str:
     )
 
 
-def modality_result(name: str, standing: pd.DataFrame, marks: pd.DataFrame, titles: Mapping[str, str]) -> str:
+def modality_result(name: str, scores: pd.DataFrame, marks: pd.DataFrame, titles: Mapping[str, str]) -> str:
     """Say which overlap is highest, which methods do not beat a null, and which pass everything."""
-    own = standing[standing["score"] == SCORE].set_index("method")["mean"]
+    own = scores[scores["score"] == SCORE].set_index("method")["mean"]
     leader = own.drop(list(CONTROLS)).idxmax()
     at_null = [titles[m] for m in METHODS if m in own and (marks.loc[m, list(NULLS)] == "fail").any()]
     nulls = f"Not above all nulls: {'; '.join(at_null)}." if at_null else "Every method beats all its nulls."

@@ -35,7 +35,7 @@ POINTS = 200  # of a Dice curve that are drawn
 
 
 def overlap_and_ranks(
-    standing: pd.DataFrame,
+    scores: pd.DataFrame,
     values: pd.DataFrame,
     ranks: pd.DataFrame,
     titles: Mapping[str, str],
@@ -46,7 +46,7 @@ def overlap_and_ranks(
 
     Parameters
     ----------
-    standing : one row for each method, columns method, mean, low, high and one for each of NULLS
+    scores : one row for each method, columns method, mean, low, high and one for each of NULLS
     values : columns subject, method, value
     ranks : methods by row, rank by column, shares of resamples
     titles : method -> title, from the top
@@ -54,7 +54,7 @@ def overlap_and_ranks(
     """
     order = list(titles.values())
     colours = {title: LINEAR if name.startswith("svm") else NETWORK for name, title in titles.items()}
-    named = standing.assign(name=standing["method"].map(titles), value=standing["mean"])
+    named = scores.assign(name=scores["method"].map(titles), value=scores["mean"])
     dots = values.assign(name=values["method"].map(titles))
     figure, (axes, grid) = panels(2, height=0.9 + 0.5 * len(titles), width_ratios=(2.1, 1))
     draw_rows(axes, named[["name"]], dots=dots, colour=colours, order=order, spread=0.3, shift=-0.18)
@@ -91,12 +91,12 @@ def overlap_and_ranks(
         "method's rank when patients are resampled. Heatmaps of the network blue, maps of the SVM orange. "
         "Intervals are over patients, not over trainings."
     )
-    best = standing.sort_values("mean", ascending=False)
+    best = scores.sort_values("mean", ascending=False)
     alt = f"Dots with intervals for {counted(len(titles), 'method')}. " + "; ".join(
         f"{titles[row.method]} {number(row.mean)} ({number(row.low)} to {number(row.high)})"
         for row in best.itertuples(index=False)
     )
-    means = standing.melt(["method", "low", "high"], ["mean", *NULLS], "mark", "value")
+    means = scores.melt(["method", "low", "high"], ["mean", *NULLS], "mark", "value")
     cells = ranks.loc[list(titles)].rename_axis("method").reset_index().melt("method", var_name="rank")
     data = pd.concat(
         [values.assign(mark="patient"), means, cells.assign(mark="share of resamples")], ignore_index=True

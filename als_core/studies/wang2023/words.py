@@ -126,11 +126,11 @@ def ranking_table(
     return pd.DataFrame(rows)
 
 
-def nulls_in_words(standing: pd.DataFrame, titles: Mapping[str, str], nulls: tuple[str, ...]) -> str:
+def nulls_in_words(scores: pd.DataFrame, titles: Mapping[str, str], nulls: tuple[str, ...]) -> str:
     """Which methods do not exceed all their nulls."""
     at_null = [
         titles[row["method"]]
-        for row in standing.to_dict("records")
+        for row in scores.to_dict("records")
         if not all(row[f"above {null}"] for null in nulls)
     ]
     if not at_null:
@@ -190,10 +190,10 @@ def edge_in_words(ratios: Mapping[str, float]) -> str:
 
 
 def answer(
-    standing: pd.DataFrame, leads: Mapping[tuple[str, str], Lead], titles: Mapping[str, str], met: str
+    scores: pd.DataFrame, leads: Mapping[tuple[str, str], Lead], titles: Mapping[str, str], met: str
 ) -> dict[str, str]:
-    """The answer box where overlap was measured. standing: one row for each method. met: what with."""
-    best = standing.loc[standing["mean"].idxmax()]
+    """The answer box where overlap was measured. scores: one row for each method. met: what with."""
+    best = scores.loc[scores["mean"].idxmax()]
     mean, low, high = leads["integrated_gradients", "svm_pattern"]
     more = "more" if mean > 0 else "less"
     return {
@@ -233,13 +233,11 @@ def substitutions(cohort: VolumeCohort, effect: float, met: str) -> tuple[dict[s
     return rows, FORBIDS
 
 
-def claims(
-    leads: Mapping[tuple[str, str], Lead], standing: pd.DataFrame, four: list[str]
-) -> dict[str, float]:
+def claims(leads: Mapping[tuple[str, str], Lead], scores: pd.DataFrame, four: list[str]) -> dict[str, float]:
     """What the abstract ranks, by claim id: differences from SVM patterns, and the rank of integrated
     gradients.
     """
-    ranks = standing.set_index("method")["mean"][four].rank(ascending=False)
+    ranks = scores.set_index("method")["mean"][four].rank(ascending=False)
     differences = {
         f"wang2023.abstract.overlap.{short}_minus_svm.difference": leads[name, "svm_pattern"][0]
         for short, name in PUBLISHED.items()

@@ -55,7 +55,7 @@ def pair_cells(
     """Make the cells of a class matrix, by true and predicted class.
 
     chosen : one row per cell, columns label, predicted, count, path, seed, score, sample
-    (`heatmaps.standing_for_pairs`); images and heat in its order. lesions : by sample.
+    (`heatmaps.examples_of_pairs`); images and heat in its order. lesions : by sample.
     """
     return {
         (row.label, row.predicted): Cell(

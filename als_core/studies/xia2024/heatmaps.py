@@ -55,7 +55,7 @@ def tested(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def standing_for_pairs(said: pd.DataFrame) -> pd.DataFrame:
+def examples_of_pairs(said: pd.DataFrame) -> pd.DataFrame:
     """For each pair of true and predicted class the row of `tested` that `RULE` picks, with `count`, the rows it had.
 
     Of equal scores the first run's first image. Pairs that never occurred have no row.
@@ -121,7 +121,7 @@ def explained_runs(cohort: Cohort, amounts: TissueAmounts, seed: int = 0) -> lis
 
 
 def recorded_heat(chosen: pd.DataFrame, runs: Sequence[Run]) -> tuple[list[np.ndarray], tuple[int, int]]:
-    """Return the recorded Grad-CAM of the predicted class for each row of `standing_for_pairs`, as `heat_of_pairs` does.
+    """Return the recorded Grad-CAM of the predicted class for each row of `examples_of_pairs`, as `heat_of_pairs` does.
 
     Heat is at the size of the layer's maps, in units of the score.
     """
@@ -140,7 +140,7 @@ def recorded_heat(chosen: pd.DataFrame, runs: Sequence[Run]) -> tuple[list[np.nd
 def heat_of_pairs(
     chosen: pd.DataFrame, runs: Sequence[Run], cohort: Cohort, layer: str
 ) -> tuple[list[np.ndarray], tuple[int, int]]:
-    """Grad-CAM of the predicted class at the layer of this title for each row of `standing_for_pairs`.
+    """Grad-CAM of the predicted class at the layer of this title for each row of `examples_of_pairs`.
 
     Returns heat (side, side), float32, >= 0, in the order of the rows, and the places of the layer's maps.
     Raises RefusedInput for recorded runs.
@@ -224,7 +224,7 @@ def lesion_means(overlap: pd.DataFrame, generator: np.random.Generator) -> pd.Da
         groups = images["group"].to_numpy()
         low = high = np.nan
         if len(set(groups)) > 1:
-            low, high, *_ = bootstrap_mean(images[kind], groups, generator)
+            low, high = bootstrap_mean(images[kind], groups, generator)
         rows.append(
             [layer, height, width, kind, images[kind].mean(), low, high, len(images), len(set(groups))]
         )

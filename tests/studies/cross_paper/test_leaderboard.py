@@ -23,7 +23,7 @@ def table() -> pd.DataFrame:
 
 
 def test_what_lies_above_its_null_is_told_from_what_lies_at_it():
-    found = leaderboard.standings(table(), np.random.default_rng(0), 500).set_index("method")
+    found = leaderboard.method_scores(table(), np.random.default_rng(0), 500).set_index("method")
     assert found.loc["good", "above untrained"] and not found.loc["poor", "above untrained"]
     assert found.loc["good", "mean"] == np.mean(VALUES["good"])
     assert found.loc["good", "low"] < 0.8 < found.loc["good", "high"]
@@ -41,11 +41,11 @@ def test_the_lead_is_the_mean_of_paired_differences():
 
 
 def test_a_check_that_does_not_apply_is_no_pass_and_no_failure():
-    standing = leaderboard.standings(table(), np.random.default_rng(0), 100)
+    scores = leaderboard.method_scores(table(), np.random.default_rng(0), 100)
     checks = pd.DataFrame(
         [{"method": m, "check": c, "passed": m == "good"} for m in VALUES for c in leaderboard.CHECKS]
     )
-    found = leaderboard.marks(standing, checks)
+    found = leaderboard.marks(scores, checks)
     assert (found["atlas only"] == "-").all()
     assert found.loc["good", "untrained"] == "pass" and found.loc["poor", "untrained"] == "fail"
     assert (found.loc["poor", list(leaderboard.CHECKS)] == "fail").all()

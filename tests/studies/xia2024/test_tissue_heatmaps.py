@@ -48,7 +48,7 @@ def test_the_highest_score_stands_for_its_pair():
         [(0, "a", "a", 0.6), (1, "a", "b", 0.7), (2, "a", "a", 0.8), (0, "a", "a", 0.8), (1, "b", "b", 0.5)],
         columns=["sample", "label", "predicted", "score"],
     )
-    chosen = heatmaps.standing_for_pairs(said)
+    chosen = heatmaps.examples_of_pairs(said)
     assert chosen[["label", "predicted", "sample", "count"]].to_numpy().tolist() == [
         ["a", "a", 2, 3],  # of two equal scores the first
         ["a", "b", 1, 1],
@@ -69,7 +69,7 @@ def test_a_run_explained_is_the_run_that_predicted(runs, cohort):
 
 
 def test_heat_of_pairs_is_grad_cam_of_the_predicted_class(runs, cohort):
-    chosen = heatmaps.standing_for_pairs(heatmaps.tested(runs))
+    chosen = heatmaps.examples_of_pairs(heatmaps.tested(runs))
     heat, places = heatmaps.heat_of_pairs(chosen, runs, cohort, "after se2")
     assert places == (4, 4)
     for row, found in zip(chosen.itertuples(), heat, strict=True):
@@ -80,7 +80,7 @@ def test_heat_of_pairs_is_grad_cam_of_the_predicted_class(runs, cohort):
 
 
 def test_a_recorded_run_is_refused(runs, cohort):
-    chosen = heatmaps.standing_for_pairs(heatmaps.tested(runs[:1]))
+    chosen = heatmaps.examples_of_pairs(heatmaps.tested(runs[:1]))
     with pytest.raises(RefusedInput, match="recorded"):
         heatmaps.heat_of_pairs(chosen, [replace(runs[0], recorded=True)], cohort, "last")
 

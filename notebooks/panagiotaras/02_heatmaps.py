@@ -84,7 +84,9 @@ settings = {"areas": atlas.labels[box], "patch": amounts.patch // amounts.resolu
 ill = rows[on.labels[rows] == target]
 single = explain.average_relevance(network.network, on, ill[:1], box, target, **settings)
 share = training.class_scores(network.network, on, ill[:1], box).softmax(1)[0, target].item()
-page.show(display.one_scan(on, ill[0], single, amounts, patients, share), "panagiotaras-one-scan")
+shown = display.scan_and_maps(on, ill[0], single, amounts, patients)
+page.show(figures.one_scan(*shown, patients, share), "panagiotaras-one-scan")
+page.html(figures.scan_to_lay_over(*shown, patients))
 averages = explain.average_relevance(network.network, on, rows, box, target, **settings)
 page.show(display.averages(on, rows, averages, amounts), "panagiotaras-heatmaps")
 brain = template_brain(mni_map("t1", amounts.resolution))[box]

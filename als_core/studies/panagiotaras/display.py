@@ -37,11 +37,12 @@ def linear_truth(cohort: VolumeCohort, amounts: PanagiotarasAmounts) -> np.ndarr
     return None if whole is None else whole[brain_box(LINEAR_RESOLUTION)]
 
 
-def one_scan(
-    cohort: VolumeCohort, row: int, maps: Averages, amounts: PanagiotarasAmounts, label: str, share: float
-) -> Drawn:
-    """`figures.one_scan` for one row of a cohort. maps: of that scan alone. share: softmax of the explained
-    label.
+def scan_and_maps(
+    cohort: VolumeCohort, row: int, maps: Averages, amounts: PanagiotarasAmounts, label: str
+) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray | None]:
+    """One scan, its map by method, and where the disease changed it (None where unknown), on the grid of figures.
+
+    maps: of that scan alone, by method and label; those of `label` are returned.
     """
     if cohort.kind == "synthetic":  # drawn again, finer than the network sees it
         finer = replace(amounts.brains(FIELD), resolution=amounts.shown)
@@ -49,8 +50,7 @@ def one_scan(
         truth = true_places(render_effect(finer, cohort.samples.iloc[row]))
     else:
         scan, truth = np.asarray(at_resolution(cohort.subset([row]), amounts.shown).volume(0)), None
-    shown = {name: to_display(own[label], amounts) for name, own in maps.items()}
-    return figures.one_scan(scan, shown, truth, label, share)
+    return scan, {name: to_display(own[label], amounts) for name, own in maps.items()}, truth
 
 
 def averages(cohort: VolumeCohort, rows: np.ndarray, maps: Averages, amounts: PanagiotarasAmounts) -> Drawn:

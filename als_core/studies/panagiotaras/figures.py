@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 
+from als_core.book import interactive
 from als_core.cohorts.volumes import mni_map
 from als_core.figures.drawn import Drawn, counted, listed, number, p_value, percent
 from als_core.figures.pictures import SMALL, draw_image, draw_slices, overlay, plane
@@ -274,6 +275,22 @@ def one_scan(
         f"{listed(maps)}."
     )
     return Drawn(figure, caption, alt, pd.DataFrame(rows))
+
+
+def scan_to_lay_over(
+    scan: np.ndarray, maps: Mapping[str, np.ndarray], truth: np.ndarray | None, label: str
+) -> str:
+    """Lay each map of `one_scan` over the slice from the front, with a slider of opacity (HTML)."""
+    brain = scan != 0
+    axis, place = _cuts(brain if truth is None or not truth.any() else truth)[1]
+    low, high = np.percentile(scan[brain], [1, 99])
+    grey = np.where(brain, np.clip((scan - low) / max(high - low, 1e-9), 0, 1), 0)
+    heat = {name: np.minimum(own, np.percentile(own[brain], 99.5)) for name, own in maps.items()}
+    return interactive.heatmap_overlay(
+        (255 * plane(grey, axis, place)).astype(np.uint8),
+        {name: plane(np.where(brain, own, 0), axis, place) for name, own in heat.items()},
+        f"a slice from the front of a scan of label {label}",
+    )
 
 
 def average_heatmaps(

@@ -118,6 +118,8 @@ def test_pictures_of_heat_say_what_each_slice_holds(volumes):
     assert len(drawn.data) == 3 * 4 and drawn.data["mean_in_truth"].notna().all()
     assert "70 %" in drawn.caption and "blue" in drawn.caption
     assert "blue" not in figures.one_scan(brain, maps, None, "AD", 0.7).caption
+    block = figures.scan_to_lay_over(brain, maps, None, "AD")
+    assert all(f"<option>{name}</option>" in block for name in maps) and "from the front" in block
     both = {name: {"AD": heat, "CN": heat} for name, heat in maps.items()}
     drawn = figures.average_heatmaps(brain, both, truth, {"AD": 8, "CN": 10})
     check_words(drawn)

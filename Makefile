@@ -18,7 +18,7 @@ ifdef ALS_DATA
 export ALS_DATA := $(abspath $(ALS_DATA))
 endif
 
-.PHONY: help book paper test test-browser bench data serve pairs pdf links clean
+.PHONY: help book paper test test-browser lab bench data serve pairs pdf links clean
 .DEFAULT_GOAL := help
 
 help:            ## show this list
@@ -38,6 +38,10 @@ test: $(READY)   ## run every test that needs neither a browser nor a cluster
 test-browser: $(READY)  ## check every page of the built book in Chromium
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-browser.txt
 	@$(BIN)/python -m pytest -m browser tests/book
+
+lab: $(READY)    ## open the notebooks in JupyterLab
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-lab.txt
+	@$(BIN)/jupyter lab --notebook-dir notebooks
 
 pdf: $(READY)    ## print the last book to _build/book.pdf (needs an installed Chromium)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-browser.txt

@@ -257,7 +257,7 @@ def examine_mask(
 ) -> tuple[np.ndarray | None, list[Problem]]:
     """Read a mask as bool (X, Y, Z) on its volume's grid, and say everything that is wrong with it.
 
-    Accepted are 0 and one other value, whatever that is, or several whole numbers of which `label` is the mask; at
+    Accepted are 0 and one other value, or several whole numbers of which `label` is the mask; at
     least two voxels along each axis. where, line: what to call the file in a problem, and its line in the manifest.
     """
     try:

@@ -38,6 +38,7 @@ from als_core.cohorts.volumes import read_volume
 from als_core.statistics.groups import chi_square, kolmogorov_smirnov, ks_from_distance, percentages
 from als_core.studies.brains.synthetic import BrainParameters, plan
 from als_core.studies.turrisi2024 import figures, study, words
+from als_core.studies.turrisi2024.audit import table2_readings
 from als_core.studies.turrisi2024.classifiers import METHODS
 from als_core.studies.turrisi2024.feature_table import synthetic_feature_table
 from als_core.studies.turrisi2024.nested_cv import outer_folds
@@ -121,14 +122,7 @@ page.table(
     "last row that says otherwise.*",
     of_cohort=False,
 )
-page.claims(
-    {
-        "turrisi2024.table2.sex.statistic": pearson.statistic,
-        "turrisi2024.table2.sex.p_value": pearson.p,
-        "turrisi2024.table2.age.p_value": from_distance.p_finite,
-    }
-    | ({"turrisi2024.table2.age.statistic": on_page.distance} if known else {})
-)
+page.claims(table2_readings() | ({"turrisi2024.table2.age.statistic": on_page.distance} if known else {}))
 page.answer(**words.als_against_mimics((pearson.p, yates.p), (from_distance.p_finite, from_distance.p_limit)))
 page.text(words.tests_sentence(pearson, yates, statistic, p_of_printed, distance, from_distance))
 

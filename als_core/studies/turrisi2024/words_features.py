@@ -31,7 +31,7 @@ def features_and_control(
     """Answer the question of the page of features.
 
     beyond: share of features more than two standard errors apart, by representation. control: one row per
-    deep representation: representation, auc, permuted, p. effect: of drawn atrophy; None for real patients.
+    deep representation, from `control_summary`. effect: of drawn atrophy; None for real patients.
     """
     best = control.loc[control["auc"].idxmax()]
     answers = best["p"] <= 0.05
@@ -51,7 +51,8 @@ def features_and_control(
         f"two standard errors, where 5 % would by chance. {source} {verb} the atrophy it was trained to find: AUC "
         f"{number(best['auc'])} on {brains}, {number(best['permuted'])} with permuted labels.",
         "how_sure": "Group differences of single features are exploratory: with hundreds of features the "
-        f"largest is large by chance. The control has a permutation test (p {p_value(best['p'])}).",
+        f"largest is large by chance. The control is tested against {best['permutations']} permutations of its "
+        f"labels (p {p_value(best['p'])}; none can be below {p_value(1 / (1 + best['permutations']))}).",
         "not_shown": f"{missing} The signs of ALS are elsewhere in the brain.",
     }
 
@@ -104,7 +105,7 @@ def control_mark(effect: float | None) -> str:
 
 
 def control_summary(by_protocol: pd.DataFrame, p_of: Callable[[float, np.ndarray], float]) -> pd.DataFrame:
-    """Summarise the positive control: representation, auc and permuted (means over draws), p.
+    """Summarise the positive control: representation, auc and permuted (means over draws), p, permutations.
 
     by_protocol: a list of AUCs per representation (rows) and protocol (columns). p_of: `permutation_p_value`.
     """
@@ -112,11 +113,18 @@ def control_summary(by_protocol: pd.DataFrame, p_of: Callable[[float, np.ndarray
     for name, row in by_protocol.iterrows():
         auc, permuted = np.mean(row["nested"]), np.array(row[PERMUTED])
         rows.append(
-            {"representation": name, "auc": auc, "permuted": permuted.mean(), "p": p_of(auc, permuted)}
+            {
+                "representation": name,
+                "auc": auc,
+                "permuted": permuted.mean(),
+                "p": p_of(auc, permuted),
+                "permutations": len(permuted),
+            }
         )
     return pd.DataFrame(rows)
 
 
 def control_table(summary: pd.DataFrame) -> pd.DataFrame:
     """Lay out `control_summary` for reading."""
-    return summary.round(3).set_axis(["Features", "AUC", "AUC, labels permuted", "p"], axis=1)
+    names = ["Features", "AUC", "AUC, labels permuted", "p", "Permutations"]
+    return summary.round(3).set_axis(names, axis=1)

@@ -114,6 +114,8 @@ def training_answer(runs: Sequence[Run], majority: float) -> dict[str, str]:
     shares = [float(np.trace(each) / each.sum()) for each in confusions]
     above = sum(share > majority for share in shares)
     size = "at published size" if not recipe.reduced_from else f"with images of {recipe.side} pixels"
+    if not all(is_pretrained_as_printed(run) for run in runs):
+        size += ", from random weights in place of ImageNet's"
     if above == len(runs):
         beyond = f"every run does better than naming the commonest class ({percent(majority)})"
     elif above:

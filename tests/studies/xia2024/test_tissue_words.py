@@ -35,6 +35,9 @@ def test_the_answer_of_a_training_page_names_the_range_over_runs(runs):
     shares = [np.trace(run.confusion()) / 9 for run in runs]
     assert f"{100 * max(shares):.0f} %" in answer["found"] and "of 9 test images" in answer["found"]
     assert "every run does better than naming the commonest class (33 %)" in answer["found"]
+    assert "from random weights in place of ImageNet's" in answer["found"]
+    pretrained = [changed(run, weights="imagenet") for run in runs]
+    assert "random" not in words.training_answer(pretrained, 1.0)["found"]
     assert "no run does better" in words.training_answer(runs, 1.0)["found"]
     for text in answer.values():
         assert_plain(text)

@@ -163,7 +163,7 @@ def record(
     Takes hours to days on a CPU. Interrupted runs resume; runs that are recorded are skipped.
     """
     from als_core.studies.xia2024.cohort import PUBLISHED, open_cohort
-    from als_core.studies.xia2024.record import PLAN
+    from als_core.studies.xia2024.record import PLAN, chosen_jobs
     from als_core.studies.xia2024.record import record as record_jobs
     from als_core.studies.xia2024.synthetic import TissueParameters
 
@@ -171,8 +171,7 @@ def record(
         for number, job in enumerate(PLAN):
             typer.echo(f"{number}\t{job}")
         return
-    first, _, last = jobs.partition("-")
-    chosen = PLAN[int(first) : int(last or first) + 1] if jobs else PLAN
+    chosen = chosen_jobs(jobs)
     for line in record_jobs(open_cohort(PUBLISHED, TissueParameters()), chosen):
         typer.echo(line)
 

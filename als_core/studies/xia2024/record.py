@@ -16,6 +16,7 @@ import torch
 from als_core.cohorts.cohort import Cohort
 from als_core.cohorts.splits import Split
 from als_core.explain.grad_cam import layer_map
+from als_core.refusal import Problem, RefusedInput
 from als_core.studies.xia2024.amounts import TissueAmounts
 from als_core.studies.xia2024.heatmaps import BATCH, map_layers, network_inputs
 from als_core.studies.xia2024.recipes import RECIPES, second_protocol, without_augmentation
@@ -84,6 +85,19 @@ PLAN = (
 )
 
 
+def chosen_jobs(numbers: str) -> tuple[Job, ...]:
+    """Return the jobs of the plan with these numbers: "8", "0-5", or "" for all. Raises RefusedInput for others."""
+    first, dash, last = numbers.partition("-")
+    if not numbers:
+        return PLAN
+    ends = [end for end in (first, last if dash else first) if end.isdecimal() and int(end) < len(PLAN)]
+    if len(ends) < 2 or int(ends[0]) > int(ends[1]):
+        expected = f"a number from 0 to {len(PLAN) - 1}, or two of them, such as 0-5"
+        problem = Problem("--jobs", numbers, expected, "`als record --list` prints the plan with its numbers.")
+        raise RefusedInput("The jobs to record", [problem])
+    return PLAN[int(ends[0]) : int(ends[1]) + 1]
+
+
 def record(cohort: Cohort, plan: tuple[Job, ...] = PLAN, allow_random: bool = True) -> Iterator[str]:
     """Train and record what the plan lacks, run by run; yield a line for each run.
 
@@ -102,12 +116,12 @@ def record(cohort: Cohort, plan: tuple[Job, ...] = PLAN, allow_random: bool = Tr
             # heads train together; other runs one by one, each recorded as it ends
             for together in [[seed] for seed in missing] if job.fast else [missing]:
                 for run in recipe_runs(job.recipe, cohort, sizes, split, together):
-                    folder = record_run(run, recorded_folder() / job.network, test_heatmaps(run, cohort))
+                    folder = record_run(run, recorded_folder() / job.network, heatmaps_of_test_images(run, cohort))
                     line = f"{job}, {split.name}, seed {run.about['seed']}"
                     yield f"{line}: {folder.name}, {run.about['seconds']:.0f} s"
 
 
-def test_heatmaps(run: Run, cohort: Cohort) -> dict[str, np.ndarray]:
+def heatmaps_of_test_images(run: Run, cohort: Cohort) -> dict[str, np.ndarray]:
     """Return Grad-CAM at the last convolutional layer for the run's test images and every class.
 
     Keys: `sample` (n,), row in the cohort; `last` (n, classes, h, w), each map divided by its greatest value;

@@ -51,7 +51,8 @@ data = open_for_page(page, cohort)
 # gives one half for two classes.
 #
 # *By image* holds out images, *by slide* whole slides, *by donor* whole donors; each is held out once per
-# round. The null permutes the labels over whole donors and repeats everything. Nothing about the disease can
+# round. On {ref}`xia-cohort` the same measures are cut at one threshold with one donor left out at a time, so
+# the scores differ somewhat. The null permutes the labels over whole donors and repeats everything. Nothing about the disease can
 # be learnt then; what remains is recognising donors.
 
 # %% tags=["show"]
@@ -67,11 +68,7 @@ table, counts = separation.separation_table(
 
 # %%
 page.show(figures.scores_by_split(table, separation.EVERY_CLASS), "xia-by-donor-accuracy")
-page.table(
-    figures.score_rows(table),
-    "xia-by-donor-table",
-    "Balanced accuracy, its interval over donors, and the null, for every question and split.",
-)
+page.table(figures.score_rows(table), "xia-by-donor-table", words.scores_caption(amounts.permutations))
 page.text(words.split_words(table))
 
 # %% [markdown]
@@ -112,7 +109,7 @@ if ladder:
 # ## Donor by donor
 #
 # The networks trained under splits by donor, and the frozen ones. A donor's vote is the class predicted most
-# often for its images while the donor was held out. Donors are independent and images are not, so the
+# often for its images while the donor was held out; a tie is no vote. Donors are independent and images are not, so the
 # interval of the votes is the honest one.
 
 # %% tags=["show"]
@@ -127,6 +124,7 @@ if len(votes):
     page.table(
         figures.vote_rows(votes), "xia-donor-votes", "Donors whose vote is right while they are held out."
     )
+    page.text(words.missed_by_all(votes, data.classes))
 page.substitutions(words.substitutions(trained), words.forbids(trained))
 
 # %% [markdown]
@@ -157,6 +155,7 @@ page.show(
     "xia-nothing-to-find",
     of_cohort=False,
 )
+page.text(words.recognition_words(recognised, empty))
 
 # %% [markdown]
 # ## What this means
@@ -171,7 +170,7 @@ page.show(
 # sections, with section thickness, fixation and scanner recorded.
 
 # %%
-page.answer(**words.separation_answer(table, len(set(data.groups)) if data.groups is not None else 0))
+page.answer(**words.separation_answer(table, words.donors_of(data)))
 page.made_of(
     weights=words.weights_of_features(amounts.heads, training),
     splits=f"{amounts.rounds} rounds, {amounts.permutations} permutations, seed {seed}",

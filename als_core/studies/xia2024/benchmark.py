@@ -24,6 +24,7 @@ from als_core.studies.xia2024.recipes import OF_PAPER, RECIPES
 from als_core.training.runs import Run
 
 MAJORITY, AREA, COLOUR = "Majority class", "Stained area", "Colour statistics"
+ALS_OR_CONTROL, KIND_OF_ALS = "ALS or control", "Concordant or discordant"
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,20 @@ def two_questions(confusion: np.ndarray, classes: Sequence[str]) -> tuple[np.nda
     control = list(classes).index("control")
     als = [place for place in range(len(classes)) if place != control]
     return metrics.merge_classes(confusion, ((control,), als)), confusion[np.ix_(als, als)]
+
+
+def question_table(answers: Iterable[Answers], classes: Sequence[str]) -> pd.DataFrame:
+    """One row a question of `two_questions` and run: question, name, run, right, n, value (NaN for no image)."""
+    rows = [
+        (question, each.name, run, int(np.trace(matrix)), int(matrix.sum()))
+        for each in answers
+        for run, confusion in enumerate(each.confusions)
+        for question, matrix in zip(
+            (ALS_OR_CONTROL, KIND_OF_ALS), two_questions(confusion, classes), strict=True
+        )
+    ]
+    table = pd.DataFrame(rows, columns=["question", "name", "run", "right", "n"])
+    return table.assign(value=(table["right"] / table["n"]).where(table["n"] > 0))
 
 
 def run_table(answers: Iterable[Answers]) -> pd.DataFrame:

@@ -42,7 +42,8 @@ def count_predictions(runs: Sequence[Run]) -> np.ndarray:
 def group_votes(counts: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> pd.DataFrame:
     """Return one row a group with predictions: label (of its first sample), share of right predictions, vote, right.
 
-    The vote of a group is the class predicted most often for its samples (the first of equals).
+    The vote of a group is the class predicted most often for its samples; −1, and not right, where two are equally
+    often.
     """
     rows = []
     for group in np.unique(groups):
@@ -50,7 +51,7 @@ def group_votes(counts: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> p
         answers, label = counts[members].sum(0), labels[members[0]]
         if answers.sum():
             right = counts[members, labels[members]].sum() / answers.sum()
-            vote = int(answers.argmax())
+            vote = int(answers.argmax()) if (answers == answers.max()).sum() == 1 else -1
             rows.append(
                 {"group": group, "label": label, "share": right, "vote": vote, "right": vote == label}
             )

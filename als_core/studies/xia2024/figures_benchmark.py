@@ -24,9 +24,8 @@ from als_core.figures.primitives import (
 )
 from als_core.figures.style import INK, MUTED, house_style
 from als_core.statistics.metrics import matthews, mean_matthews_one_against_rest
-from als_core.studies.xia2024 import benchmark
-from als_core.studies.xia2024.benchmark import Answers
 from als_core.studies.xia2024.figures_data import class_colours
+from als_core.studies.xia2024.words import pretraining
 from als_core.training.recipe import Recipe
 from als_core.training.runs import Run
 
@@ -143,11 +142,14 @@ def runs_as_points(runs: pd.DataFrame, table: pd.DataFrame, published: pd.Series
     draw_reference(both[1], 0)
     both[1].set(xlim=(min(-0.2, runs["matthews"].min() - 0.05), 1.02), xlabel="Matthews correlation")
     figure.get_layout_engine().set(wspace=0.06)  # between the 100 % of one panel and the least of the next
-    undefined = int(runs["matthews"].isna().sum())
+    undefined = [
+        f"{name} ({counted(n, 'run')})"
+        for name, n in runs[runs["matthews"].isna()].groupby("name", sort=False).size().items()
+    ]
     notes = [
         "A dot is a run, a line the exact 95 % interval of the median run, with images taken as independent.",
         "Diamonds: accuracy printed in Table 1." if published is not None else "",
-        f"{counted(undefined, 'run')} of {len(runs)} predicted one class only, so that no Matthews correlation exists."
+        f"No Matthews correlation exists where one class only is predicted: {listed(undefined)}."
         if undefined
         else "",
     ]
@@ -221,33 +223,30 @@ def confusion_matrices(matrices: Mapping[str, np.ndarray], classes: Sequence[str
 
 
 @house_style()
-def two_questions(answers: Sequence[Answers], classes: Sequence[str]) -> Drawn:
-    """Draw how many images are right for ALS or control, and for which kind of ALS, every run a dot."""
-    asked = ("ALS or control", "Which kind of ALS")
-    rows = [
-        (question, each.name, run, int(np.trace(matrix)), int(matrix.sum()))
-        for each in answers
-        for run, confusion in enumerate(each.confusions)
-        for question, matrix in zip(asked, benchmark.two_questions(confusion, classes), strict=True)
-    ]
-    table = pd.DataFrame(rows, columns=["question", "name", "run", "right", "n"])
-    table["value"] = (table["right"] / table["n"]).where(table["n"] > 0)
+def two_questions(table: pd.DataFrame, commoner: float) -> Drawn:
+    """Draw how many images are right for ALS or control, and for the kind of ALS, every run a dot.
+
+    table : of `benchmark.question_table`. commoner : share of the test images that always naming the commoner of ALS and
+    control gets right.
+    """
     order = list(dict.fromkeys(table["name"]))
     figure, both = panels(2, height=0.8 + 0.3 * len(order), sharey=True)
     for axes, (question, part) in zip(both, table.groupby("question", sort=False), strict=True):
         dots = part.dropna(subset="value")
         draw_rows(axes, part[["name"]], dots=dots, order=order)
         percent_axis(axes).set(title=question, xlim=(0, 1.02), xlabel="Images right")
+    draw_reference(both[0], commoner)
     draw_reference(both[1], 0.5)
-    means = table.groupby(["question", "name"], sort=False)["value"].mean()
+    means = table.groupby(["question", "name"], sort=False)["value"].mean().dropna()
     spoken = [
-        f"{question}: {listed(f'{name} {percent(means[question, name])}' for name in order)}"
+        f"{question}: {listed(f'{name} {percent(value)}' for name, value in means[question].items())}"
         for question in dict.fromkeys(table["question"])
     ]
     return Drawn(
         figure,
-        "Images right when the three classes are read as two questions, a dot for each run. Left: ALS or control. "
-        "Right: concordant or discordant, among ALS images that were predicted to be ALS; the dashed line is guessing.",
+        "Images right when the three classes are read as two questions, a dot for each run. Left: ALS or control; "
+        f"the dashed line, {percent(commoner)}, is always naming the commoner. Right: concordant or discordant, "
+        "among ALS images that were predicted to be ALS; the dashed line is guessing.",
         f"Two panels of dots by network. {'; '.join(spoken)}.",
         table,
     )
@@ -271,6 +270,7 @@ def run_sources(runs_by_network: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
     rows = []
     for runs in runs_by_network.values():
         about, recipe = runs[0].about, Recipe.from_data(runs[0].about["recipe"])
+        head_only = set(recipe.trains) <= {"pool", "head"}
         rows.append(
             {
                 "Network": recipe.name,
@@ -278,7 +278,8 @@ def run_sources(runs_by_network: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
                 "Image side": f"{recipe.side} px",
                 "Epochs": recipe.epochs,
                 "Training images": about["training_images"],
-                "Starting weights": about["weights"],
+                "Starting weights": pretraining(runs[0]),
+                "What trains": "the head only" if head_only else listed(recipe.trains),
                 "Computed in": recipe.precision + (", compiled" if recipe.compiled else ""),
             }
         )

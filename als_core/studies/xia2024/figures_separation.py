@@ -23,14 +23,14 @@ from als_core.figures.style import PALETTE, house_style
 from als_core.statistics.intervals import clopper_pearson
 from als_core.studies.xia2024.by_donor import count_predictions, group_votes
 from als_core.studies.xia2024.figures_data import class_colours
-from als_core.studies.xia2024.separation import BY_DONOR, COGNITION, CUES, DISEASE, EVERY_CLASS
+from als_core.studies.xia2024.separation import ALONE, BY_DONOR, COGNITION, CUES, DISEASE, EVERY_CLASS
 from als_core.training.runs import Run
 
 MEASURES = {
-    "laplacian_variance": "Sharpness alone",
-    "snr": "Signal-to-noise alone",
-    "brightness_mean": "Brightness alone",
-    "contrast_sd": "Contrast alone",
+    "laplacian_variance": f"Sharpness{ALONE}",
+    "snr": f"Signal-to-noise{ALONE}",
+    "brightness_mean": f"Brightness{ALONE}",
+    "contrast_sd": f"Contrast{ALONE}",
 }
 MARKS = {
     "observed, 95 %": ("interval", PALETTE[0]),
@@ -177,7 +177,7 @@ def donor_grid(votes: pd.DataFrame, classes: Sequence[str]) -> Drawn:
         shares.to_numpy(float),
         shares.map(percent).to_numpy(),
         [f"{group} ({label})" for group, label in labels.items()],
-        [name.replace(" ", "\n", 1) for name in names],
+        [name.replace(", ", " ").replace(" ", "\n") for name in names],
         framed=right.fillna(False).to_numpy(bool),
     )
     axes.xaxis.tick_top()
@@ -212,8 +212,7 @@ def recognition_rows(table: pd.DataFrame) -> pd.DataFrame:
         {
             "Recognised": table["unit"],
             "Classifier": table["name"],
-            "Images": table["answers"],
-            "Right": table["share"].map(percent),
+            "Images right": table["share"].map(percent),
             "Chance": (1 / table["units"]).map(percent),
         }
     )

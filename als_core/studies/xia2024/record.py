@@ -93,7 +93,9 @@ def chosen_jobs(numbers: str) -> tuple[Job, ...]:
     ends = [end for end in (first, last if dash else first) if end.isdecimal() and int(end) < len(PLAN)]
     if len(ends) < 2 or int(ends[0]) > int(ends[1]):
         expected = f"a number from 0 to {len(PLAN) - 1}, or two of them, such as 0-5"
-        problem = Problem("--jobs", numbers, expected, "`als record --list` prints the plan with its numbers.")
+        problem = Problem(
+            "--jobs", numbers, expected, "`als record --list` prints the plan with its numbers."
+        )
         raise RefusedInput("The jobs to record", [problem])
     return PLAN[int(ends[0]) : int(ends[1]) + 1]
 
@@ -116,7 +118,9 @@ def record(cohort: Cohort, plan: tuple[Job, ...] = PLAN, allow_random: bool = Tr
             # heads train together; other runs one by one, each recorded as it ends
             for together in [[seed] for seed in missing] if job.fast else [missing]:
                 for run in recipe_runs(job.recipe, cohort, sizes, split, together):
-                    folder = record_run(run, recorded_folder() / job.network, heatmaps_of_test_images(run, cohort))
+                    folder = record_run(
+                        run, recorded_folder() / job.network, heatmaps_of_test_images(run, cohort)
+                    )
                     line = f"{job}, {split.name}, seed {run.about['seed']}"
                     yield f"{line}: {folder.name}, {run.about['seconds']:.0f} s"
 

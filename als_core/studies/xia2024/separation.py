@@ -34,6 +34,8 @@ from als_core.statistics.metrics import balanced_accuracy, one_confusion_each
 from als_core.statistics.paired import permutation_p_value
 
 BY_IMAGE, BY_SLIDE, BY_DONOR = "by image", "by slide", "by donor"
+ALONE = " alone"
+"""How the name of a classifier ends that is given one measure."""
 EVERY_CLASS, DISEASE, COGNITION = "all classes", "ALS against control", "concordant against discordant"
 
 

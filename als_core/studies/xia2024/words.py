@@ -14,11 +14,27 @@ from als_core.claims.verdicts import Circumstances
 from als_core.cohorts.cohort import Cohort
 from als_core.figures.drawn import counted, listed, number, p_value, percent, percent_range
 from als_core.models.weights import named_weights
+from als_core.statistics.intervals import clopper_pearson
 from als_core.studies.xia2024.amounts import TissueAmounts
-from als_core.studies.xia2024.benchmark import Answers, networks_behind, two_questions
+from als_core.studies.xia2024.benchmark import (
+    ALS_OR_CONTROL,
+    COLOUR,
+    KIND_OF_ALS,
+    Answers,
+    networks_behind,
+    question_table,
+)
 from als_core.studies.xia2024.heatmaps import RULE
 from als_core.studies.xia2024.recipes import PAPER, RECIPES
-from als_core.studies.xia2024.separation import ALL_CUES, BY_DONOR, BY_IMAGE, COGNITION, DISEASE, EVERY_CLASS
+from als_core.studies.xia2024.separation import (
+    ALL_CUES,
+    ALONE,
+    BY_DONOR,
+    BY_IMAGE,
+    COGNITION,
+    DISEASE,
+    EVERY_CLASS,
+)
 from als_core.studies.xia2024.train import tissue_weights
 from als_core.training.recipe import Recipe
 from als_core.training.runs import Run
@@ -64,19 +80,24 @@ def circumstances_of(runs: Sequence[Run], cohort_kind: str) -> Circumstances:
 
 
 def substitutions(runs_by_network: Mapping[str, Sequence[Run]]) -> dict[str, tuple[str, str]]:
-    """List what runs used in place of what the paper used: setting -> (here, in the paper)."""
+    """List what runs used in place of what the paper used: network -> (here, in the paper)."""
+    sizes = {
+        "side": "{} pixels",
+        "copies": "{} for each sample",
+        "batch_size": "batches of {}",
+        "epochs": "{} epochs",
+    }
     rows = {}
     for runs in runs_by_network.values():
-        recipe, name = recipe_of(runs), runs[0].about["recipe"]["name"]
+        recipe, pairs = recipe_of(runs), []
         for field, value in recipe.reduced_from:
-            label = {"side": "image side, pixels", "copies": "training images a sample"}.get(
-                field, field.replace("_", " ")
-            )
-            rows.setdefault(f"{label}, {name}", (f"{getattr(recipe, field):,}", f"{value:,}"))
+            pairs.append([sizes[field].format(number) for number in (getattr(recipe, field), value)])
         if not is_pretrained_as_printed(runs[0]):
-            rows[f"starting weights, {name}"] = ("random", "ImageNet")
+            pairs.append(["random weights", "ImageNet weights"])
         if recipe.paper == PAPER and len(runs) != PRINTED_RUNS:
-            rows[f"runs, {name}"] = (str(len(runs)), str(PRINTED_RUNS))
+            pairs.append([counted(number, "run") for number in (len(runs), PRINTED_RUNS)])
+        if pairs:
+            rows[recipe.name] = tuple("; ".join(side) for side in zip(*pairs, strict=True))
     return rows
 
 
@@ -153,46 +174,104 @@ def curves_words(runs: Sequence[Run]) -> str:
 
 
 def benchmark_answer(
-    answers: Sequence[Answers], classes: Sequence[str], runs_by_network: Mapping[str, Sequence[Run]]
+    answers: Sequence[Answers],
+    classes: Sequence[str],
+    runs_by_network: Mapping[str, Sequence[Run]],
+    printed: Mapping[str, float] | None,
 ) -> dict[str, str]:
-    """Fill the answer box of the benchmark page."""
-    networks = [each for each in answers if each.learns]
-    means = {each.name: float(each.right.mean()) for each in networks}
-    best = max(means, key=means.get)
-    n = len(networks[0].truth)
-    found = f"{best} is best here with {percent(means[best])} of {n} test images correct on average."
-    if CONTROL in classes:
-        both = [two_questions(each.confusions.sum(0), classes) for each in networks]
-        als, kinds = (
-            [float(np.trace(m) / m.sum()) for m in each if m.sum()] for each in zip(*both, strict=True)
-        )
-        kind = percent_range(min(kinds), max(kinds)) if kinds else "none"
-        found += (
-            f" For the question ALS or control, the networks reach {percent_range(min(als), max(als))};"
-            f" between the two classes of ALS they get {kind} right."
-        )
+    """Fill the answer box of the benchmark page. printed: accuracy in the paper, 0 to 1, by name; None for other data."""
+    shares = {each.name: each.right.mean(1) for each in answers}
+    n, printed = len(answers[0].truth), printed if printed is not None else {}
+    recipes = {recipe_of(runs).name: recipe_of(runs) for runs in runs_by_network.values()}
     at_size = [
         recipe_of(runs).name
         for runs in runs_by_network.values()
-        if not recipe_of(runs).reduced_from and recipe_of(runs).paper and is_pretrained_as_printed(runs[0])
+        if not recipe_of(runs).reduced_from and is_pretrained_as_printed(runs[0])
     ]
-    judged = f"{listed(at_size)} ran at published size and can be judged." if at_size else "No network of the paper ran at published size here."  # fmt: skip
+    sure = f"One split by image and {n} test images: one image is {percent(1 / n, 1)}, and the intervals overlap."
+    attention = [name for name in at_size if dict(recipes[name].options).get("gate")]
+    if not attention:
+        sure += " Whether attention helps is open: no network with attention was trained at published size."
     return {
-        "question": "Which of the six networks classifies the tissue images best, and does attention help?",
-        "found": found,
-        "how_sure": (
-            f"One split by image, {n} test images: one image is {percent(1 / n, 1)}, and intervals of the networks "
-            f"overlap widely. {judged}"
-        ),
+        "question": "Which network classifies the tissue images best, and does attention help?",
+        "found": " ".join(
+            [
+                _accuracies(at_size, shares, recipes, printed, n),
+                _two_questions_answered(answers, classes),
+            ]
+        ).strip(),
+        "how_sure": " ".join([sure, *_all_on_one_side(at_size, shares, printed, n)]),
         "not_shown": "That the networks recognise the disease: images of one donor are in training and test parts.",
     }
 
 
-def separation_answer(table: pd.DataFrame, donors: int) -> dict[str, str]:
-    """Fill the answer box of the page on what separates the classes. table: `separation.separation_table`."""
-    question = (
-        "Do the images tell ALS from control in new donors, and do they tell who had impaired cognition?"
-    )
+def _accuracies(
+    at_size: Sequence[str],
+    shares: Mapping[str, np.ndarray],
+    recipes: Mapping[str, Recipe],
+    printed: Mapping[str, float],
+    n: int,
+) -> str:
+    """Name the accuracy of each network that ran as printed; of the best one where none did. Then of colour alone."""
+    names = sorted(at_size, key=lambda name: -shares[name].mean())
+    start = "At published size, "
+    if not names:
+        names = [max(recipes, key=lambda name: shares[name].mean())]
+        start = "No network was trained at published size. At the sizes of this page, "
+    each = []
+    for name in names:
+        note = f"{percent(printed[name])} in the paper" if name in printed else ""
+        note = note or ("" if recipes[name].paper == PAPER else "not in the paper")
+        each.append(f"{name} gets {percent(shares[name].mean())}" + (f" ({note})" if note else ""))
+    colour = f" Colour statistics alone get {percent(shares[COLOUR].mean())}." if COLOUR in shares else ""
+    return f"{start}{listed(each)} of {n} test images right.{colour}"
+
+
+def _two_questions_answered(answers: Sequence[Answers], classes: Sequence[str]) -> str:
+    """Say how networks and colour answer ALS or control, and which kind of ALS; nothing for other classes."""
+    if CONTROL not in classes:
+        return ""
+    table = question_table(answers, classes)
+    means = table.groupby(["question", "name"])["value"].mean().dropna()
+    networks = [each.name for each in answers if each.learns]
+    als, kind = (means[question].reindex(networks).dropna() for question in (ALS_OR_CONTROL, KIND_OF_ALS))
+    colour = means[ALS_OR_CONTROL].get(COLOUR)
+    said = f"ALS or control: networks {percent_range(als.min(), als.max())}"
+    if colour is not None:
+        said += f", colour alone {percent(colour)}"
+    if len(kind):
+        said += f". Concordant or discordant: networks {percent_range(kind.min(), kind.max())}, guessing 50 %"
+    return said + "."
+
+
+def _all_on_one_side(
+    at_size: Sequence[str], shares: Mapping[str, np.ndarray], printed: Mapping[str, float], n: int
+) -> list[str]:
+    """Say of each network of the paper whose runs all lie on one side of the printed accuracy that they do."""
+    said = []
+    for name in at_size:
+        if name not in printed:
+            continue
+        below, above = (shares[name] < printed[name]).all(), (shares[name] > printed[name]).all()
+        if below or above:
+            side = "below" if below else "above"
+            low, high = clopper_pearson(round(n * printed[name]), n)
+            inside = (
+                "contains their mean" if low <= shares[name].mean() <= high else "does not contain their mean"
+            )
+            said.append(
+                f"All runs of {name} are {side} the printed {percent(printed[name])}, whose 95 % interval on {n} "
+                f"images, {percent_range(low, high)}, {inside}."
+            )
+    return said
+
+
+def separation_answer(table: pd.DataFrame, donors: tuple[int, int]) -> dict[str, str]:
+    """Fill the answer box of the page on what separates the classes.
+
+    table: `separation.separation_table`. donors: how many there are, and how many of them had ALS.
+    """
+    question = "Do ALS and control sections differ in new donors, and do the two classes of ALS (impaired cognition or not)?"
     best = {name: best_by_donor(table, name) for name in (DISEASE, COGNITION, EVERY_CLASS)}
     if best[DISEASE] is None:
         asked = best[EVERY_CLASS]
@@ -206,35 +285,98 @@ def separation_answer(table: pd.DataFrame, donors: int) -> dict[str, str]:
         return {
             "question": "What separates the classes in donors that a classifier has not seen?",
             "found": f"In new donors the best of the classifiers reaches {percent(asked.score)} (balanced; guessing gives {percent(asked.chance)}).",
-            "how_sure": f"95 % interval over {counted(donors, 'donor')} {percent_range(asked.low, asked.high)}; permuted labels give {percent(asked.null)}; p {p_value(asked.p_family)} as the best of several classifiers.",
-            "not_shown": "What carries the difference: preparation and biology cannot be told apart by classifiers alone.",
+            "how_sure": f"95 % interval over {counted(donors[0], 'donor')} {percent_range(asked.low, asked.high)}; permuted labels give {percent(asked.null)}; p {p_value(asked.p_family)} as the best of several classifiers.",
+            "not_shown": "What carries the difference: classifiers alone cannot separate preparation from biology.",
         }
     als, cognition = best[DISEASE], best[COGNITION]
-    apart = "not shown to be above chance" if cognition.p_family > 0.05 else "above chance"
+    apart = "not shown to differ" if cognition.p_family > 0.05 else "they differ"
     return {
         "question": question,
         "found": (
-            f"ALS against control: yes, {percent(als.score)} in donors not seen before ({als.name}), where guessing "
-            f"gives {percent(als.chance)}. Concordant against discordant, the question about cognition: {apart}, "
+            (
+                f"ALS and control sections differ: {als.name} classifies {percent(als.score)} correctly in donors not seen "
+                f"before, where guessing gives {percent(als.chance)}.{_one_measure(table, als)} "
+                if als.p_family <= 0.05
+                else f"ALS and control sections: not shown to differ, {percent(als.score)} are classified correctly at best "
+                "in donors not seen before. "
+            )
+            + f"Concordant and discordant sections, the question about cognition: {apart}, "
             f"{percent(cognition.score)} at best."
-            if als.p_family <= 0.05
-            else f"ALS against control: not shown, {percent(als.score)} in donors not seen before. Concordant against "
-            f"discordant: {apart}, {percent(cognition.score)} at best."
         ),
         "how_sure": (
-            f"Over {counted(donors, 'donor')} the 95 % intervals are {percent_range(als.low, als.high)} and "
-            f"{percent_range(cognition.low, cognition.high)}; permuted labels give {percent(als.null)} and "
-            f"{percent(cognition.null)}. As the best of several classifiers these scores have p "
-            f"{p_value(als.p_family)} and {p_value(cognition.p_family)}."
+            f"The 95 % intervals, over {donors[0]} and {counted(donors[1], 'donor')}, are {percent_range(als.low, als.high)} "
+            f"and {percent_range(cognition.low, cognition.high)}. Each is the best of several classifiers: permuted labels "
+            f"reach its score with p {p_value(als.p_family)} and {p_value(cognition.p_family)}."
         ),
-        "not_shown": "What carries the difference: section, fixation, scanner and disease differ together in these donors.",
+        "not_shown": "What carries the difference. Disease, section thickness, fixation and scanner may differ together; "
+        "the release does not record them.",
     }
+
+
+def donors_of(cohort: Cohort) -> tuple[int, int]:
+    """Count the donors of a cohort, and those among them who are no controls."""
+    if cohort.groups is None:
+        return 0, 0
+    patients = cohort.groups[(cohort.samples["label"] != CONTROL).to_numpy()]
+    return len(set(cohort.groups)), len(set(patients))
+
+
+def _one_measure(table: pd.DataFrame, best) -> str:
+    """Say how far the best single measure of image quality gets on ALS against control, in new donors."""
+    rows = table[(table["question"] == DISEASE) & (table["split"] == BY_DONOR)]
+    rows = rows[rows["name"].str.endswith(ALONE)]
+    if rows.empty or rows["score"].max() >= best.score:
+        return ""
+    top = rows.loc[rows["score"].idxmax()]
+    return f" But {top['name'].lower()} gets {percent(top['score'])}, so this need not be the disease."
 
 
 def best_by_donor(table: pd.DataFrame, question: str):
     """Return the row with the best score under the split by donor for a question, or None."""
     rows = table[(table["question"] == question) & (table["split"] == BY_DONOR)].dropna(subset="p")
     return next(rows.loc[[rows["score"].idxmax()]].itertuples()) if len(rows) else None
+
+
+def scores_caption(permutations: int) -> str:
+    """Caption of the table of all scores."""
+    return (
+        "Balanced accuracy, its interval over donors, and the null, for every question and split. "
+        f"{permutations} permutations allow no p below {p_value(1 / (1 + permutations))}."
+    )
+
+
+def missed_by_all(votes: pd.DataFrame, classes: Sequence[str]) -> str:
+    """Name the donors that no classifier's vote gets right. votes: of `figures_separation.donor_votes`."""
+    right = votes.groupby("group")["right"].any()
+    labels = votes.drop_duplicates("group").set_index("group")["label"]
+    missed = [f"{group} ({classes[labels[group]]})" for group in right.index[~right]]
+    if not missed:
+        return "Each donor is classified correctly by at least one of the classifiers."
+    return f"No classifier gets {listed(missed, 'or')} right."
+
+
+def recognition_words(recognised: pd.DataFrame, empty: pd.DataFrame) -> str:
+    """Say how well donors or slides are recognised, and whether anything is found where nothing is.
+
+    recognised: of `separation.recognition_table`. empty: `separation.separation_table` of tissue without disease.
+    """
+    said = []
+    if len(recognised):
+        best = recognised.loc[recognised["share"].idxmax()]
+        said.append(
+            f"{best['name']} names the {best['unit']} in {percent(best['share'])} of images (guessing "
+            f"{percent(1 / best['units'])}): a split that leaves images of one {best['unit']} on both sides can be answered "
+            "by recognising it."
+        )
+    found = empty[(empty["split"] == BY_DONOR) & (empty["question"] == EVERY_CLASS)]
+    above = found.loc[found["p_family"] <= 0.05, "name"]
+    if len(found):
+        said.append(
+            "On tissue without disease no classifier is above its null when donors are held out."
+            if above.empty
+            else f"On tissue without disease {listed(above)} is above its null when donors are held out: the procedure leaks."
+        )
+    return " ".join(said)
 
 
 def split_words(table: pd.DataFrame) -> str:
@@ -261,10 +403,11 @@ def cue_words(table: pd.DataFrame) -> str:
         if rows.empty:
             continue
         best = rows.loc[rows["score"].idxmax()]
+        verdict = "is above chance" if best["p"] <= 0.05 else "is not shown to be above chance"
         sentences.append(
-            f"With colour, brightness, contrast and sharpness made equal, {question} still reaches "
-            f"{percent(best['score'])} in new donors ({best['name']}; permuted labels {percent(best['null'])} ± "
-            f"{number(100 * best['null_sd'], 0)} points, p {p_value(best['p'])})."
+            f"With colour, brightness, contrast and sharpness made equal, {question} {verdict}: {percent(best['score'])} in "
+            f"new donors ({best['name']}; permuted labels {percent(best['null'])} ± {number(100 * best['null_sd'], 0)} "
+            f"points, p {p_value(best['p'])})."
         )
     if not sentences:
         return "The two contrasts need the classes of the study, which this cohort does not have."
@@ -281,10 +424,19 @@ def gates_words(difference: float, p: float, unit: str) -> str:
 
 
 def paired_words(tests: pd.DataFrame, unit: str) -> str:
-    """Say how many of the comparisons the paper draws these test images can carry."""
-    small, corrected = (int((tests["p"] < bound).sum()) for bound in (0.05, 0.05 / len(tests)))
-    each = f"Of {len(tests)} comparisons, {small or 'none'} {'has' if small == 1 else 'have'} p below 0.05 in the test over {unit}"
-    return f"{each}; {corrected or 'none'} {'is' if corrected == 1 else 'are'} below 0.05 divided by their number."
+    """Say which of the comparisons that the paper draws are larger than chance. tests: of `benchmark.paired_table`."""
+    small = tests[tests["p"] < 0.05]
+    if small.empty:
+        return f"Of {len(tests)} comparisons, none has p below 0.05 in the test over {unit}."
+    named = listed(
+        f"{row.first} against {row.second} (p {p_value(row.p)})" for row in small.itertuples(index=False)
+    )
+    corrected = int((small["p"] < 0.05 / len(tests)).sum())
+    return (
+        f"Of {len(tests)} comparisons, {len(small)} {'has' if len(small) == 1 else 'have'} p below 0.05 in the test over "
+        f"{unit}: {named}. {str(corrected) if corrected else 'None'} {'is' if corrected == 1 else 'are'} below 0.05 divided "
+        "by the number of comparisons."
+    )
 
 
 def ahead_of_colour(table: pd.DataFrame, networks: Sequence[str], baseline: str) -> str:

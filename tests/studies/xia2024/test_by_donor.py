@@ -29,7 +29,7 @@ def test_votes_by_hand():
     labels, groups = np.array([0, 0, 1, 1, 1]), np.array(["a", "a", "b", "b", "c"])
     counts = np.array([[2, 0], [0, 2], [1, 1], [0, 2], [0, 0]])  # c was never held out
     assert group_votes(counts, labels, groups).to_dict("list") == {
-        "group": ["a", "b"], "label": [0, 1], "share": [0.5, 0.75], "vote": [0, 1], "right": [True, True],
+        "group": ["a", "b"], "label": [0, 1], "share": [0.5, 0.75], "vote": [-1, 1], "right": [False, True],
     }  # fmt: skip
 
 

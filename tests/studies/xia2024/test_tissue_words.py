@@ -7,7 +7,7 @@ from separation_rows import separation_rows
 from toy_training import HEAD_ONLY, train
 
 from als_core.studies.xia2024 import words
-from als_core.studies.xia2024.benchmark import Answers, networks_behind, two_questions
+from als_core.studies.xia2024.benchmark import COLOUR, Answers, networks_behind, two_questions
 from als_core.studies.xia2024.separation import ALL_CUES, BY_DONOR, BY_IMAGE, COGNITION, DISEASE, EVERY_CLASS
 from als_core.training.recipe import reduced
 from als_core.training.runs import Run
@@ -48,8 +48,7 @@ def test_substitutions_say_what_differs_from_the_paper_and_nothing_else(runs):
     recipe = reduced(HEAD_ONLY, epochs=5)
     smaller = [changed(run, recipe=recipe.as_data()) for run in runs]
     rows = words.substitutions({"toy": smaller})
-    assert rows["epochs, Toy head"] == ("5", "20")
-    assert rows["starting weights, Toy head"] == ("random", "ImageNet")
+    assert rows == {"Toy head": ("5 epochs; random weights", "20 epochs; ImageNet weights")}
     assert "Toy head" in words.forbids({"toy": smaller})
     pretrained = [changed(run, weights="imagenet") for run in runs]
     assert words.substitutions({"toy": pretrained}) == {}
@@ -81,10 +80,22 @@ def test_a_claim_on_two_networks_is_judged_by_the_one_farther_from_the_paper(run
 def test_the_benchmark_says_both_questions(runs):
     truth = np.repeat([0, 1, 2], 4)
     given = np.array([[0, 0, 2, 2, 1, 1, 1, 1, 2, 2, 0, 0]])  # control right, the two kinds of ALS at chance
-    answers = [Answers("A", truth, given, None, 3), Answers("B", truth, given, None, 3, learns=False)]
-    answer = words.benchmark_answer(answers, CLASSES, {"a": runs})
-    assert "ALS or control, the networks reach 100 %" in answer["found"]
-    assert "between the two classes of ALS they get 50 % right" in answer["found"]
+    name = runs[0].about["recipe"]["name"]
+    answers = [Answers(name, truth, given, None, 3), Answers(COLOUR, truth, given, None, 3, learns=False)]
+    answer = words.benchmark_answer(answers, CLASSES, {"toy": runs}, None)
+    assert answer["found"].startswith(
+        f"No network was trained at published size. At the sizes of this page, {name} gets 67 %"
+    )
+    assert "ALS or control: networks 100 %, colour alone 100 %" in answer["found"]
+    assert "Concordant or discordant: networks 50 %, guessing 50 %" in answer["found"]
+    assert "Whether attention helps is open" in answer["how_sure"]
+    pretrained = {"toy": [changed(run, weights="imagenet") for run in runs]}
+    at_size = words.benchmark_answer(answers, CLASSES, pretrained, pd.Series({name: 0.9}))
+    assert (
+        f"At published size, {name} gets 67 % (90 % in the paper) of 12 test images right" in at_size["found"]
+    )
+    assert f"All runs of {name} are below the printed 90 %" in at_size["how_sure"]
+    assert "contains their mean" in at_size["how_sure"]  # 11 of 12: 62 to 100 %
     np.testing.assert_array_equal(two_questions(answers[0].confusions.sum(0), CLASSES)[0], [[4, 0], [0, 8]])
     for text in answer.values():
         assert_plain(text)
@@ -101,18 +112,19 @@ def table(**p):
 
 
 def test_what_separates_the_classes_follows_the_p_values():
-    found = words.separation_answer(table(**{DISEASE: 0.01, COGNITION: 0.4}), 15)
-    assert (
-        "ALS against control: yes, 84 %" in found["found"]
-        and "not shown to be above chance, 55 %" in found["found"]
-    )
-    nothing = words.separation_answer(table(), 15)
-    assert "ALS against control: not shown" in nothing["found"]
-    cognition = words.separation_answer(table(**{DISEASE: 0.01, COGNITION: 0.01}), 15)
-    assert "above chance" in cognition["found"]
+    found = words.separation_answer(table(**{DISEASE: 0.01, COGNITION: 0.4}), (15, 10))
+    assert "ALS and control sections differ: Lite classifies 84 % correctly" in found["found"]
+    assert "not shown to differ, 55 %" in found["found"] and "over 15 and 10 donors" in found["how_sure"]
+    measured = table(**{DISEASE: 0.01, COGNITION: 0.4}).replace({"name": {"Colour": "Sharpness alone"}})
+    measured.loc[measured["name"] == "Sharpness alone", "score"] -= 0.02
+    assert "But sharpness alone gets 82 %" in words.separation_answer(measured, (15, 10))["found"]
+    nothing = words.separation_answer(table(), (15, 10))
+    assert "ALS and control sections: not shown to differ" in nothing["found"]
+    cognition = words.separation_answer(table(**{DISEASE: 0.01, COGNITION: 0.01}), (15, 10))
+    assert "cognition: they differ" in cognition["found"]
     alone = table()[table()["question"] == EVERY_CLASS]
-    assert "60 %" in words.separation_answer(alone, 15)["found"]
-    assert "too few donors" in words.separation_answer(alone[alone["split"] == BY_IMAGE], 0)["found"]
+    assert "60 %" in words.separation_answer(alone, (15, 10))["found"]
+    assert "too few donors" in words.separation_answer(alone[alone["split"] == BY_IMAGE], (0, 0))["found"]
     for answer in (found, nothing, cognition):
         for text in answer.values():
             assert_plain(text)
@@ -121,11 +133,14 @@ def test_what_separates_the_classes_follows_the_p_values():
 def test_words_on_splits_cues_tests_and_gates():
     assert "60 %" in words.split_words(table()) and "50 %" in words.split_words(table())
     cues = table()[table()["split"] == BY_DONOR].assign(cue=ALL_CUES)
-    assert "84 %" in words.cue_words(cues)
+    assert "84 %" in words.cue_words(cues) and "is not shown to be above chance" in words.cue_words(cues)
     assert_plain(words.cue_words(cues.iloc[:0]))
-    tests = pd.DataFrame({"p": [0.001, 0.04, 0.5]})
-    assert words.paired_words(tests, "donors").startswith("Of 3 comparisons, 2 have p below 0.05")
-    assert "none are below" in words.paired_words(tests.iloc[2:], "donors")
+    tests = pd.DataFrame({"first": ["A", "A", "B"], "second": ["B", "C", "C"], "p": [0.001, 0.04, 0.5]})
+    said = words.paired_words(tests, "donors")
+    assert said.startswith(
+        "Of 3 comparisons, 2 have p below 0.05 in the test over donors: A against B (p 0.001) and A"
+    )
+    assert "1 is below 0.05 divided" in said and "none has p" in words.paired_words(tests.iloc[2:], "donors")
     assert "−1.3 percentage points" in words.gates_words(-0.013, 0.2, "donors")
     means = pd.DataFrame({"name": ["A", "B", "Colour"], "mean": [0.6, 0.4, 0.5]})
     assert (
@@ -149,3 +164,21 @@ def test_words_on_heatmaps(runs):
     assert "not tested here" in words.sanity_words(None)
     for text in words.heatmap_answer(runs, predicted, (13, 13)).values():
         assert_plain(text)
+
+
+def test_donors_that_all_miss_are_named_and_the_two_checks_are_summed_up():
+    votes = pd.DataFrame(
+        {
+            "name": ["A", "A", "B", "B"],
+            "group": ["d1", "d2"] * 2,
+            "label": [0, 1] * 2,
+            "right": [True, False, False, False],
+        }
+    )
+    assert words.missed_by_all(votes, CLASSES) == "No classifier gets d2 (control) right."
+    assert words.missed_by_all(votes.iloc[:1], CLASSES).startswith("Each donor")
+    recognised = pd.DataFrame({"name": ["A"], "unit": ["donor"], "share": [0.63], "units": [15]})
+    said = words.recognition_words(recognised, table())
+    assert "A names the donor in 63 % of images (guessing 7 %)" in said and "no classifier is above" in said
+    assert "Lite and Colour is above" in words.recognition_words(recognised, table(**{EVERY_CLASS: 0.01}))
+    assert "no p below 0.010" in words.scores_caption(100)

@@ -58,8 +58,8 @@ page.text(words.about_brains({field: on}))
 #
 # One network learns from scans in which the disease has an effect. Its **twin** has nothing to find: it
 # learns from the same synthetic brains drawn without the effect, or, for real brains, from labels permuted
-# across patients. Both are trained on the same patients, and all maps are of other patients, who chose
-# nothing. Every map explains the score of the patients' label, for patients and for controls.
+# across people. Both are trained on the same people, and all maps are of other people, who had no part in
+# training or tuning. Every map explains the score of the patients' label, for patients and for controls.
 
 # %%
 split = explain.explained_split(on, amounts.folds, seed)
@@ -126,7 +126,8 @@ else:
     maps = (averages, blind, truth[box], brain, patients)
     scores = explain.concentration_table(*maps, generator, amounts.null_maps)
     page.show(figures.concentration(scores, "without an effect"), "panagiotaras-concentration")
-    page.text(words.truth_in_words(scores))
+    outside = (settings["areas"][truth[box]] == 0).mean()
+    page.text(words.truth_in_words(scores, outside))
 
 # %% [markdown]
 # ## The same with many null cohorts
@@ -155,6 +156,7 @@ for measure in nulls:
     p = exceedance(real[measure], nulls[measure])
     drawn = figures.null_cohorts(nulls[measure], real[measure], p, *words.MEASURES[measure])
     page.show(drawn, f"panagiotaras-null-{words.NAMES[measure]}")
+page.text(words.linear_in_words(nulls, real))
 
 # %%
 trial = page.profile.amounts("heatmaps", HeatmapAmounts)

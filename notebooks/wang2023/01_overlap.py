@@ -69,8 +69,7 @@ page.text(about_brains({field: data}))
 # four measures are compared below. The journal version (April 2023) compares with SVM *activation patterns*;
 # the first preprint ([arXiv 2207.11352](https://arxiv.org/abs/2207.11352), version 1) with SVM *weights*.
 # Both are shown. A weight says how a voxel is used, and may serve to cancel noise; the pattern says how a
-# voxel
-# moves with the prediction (Haufe et al. [2014](https://doi.org/10.1016/j.neuroimage.2013.10.067)).
+# voxel moves with the prediction (Haufe et al. [2014](https://doi.org/10.1016/j.neuroimage.2013.10.067)).
 #
 # To compare with a meta-analysis of your own (activation likelihood estimation or voxel-based morphometry,
 # say), run `papermill 01_overlap.ipynb mine.ipynb -p reference MAP.nii.gz -p reference_threshold 0.01` in the
@@ -184,7 +183,11 @@ else:
 # measured on other scans, against another map.
 
 # %%
-page.answer(**(words.answer(own, leads, titles, met) if met else words.answer_without_truth(correlations)))
+if met:
+    averaged = {title: curve.area / curve.best_area for title, curve in curves.items()}
+    page.answer(**words.answer(own, leads, titles, met, averaged))
+else:
+    page.answer(**words.answer_without_truth(correlations))
 page.substitutions(*words.substitutions(data, amounts.effect, met))
 page.made_of(amounts=amounts, split=f"{amounts.folds} folds by patient, seed {seed}", maps=words.MAPS)
 page.provenance()

@@ -27,6 +27,11 @@ from als_core.studies.brains.oasis import oasis_cohort
 from als_core.studies.brains.synthetic import BrainParameters, make_brains
 
 PATIENTS, CONTROLS = "AD", "CN"
+MODELS = {
+    "panagiotaras-1.5T": "the 1.5T scans on the slides",
+    "panagiotaras-3T": "the 3T scans on the slides",
+    "turrisi2024": "the paper's patients",
+}
 ALL_SCANS = "all scans"  # in place of a field strength, where the manifest has none
 
 
@@ -94,7 +99,7 @@ def open_synthetic_brains(parameters: BrainParameters, progress: bool = True) ->
         Preprocessing(parameters.resolution, registration),
         name=f"synthetic-brains-{parameters.structure}",
         kind="synthetic",
-        about=About(title=f"Synthetic brains with the counts of {parameters.structure}", label_of="group"),
+        about=About(title=f"Synthetic brains modelled on {MODELS[parameters.structure]}", label_of="group"),
     )
 
 

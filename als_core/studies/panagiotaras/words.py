@@ -38,9 +38,10 @@ def about_brains(cohorts: Mapping[str, VolumeCohort]) -> str:
     """Which scans a page is made from, how many, and what was left out."""
     first = next(iter(cohorts.values()))
     parts = [
-        f"{counted(len(cohort), 'scan')} of {counted(len(np.unique(cohort.groups)), 'patient')} ({field}: "
-        + ", ".join(
-            f"{n} {label}" for label, n in cohort.samples["label"].value_counts().sort_index().items()
+        f"{counted(len(cohort), 'scan')} of {counted(len(np.unique(cohort.groups)), 'person', 'people')} ({field}: "
+        + listed(
+            f"{n} labelled {label}"
+            for label, n in cohort.samples["label"].value_counts().sort_index().items()
         )
         + ")"
         for field, cohort in cohorts.items()
@@ -49,7 +50,7 @@ def about_brains(cohorts: Mapping[str, VolumeCohort]) -> str:
     if first.kind == "synthetic":
         return (
             f"{text} ADNI gives its scans on application only; these are drawn with the printed numbers of "
-            "scans a patient."
+            "scans a person."
         )
     text += (
         " These are not the scans of the paper, and **the true effect of the disease in them is not "
@@ -203,8 +204,9 @@ def heatmap_answer(
         "found": f"The best method ({best['method'].lower()}) ranks a voxel that the disease changed above "
         f"an unchanged one in {percent(best['on'])} of pairs. But for a network that had no disease to learn "
         f"it still does so in {percent(best['off'])}. {likeness}",
-        "how_sure": f"One trained network and its twin, averaged over {scans} scans of drawn brains; the "
-        f"networks classify {percent(reached['on'])} and {percent(reached['off'])} of them correctly.",
+        "how_sure": f"One trained network and one twin, maps averaged over {scans} scans of drawn brains; the "
+        f"networks classify {percent(reached['on'])} and {percent(reached['off'])} of them correctly. The map of a "
+        "single scan is worse than an average: see the last table.",
     }
 
 
@@ -217,10 +219,30 @@ def twin_in_words(reached: Mapping[str, float], labels: np.ndarray, groups: np.n
     )
     majority = np.bincount(labels).max() / len(labels)
     return (
-        f"On {len(labels)} scans of {len(np.unique(groups))} patients that were not trained on, the network "
+        f"On {len(labels)} scans of {len(np.unique(groups))} people that were not trained on, the network "
         f"is right in {percent(reached['on'])}, and {twin} in {percent(reached['off'])}; always giving the "
         f"commonest label is right in {percent(majority)}."
     )
+
+
+def linear_in_words(nulls: pd.DataFrame, real: Mapping[str, float]) -> str:
+    """How the linear model's accuracy and map compare with null cohorts. nulls: a row a cohort; real: of the cohort."""
+    parts = [
+        f"its {what} is {form(real[name])} where the disease has its effect, and {form(nulls[name].mean())} on average "
+        "in null cohorts"
+        for name, what, form in (
+            ("accuracy", "accuracy by patient", percent),
+            ("auc", "map's AUC of voxels", number),
+        )
+        if name in nulls
+    ]
+    text = f"Of the linear model, {listed(parts)}."
+    if "auc" in nulls and nulls["auc"].mean() > 0.5:
+        text += (
+            " Even maps of models that learned nothing gather somewhat inside the effect, because brains differ most "
+            "there; 0.5 is therefore not the value to exceed."
+        )
+    return text
 
 
 def truth_made_of(truth: np.ndarray | None) -> str:
@@ -238,18 +260,23 @@ def likeness_in_words(alike: pd.DataFrame) -> str:
     )
 
 
-def truth_in_words(table: pd.DataFrame) -> str:
-    """How the network's maps, the twin's and random maps compare."""
-    low, high = table["times"].min(), table["times"].max()
+def truth_in_words(table: pd.DataFrame, outside: float) -> str:
+    """How the network's maps, the twin's and random maps compare. outside: share of the truth in no area of the atlas."""
+    better = table.loc[table["on"] > table["null_high"], "times"]
+    low, high = (better if len(better) else table["times"]).agg(["min", "max"])
     above = int((table["off"] > table["null_high"]).sum())
     least = table.loc[table["on"].idxmin()]
     text = (
-        f"With the effect to learn, relevance inside the true effect is {number(low, 1)} to "
-        f"{number(high, 1)} times that of an even map. Against random maps, {above} of the {len(table)} "
+        "The drawn disease shrinks grey matter of the medial temporal lobes and widens the lateral ventricles. With it "
+        "to learn, the maps that exceed random ones have, inside the true effect, "
+        f"{number(low, 1)} to {number(high, 1)} times the relevance of an even map. Against random maps, {above} of the {len(table)} "
         "methods would appear to find a disease in a network that never saw one: a network can be sensitive "
         "where brains differ most, and not only where it learned to look. The network trained without an "
-        "effect is therefore the fair comparison, and random maps are too weak a one."
+        "effect is therefore the fair comparison, and random maps are too weak a one. It is one network, though."
     )
     if least["on"] <= least["null_high"]:
-        text += f" {least['method']} stays within the random maps ({number(least['on'])})."
+        text += (
+            f" {least['method']} stays within the random maps ({number(least['on'])}); {percent(outside)} of the effect "
+            "lies in no area of the atlas, such as the ventricles, where a map by area cannot show it."
+        )
     return text

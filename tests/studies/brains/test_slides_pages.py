@@ -140,8 +140,15 @@ def test_areas_concentration_and_nulls_hold_their_marks():
     drawn = figures.concentration(scores, "without an effect")
     check_words(drawn)
     assert drawn.data.equals(scores) and "Sensitivity: with the effect 0.90" in drawn.alt
-    text = words.truth_in_words(scores)
+    text = words.truth_in_words(scores, 0.4)
     assert "2 of the 4 methods would appear" in text and "Brain area occlusion stays within" in text
+    assert "1.2 to 2.0 times the relevance" in text and "40 % of the effect lies in no area" in text
+    nulls = pd.DataFrame({"accuracy": [0.4, 0.6], "auc": [0.55, 0.57]})
+    said = words.linear_in_words(nulls, {"accuracy": 0.9, "auc": 0.8})
+    assert (
+        "accuracy by patient is 90 %" in said and "0.80 where" in said and "not the value to exceed" in said
+    )
+    assert "AUC" not in words.linear_in_words(nulls[["accuracy"]], {"accuracy": 0.9})
     drawn = figures.null_cohorts(
         pd.Series([0.4, 0.5, 0.6]), 0.9, 0.25, "Accuracy by patient", "the cohort itself"
     )
@@ -168,7 +175,7 @@ def test_a_page_says_which_scans_it_is_made_from():
     real, drawn = cohort("own"), cohort("synthetic")
     text = words.about_brains({"1.5T": real})
     assert (
-        "6 scans of 3 patients (1.5T: 6 AD)" in text
+        "6 scans of 3 people (1.5T: 6 labelled AD)" in text
         and "is not known" in text
         and "- 2 scans are left out." in text
     )
@@ -202,7 +209,7 @@ def test_answers_say_what_was_found_and_what_was_not():
     assert "cannot be measured here" in words.heatmap_answer(reached, alike, None, 8)["found"]
     assert "between 0.50 and 0.95" in words.likeness_in_words(alike)
     labels, groups = np.array([0, 0, 1]), np.array(["a", "a", "b"])
-    assert "3 scans of 2 patients" in words.twin_in_words(reached, labels, groups, "own")
+    assert "3 scans of 2 people" in words.twin_in_words(reached, labels, groups, "own")
     assert "permuted" in words.twin_in_words(reached, labels, groups, "own")
 
 

@@ -93,9 +93,8 @@ def test_the_ranking_is_judged_by_its_intervals():
 def test_sentences_follow_from_the_numbers(standing):
     assert words.nulls_in_words(standing, TITLES, NULLS) == "Every method exceeds all three nulls."
     failed = standing.assign(**{"above untrained": [True, False, True, False]})
-    assert (
-        words.nulls_in_words(failed, TITLES, NULLS) == "Not above all three nulls: LRP, epsilon; SVM pattern."
-    )
+    text = words.nulls_in_words(failed.assign(**{"untrained low": -0.02}), TITLES, NULLS)
+    assert "LRP, epsilon exceeds the null *untrained* by +" in text and text.count("begins at −0.02") == 2
 
     scores = ["dice_area", "mass_inside", "voxel_auc", "pointing_game"]
     wide = pd.DataFrame(0.5, index=list(TITLES), columns=scores)
@@ -122,10 +121,13 @@ def test_the_bright_rim_is_mentioned_where_there_is_one():
 
 def test_the_answer_names_the_best_map_and_the_signed_interval(standing):
     leads = {("integrated_gradients", "svm_pattern"): (-0.12, -0.2, -0.04)}
-    answer = words.answer(standing, leads, TITLES, "the true effect")
+    averaged = dict.fromkeys(TITLES.values(), 0.9) | {TITLES["integrated_gradients"]: 0.77}
+    answer = words.answer(standing, leads, TITLES, "the true effect", averaged)
     assert set(answer) == {"question", "found", "how_sure", "not_shown"}
     assert (
-        "overlaps 0.12 less than SVM patterns" in answer["found"] and "−0.20 to −0.04" in answer["how_sure"]
+        "overlaps 0.12 less than SVM patterns scan by scan" in answer["found"]
+        and "the two have 0.77 and 0.90" in answer["found"]
+        and "−0.20 to −0.04" in answer["how_sure"]
     )
     alike = pd.DataFrame([[1, 0.2], [0.2, 1]], index=["a", "b"], columns=["a", "b"])
     assert "0.20" in words.answer_without_truth(alike)["found"]

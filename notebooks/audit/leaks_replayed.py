@@ -107,8 +107,8 @@ page.show(figures.something_from_nothing(steps), "audit-something-from-nothing")
 # %% [markdown]
 # ## Weak and strong signals, few and many donors
 #
-# With many donors and a strong signal a leak has little left to add. With the numbers of donors that such
-# studies have, it decides what is reported.
+# With many donors and a strong signal a leak has little left to add. With few donors and a weak signal it can
+# decide what is reported.
 
 # %%
 effects = {kind: [0.0, *EFFECTS[kind]] for kind in KINDS}
@@ -121,7 +121,7 @@ replayed = leaks.replay(pools, effects, curve, amounts.curve_cohorts, three, see
 page.show(figures.leaks_by_donors(leaks.mean_by_set(replayed)), "audit-leaks-by-donors")
 
 # %% [markdown]
-# ## A convolutional network does the same
+# ## A convolutional network
 #
 # The linear models above learn on fixed features. A small convolutional network on the pixels of null tissue,
 # nothing chosen:
@@ -136,12 +136,13 @@ page.table(
     "A small convolutional network on null cohorts of eight donors with eight fields each. *Synthetic "
     "cohorts.*",
 )
+page.text(figures.network_words(checks))
 
 # %% [markdown]
 # ## The cohort of this book, its labels permuted
 #
 # The last test needs no synthetic image. The labels of the cohort of this book are permuted across its
-# donors: no disease can be found any more, and yet a split by image finds one. The rows with the labels as
+# donors, so that no disease can be found any more. The rows with the labels as
 # they are show what is left when donors are held out.
 
 # %%
@@ -164,9 +165,10 @@ else:
 # ## What this means
 #
 # A high score is evidence only together with the way it was evaluated. The leaks that matter most here are
-# the ones that are easiest to make: splitting images instead of donors, and copying or oversampling before
-# the split. Each is found by the same test, and it needs no new data: permute the labels across donors and
-# run everything again. That a leak *can* raise a number does not say that it did so in any paper.
+# the ones that are easiest to make: splitting images instead of donors, copying or oversampling before the
+# split, and reporting the best of several splits. Each is found by the same test, and it needs no new data:
+# permute the labels across donors and run everything again. That a leak *can* raise a number does not say
+# that it did so in any paper.
 
 # %%
 page.made_of(

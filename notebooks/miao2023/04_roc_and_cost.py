@@ -56,7 +56,8 @@ weights, device = training.choose_weights(settings.weights), found_device()
 # ## ROC curves
 #
 # Each network at the setting whose training the paper prints. Fig. 14 and 17 are pictures; their areas are
-# printed in the text. All heads are trained on the same splits.
+# printed in the text, and set beside those of the split by crop, the plainest reading of section 2.4. All
+# heads are trained on the same splits.
 
 # %%
 splits = draw_all_splits(als, cases, seed, repeats=settings.repeats, copies=settings.copies)
@@ -75,8 +76,8 @@ page.html(figures.roc_with_threshold(predictions, "resnet50"))
 page.claims(training.auc_claims(scored))
 
 # %% [markdown]
-# Which accuracy and AUC can one set of scores have together? Given the share of ALS, an accuracy leaves a
-# least AUC.
+# Which accuracy and AUC can one set of scores have together? For a given share of ALS, each accuracy implies
+# a lowest possible AUC.
 
 # %%
 m1, m8, share = audit.accuracy_against_auc(), audit.difference_of_two_aucs(), audit.als_share()
@@ -150,9 +151,9 @@ steps = training.EPOCHS * -(-audit.sizes_behind_the_logged_shares()["total"] // 
 caption = "Cost of the three networks on images of {side} × {side} pixels, batches of {batch}, on {device}."
 page.table(cost_table(costs, steps), "miao-cost", caption.format(**size))
 announced = words.announced_table(published_table("miao2023_promised_not_reported"))
-caption = "Results that the paper announces, what it prints of them, and where this book has its own."
+caption = "What the paper announces, what it prints of them, and where this book has its own."
 page.table(announced, "miao-announced", caption, of_cohort=False)
-page.text(words.announced(audit.announced_results_and_time()))
+page.text(words.announced(audit.announced_results_and_time(), announced))
 
 # %% [markdown]
 # ## What this means
@@ -162,7 +163,7 @@ page.text(words.announced(audit.announced_results_and_time()))
 # the same images, and a null shows what a leak could add; neither shows what the study did.
 
 # %%
-page.answer(**words.roc_box(m1, moved, m8))
+page.answer(**words.roc_box(m1, moved, m8, audit.cases_in_a_split_by_crop()["test_cases"]))
 page.substitutions(**words.substitutions(data.kind, words.network_rows(settings, weights.name)))
 said = f"{settings.repeats} of each kind, five folds of cases, seed {seed}"
 page.made_of(weights=weights.reason, splits=said, device=device.type)

@@ -17,10 +17,11 @@
 # (miao-does-it-help)=
 # # Does super-resolution help the classifier?
 #
-# The paper's title joins two steps, super-resolution and classification, and prints no number that compares
-# classification with and without the first. Here the whole chain runs: the same classifiers, in the same
-# folds of cases, on raw, filtered, interpolated and GAN-enlarged crops ({cite:t}`miao2023`, sections 1.5,
-# 2.2 and 4.7).
+# The paper's title joins two steps, super-resolution and classification, but the paper prints no number that
+# compares classification with and without the first. *Super-resolution* means enlarging an image by a program
+# here, not a microscope beyond the diffraction limit. The whole chain runs: the same classifiers, in the same
+# folds of cases, on raw, filtered, interpolated and GAN-enlarged crops ({cite:t}`miao2023`, sections 1.5, 2.2
+# and 4.7).
 
 # %% tags=["parameters"]
 profile = "test"
@@ -32,7 +33,7 @@ seed = 0
 import pandas as pd
 
 from als_core.book.page import Page
-from als_core.studies.miao2023 import chain, figures, words
+from als_core.studies.miao2023 import chain, figures, words, words_chain
 from als_core.studies.miao2023.cohort import grey_crops, is_case, open_crops, truth_and_masks
 from als_core.studies.miao2023.protocol import CropSettings
 from als_core.studies.miao2023.restoration import count_all
@@ -56,8 +57,8 @@ weights, device = choose_weights(settings.weights), found_device()
 # classifier. If the GAN beats interpolation, it has put back something a classifier needs.
 #
 # Two classifiers look at every input: a network on a frozen base, and logistic regression on measured
-# brightness, sharpness, texture and spots. A gain of the network alone may be a limit of the network, not
-# of the image.
+# brightness, sharpness, texture and spots. If only the network gains, the original crop may have held enough
+# and the network failed to use it.
 
 # %%
 truth, masks = truth_and_masks(data)
@@ -83,7 +84,7 @@ scores = pd.concat(
 majority = majority_share(is_case(data), data.groups)
 page.show(figures.input_accuracies(scores, majority), "miao-chain-accuracy")
 comparisons = chain.compare_all(cohorts, chain.GAN, chain.BICUBIC, seed)
-page.text(words.inputs_compared(scores, comparisons))
+page.text(words_chain.inputs_compared(scores, comparisons))
 
 # %% [markdown]
 # ## Is the help real?
@@ -98,7 +99,7 @@ if counts is not None:
     page.show(
         figures.aggregate_counts(counts.rename(index=figures.INPUT_NAMES), len(data)), "miao-chain-aggregates"
     )
-page.text(words.is_the_help_real(comparisons, counts, *cohorts))
+page.text(words_chain.is_the_help_real(comparisons, counts, *cohorts))
 
 # %%
 table = chain.predictions_by_case(result.predictions)
@@ -117,7 +118,11 @@ page.table(words.prediction_table(table), "miao-chain-predictions", caption)
 # cases, and the paper prints no number of it.
 
 # %%
-page.answer(**words.help_box(data.kind, comparisons, counts, *cohorts, cases=int(scores["cases"].iloc[0])))
+page.answer(
+    **words_chain.help_box(
+        data.kind, comparisons, counts, *cohorts, cases=int(scores["cases"].iloc[0]), weights=weights.name
+    )
+)
 page.substitutions(**words.substitutions(data.kind, words.chain_rows(settings, weights.name)))
 page.made_of(weights=weights.reason, splits=f"five folds of cases, the same for all inputs; seed {seed}")
 page.provenance()

@@ -170,11 +170,11 @@ if ablations:
 # %% [markdown]
 # ## What this means
 #
-# Networks that were trained for fewer epochs, on smaller or fewer images, cannot be ranked against others: the
-# first table says which. Nor does a test part of a few dozen images rank networks whose accuracies differ by
-# a few of them: read the intervals and the tests, not the order of the rows. And a network can be right about an image because it
-# knows the slide. Whether it recognises the disease is another question, which needs donors that no network
-# has seen: see {ref}`xia-by-donor`.
+# Networks that were trained for fewer epochs, on smaller or fewer images, cannot be ranked against others:
+# the first table says which. Nor does a test part of a few dozen images rank networks whose accuracies
+# differ by a few of them: read the intervals and the tests, not the order of the rows. And a network can be
+# right about an image because it knows the slide. Whether it recognises the disease is another question,
+# which needs donors that no network has seen: see {ref}`xia-by-donor`.
 
 # %%
 page.answer(**words.benchmark_answer(answers, data.classes, runs, shares))

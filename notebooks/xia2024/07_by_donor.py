@@ -51,9 +51,9 @@ data = open_for_page(page, cohort)
 # gives one half for two classes.
 #
 # *By image* holds out images, *by slide* whole slides, *by donor* whole donors; each is held out once per
-# round. On {ref}`xia-cohort` the same measures are cut at one threshold with one donor left out at a time, so
-# the scores differ somewhat. The null permutes the labels over whole donors and repeats everything. Nothing about the disease can
-# be learnt then; what remains is recognising donors.
+# round. On {ref}`xia-cohort` the same measures are cut at one threshold with one donor left out at a time,
+# so the scores differ somewhat. The null permutes the labels over whole donors and repeats everything.
+# Nothing about the disease can be learnt then; what remains is recognising donors.
 
 # %% tags=["show"]
 amounts = page.profile.amounts("tissue_by_donor", by_donor.ByDonorAmounts)
@@ -109,8 +109,8 @@ if ladder:
 # ## Donor by donor
 #
 # The networks trained under splits by donor, and the frozen ones. A donor's vote is the class predicted most
-# often for its images while the donor was held out; a tie is no vote. Donors are independent and images are not, so the
-# interval of the votes is the honest one.
+# often for its images while the donor was held out; a tie is no vote. Donors are independent and images are
+# not, so the interval of the votes is the honest one.
 
 # %% tags=["show"]
 trained = {}

@@ -88,7 +88,12 @@ def accuracy_against_auc(bounds: pd.DataFrame, als_share: float, least_auc: floa
     auc = claim_named("miao2023.section3.resnet50.auc")
     figure, (axes,) = panels(1, height=3.0, width=5.0)
     axes.fill_between(bounds["accuracy"], bounds["least_auc"], 1, color=PALETTE[0], alpha=0.18, lw=0)
-    axes.plot(bounds["accuracy"], bounds["least_auc"], color=PALETTE[0], label="least AUC at this accuracy")
+    axes.plot(
+        bounds["accuracy"],
+        bounds["least_auc"],
+        color=PALETTE[0],
+        label="lowest possible AUC at this accuracy",
+    )
     axes.plot(accuracy.value, auc.value, "X", color=PALETTE[4], ms=9, zorder=3)
     text = f"printed for ResNet50:\naccuracy {accuracy.printed.text}, AUC {auc.printed.text}"
     style = {"arrowstyle": "-", "color": MUTED, "lw": 0.8, "shrinkB": 6}

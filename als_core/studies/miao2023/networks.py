@@ -230,15 +230,18 @@ def cost_table(costs: pd.DataFrame, steps: int) -> pd.DataFrame:
     """Name the costs for people. costs: rows of `measure_cost`; steps: of a whole training."""
     columns = {
         "network": "Network", "variant": "Part trained", "parameters": "Parameters (millions)",
-        "trainable": "Trained (millions)", "macs": "Multiply-adds (millions)",
+        "trainable": "Parameters trained", "macs": "Multiply-adds (millions)",
         "inference_ms": "One image (ms)",
         "minutes": "Training (minutes)", "inference_mib": "Memory, one image (MiB)",
         "step_mib": "Memory, training (MiB)",
     }  # fmt: skip
-    millions = costs[["parameters", "trainable", "macs"]] / 1e6
-    table = costs.assign(minutes=costs["step_ms"] * steps / 60_000, **millions)
+    millions = costs[["parameters", "macs"]] / 1e6
+    table = costs.assign(minutes=costs["step_ms"] * steps / 60_000, **millions)[list(columns)]
     table["variant"] = table["variant"].replace("frozen base", "head")
-    return table[list(columns)].round(3).rename(columns=columns)
+    for column in table.columns.difference(["network", "variant", "trainable"]):
+        table[column] = table[column].map(lambda value: float(f"{value:.3g}"))
+    table["trainable"] = table["trainable"].map("{:,.0f}".format)
+    return table.rename(columns=columns)
 
 
 class LiveBytes(TorchDispatchMode):

@@ -9,7 +9,7 @@ import torch
 from drawn_words import assert_words
 
 from als_core.statistics.paired import mcnemar_exact
-from als_core.studies.miao2023 import chain, figures, words
+from als_core.studies.miao2023 import chain, figures, words, words_chain
 from als_core.studies.miao2023.filters import FILTERS, enlarge
 from als_core.studies.miao2023.protocol import Chain, CropSettings, SuperResolution
 from als_core.studies.miao2023.restoration import count_all
@@ -151,11 +151,15 @@ def compared(**differences):
 def test_help_is_called_real_only_beyond_its_interval_and_the_null(signal, null, said):
     table = compared(signal=signal, null=null)
     counts = pd.DataFrame({"found": [9, 12], "missed": [4, 1], "invented": [0, 1]}, index=["bicubic", "gan"])
-    text = words.is_the_help_real(table, counts, SIGNAL, NULL)
+    text = words_chain.is_the_help_real(table, counts, SIGNAL, NULL)
     assert said in text and "12 of 13 aggregates" in text and "draws 1 spot where" in text
     unchanged = compared(signal=0, null=0).assign(low=0.0, high=0.0)
-    assert "changes no decision of MobileNetV3" in words.is_the_help_real(unchanged, None, SIGNAL, NULL)
-    box = words.help_box("synthetic", table, None, SIGNAL, NULL, 26)
+    assert "changes no decision of MobileNetV3" in words_chain.is_the_help_real(unchanged, None, SIGNAL, NULL)
+    assert (
+        "weak test" not in words_chain.help_box("own", table, None, SIGNAL, NULL, 26, "imagenet")["how_sure"]
+    )
+    box = words_chain.help_box("synthetic", table, None, SIGNAL, NULL, 26, "random")
+    assert "a weak test of help" in box["how_sure"]
     assert said in box["found"] and f"{abs(round(100 * null))} percentage points" in box["how_sure"]
 
 
@@ -177,7 +181,7 @@ def test_figures_and_tables_of_the_chain_say_what_they_show(crops, result):
     counts = count_all(result.tested, masks).rename(index=figures.INPUT_NAMES)
     assert_words(figures.aggregate_counts(counts, len(images)))
     comparisons = chain.compare_all(cohorts, "gan", "bicubic", 0)
-    text = words.inputs_compared(scores, comparisons)
+    text = words_chain.inputs_compared(scores, comparisons)
     assert text.count("\n- ") == 3 and "on the same cases" in text
     listed = words.prediction_table(chain.predictions_by_case(result.predictions))
     assert len(listed) == 2 * 26 and set(figures.INPUT_NAMES.values()) < set(listed)

@@ -293,7 +293,9 @@ def test_no_signal_classical_methods_and_cost(heads):
     moved = shifts(null).set_index("protocol")
     assert_words(figures_roc.no_signal_aucs(null))
     assert "within three standard errors" in whole(words.no_signal(null, moved))
-    whole_box(words.roc_box(audit.accuracy_against_auc(), moved, audit.difference_of_two_aucs()))
+    box = words.roc_box(audit.accuracy_against_auc(), moved, audit.difference_of_two_aucs(), 8)
+    whole_box(box)
+    assert "split by case, within the spread of it" in box["how_sure"] and "8 test cases" in box["not_shown"]
     folded = heads.predictions.query(
         "protocol == 'cross-validation' and learning_rate == 0.001 and batch_size == 32"
     )
@@ -306,11 +308,15 @@ def test_no_signal_classical_methods_and_cost(heads):
     costs = pd.DataFrame({"network": ["VGG16"], "variant": ["frozen base"], "step_ms": [60.0]})
     costs = costs.assign(parameters=1e6, trainable=2e6, macs=3e6, inference_ms=1, inference_mib=1, step_mib=1)
     (row,) = cost_table(costs, 1000).to_dict("records")
-    assert row["Part trained"] == "head" and row["Training (minutes)"] == 1 and row["Trained (millions)"] == 2
+    assert (
+        row["Part trained"] == "head"
+        and row["Training (minutes)"] == 1
+        and row["Parameters trained"] == "2,000,000"
+    )
     table = words.announced_table(published_table("miao2023_promised_not_reported"))
     assert len(table) == 10 and (table["In this book"] != "").all()
-    assert "10 results are announced in the paper, and none of them is printed" in whole(
-        words.announced(audit.announced_results_and_time())
+    assert "Of 10 announced items, 6 are not printed and 4 only in part" in whole(
+        words.announced(audit.announced_results_and_time(), table)
     )
 
 

@@ -87,8 +87,11 @@ measured = {name: varying(table) for name, table in measure_features(data, netwo
 # - Hyper-parameters are chosen by balanced accuracy. The paper does not print its score; F1 of ALS would
 #   reward answering ALS for everybody.
 # - The networks have dropout after their two hidden layers. The paper says "after each layer"; after the last
-#   one it would set one of the two class scores to 0 at random in a third of the training samples, which no
-#   rule for dropout asks for.
+#   one it would set one of the two class scores to 0 at random in a third of the training samples.
+# - **Names.** *DL7*, *DL8*: what leaves blocks 7 and 8 of the network on {ref}`the page before
+#   <turrisi-features>`. *SVM (L), (P), (RBF), (S)*: support vector machines with a linear, polynomial, radial or
+#   sigmoid kernel. *Knn*: k nearest neighbours. *RF*: random forest, N trees. *DNNt*, *DNNv*: a small network
+#   that stops by its score on the training set, or by its loss on a validation part.
 
 # %%
 settings = {"seed": seed, "neighbours": amounts.neighbours, "jobs": amounts.jobs}
@@ -103,11 +106,11 @@ summary = mean_and_sd(metrics)
 page.download(predictions, "turrisi-predictions", "The prediction of every classifier for every test subject")
 
 # %% [markdown]
-# ## F1 of 24 configurations
+# ## F1 of 24 pairs of classifier and features
 #
 # Table 3 of the paper is a table of F1 with ALS as the positive class. With five ALS patients for each mimic,
-# answering ALS for everybody has a high F1: the dashed and the dotted line. The printed mean that is right of
-# its line can be counted.
+# answering ALS for everybody has a high F1: the dashed and the dotted line. A classifier that knows more than
+# that lies to the right of its line.
 
 # %%
 printed = published_table("turrisi2024_table3_f1")
@@ -213,10 +216,10 @@ page.table(words.leak_table(leaks), "turrisi-leaks", words.LEAK_TABLE, of_cohort
 page.text(words.leaks_seen(leaks))
 
 # %% [markdown]
-# ## What the protocol does to the best cell
+# ## What the protocol does to the best pair
 #
-# A best cell is chosen from 24, so it is optimistic under either protocol. Tuning on all subjects adds to
-# that: the test subjects have helped to choose the hyper-parameters.
+# A best pair is chosen from 24, so it is optimistic under either protocol. Tuning on all subjects may add to
+# that, because the test subjects have helped to choose the hyper-parameters.
 
 # %%
 tuned = summary[
@@ -225,7 +228,7 @@ tuned = summary[
 page.table(
     words.best_cells(summary.drop(index="no image", level="representation")),
     "turrisi-best-cells",
-    "The best cell by each protocol, and the same cell by the other one.",
+    "The best pair of classifier and features by each protocol, and the same pair by the other one.",
 )
 described = leaks[leaks["procedure"] == "as described"]
 page.text(words.protocol_difference(tuned, described.iloc[0] if len(described) else None))

@@ -199,7 +199,7 @@ def against_always_als(synthetic: bool) -> dict[str, str]:
     balanced = f"{100 * audit['dl7_balanced_least']:.0f} to {100 * audit['dl7_balanced_most']:.0f}"
     return {
         "question": "Can classifiers on a T1-weighted scan tell ALS from diseases that look like it?",
-        "found": f"{facts['below']} of the paper's {facts['cells']} classifiers have a lower F1 than naming "
+        "found": f"{facts['below']} of the paper's {facts['cells']} pairs of classifier and features have a lower F1 than naming "
         f"everyone ALS ({facts['baseline']:.2f} %), and the best is {facts['gain']:.2f} points above it. "
         + referrals(),
         "how_sure": "This follows from the printed numbers alone: every table of counts that agrees with "
@@ -470,12 +470,14 @@ def leaks_seen(checked: pd.DataFrame) -> str:
     missed = checked[~checked["holds"].astype(bool)]
     if missed.empty:
         return f"All {len(checked)} shifts are as expected on these null cohorts."
+    own = {"as described": "*as described*, the paper's own protocol,"}
     named = listed(
-        f"{row['procedure']} with {row['method']} ({counted(int(row['cohorts']), 'cohort')})"
+        f"{own.get(row['procedure'], row['procedure'])} with {row['method']} ({number(row['shift'], 3, signed=True)}, standard "
+        f"error {number(row['error'], 3)}, {counted(int(row['cohorts']), 'cohort')})"
         for row in missed.to_dict("records")
     )
     return (
-        f"{len(checked) - len(missed)} of {len(checked)} shifts are as expected. Not seen here: {named}. With few null "
+        f"{len(checked) - len(missed)} of {len(checked)} shifts are as expected. Not detected here: {named}. With few null "
         f"cohorts a small shift is within {UP_ERRORS} standard errors of none."
     )
 

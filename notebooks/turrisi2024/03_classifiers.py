@@ -89,9 +89,9 @@ measured = {name: varying(table) for name, table in measure_features(data, netwo
 # - The networks have dropout after their two hidden layers. The paper says "after each layer"; after the last
 #   one it would set one of the two class scores to 0 at random in a third of the training samples.
 # - **Names.** *DL7*, *DL8*: what leaves blocks 7 and 8 of the network on {ref}`the page before
-#   <turrisi-features>`. *SVM (L), (P), (RBF), (S)*: support vector machines with a linear, polynomial, radial or
-#   sigmoid kernel. *Knn*: k nearest neighbours. *RF*: random forest, N trees. *DNNt*, *DNNv*: a small network
-#   that stops by its score on the training set, or by its loss on a validation part.
+#   <turrisi-features>`. *SVM (L), (P), (RBF), (S)*: support vector machines with a linear, polynomial,
+#   radial or sigmoid kernel. *Knn*: k nearest neighbours. *RF*: random forest, N trees. *DNNt*, *DNNv*: a
+#   small network that stops by its score on the training set, or by its loss on a validation part.
 
 # %%
 settings = {"seed": seed, "neighbours": amounts.neighbours, "jobs": amounts.jobs}

@@ -26,7 +26,7 @@ CONFLICTS = ("conflicts", "cannot hold", "differs")
 UNTESTED = ("stand-in", "not yet run")
 NO_TARGET = "not a target"
 WORDS = {
-    "reproduced": "measured again with the same outcome",
+    "reproduced": "lie inside a rule that was fixed before the measurement",
     "adds up": "follow from the paper's own numbers",
     "as built": "are sizes of networks, counted on the rebuilt network",
     "as released": "were counted on the released data",
@@ -37,6 +37,8 @@ PUBLIC_IMAGES = "xia2024/07_by_donor"
 """The page whose finding says what the public images show."""
 
 AUDIT = "audit/published_numbers"
+MOST_NAMED = 3  # measurements that the landing page names one by one
+LEGEND = "What the marks mean is in {doc}`/book/how_to_read_a_verdict`."
 
 VIEW_BOX = re.compile(r'viewBox="([\d.-]+) ([\d.-]+) ([\d.]+) ([\d.]+)"')
 PIXELS = re.compile(
@@ -116,8 +118,15 @@ def what_holds(rows: Rows) -> str:
         return f"None of the {plural(len(targets), 'printed number')} has been confirmed by this book yet."
     kinds = [f"{count} {WORDS[kind]}" for kind, count in tally(targets).items() if kind in HOLDS]
     text = f"{holding:,} of {len(targets):,} printed numbers came out as printed: {joined(kinds)}."
-    measured = number_of(targets, ["reproduced"])
-    return text if measured else f"{text} No trained result is among them."
+    measured = [row for row in targets if row["verdict"] == "reproduced"]
+    if not measured:
+        return f"{text} No trained result is among them."
+    named = [
+        f"{claim_named(row['id']).location} ({row['shown']} here, {row['published']} printed)"
+        for row in measured[:MOST_NAMED]
+    ]
+    more = [f"{len(measured) - MOST_NAMED} more"] if len(measured) > MOST_NAMED else []
+    return f"{text} Measured: {joined([*named, *more])}."
 
 
 def what_conflicts(rows: Rows) -> str:
@@ -125,18 +134,18 @@ def what_conflicts(rows: Rows) -> str:
     conflicting = number_of(rows, CONFLICTS)
     if not conflicting:
         return "No printed number was found to disagree with another."
-    impossible, differing = number_of(rows, ["cannot hold"]), number_of(rows, ["differs"])
+    kinds = {
+        "conflicts": "conflict with another printed statement",
+        "cannot hold": "cannot hold under any reading of the text",
+        "differs": "came out otherwise when counted or measured again",
+    }
+    parts = [f"{count} {words}" for kind, words in kinds.items() if (count := number_of(rows, [kind]))]
     issues = plural(findings_behind(rows, CONFLICTS), "issue")
-    parts = [
-        f"{plural(conflicting, 'printed number')} {agreeing(conflicting, 'disagrees', 'disagree')} with other printed "
-        f"numbers or with a recount ({issues})"
-    ]
-    if impossible:
-        parts.append(f"{impossible} of them cannot hold under any reading of the text")
-    if differing:
-        parts.append(f"{differing} came out otherwise when counted or measured again")
     audit = f"{{doc}}`The audit </book/{AUDIT}>` gives" if AUDIT in book_pages() else "The audit gives"
-    return f"{'; '.join(parts)}. {audit} each reason, and a harmless reading where there is one."
+    return (
+        f"{plural(conflicting, 'printed number')} ({issues}): {joined(parts)}. {audit} each reason, and a harmless "
+        "reading where there is one."
+    )
 
 
 def what_was_not_tested(rows: Rows) -> str:
@@ -179,17 +188,39 @@ def plain_words(rows: Rows, synthetic: bool) -> str:
     total = len(trained) - number_of(trained, [NO_TARGET])
     first = (
         f"{in_words(len(papers())).capitalize()} papers report that a computer can recognise ALS or Alzheimer's disease in "
-        f"images; of their {total} results that depend on a trained computer, this book could so far repeat and judge "
-        f"{judged or 'none'}."
+        f"images; of their {total} results that depend on a computer trained on images, this book could so far repeat and "
+        f"judge {judged or 'none'}."
     )
     second = (
         "Images of one person resemble each other, so a computer can score well by recognising the person instead of the "
-        "disease, and several of the papers test in a way that allows it."
+        f"disease{_how_papers_split()}."
     )
     third = "Nothing here is a diagnosis, and nothing here shows that these diseases cannot be recognised: few images are public."
     if synthetic:
         third = f"{third.rstrip('.')}, and many pages use brains and cells drawn by a program."
     return "\n".join(f"{number}. {text}" for number, text in enumerate((first, second, third), 1))
+
+
+def _how_papers_split() -> str:
+    """Which papers allow that a person is recognised, from `split` of `data/papers.yml`; empty where none is known to."""
+    titled = {
+        split: [about["title"] for about in papers().values() if about.get("split") == split]
+        for split in ("images", "not stated")
+    }
+    said = {
+        "images": "splits its images without regard to persons",
+        "not stated": "does not say what it separates",
+    }
+    plurals = {
+        "images": "split their images without regard to persons",
+        "not stated": "do not say what they separate",
+    }
+    parts = [
+        f"{joined(titles)} {agreeing(len(titles), said[split], plurals[split])}"
+        for split, titles in titled.items()
+        if titles
+    ]
+    return f"; {', and '.join(parts)}" if parts else ""
 
 
 def landing_text(rows: Rows, line: str, public: bool = True) -> str:
@@ -208,7 +239,7 @@ def landing_text(rows: Rows, line: str, public: bool = True) -> str:
     synthetic = any("synthetic" in row["cohort"] for row in rows)
     return (
         f"````{{container}} als-answer als-front\n{answer}\n````\n\n"
-        f"## The {in_words(len(papers()))} papers\n\n{cards}\n\n"
+        f"## The {in_words(len(papers()))} papers\n\n{LEGEND}\n\n{cards}\n\n"
         f"## Without technical words\n\n{plain_words(rows, synthetic)}\n\n"
         f"*This build: {line}*\n"
     )
@@ -255,7 +286,7 @@ def _picture(paper: str, pictures: Sequence[Any]) -> str:
         if source.is_file():
             target = repository() / "book" / "generated" / f"{paper}-panel.svg"
             write_text_if_changed(target, cut_out(source.read_text(encoding="utf-8"), *part))
-            alt = f"A figure of the page: {page_words(page)}"
+            alt = f"A part of the first figure that stands for the finding; the whole is on the page {page_words(page)}"
             return f"```{{image}} /book/generated/{target.name}\n:alt: {alt}\n:target: {page}.html\n:class: als-panel\n```"
     return ""
 

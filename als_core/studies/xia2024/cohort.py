@@ -41,7 +41,7 @@ def choose(wanted: str = AUTO) -> Choice:
     source = sources()[PUBLISHED]
     folder = local_folder(PUBLISHED, source)
     if folder:
-        return Choice(PUBLISHED, "the authors' images are at hand")
+        return Choice(PUBLISHED, "the authors' images")
     unanswered = results_folder() / "network_did_not_answer"
     if not unanswered.exists():
         if reachable(source):

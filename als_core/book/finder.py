@@ -195,13 +195,17 @@ def _coverage_words(rows: list[dict[str, str]]) -> str:
 
 def _coverage_table(rows: list[dict[str, str]]) -> str:
     """What a paper has, where the book and the library have it, and how near that is to the paper."""
-    lines = ["| Item | In this book | In the library | How near |", "| :-- | :-- | :-- | :-- |"]
+    lines = [
+        "````{container} als-coverage",
+        "| Item | In this book | In the library | How close to the paper |",
+        "| :-- | :-- | :-- | :-- |",
+    ]
     for row in rows:
         code = " · ".join(f"{{als-code}}`{name.replace(':', '.')}`" for name in row["code"].split())
         near = f"**{row['status'].capitalize()}**" + (f": {cell_text(row['note'])}" if row["note"] else "")
         pages = " · ".join(_first_page(name) for name in row["page"].split())
         lines.append(f"| {cell_text(row['item'])} | {pages} | {code} | {near} |")
-    return "\n".join(lines)
+    return "\n".join([*lines, "````"])
 
 
 def _first_page(name: str) -> str:
@@ -212,7 +216,7 @@ def _first_page(name: str) -> str:
     pages = pages_named(name)
     if not pages:
         return f"`{name}`"
-    return page_link(pages[0]) + (f" and {len(pages) - 1} like it" if len(pages) > 1 else "")
+    return page_link(pages[0]) + (f" and {len(pages) - 1} more" if len(pages) > 1 else "")
 
 
 def _captions() -> dict[tuple[str, str], str]:

@@ -27,6 +27,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import LogLocator, MaxNLocator
 from PIL import Image
 from scipy import stats
 
@@ -204,7 +205,7 @@ def named_points(
     """
     drawn = table[[x, name, row]].dropna(subset=[x])
     values = drawn[x].astype(float)
-    forth, back = (np.log, np.exp) if log else (np.asarray, np.asarray)
+    forth = np.log if log else np.asarray
     least, most = float(forth(values.min())), float(forth(values.max()))
     scale = (WIDTH - LEFT - RIGHT) / (most - least) if most > least else 0.0
     rows = list(dict.fromkeys(drawn[row].astype(str)))
@@ -226,9 +227,11 @@ def named_points(
                 f'<circle cx="{place:.1f}" cy="{y + SHIFTS[crowd % len(SHIFTS)]:g}" r="6" role="listitem" '
                 f'tabindex="-1" aria-label="{text}"><title>{text}</title></circle>'
             )
-    for share in (0, 0.5, 1):
-        place, value = LEFT + share * (WIDTH - LEFT - RIGHT), float(back(least + share * (most - least)))
-        marks.append(f'<text x="{place:g}" y="{height - 26}" text-anchor="middle">{_plain(value, 3)}</text>')
+    for value in _round_values(float(values.min()), float(values.max()), log):
+        place = LEFT + scale * (float(forth(value)) - least)
+        marks.append(
+            f'<text x="{place:.1f}" y="{height - 26}" text-anchor="middle">{_plain(value, 3)}</text>'
+        )
     marks.append(
         f'<text x="{(LEFT + WIDTH - RIGHT) / 2:g}" y="{height - 6}" text-anchor="middle">'
         f"{html.escape(x_label)}</text>"
@@ -303,6 +306,13 @@ def _number(label: str, name: str, least: float, most: float, value: float, step
         f'<label>{html.escape(label)} <input type="number" name="{name}" min="{least:g}" max="{most:g}" '
         f'value="{value:g}" step="{step}"></label>'
     )
+
+
+def _round_values(low: float, high: float, log: bool) -> list[float]:
+    """A few round values from low to high, for an axis; low alone where both are equal."""
+    locator = LogLocator(subs=(1, 2, 5)) if log else MaxNLocator(5)
+    within = [float(value) for value in locator.tick_values(low, high) if low <= value <= high]
+    return within or [low]
 
 
 def _plain(value: float, digits: int) -> str:

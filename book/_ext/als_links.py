@@ -21,6 +21,7 @@ from als_core.book.contents import book_pages
 from als_core.claims.findings import findings
 
 ROOT = Path(__file__).resolve().parents[2]
+BREAKABLE = re.compile(r"(?<=\d) (?=%)|(?<=[=<>±≤≥]) (?=[\d.])|(?<=\bp) (?=[=<\d])")
 GLOSSARY = "book/glossary"
 AUDIT = "audit/published_numbers"
 EVERYDAY = {"sample", "group", "split", "run", "claim", "verdict", "profile", "page", "cohort", "recipe"}
@@ -193,7 +194,29 @@ def page_places(pages: list[str]) -> dict[str, str]:
     return places
 
 
+class UnbrokenNumbers(SphinxTransform):
+    """Keep a number on the line of its percent sign, and of the sign before it: "95 %", "p = 0.04", "± 3"."""
+
+    default_priority = 990  # after everything that looks for words
+
+    def apply(self, **kwargs) -> None:
+        for text in list(self.document.findall(nodes.Text)):
+            if isinstance(
+                text.parent, (nodes.literal, nodes.literal_block, nodes.raw, nodes.math, nodes.math_block)
+            ):
+                continue
+            kept = unbroken(str(text))
+            if kept != text:
+                text.parent.replace(text, nodes.Text(kept))
+
+
+def unbroken(text: str) -> str:
+    """The text with spaces that do not break between numbers and their signs."""
+    return BREAKABLE.sub("\N{NO-BREAK SPACE}", text)
+
+
 def setup(app):
     app.add_transform(FirstUses)
+    app.add_transform(UnbrokenNumbers)
     app.connect("env-check-consistency", number_figures)  # after Sphinx has numbered them
     return {"parallel_read_safe": True, "parallel_write_safe": True, "version": "1"}

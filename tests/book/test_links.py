@@ -63,6 +63,24 @@ def test_a_cited_work_is_in_the_bibliography(links, text, key):
     assert links.cited_works()[found["name"], found["year"]] == key
 
 
+def test_numbers_stay_on_the_line_of_their_signs(links):
+    plain = "in 95 % of 3 runs, p = 0.04, p < 0.001, 50 % ± 7 points"
+    kept = links.unbroken(plain)
+    assert kept.replace("\N{NO-BREAK SPACE}", " ") == plain
+    assert kept.split(" ") == [
+        "in",
+        "95\xa0%",
+        "of",
+        "3",
+        "runs,",
+        "p\xa0=\xa00.04,",
+        "p\xa0<\xa00.001,",
+        "50\xa0%",
+        "±\xa07",
+        "points",
+    ]
+
+
 def test_no_two_works_have_one_surname_and_year(links):
     entries = links.parse_file(str(repository() / links.BIBLIOGRAPHY)).entries
     assert len(links.cited_works()) >= len(entries) - 2  # two of the papers print no year

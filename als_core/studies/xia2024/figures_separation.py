@@ -22,7 +22,6 @@ from als_core.figures.primitives import (
 from als_core.figures.style import PALETTE, house_style
 from als_core.statistics.intervals import clopper_pearson
 from als_core.studies.xia2024.by_donor import count_predictions, group_votes
-from als_core.studies.xia2024.figures_data import class_colours
 from als_core.studies.xia2024.separation import ALONE, BY_DONOR, COGNITION, CUES, DISEASE, EVERY_CLASS
 from als_core.training.runs import Run
 
@@ -182,9 +181,6 @@ def donor_grid(votes: pd.DataFrame, classes: Sequence[str]) -> Drawn:
     )
     axes.xaxis.tick_top()
     axes.tick_params(length=0, labelsize=8)
-    colours = class_colours(classes)
-    for text, label in zip(axes.get_yticklabels(), labels, strict=True):
-        text.set_color(colours[label])
     totals = votes.groupby("name", sort=False)["right"].agg(["sum", "size"])
     return Drawn(
         figure,

@@ -74,6 +74,8 @@ def panels(
     with house_style():
         figure = Figure(figsize=(width, height * lines))
         grid = figure.subplots(lines, columns, squeeze=False, **shared).ravel()
+        if shared.get("sharey"):  # else the last number of one panel touches the first of the next
+            figure.get_layout_engine().set(wspace=0.06)
     for axes in grid[count:]:
         axes.remove()
     return figure, list(grid[:count])

@@ -35,7 +35,7 @@ ILL, WELL = PALETTE[4], PALETTE[0]  # the patients' label, the other one
 FIELDS = {"1.5T": PALETTE[0], "3T": PALETTE[1]}
 FOLDS = {"Folds by patient": PALETTE[0], "Folds by image": PALETTE[1]}
 VIEWS = {"x": "from the side", "y": "from the front", "z": "from above"}
-MOST_AREAS = 32
+MOST_AREAS = 12
 
 
 def inflation(nulls: pd.DataFrame) -> Drawn:
@@ -373,13 +373,14 @@ def area_relevance(table: pd.DataFrame, atlas: str, patients: str) -> Drawn:
     """Relevance per brain area, corrected for size: a panel for each method, a line for each area.
 
     table: columns method, label, area, concentration (1: what an even map gives). Areas are ordered by their
-    mean; of more than MOST_AREAS the first are drawn, and all are in the data. patients: the label drawn
-    filled.
+    mean over methods in patients; of more than MOST_AREAS the first are drawn, and all are in the data. patients: the
+    label drawn filled.
     """
-    means = table.groupby("area")["concentration"].mean().sort_values(ascending=False)
+    of_patients = table[table["label"] == patients]
+    means = of_patients.groupby("area")["concentration"].mean().sort_values(ascending=False)
     order = list(means.index)[:MOST_AREAS]
     methods = list(table["method"].unique())
-    figure, axes = panels(len(methods), height=0.8 + 0.18 * len(order), sharey=True)
+    figure, axes = panels(len(methods), height=0.9 + 0.26 * len(order), sharey=True, sharex=True)
     others = [label for label in table["label"].unique() if label != patients]
     for panel, method in zip(axes, methods, strict=True):
         own = table[table["method"] == method].rename(columns={"area": "name", "concentration": "value"})
@@ -391,8 +392,8 @@ def area_relevance(table: pd.DataFrame, atlas: str, patients: str) -> Drawn:
         )
         draw_reference(panel, 1, colour=INK)
         panel.set_title(method.replace(" ", "\n", 1), fontsize=8.5)
-        panel.set_xlim(left=0)
         panel.tick_params(axis="y", labelsize=8)
+    axes[0].set_xlim(0, 1.05 * table.loc[table["area"].isin(order), "concentration"].max())
     marks = {patients: ("dot", ILL)} | dict.fromkeys(others, ("open dot", WELL))
     legend(figure, marks | {"even": ("dashed", INK)}, loc="outside upper left")
     figure.supxlabel("Share of relevance over share of voxels", fontsize=9, color=INK)

@@ -141,7 +141,6 @@ def runs_as_points(runs: pd.DataFrame, table: pd.DataFrame, published: pd.Series
     percent_axis(both[0]).set(xlim=(0, 1.02), xlabel="Accuracy")
     draw_reference(both[1], 0)
     both[1].set(xlim=(min(-0.2, runs["matthews"].min() - 0.05), 1.02), xlabel="Matthews correlation")
-    figure.get_layout_engine().set(wspace=0.06)  # between the 100 % of one panel and the least of the next
     undefined = [
         f"{name} ({counted(n, 'run')})"
         for name, n in runs[runs["matthews"].isna()].groupby("name", sort=False).size().items()

@@ -134,7 +134,7 @@ def test_areas_concentration_and_nulls_hold_their_marks():
     )  # fmt: skip
     drawn = figures.area_relevance(table, "an atlas", "AD")
     check_words(drawn)
-    assert len(drawn.data) == 4 * 2 * 40 and "the 32 of 40" in drawn.caption
+    assert len(drawn.data) == 4 * 2 * 40 and "the 12 of 40" in drawn.caption
     scores = pd.DataFrame({"method": METHODS, "on": [0.9, 0.8, 0.7, 0.4], "off": [0.8, 0.6, 0.7, 0.5],
                            "times": [2.0, 1.5, 1.2, 0.9], "null_low": 0.3, "null_high": 0.65})  # fmt: skip
     drawn = figures.concentration(scores, "without an effect")

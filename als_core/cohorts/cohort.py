@@ -15,6 +15,7 @@ import pandas as pd
 from als_core.cohorts.check import About
 from als_core.cohorts.checked import checked_folder
 from als_core.cohorts.duplicates import ImagePair, copy_sets
+from als_core.cohorts.group_word import IMAGE, GroupWord, word_of
 from als_core.cohorts.reading import Conversion, read_image
 from als_core.cohorts.shortcuts import shortcut_report
 from als_core.storage import content_key
@@ -95,6 +96,11 @@ class Cohort:
     def groups(self) -> np.ndarray | None:
         """Independent unit (donor, case, subject) of each sample, or None where the manifest has none."""
         return self.samples["group"].to_numpy(dtype=str) if "group" in self.samples else None
+
+    @property
+    def unit(self) -> GroupWord:
+        """What intervals resample and permutations move whole: its groups, or images where there are none."""
+        return IMAGE if self.groups is None else word_of(self)
 
     @cached_property
     def digest(self) -> str:

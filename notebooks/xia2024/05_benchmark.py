@@ -35,6 +35,7 @@ from als_core.studies.xia2024 import benchmark, words
 from als_core.studies.xia2024 import figures_benchmark as figures
 from als_core.studies.xia2024.amounts import TissueAmounts
 from als_core.studies.xia2024.cohort import open_for_page
+from als_core.studies.xia2024.figures_data import PAPER_CLASSES
 from als_core.studies.xia2024.recipes import RECIPES
 from als_core.studies.xia2024.splits import published_split
 from als_core.studies.xia2024.train import recipe_runs, recorded_ablations, tissue_runs
@@ -47,9 +48,10 @@ data = open_for_page(page, cohort)
 #
 # For each network the page shows recorded runs of published size where there are any for this cohort, and
 # runs at the profile's sizes where not; the tables mark each. *Majority class* always predicts the commonest
-# training class. *Stained area* is given one number per image, the share of pixels stained brown. *Colour
-# statistics* are given mean, spread and percentiles of red, green, blue and of three separated stains. Both
-# use ridge regression without anything tuned. A network that does no better has not used the picture.
+# training class. *Stained area* is given one number per image, the share of pixels that have the colour of a
+# brown stain (DAB). *Colour statistics* are given mean, spread and percentiles of red, green, blue and of
+# three separated stains. Both use ridge regression without anything tuned. A network that does no better has
+# not used the picture.
 
 # %% tags=["show"]
 amounts = page.profile.amounts("tissue_training", TissueAmounts)
@@ -80,12 +82,14 @@ page.html(figures.runs_to_point_at(every))
 # ## Table 1
 #
 # Table 1 calls its accuracies averages, section 2.2 speaks of medians; both are given. The exact interval
-# treats the test images as independent, which fields of one slide are not, so it is too narrow. The interval
-# over donors resamples whole donors; the networks are not trained again for it.
+# treats the test images as independent, and is too narrow where they are not, as fields of one slide.
+#
+# <!-- groups -->
+# The interval over donors resamples whole donors; the networks are not trained again for it.
 
 # %%
 page.table(
-    figures.accuracy_rows(table, printed),
+    figures.accuracy_rows(table, printed, data.unit),
     "xia-table1-accuracy",
     "Accuracy on the test part (after Table 1 in the paper).",
 )
@@ -93,14 +97,16 @@ values = benchmark.as_printed(networks, data.classes, curves)
 page.claims(values, words.claim_circumstances(list(values), runs, data.kind))
 
 # %% [markdown]
-# ## ALS or control, which kind of ALS, and each class
+# ## Class by class
 #
+# <!-- not own -->
 # The abstract speaks of telling ALS from control. The three classes are collapsed to two, and then the two
-# classes of ALS are compared among images that are ALS. A test class holds few images, so one image more or
-# less moves its sensitivity by several points.
+# classes of ALS are compared among images that are ALS.
+#
+# Where a test class holds few images, one image more or less moves its sensitivity by several points.
 
 # %%
-if words.CONTROL in data.classes:
+if set(data.classes) == PAPER_CLASSES:
     page.show(figures.two_questions(answers, data.classes), "xia-two-classes")
 
 page.show(
@@ -114,10 +120,9 @@ page.show(figures.confusion_matrices(matrices, data.classes), "xia-fig7-confusio
 #
 # The paper ranks Miniset-DenseSENet above all others, and networks with pretrained weights above the Basic
 # CNN, without a test. McNemar's test looks at images that only one of two gets right, run by run. The other
-# test exchanges two models by whole donors (by image where there are none), on the mean over runs.
+# test exchanges two models by whole donors, or by image where donors are unknown, on the mean over runs.
 
 # %%
-unit = "images" if data.groups is None else "donors"
 pairs = benchmark.compared(answers, RECIPES["miniset_densesenet"].name, RECIPES["basic_cnn"].name)
 tests = benchmark.paired_table(pairs, seed)
 page.table(
@@ -125,7 +130,7 @@ page.table(
     "xia-paired-tests",
     "The comparisons that the paper draws, on the same test images. Difference: first minus second.",
 )
-page.text(words.paired_words(tests, unit))
+page.text(words.paired_words(tests, data.unit.many))
 page.text(words.ahead_of_colour(table, [each.name for each in networks], benchmark.COLOUR))
 
 # %% [markdown]
@@ -144,11 +149,11 @@ gated = recipe_runs(amounts.recipe("miniset_densesenet"), data, amounts, split, 
 trio = benchmark.gates_alone(gated, plain, data.groups)
 (gates,) = benchmark.paired_table([tuple(trio)], seed).itertuples()
 page.table(
-    figures.accuracy_rows(benchmark.accuracy_table(trio, seed), None),
+    figures.accuracy_rows(benchmark.accuracy_table(trio, seed), None, data.unit),
     "xia-gates-alone",
     "With gates, and without them at equal hyper-parameters.",
 )
-page.text(words.gates_words(gates.difference, gates.p, unit))
+page.text(words.gates_words(gates.difference, gates.p, data.unit.many))
 
 ablations = recorded_ablations(data, seed)
 if ablations:
@@ -161,13 +166,19 @@ if ablations:
 # %% [markdown]
 # ## What this means
 #
-# On one split by image the networks cannot be ranked: their intervals overlap, and the differences that the
-# paper draws are of the size of a few test images. What they share is that ALS is told from control far more
-# easily than the two classes of ALS from each other. Whether that is the disease is another question, and it
-# needs donors that no network has seen: see {ref}`xia-by-donor`.
+# On one split by image, networks whose intervals overlap cannot be ranked, and a difference of a few test
+# images is no finding.
+#
+# <!-- not own -->
+# The differences that the paper draws are of that size. What the networks share is that ALS is told from
+# control far more easily than the two classes of ALS from each other. Whether that is the disease is another
+# question.
+#
+# <!-- groups -->
+# What is left in donors that no network has seen is on {ref}`xia-by-donor`.
 
 # %%
-page.answer(**words.benchmark_answer(answers, data.classes, runs))
+page.answer(**words.benchmark_answer(answers, data.classes, runs, data.unit))
 page.made_of(
     split=f"{split.name}, seed {seed}",
     weights=words.weights_of(runs),

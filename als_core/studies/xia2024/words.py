@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 
 from als_core.claims.verdicts import Circumstances
-from als_core.cohorts.cohort import Cohort
-from als_core.figures.drawn import counted, listed, number, p_value, percent, percent_range
+from als_core.cohorts.group_word import DONOR, IMAGE, GroupWord
+from als_core.figures.drawn import as_written, counted, listed, number, p_value, percent, percent_range
 from als_core.models.weights import named_weights
 from als_core.studies.xia2024.amounts import TissueAmounts
 from als_core.studies.xia2024.benchmark import Answers, networks_behind, two_questions
+from als_core.studies.xia2024.figures_data import PAPER_CLASSES
 from als_core.studies.xia2024.heatmaps import RULE
 from als_core.studies.xia2024.recipes import PAPER, RECIPES
 from als_core.studies.xia2024.separation import ALL_CUES, BY_DONOR, BY_IMAGE, COGNITION, DISEASE, EVERY_CLASS
@@ -23,7 +24,6 @@ from als_core.studies.xia2024.train import tissue_weights
 from als_core.training.recipe import Recipe
 from als_core.training.runs import Run
 
-CONTROL = "control"
 PRINTED_RUNS = 5
 
 
@@ -106,7 +106,7 @@ def training_title(recipe: Recipe) -> str:
     return f"Training: {name_with_variant(recipe)}"
 
 
-def training_answer(runs: Sequence[Run], majority: float) -> dict[str, str]:
+def training_answer(runs: Sequence[Run], majority: float, unit: GroupWord = DONOR) -> dict[str, str]:
     """Fill the answer box of a training page. majority: share of the test images in the commonest training class."""
     recipe = recipe_of(runs)
     confusions = [run.confusion() for run in runs]
@@ -130,7 +130,9 @@ def training_answer(runs: Sequence[Run], majority: float) -> dict[str, str]:
             f"The spread is over {counted(len(runs), 'run')} on one split; one test image is "
             f"{percent(1 / n, 1)}. Training and test images can show the same slide."
         ),
-        "not_shown": "What is left when donors are kept apart: that is on the page on splits by donor.",
+        "not_shown": f"What is left when {unit.many} are kept apart: that is on the page on splits by {unit.one}."
+        if unit != IMAGE
+        else "What is left when images that belong together are kept apart: which these are is not known.",
     }
 
 
@@ -151,7 +153,10 @@ def curves_words(runs: Sequence[Run]) -> str:
 
 
 def benchmark_answer(
-    answers: Sequence[Answers], classes: Sequence[str], runs_by_network: Mapping[str, Sequence[Run]]
+    answers: Sequence[Answers],
+    classes: Sequence[str],
+    runs_by_network: Mapping[str, Sequence[Run]],
+    unit: GroupWord = DONOR,
 ) -> dict[str, str]:
     """Fill the answer box of the benchmark page."""
     networks = [each for each in answers if each.learns]
@@ -159,7 +164,7 @@ def benchmark_answer(
     best = max(means, key=means.get)
     n = len(networks[0].truth)
     found = f"{best} is best here with {percent(means[best])} of {n} test images correct on average."
-    if CONTROL in classes:
+    if set(classes) == PAPER_CLASSES:
         both = [two_questions(each.confusions.sum(0), classes) for each in networks]
         als, kinds = (
             [float(np.trace(m) / m.sum()) for m in each if m.sum()] for each in zip(*both, strict=True)
@@ -176,56 +181,69 @@ def benchmark_answer(
     ]
     judged = f"{listed(at_size)} ran at published size and can be judged." if at_size else "No network of the paper ran at published size here."  # fmt: skip
     return {
-        "question": "Which of the six networks classifies the tissue images best, and does attention help?",
+        "question": "Which of the six networks classifies the images best, and does attention help?",
         "found": found,
         "how_sure": (
-            f"One split by image, {n} test images: one image is {percent(1 / n, 1)}, and intervals of the networks "
-            f"overlap widely. {judged}"
+            f"One split by image, {n} test images: one image is {percent(1 / n, 1)}, and networks whose "
+            f"intervals overlap cannot be ranked. {judged}"
         ),
-        "not_shown": "That the networks recognise the disease: images of one donor are in training and test parts.",
+        "not_shown": f"That the networks recognise the classes in new {unit.many}: images of one {unit.one} can be in "
+        "training and test parts."
+        if unit != IMAGE
+        else "That the networks do as well on other images: images that belong together can be in training and test parts.",
     }
 
 
-def separation_answer(table: pd.DataFrame, donors: int) -> dict[str, str]:
+def separation_answer(table: pd.DataFrame, donors: int, unit: GroupWord = DONOR) -> dict[str, str]:
     """Fill the answer box of the page on what separates the classes. table: `separation.separation_table`."""
-    question = (
-        "Do the images tell ALS from control in new donors, and do they tell who had impaired cognition?"
-    )
+    over = counted(donors, unit.one, unit.many)
     best = {name: best_by_donor(table, name) for name in (DISEASE, COGNITION, EVERY_CLASS)}
     if best[DISEASE] is None:
         asked = best[EVERY_CLASS]
         if asked is None:
-            return {
-                "question": "What separates the classes in donors that a classifier has not seen?",
-                "found": "This cohort has too few donors to ask: each class needs two, and the manifest must name them.",
-                "how_sure": "Splits by image alone were possible; they say nothing about new donors.",
-                "not_shown": "Anything about new donors.",
-            }
+            return _answer_by_image(table, unit)
         return {
-            "question": "What separates the classes in donors that a classifier has not seen?",
-            "found": f"In new donors the best of the classifiers reaches {percent(asked.score)} (balanced; guessing gives {percent(asked.chance)}).",
-            "how_sure": f"95 % interval over {counted(donors, 'donor')} {percent_range(asked.low, asked.high)}; permuted labels give {percent(asked.null)}; p {p_value(asked.p_family)} as the best of several classifiers.",
+            "question": f"What separates the classes in {unit.many} that a classifier has not seen?",
+            "found": f"In new {unit.many} the best of the classifiers reaches {percent(asked.score)} (balanced; guessing gives {percent(asked.chance)}).",
+            "how_sure": f"95 % interval over {over} {percent_range(asked.low, asked.high)}; permuted labels give {percent(asked.null)}; p {p_value(asked.p_family)} as the best of several classifiers.",
             "not_shown": "What carries the difference: preparation and biology cannot be told apart by classifiers alone.",
         }
     als, cognition = best[DISEASE], best[COGNITION]
     apart = "not shown to be above chance" if cognition.p_family > 0.05 else "above chance"
     return {
-        "question": question,
+        "question": f"Do the images tell ALS from control in new {unit.many}, and do they tell who had impaired cognition?",
         "found": (
-            f"ALS against control: yes, {percent(als.score)} in donors not seen before ({als.name}), where guessing "
+            f"ALS against control: yes, {percent(als.score)} in {unit.many} not seen before ({als.name}), where guessing "
             f"gives {percent(als.chance)}. Concordant against discordant, the question about cognition: {apart}, "
             f"{percent(cognition.score)} at best."
             if als.p_family <= 0.05
-            else f"ALS against control: not shown, {percent(als.score)} in donors not seen before. Concordant against "
+            else f"ALS against control: not shown, {percent(als.score)} in {unit.many} not seen before. Concordant against "
             f"discordant: {apart}, {percent(cognition.score)} at best."
         ),
         "how_sure": (
-            f"Over {counted(donors, 'donor')} the 95 % intervals are {percent_range(als.low, als.high)} and "
+            f"Over {over} the 95 % intervals are {percent_range(als.low, als.high)} and "
             f"{percent_range(cognition.low, cognition.high)}; permuted labels give {percent(als.null)} and "
             f"{percent(cognition.null)}. As the best of several classifiers these scores have p "
             f"{p_value(als.p_family)} and {p_value(cognition.p_family)}."
         ),
-        "not_shown": "What carries the difference: section, fixation, scanner and disease differ together in these donors.",
+        "not_shown": f"What carries the difference: section, fixation, scanner and disease differ together in these {unit.many}.",
+    }
+
+
+def _answer_by_image(table: pd.DataFrame, unit: GroupWord) -> dict[str, str]:
+    """The answer box where no group can be held out: what folds of images give."""
+    rows = table[(table["question"] == EVERY_CLASS) & (table["split"] == BY_IMAGE)]
+    best = next(rows.loc[[rows["score"].idxmax()]].itertuples())
+    why = f"this cohort has too few {unit.many} to hold any out: each class needs two"
+    if unit == IMAGE:
+        why = "which images belong together is not known"
+    return {
+        "question": "What separates the classes in images that a classifier has not seen?",
+        "found": f"In images that were held out one by one, the best of the classifiers, {as_written(best.name)}, reaches "
+        f"{percent(best.score)} (balanced; guessing gives {percent(best.chance)}).",
+        "how_sure": f"95 % interval {percent_range(best.low, best.high)}; permuted labels give {percent(best.null)}. "
+        f"The score may be too high, because {why}.",
+        "not_shown": "Anything about images from elsewhere, and what carries the difference.",
     }
 
 
@@ -235,23 +253,28 @@ def best_by_donor(table: pd.DataFrame, question: str):
     return next(rows.loc[[rows["score"].idxmax()]].itertuples()) if len(rows) else None
 
 
-def split_words(table: pd.DataFrame) -> str:
+def split_words(table: pd.DataFrame, unit: GroupWord = DONOR) -> str:
     """Say how far the score of all classes moves from folds by image to folds by donor, and what its nulls are."""
     rows = table[table["question"] == EVERY_CLASS]
     by_image, by_donor = (rows[rows["split"] == split] for split in (BY_IMAGE, BY_DONOR))
     if by_donor.empty:
-        return "Donors cannot be held out in this cohort, so only folds of images are shown."
+        why = (
+            "It is not known which images belong together"
+            if unit == IMAGE
+            else f"There are too few {unit.many} to hold any out"
+        )
+        return f"{why}, so only folds of images are shown."
     image = by_image.loc[by_image["score"].idxmax()]
     donor = by_donor.set_index("name").loc[image["name"]]
     return (
-        f"With folds of images, {image['name']} reaches {percent(image['score'])}; with the labels permuted over donors, "
-        f"so that nothing about the disease can be learnt, the same procedure still reaches {percent(image['null'])}: "
-        f"donors are recognised. With whole donors held out it reaches {percent(donor['score'])}, and permuted labels "
+        f"With folds of images, {image['name']} reaches {percent(image['score'])}. With the labels permuted over {unit.many}, "
+        f"nothing but {unit.many} can be recognised; the same procedure then reaches {percent(image['null'])}. "
+        f"With whole {unit.many} held out it reaches {percent(donor['score'])}, and permuted labels "
         f"give {percent(donor['null'])}."
     )
 
 
-def cue_words(table: pd.DataFrame) -> str:
+def cue_words(table: pd.DataFrame, unit: GroupWord = DONOR) -> str:
     """Say what is left of each contrast once every cue is removed. table: `separation_table` with a column cue."""
     sentences = []
     for question in (DISEASE, COGNITION):
@@ -261,7 +284,7 @@ def cue_words(table: pd.DataFrame) -> str:
         best = rows.loc[rows["score"].idxmax()]
         sentences.append(
             f"With colour, brightness, contrast and sharpness made equal, {question} still reaches "
-            f"{percent(best['score'])} in new donors ({best['name']}; permuted labels {percent(best['null'])} ± "
+            f"{percent(best['score'])} in new {unit.many} ({best['name']}; permuted labels {percent(best['null'])} ± "
             f"{number(100 * best['null_sd'], 0)} points, p {p_value(best['p'])})."
         )
     if not sentences:
@@ -418,11 +441,6 @@ def sanity_words(checks: pd.DataFrame | None) -> str:
     return f"{first} {second}"
 
 
-def units_of(cohort: Cohort) -> tuple[str, str]:
-    """Return what is resampled in a cohort, and what others are: donors and other donors, or images."""
-    return ("images", "other images") if cohort.groups is None else ("donors", "other donors")
-
-
 def lesion_words(means: pd.DataFrame, unit: str) -> str:
     """Say how much heat lies on the lesion of its own image. means: of `heatmaps.lesion_means`."""
     last = means[means["layer"] == "last"].set_index("kind")
@@ -440,20 +458,24 @@ def lesion_words(means: pd.DataFrame, unit: str) -> str:
     )
 
 
-def heatmap_answer(runs: Sequence[Run], predicted: pd.DataFrame, places: tuple[int, int]) -> dict[str, str]:
+def heatmap_answer(
+    runs: Sequence[Run], predicted: pd.DataFrame, places: tuple[int, int], own: bool = False
+) -> dict[str, str]:
     """Fill the answer box of the Grad-CAM page."""
     share = float((predicted["label"] == predicted["predicted"]).mean())
     recipe = recipe_of(runs)
     size = "published size" if not recipe.reduced_from else f"{recipe.side} pixels"
     return {
-        "question": "Where does the network look, and does the heatmap show the disease?",
+        "question": f"Where does the network look, and does the heatmap show {'what makes the classes different' if own else 'the disease'}?",
         "found": (
             f"{recipe.name} at {size} classifies {percent(share)} of the test images correctly, and its heatmaps have "
-            f"{places[0]} × {places[1]} values: they point to regions, not to cells."
+            f"{places[0]} × {places[1]} values: they point to regions, not to details."
         ),
         "how_sure": (
             f"From {counted(len(runs), 'run')} and {predicted['sample'].nunique()} test images that the runs did not train "
             "on; images were chosen by a rule before any map was drawn."
         ),
-        "not_shown": "That the heat lies on pathology: the authors' images come without marked lesions.",
+        "not_shown": "That the heat lies on what makes the classes different: nothing in these images is marked."
+        if own
+        else "That the heat lies on pathology: the authors' images come without marked lesions.",
     }

@@ -6,6 +6,7 @@ import pytest
 from separation_rows import separation_rows
 from toy_training import HEAD_ONLY, train
 
+from als_core.cohorts.group_word import IMAGE
 from als_core.studies.xia2024 import words
 from als_core.studies.xia2024.benchmark import Answers, networks_behind, two_questions
 from als_core.studies.xia2024.separation import ALL_CUES, BY_DONOR, BY_IMAGE, COGNITION, DISEASE, EVERY_CLASS
@@ -109,7 +110,9 @@ def test_what_separates_the_classes_follows_the_p_values():
     assert "above chance" in cognition["found"]
     alone = table()[table()["question"] == EVERY_CLASS]
     assert "60 %" in words.separation_answer(alone, 15)["found"]
-    assert "too few donors" in words.separation_answer(alone[alone["split"] == BY_IMAGE], 0)["found"]
+    by_image = alone[alone["split"] == BY_IMAGE]
+    assert "too few donors" in words.separation_answer(by_image, 3)["how_sure"]
+    assert "belong together is not known" in words.separation_answer(by_image, 0, IMAGE)["how_sure"]
     for answer in (found, nothing, cognition):
         for text in answer.values():
             assert_plain(text)

@@ -19,7 +19,7 @@ import pandas as pd
 from markdown_it import MarkdownIt
 from matplotlib.figure import Figure
 
-from als_core.figures.drawn import counted
+from als_core.figures.drawn import as_written, counted
 from als_core.figures.style import WIDTH, to_png, to_svg
 
 MIME = "application/vnd.als.block+json"
@@ -35,7 +35,8 @@ class Block:
     """MyST text, the files it refers to (name to bytes), claim rows it records, and a live preview.
 
     headline: sentence for the landing page, where this block has it. title: title of the page, where its notebook
-    makes several. on_top: shown right below the page's title, wherever it was computed.
+    makes several. on_top: shown right below the page's title, wherever it was computed. prose: what the notebook's
+    prose depends on (`prose.Data`), where this block says what the page is about.
     """
 
     myst: str
@@ -45,11 +46,12 @@ class Block:
     headline: str = ""
     title: str = ""
     on_top: bool = False
+    prose: Mapping[str, Any] = field(default_factory=dict)
 
     def bundle(self) -> dict[str, Any]:
         """The block as a notebook output, by MIME type."""
         files = {name: base64.b64encode(content).decode() for name, content in self.files.items()}
-        says = {"headline": self.headline, "title": self.title, "on_top": self.on_top}
+        says = {"headline": self.headline, "title": self.title, "on_top": self.on_top, "prose": self.prose}
         content = {"myst": self.myst, "files": files, "claims": list(self.claims), **says}
         return {**self.preview, MIME: content}
 
@@ -96,7 +98,7 @@ def table_block(table: pd.DataFrame, name: str, caption: str) -> Block:
     # tildes: a fence of backticks could not have a caption with code in it
     shown = "\n".join([f"~~~{{table}} {caption}", f":name: {name}", "", pipe_table(table), "~~~"])
     if len(table) > LONGEST_TABLE:
-        first = re.sub(r"[*`]", "", plain_roles(caption).partition(". ")[0].rstrip("."))
+        first = re.sub(r"\\(.)|[*`]", r"\1", plain_roles(caption).partition(". ")[0].rstrip("."))
         shown = _fold(f"{first} ({len(table)} rows)", shown, "als-fold")
     myst = f"{shown}\n{_downloads({'table (CSV)': f'{name}.csv'})}"
     preview = f"<p>{inline_html(caption)}</p>{table.to_html(index=False)}"
@@ -284,10 +286,10 @@ def _column_cells(column: pd.Series) -> list[str]:
 
 
 def cell_text(value: Any) -> str:
-    """A value as text that Markdown leaves alone."""
+    """A value as the text of a table's cell."""
     if isinstance(value, float):
         value = "" if pd.isna(value) else f"{value:.4g}"
-    return re.sub(r"([\\`*_{}\[\]<>|#~$])", r"\\\1", " ".join(str(value).split()))
+    return as_written(value)
 
 
 def _share_of_column(svg: str) -> int:

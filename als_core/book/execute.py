@@ -36,6 +36,7 @@ from als_core.book.contents import (
     without_home,
 )
 from als_core.book.freshness import stamp
+from als_core.book.prose import fit_prose
 from als_core.refusal import refuse_if
 from als_core.storage import atomic_write, repository
 
@@ -68,6 +69,7 @@ def execute(page: str, folder: Path, parameters: dict[str, Any], cohort_digest: 
     with atomic_write(folder) as tmp_dir:
         tmp_dir.mkdir()
         executed = _run(page, notebook, source.parent, parameters, tmp_dir / "raw.ipynb")
+        executed = fit_prose(executed)
         _hide_homes(executed, parameters)
         rendered = render(executed, Path(page).name)
         rendered.notebook.metadata["als"] = {

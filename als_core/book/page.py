@@ -35,10 +35,12 @@ from als_core.book.contents import (
     without_home,
 )
 from als_core.book.profile import load_profile
+from als_core.book.prose import Data, word_of_paper
 from als_core.claims.claims import record
 from als_core.claims.verdicts import Circumstances
 from als_core.cohorts.cohort import Cohort
-from als_core.figures.drawn import Drawn
+from als_core.cohorts.group_word import word_of
+from als_core.figures.drawn import Drawn, as_written
 from als_core.figures.style import signs_without_font
 from als_core.refusal import refuse_if
 from als_core.storage import repository
@@ -84,6 +86,10 @@ class Page:
     def about_cohort(self, cohort: Cohort) -> None:
         """Name the cohort that this page is about; verdicts, captions and provenance follow from it."""
         self._cohort = cohort
+        of_paper = word_of_paper(self.name)
+        word = word_of(cohort, of_paper)
+        about = Data(cohort.kind == "own", cohort.groups is not None, word, of_paper)
+        self._show(blocks.Block("", prose=about.as_json()))
         title = cohort.about.get("title") or cohort.name
         if cohort.kind == "synthetic":
             text = (
@@ -92,13 +98,13 @@ class Page:
             )
             self._show(blocks.note_block("Synthetic cohort", text, "warning"))
         elif cohort.kind == "own":
-            text = f"This page shows {blocks.cell_text(title)}, not the paper's data: no printed number is judged by it."
+            text = f"This page shows {as_written(title)}, not the paper's data: no printed number is judged by it."
             left_out = [notice for notice in cohort.notices if notice.startswith(LEFT_OUT)]
-            text = " ".join([text, *map(blocks.cell_text, left_out)])
+            text = " ".join([text, *map(as_written, left_out)])
             self._show(blocks.note_block("Your own cohort", text, "warning"))
         if cohort.groups is None:
             text = (
-                "The manifest has no `group` column, so it is unknown which images come from one donor. "
+                f"The manifest has no `group` column, so it is unknown which images come from one {word.one}. "
                 "Only splits by image are possible; their accuracy may be too high, and intervals too narrow."
             )
             self._show(blocks.note_block("No groups", text, "warning"))

@@ -35,6 +35,7 @@ from als_core.cohorts.duplicates import (
     fingerprint,
 )
 from als_core.cohorts.folders import MANIFEST, NAMES, is_companion, list_samples
+from als_core.cohorts.group_word import read_group_word
 from als_core.cohorts.reading import Conversion, Fit, Unreadable, decode, depth_of, largest_deep_value
 from als_core.cohorts.shortcuts import measure
 from als_core.cohorts.tables import cell_problems, other_than_it_looks, read_table
@@ -51,7 +52,8 @@ class About(pydantic.BaseModel):
     """What `cohort.yml` may say. Unknown keys are refused.
 
     accept: numbers of checks whose findings a reader accepts. convert, resize, fit: see `reading.Conversion`.
-    mask_label: the value of a volume's mask that is meant, where it has several.
+    mask_label: the value of a volume's mask that is meant, where it has several. group_word: what its groups are, as
+    `group_word.read_group_word` takes it.
     """
 
     model_config = pydantic.ConfigDict(extra="forbid")
@@ -65,10 +67,23 @@ class About(pydantic.BaseModel):
     resize: int | None = pydantic.Field(default=None, ge=16, le=4096)
     fit: Fit = "crop"
     mask_label: int | None = None
+    group_word: str = ""
+
+    @pydantic.field_validator("group_word")
+    @classmethod
+    def _has_both_forms(cls, text: str) -> str:
+        if text:
+            read_group_word(text)
+        return text
 
     def texts(self) -> dict[str, str]:
         """The keys that pages show, as texts."""
-        return {name: getattr(self, name) for name in ("title", "citation", "licence", "label_of")}
+        return {
+            name: getattr(self, name) for name in ("title", "citation", "licence", "label_of", "group_word")
+        }
+
+
+KEYS = f"Keys it may hold: {', '.join(About.model_fields)}."
 
 
 @dataclass(frozen=True)
@@ -184,16 +199,21 @@ def read_about(folder: Path) -> tuple[About, list[Problem]]:
     path = folder / "cohort.yml"
     if not path.is_file():
         return About(), []
-    remedy = f"Keys it may hold: {', '.join(About.model_fields)}."
     try:
-        return About.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {}), []
+        return validated(yaml.safe_load(path.read_text(encoding="utf-8")) or {}, path.name)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        found = str(error).replace("\n", " ")
+        return About(), [Problem(path.name, found, "a YAML mapping", KEYS, check="ALS021")]
+
+
+def validated(values: object, where: str) -> tuple[About, list[Problem]]:
+    """What a mapping of keys of `cohort.yml` says, and what is wrong with it. where: names its source."""
+    try:
+        return About.model_validate(values), []
     except pydantic.ValidationError as error:
         found = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
         expected = "a known key with a fitting value"
-        return About(), [Problem(path.name, each, expected, remedy, check="ALS021") for each in found]
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        found = str(error).replace("\n", " ")
-        return About(), [Problem(path.name, found, "a YAML mapping", remedy, check="ALS021")]
+        return About(), [Problem(where, each, expected, KEYS, check="ALS021") for each in found]
 
 
 def check_cells(table: pd.DataFrame) -> list[Problem]:
@@ -397,7 +417,7 @@ def notices_of(samples: pd.DataFrame, twins: tuple[ImagePair, ...]) -> tuple[str
         named = identifiers.unnamed_groups(samples)
         rename = f" If {named[0]} is the group, rename that column to group." if named else ""
         notices.append(
-            "The manifest has no group column: only splits by image are possible, and images of one donor may "
+            "The manifest has no group column: only splits by image are possible, and images of one group may "
             f"be in the training and in the test part (ALS023).{rename}"
         )
     else:

@@ -14,6 +14,7 @@ import pandas as pd
 from als_core.cohorts.check import About
 from als_core.cohorts.checked import checked_folder
 from als_core.cohorts.duplicates import ImagePair, copy_sets
+from als_core.cohorts.group_word import IMAGE, GroupWord, word_of
 from als_core.cohorts.reading import Conversion, read_image
 from als_core.cohorts.samples import Kind, Samples
 from als_core.cohorts.shortcuts import shortcut_report
@@ -75,6 +76,11 @@ class Cohort(Samples):
             conversion=checked.conversion,
             measures=checked.measures,
         )
+
+    @property
+    def unit(self) -> GroupWord:
+        """What intervals resample and permutations move whole: its groups, or images where there are none."""
+        return IMAGE if self.groups is None else word_of(self)
 
     @cached_property
     def digest(self) -> str:

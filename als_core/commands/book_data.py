@@ -22,6 +22,7 @@ from als_core.book.build import KIND_WORDS
 from als_core.book.contents import DATA, book_pages, data_of, parameters_of, source_of
 from als_core.book.profile import Profile, load_profile
 from als_core.cohorts.check import MANIFEST, read_manifest
+from als_core.cohorts.cohort import Cohort
 from als_core.cohorts.folders import CASE, Kind, kind_of
 from als_core.cohorts.tables import read_table
 from als_core.refusal import Problem, RefusedInput, refuse_if
@@ -207,11 +208,16 @@ def _open_tissue(value: str, profile: Profile) -> Opened:
         {"cohort": choice.cohort},
         cohort.name,
         cohort.kind,
-        cohort.digest,
+        _digest_with_words(cohort),
         line,
         cohort.classes,
         cohort.notices,
     )
+
+
+def _digest_with_words(cohort: Cohort) -> str:
+    """Digest of a cohort and, for a reader's, of the words by which pages call it and its groups."""
+    return content_key(cohort.digest, cohort.about) if cohort.kind == "own" else cohort.digest
 
 
 def _open_crops(value: str, profile: Profile, channel: str) -> Opened:
@@ -222,7 +228,7 @@ def _open_crops(value: str, profile: Profile, channel: str) -> Opened:
         parameters,
         cohort.name,
         "own",
-        cohort.digest,
+        _digest_with_words(cohort),
         _line("Crops", cohort, "crops"),
         cohort.classes,
         cohort.notices,

@@ -12,6 +12,7 @@ import yaml
 from als_core.commands.predict import predict
 from als_core.storage import atomic_write
 
+WORD = typer.Option(help="What a group is, for the pages: a plural such as patients, or 'mouse, mice'.")
 Folder = Annotated[Path, typer.Argument(help="A folder with manifest.csv, or with one subfolder per class")]
 
 
@@ -29,6 +30,7 @@ def check(
         int | None, typer.Option(help="Volumes: the value that is meant in masks with several.")
     ] = None,
     positive: Annotated[str, typer.Option(help="Feature tables: the label of interest.")] = "ALS",
+    group_word: Annotated[str, WORD] = "",
 ) -> None:
     """List everything that is wrong with a reader's data, and what simple properties tell of the label.
 
@@ -41,6 +43,7 @@ def check(
         "fit": fit,
         "convert": convert or None,
         "accept": sorted(accept or ()) or None,
+        "group_word": group_word or None,
     }
     kind = kind_of(folder)
     if kind in ("images", "crops"):
@@ -54,15 +57,16 @@ def check(
 
 
 def _check_images(folder: Path, settings: dict, kind: str) -> None:
-    from als_core.cohorts.check import About, read_about
+    from als_core.cohorts.check import read_about
     from als_core.cohorts.cohort import Cohort
     from als_core.cohorts.shortcuts import shortcut_notices
 
     about, problems = read_about(folder)
+    as_crops = kind == "crops" and set(settings) <= {"group_word"}  # grey, of several sizes
     if settings and not problems:
         settings["accept"] = tuple(dict.fromkeys((*about.accept, *settings.get("accept", ()))))
-        about = About.model_validate({**about.model_dump(), **settings})
-    if kind == "crops" and not settings:  # as the pages on crops read them: grey, of several sizes
+        about = _with(folder, about, settings)
+    if as_crops:
         from als_core.studies.miao2023.cohort import open_crops
         from als_core.studies.miao2023.synthetic import CropParameters
 
@@ -78,6 +82,16 @@ def _check_images(folder: Path, settings: dict, kind: str) -> None:
         typer.echo(f"Note: {notice}")
     if settings:
         _keep(folder, about)
+
+
+def _with(folder: Path, about, settings: dict):
+    """What `cohort.yml` says together with options of a command. Raises RefusedInput for values that do not fit."""
+    from als_core.cohorts.check import validated
+    from als_core.refusal import refuse_if
+
+    settled, problems = validated({**about.model_dump(), **settings}, "the options")
+    refuse_if(f"The cohort in {folder}", problems)
+    return settled
 
 
 def _keep(folder: Path, about) -> None:
@@ -143,10 +157,17 @@ def manifest(
     label: Annotated[str, typer.Option(help="With --table: the column of labels.")] = "label",
     group: Annotated[str, typer.Option(help="With --table: the column of groups.")] = "",
     only: Annotated[str, typer.Option(help="With --table: labels to keep, separated by commas.")] = "",
+    group_word: Annotated[str, WORD] = "",
 ) -> None:
     """Write the manifest of a folder, to be read over and edited."""
+    from als_core.cohorts.check import read_about
     from als_core.cohorts.folders import list_samples, table_samples, write_manifest
+    from als_core.refusal import refuse_if
 
+    if group_word:
+        about, problems = read_about(folder)
+        refuse_if(f"The cohort in {folder}", problems)
+        about = _with(folder, about, {"group_word": group_word})
     if table is None:
         samples = list_samples(folder, None if group_from.upper() == "NONE" else group_from)
     else:
@@ -159,6 +180,8 @@ def manifest(
     typer.echo(f"{file}: {len(samples)} samples; {_counts(samples)}{groups}.")
     for notice in samples.attrs["notices"]:
         typer.echo(f"Note: {notice}")
+    if group_word:
+        _keep(folder, about)
 
 
 def leaks(

@@ -7,6 +7,7 @@ from the same table, so that a test can compare them with it; `Page.show` puts t
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -62,6 +63,15 @@ def p_value(p: float) -> str:
 def counted(count: int, noun: str, plural: str = "") -> str:
     """Write a count with its noun: "1 donor", "15 donors"."""
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def as_written(text: object) -> str:
+    r"""Write text from data on one line, so that Markdown shows it as it is: for every label, group and path in prose.
+
+    >>> print(as_written("a_b <i>"))
+    a\_b \<i\>
+    """
+    return re.sub(r"([\\`*_{}\[\]<>|#~$&])", r"\\\1", " ".join(str(text).split()))
 
 
 def listed(names: Iterable[object], joined: str = "and") -> str:

@@ -62,9 +62,9 @@ page.substitutions(
 # %% [markdown]
 # ## The groups
 #
-# All patients came with signs that made ALS possible. The larger group has ALS; the smaller one has a disease
-# that looks like it, a *mimic*. The printed counts are added up here, and every percentage of the paper's
-# table of patients is computed from the count beside it, within its group.
+# In the paper, all patients came with signs that made ALS possible. The larger group has ALS; the smaller
+# one has a disease that looks like it, a *mimic*. The printed counts are added up here, and every
+# percentage of the paper's table of patients is computed from the count beside it, within its group.
 
 # %%
 groups = published_table("turrisi2024_cohort").set_index("row")["n_subjects"]
@@ -123,7 +123,11 @@ page.table(
     of_cohort=False,
 )
 page.claims(table2_readings() | ({"turrisi2024.table2.age.statistic": on_page.distance} if known else {}))
-page.answer(**words.als_against_mimics((pearson.p, yates.p), (from_distance.p_finite, from_distance.p_limit)))
+if data.kind == "own":
+    page.answer(**words.own_groups(people, patients, data.name, on_page))
+else:
+    tests = (pearson.p, yates.p), (from_distance.p_finite, from_distance.p_limit)
+    page.answer(**words.als_against_mimics(*tests))
 page.text(words.tests_sentence(pearson, yates, statistic, p_of_printed, distance, from_distance))
 
 # %% [markdown]
@@ -197,10 +201,10 @@ page.claims(
 # %% [markdown]
 # ## What this means
 #
-# Sex and age do not differ significantly between the groups, and the printed sums are right. This does not
-# make the groups alike: with 106 mimics a difference of some years would be missed, and mimics are four
-# diseases with ages of their own. Scores of classifiers on scans therefore have to be read beside a
-# classifier that sees age and sex alone.
+# In the paper, sex and age do not differ significantly between the groups, and the printed sums are right.
+# This does not make the groups alike: with 106 mimics a difference of some years would be missed, and
+# mimics are four diseases with ages of their own. Scores of classifiers on scans therefore have to be read
+# beside a classifier that sees age and sex alone.
 
 # %%
 page.made_of(volumes=f"{len(data)} at {data.settings.resolution} mm", seed=seed)

@@ -127,10 +127,10 @@ page.text(say.largest_difference(effects, len(data)))
 # ## Does the extractor see a disease at all?
 #
 # A positive control: the network was trained to tell Alzheimer's disease from healthy ageing. On brains of
-# patients and controls (drawn ones with and without atrophy of the medial temporal lobe and wide ventricles,
-# where no real ones are given) a linear classifier on its features must find the difference; otherwise a poor
-# result on ALS says nothing about ALS. Folds are drawn several times; for each draw the labels are also
-# permuted.
+# patients and controls (drawn ones with and without atrophy of the medial temporal lobe and wide
+# ventricles, where no real ones are given) a linear classifier on its features must find the difference;
+# otherwise a poor result on other patients says nothing about them. Folds are drawn several times; for each
+# draw the labels are also permuted.
 
 # %%
 control_patients = open_control_patients(amounts, seed, control)
@@ -170,15 +170,15 @@ page.show(figures.correlations(used, directions), "turrisi-correlations")
 # ## What this means
 #
 # The three descriptions are what the paper says they are, in number and in kind. Whether they hold anything
-# about ALS is a question for patients: on drawn brains, a difference only shows that a feature answers to
-# what was drawn. A deep feature that does not answer to the atrophy it was trained on would be no evidence
-# against ALS.
+# about a disease is a question for patients: on drawn brains, a difference only shows that a feature answers
+# to what was drawn. A deep feature that does not answer to the atrophy it was trained on would be no evidence
+# against another disease.
 
 # %%
 beyond = effects.groupby("representation", sort=False)["d"].apply(lambda d: (d.abs() > 2 * chance).mean())
 number_of_features = sum(table.shape[1] for table in features.values())
 is_random = not weights.startswith("public")
-page.answer(**say.features_and_control(number_of_features, beyond, summary, effect, is_random))
+page.answer(**say.features_and_control(number_of_features, beyond, summary, effect, is_random, patients))
 page.made_of(
     extractor=weights,
     radiomics=f"bin width {SETTINGS.bin_width:g}, normalised to sd {SETTINGS.normalised_sd:g}",

@@ -41,11 +41,12 @@ from als_core.studies.xia2024.synthetic import TissueParameters, synthetic_tissu
 page = Page("xia2024/01_cohort_and_quality", profile, "Xia 2024, Fig. 1, Fig. 4, Table 2")
 data = open_for_page(page, cohort)
 page.substitutions(*figures.stand_ins(data))
-samples = data.samples
+samples, unit = data.samples, data.unit
 
 # %% [markdown]
 # ## Classes
 #
+# <!-- not own -->
 # The study sorts fields of post-mortem frontal cortex, stained for the protein TDP-43, into three classes:
 # *control* (no ALS), *concordant* (TDP-43 pathology and impaired cognition) and *discordant* (the same
 # pathology, cognition spared). The fields are from two areas that cognitive impairment in ALS involves: BA44,
@@ -66,6 +67,7 @@ page.claims({f"xia2024.section4_1.{name}.images": counts[name] for name in class
 # (signal-to-noise ratio) of the whole grey image. The paper does not define them; these definitions come
 # from the released code.
 #
+# <!-- not own -->
 # The paper prints its violins without numbers and pools the classes. By class they differ.
 
 # %%
@@ -79,11 +81,13 @@ page.show(figures.quality_by_class(quality, ends), "xia-fig1-quality")
 # %% [markdown]
 # ## Does image quality alone distinguish the classes?
 #
+# <!-- groups -->
 # Images of one donor resemble each other, so the donor is the unit. Donors are ranked by the median of
 # their images; the test permutes the class labels over whole donors. Then a threshold on the same number,
 # learnt from all other donors, classifies the images of each donor in turn, and is compared with the same
 # procedure under permuted labels.
 #
+# <!-- not own -->
 # **This comparison was made after looking at the images**, not planned before: its p values describe this
 # cohort, and are no confirmation.
 
@@ -95,36 +99,41 @@ if figures.can_be_separated(samples["label"], data.groups):
         values = quality[measure].to_numpy()
         found[measure] = separate_groups(values, positive, data.groups, np.random.default_rng(seed))
     sharp = found["laplacian_variance"]
-    drawn = figures.values_by_donor(quality, "laplacian_variance", sharp, data.classes)
+    drawn = figures.values_by_donor(quality, "laplacian_variance", sharp, data.classes, unit)
     page.show(drawn, "xia-sharpness-by-donor")
-    page.html(figures.donors_to_point_at(drawn.data, "laplacian_variance"))
-    caption = "How well each quality measure alone separates donors, and classifies images of new donors."
-    page.table(figures.separation_table(found, data.classes), "xia-quality-separates", caption)
-page.text(figures.sharpness_finding(found, data.classes))
+    page.html(figures.donors_to_point_at(drawn.data, "laplacian_variance", unit))
+    caption = (
+        f"How well each quality measure separates {unit.many}, and classifies images of new {unit.many}."
+    )
+    page.table(figures.separation_table(found, data.classes, unit), "xia-quality-separates", caption)
+page.text(figures.sharpness_finding(found, data.classes, unit))
 
 # %% [markdown]
 # ## Which single property predicts the label?
 #
 # Not only sharpness can be a shortcut. The type, size and compression of a file, its colours and its
 # corners are properties that a network sees too, and a covariate such as scanner or age may show in the
-# image. Each alone predicts the label of donors that were left out (of images, where donors are unknown).
-# The same procedure with labels permuted over donors says how well the best of all properties does by
+# image. Each alone predicts the label of donors that were left out, or of images where donors are unknown.
+# The same procedure with permuted labels says how well the best of all properties does by
 # chance. `als check` names the same shortcuts; what it notices besides is listed below the table.
 
 # %%
-caption = "How well each property alone predicts the label of donors or images that were left out."
-page.table(figures.shortcut_rows(data.shortcuts), "xia-shortcuts", caption)
+caption = f"How well each property alone predicts the label of {unit.many} that were left out."
+page.table(figures.shortcut_rows(data.shortcuts, unit), "xia-shortcuts", caption)
 page.text(figures.check_words(data.notices, data.shortcuts))
 
 # %% [markdown]
-# ## The split, donors and slides
+# ## The split
 #
-# The split of section 4.2.1 is 6 : 2 : 2, stratified by class, image by image. Images are fields of a
-# microscope slide, and slides come from donors. Fields of one slide share its stain, its scanner session
-# and its donor, so they are not independent. The release of {cite:t}`xia2024` lists a case and a region for
-# each image; the paper does not print how many there are. Images that are near-duplicates of each other
-# would be a second way for test images to be known from training: every file is compared with every other,
-# byte by byte, and by a hash that stays the same when an image is saved again.
+# The split of section 4.2.1 is 6 : 2 : 2, stratified by class, image by image.
+#
+# <!-- not own -->
+# Images are fields of a microscope slide, and slides come from donors. Fields of one slide share its stain,
+# its scanner session and its donor, so they are not independent. The release of {cite:t}`xia2024` lists a
+# case and a region for each image; the paper does not print how many there are.
+#
+# Near-duplicates are another way for test images to be known from training. Every file is compared with
+# every other, byte by byte, and by a hash that stays the same when an image is saved again.
 
 # %%
 split = published_split(data, seed)
@@ -140,13 +149,13 @@ shared = None
 if "slide" in samples:
     one = figures.one_field_per_slide(samples)
     fields = [data.image(row) for row in one.index]
-    page.show(figures.slides_at_a_glance(fields, one, samples), "xia-slides")
+    page.show(figures.slides_at_a_glance(fields, one, samples, unit), "xia-slides")
 if data.groups is not None:
     shared = figures.share_with_known_donor(split, data.groups)
     placed = samples.assign(part=split.parts)[["group", "label", "part"]]
-    page.show(figures.donors_over_parts(placed), "xia-donors-over-parts")
+    page.show(figures.donors_over_parts(placed, unit), "xia-donors-over-parts")
     across = len(groups_across(split, data.groups))
-    page.text(figures.donors_in_parts_words(across, len(set(data.groups)), shared))
+    page.text(figures.donors_in_parts_words(across, len(set(data.groups)), shared, unit))
 
 page.text(figures_copies.near_duplicate_words(data.copies, len(data)))
 if data.copies:
@@ -157,36 +166,38 @@ for name, drawn in figures_copies.first_copies(data, split.parts).items():
 page.text(figures_copies.overlap_words(data, split.parts))
 
 # %% [markdown]
+# <!-- not own -->
 # ## The synthetic stand-in
 #
+# <!-- not own -->
 # Where the real images cannot be had, this book uses synthetic tissue: haematoxylin and DAB mixed by the
 # law of Beer and Lambert {cite:p}`ruifrok2001`, with neurons, nuclei, vessels and vacuoles, and brown
 # deposits as the sign of disease. Its lesions are known, and its effects of disease, donor and slide can
 # each be set to zero. It is an invention, made to look similar.
 
 # %%
-if figures.can_be_drawn(data.image_shape[0]):
+if data.kind != "own":
     parameters = TissueParameters(side=data.image_shape[0], fields_per_slide=1)
     drawn, _, plan = synthetic_tissue_arrays(parameters, seed)
     beside = figures.four_of_each(data, drawn, plan["label"], np.random.default_rng(seed))
     page.show(figures.synthetic_beside(beside), "xia-synthetic-beside")
-else:
-    page.text(figures.NOT_DRAWN)
 
 # %% [markdown]
 # ## What this means
 #
 # A network that is given images can use anything that differs between their classes. A difference in
-# sharpness or contrast may be biology: neurons that shrink, a surround that loosens. It may as well be how
-# thick the sections were cut, how long they were fixed, or how they were scanned, if that was done class by
-# class. A few donors in each class cannot separate these causes, and until something does, a high accuracy is
-# no evidence for a sign of disease.
+# sharpness or contrast may be biology. It may as well be how samples were prepared, stained or scanned, if
+# that was done class by class. Until these causes are separated, a high accuracy does not show what a
+# network has learnt.
 #
-# It does not mean that the images hold no sign of disease: what remains when sharpness is equal is another
-# question. A new cohort would need section thickness, fixation and scanner recorded for each slide, and
-# donors of all classes in each batch.
+# <!-- not own -->
+# In tissue, neurons shrink and their surround loosens; sections are cut at some thickness, fixed for some
+# time, and scanned. A few donors in each class cannot separate these causes. A new cohort would need
+# section thickness, fixation and scanner recorded for each slide, and donors of all classes in each batch.
+#
+# It does not mean that the classes look alike: what remains when sharpness is equal is another question.
 
 # %%
-page.answer(**figures.cohort_answer(samples, shared, found, data.classes))
+page.answer(**figures.cohort_answer(samples, shared, found, data.classes, unit))
 page.made_of(split=f"{split.name}, seed {seed}")
 page.provenance()

@@ -46,7 +46,7 @@ split = published_split(data, seed)
 # ## Nine augmentations
 #
 # With few images a network learns them by heart. Altered copies make that harder: a mirrored or turned
-# section is still a section of the same class. Only images of the training part are augmented, after the
+# image is still an image of the same class. Only images of the training part are augmented, after the
 # split, so that no copy of a test image is ever trained on.
 #
 # Denoising and noise can hardly be seen at this size; the last two pictures show what they change, ten
@@ -107,15 +107,17 @@ page.text(figures.quality_change_words(changes))
 # %% [markdown]
 # ## What this means
 #
-# The copies differ from their originals in just those measures by which the classes differ in
-# {ref}`xia-cohort`: sharpness and contrast. That may be a merit: a network that sees each image at several
+# The copies differ from their originals in sharpness and contrast, by which classes can differ as well
+# ({ref}`xia-cohort`). That may be a merit: a network that sees each image at several
 # degrees of sharpness can rely on sharpness less. Whether it does so is a matter of training, which this
 # page does not do.
 #
-# It does not mean that there are more data. Ten copies of a section come from one section of one donor, and
-# results stay as uncertain as the number of donors makes them.
+# It does not mean that there are more data. Ten copies of an image come from one image.
+#
+# <!-- groups -->
+# That image is of one donor, and results stay as uncertain as the number of donors makes them.
 
 # %%
-page.answer(**figures.augmentation_answer(changes, sizes["train"], len(training.images)))
+page.answer(**figures.augmentation_answer(changes, sizes["train"], len(training.images), data.unit))
 page.made_of(split=f"{split.name}, seed {seed}", augmented_set=training.key)
 page.provenance()

@@ -133,13 +133,15 @@ page.table(
 # %% [markdown]
 # ## What this means
 #
-# These accuracies are from a split by image: training, validation and test images can show the same slide,
-# so part of what is learnt is the slide. How the networks compare is on {ref}`xia-benchmark`; what is left
-# when whole donors are held out is on {ref}`xia-by-donor`.
+# These accuracies are from a split by image: training, validation and test images can show the same slide
+# or donor, so part of what is learnt may be the slide. How the networks compare is on {ref}`xia-benchmark`.
+#
+# <!-- groups -->
+# What is left when whole donors are held out is on {ref}`xia-by-donor`.
 
 # %%
 tested = data.labels[split.rows("test")]
-page.answer(**words.training_answer(runs, (tested == commonest).mean()))
+page.answer(**words.training_answer(runs, (tested == commonest).mean(), data.unit))
 page.made_of(
     split=f"{split.name}, seed {seed}",
     weights=words.pretraining(runs[0]),

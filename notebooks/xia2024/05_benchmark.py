@@ -36,6 +36,7 @@ from als_core.studies.xia2024 import benchmark, words
 from als_core.studies.xia2024 import figures_benchmark as figures
 from als_core.studies.xia2024.amounts import TissueAmounts
 from als_core.studies.xia2024.cohort import open_for_page
+from als_core.studies.xia2024.figures_data import PAPER_CLASSES
 from als_core.studies.xia2024.recipes import RECIPES
 from als_core.studies.xia2024.splits import published_split
 from als_core.studies.xia2024.train import recipe_runs, recorded_ablations, tissue_runs
@@ -48,9 +49,10 @@ data = open_for_page(page, cohort)
 #
 # For each network the page shows recorded runs of published size where there are any for this cohort, and
 # runs at the profile's sizes where not; the tables mark each. *Majority class* always predicts the commonest
-# training class. *Stained area* is given one number per image, the share of pixels stained brown. *Colour
-# statistics* are given mean, spread and percentiles of red, green, blue and of three separated stains. Both
-# use ridge regression without anything tuned. A network that does no better has not used the picture.
+# training class. *Stained area* is given one number per image, the share of pixels that have the colour of a
+# brown stain (DAB). *Colour statistics* are given mean, spread and percentiles of red, green, blue and of
+# three separated stains. Both use ridge regression without anything tuned. A network that does no better has
+# not used the picture.
 
 # %% tags=["show"]
 amounts = page.profile.amounts("tissue_training", TissueAmounts)
@@ -87,12 +89,14 @@ page.html(figures.runs_to_point_at(every))
 # ## Table 1
 #
 # Table 1 calls its accuracies averages, section 2.2 speaks of medians; both are given. The exact interval
-# treats the test images as independent, which fields of one slide are not, so it is too narrow. The interval
-# over donors resamples whole donors; the networks are not trained again for it.
+# treats the test images as independent, and is too narrow where they are not, as fields of one slide.
+#
+# <!-- groups -->
+# The interval over donors resamples whole donors; the networks are not trained again for it.
 
 # %%
 page.table(
-    figures.accuracy_rows(table, printed),
+    figures.accuracy_rows(table, printed, data.unit),
     "xia-table1-accuracy",
     "Accuracy on the test part (after Table 1 in the paper).",
 )
@@ -100,15 +104,17 @@ values = benchmark.as_printed(networks, data.classes, curves)
 page.claims(values, words.claim_circumstances(list(values), runs, data.kind))
 
 # %% [markdown]
-# ## ALS or control, concordant or discordant, and each class
+# ## Class by class
 #
+# <!-- not own -->
 # The abstract speaks of telling ALS from control. The three classes are collapsed to two, and then the two
-# classes of ALS are compared among images that are ALS. A test class holds few images, so one image more or
-# less moves its sensitivity by several points.
+# classes of ALS are compared among images that are ALS.
+#
+# Where a test class holds few images, one image more or less moves its sensitivity by several points.
 
 # %%
-if words.CONTROL in data.classes:
-    control = (answers[0].truth == data.classes.index(words.CONTROL)).mean()
+if set(data.classes) == PAPER_CLASSES:
+    control = (answers[0].truth == data.classes.index("control")).mean()
     asked = benchmark.question_table(answers, data.classes)
     page.show(figures.two_questions(asked, max(control, 1 - control)), "xia-two-classes")
 
@@ -123,10 +129,9 @@ page.show(figures.confusion_matrices(matrices, data.classes), "xia-fig7-confusio
 #
 # The paper ranks Miniset-DenseSENet above all others, and networks with pretrained weights above the Basic
 # CNN, without a test. McNemar's test looks at images that only one of two gets right, run by run. The other
-# test exchanges two models by whole donors (by image where there are none), on the mean over runs.
+# test exchanges two models by whole donors, or by image where donors are unknown, on the mean over runs.
 
 # %%
-unit = "images" if data.groups is None else "donors"
 pairs = benchmark.compared(answers, RECIPES["miniset_densesenet"].name, RECIPES["basic_cnn"].name)
 tests = benchmark.paired_table(pairs, seed)
 page.table(
@@ -134,7 +139,7 @@ page.table(
     "xia-paired-tests",
     "The comparisons that the paper draws, on the same test images. Difference: first minus second.",
 )
-page.text(words.paired_words(tests, unit))
+page.text(words.paired_words(tests, data.unit.many))
 page.text(words.ahead_of_colour(table, [each.name for each in networks], benchmark.COLOUR))
 
 # %% [markdown]
@@ -153,11 +158,11 @@ gated = recipe_runs(amounts.recipe("miniset_densesenet"), data, amounts, split, 
 trio = benchmark.gates_alone(gated, plain, data.groups)
 (gates,) = benchmark.paired_table([tuple(trio)], seed).itertuples()
 page.table(
-    figures.accuracy_rows(benchmark.accuracy_table(trio, seed), None),
+    figures.accuracy_rows(benchmark.accuracy_table(trio, seed), None, data.unit),
     "xia-gates-alone",
     "With gates, and without them at equal hyper-parameters.",
 )
-page.text(words.gates_words(gates.difference, gates.p, unit))
+page.text(words.gates_words(gates.difference, gates.p, data.unit.many))
 
 ablations = recorded_ablations(data, seed)
 if ablations:
@@ -172,12 +177,14 @@ if ablations:
 #
 # Networks that were trained for fewer epochs, on smaller or fewer images, cannot be ranked against others:
 # the first table says which. Nor does a test part of a few dozen images rank networks whose accuracies
-# differ by a few of them: read the intervals and the tests, not the order of the rows. And a network can be
-# right about an image because it knows the slide. Whether it recognises the disease is another question,
-# which needs donors that no network has seen: see {ref}`xia-by-donor`.
+# differ by a few of them: read the intervals and the tests, not the order of the rows.
+#
+# <!-- groups -->
+# And a network can be right about an image because it knows the slide. Whether it recognises the class is
+# another question; what is left in donors that no network has seen is on {ref}`xia-by-donor`.
 
 # %%
-page.answer(**words.benchmark_answer(answers, data.classes, runs, shares))
+page.answer(**words.benchmark_answer(answers, data.classes, runs, shares, data.unit))
 page.made_of(
     split=f"{split.name}, seed {seed}",
     weights=words.weights_of(runs),

@@ -99,8 +99,10 @@ checks = None if recorded else heatmaps.without_last_layer(predicted, runs, data
 page.text(words.sanity_words(checks))
 
 # %% [markdown]
+# <!-- not own -->
 # ## Does the heat lie on the lesion?
 #
+# <!-- not own -->
 # Only where the lesion is known can this be asked. It is known in synthetic tissue, where every pixel that
 # the sign of disease changed is in a mask. The heat for the true class is compared with what an even map
 # would put on the same lesion, with what the same map puts on the lesions of other images, and with a head of
@@ -112,8 +114,8 @@ if not recorded:
     overlap = heatmaps.lesion_overlap(predicted, runs, data, generator)
     if len(overlap):
         means = heatmaps.lesion_means(overlap, np.random.default_rng(seed))
-        unit, others = words.units_of(data)
-        page.show(figures.heat_on_lesions(overlap, means, unit, others), "xia-heat-on-lesions")
+        unit = data.unit.many
+        page.show(figures.heat_on_lesions(overlap, means, unit, f"other {unit}"), "xia-heat-on-lesions")
         page.text(words.lesion_words(means, unit))
 
 # %% [markdown]
@@ -135,12 +137,15 @@ page.table(row, "xia-grad-cam-leaderboard", caption, of_cohort=False)
 # %% [markdown]
 # ## What this means
 #
-# A heatmap shows what a network used, not what the disease is. Where the network tells ALS from control by
-# how sharp a section is, its map will be as smooth and as plausible as if it had found pathology. Whether
-# heat lies on pathology can be measured only with marked lesions, which the authors' images do not have.
+# A heatmap shows what a network used, not what makes the classes different. Where a network tells classes
+# apart by how sharp an image is, its map will be as smooth and as plausible as if it had found their cause.
+#
+# <!-- not own -->
+# Whether heat lies on pathology can be measured only with marked lesions, which the authors' images do not
+# have.
 
 # %%
-page.answer(**words.heatmap_answer(runs, predicted, places))
+page.answer(**words.heatmap_answer(runs, predicted, places, data.kind == "own"))
 page.made_of(
     split=runs[0].about["split"],
     weights=words.pretraining(runs[0]),

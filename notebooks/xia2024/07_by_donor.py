@@ -30,7 +30,7 @@ import pandas as pd
 
 from als_core.book.page import Page
 from als_core.cohorts.quality import quality_table
-from als_core.studies.xia2024 import by_donor, separation, words
+from als_core.studies.xia2024 import by_donor, separation, words, words_separation
 from als_core.studies.xia2024 import figures_separation as figures
 from als_core.studies.xia2024.amounts import TissueAmounts
 from als_core.studies.xia2024.benchmark import baseline_features
@@ -41,6 +41,7 @@ from als_core.studies.xia2024.train import frozen_features, runs_by_donor
 
 page = Page("xia2024/07_by_donor", profile, "Xia 2024, sections 4.2.1 and 2.2, split by donor")
 data = open_for_page(page, cohort)
+unit = data.unit
 
 # %% [markdown]
 # ## What is measured, and how
@@ -53,7 +54,8 @@ data = open_for_page(page, cohort)
 # *By image* holds out images, *by slide* whole slides, *by donor* whole donors; each is held out once per
 # round. On {ref}`xia-cohort` the same measures are cut at one threshold with one donor left out at a time,
 # so the scores differ somewhat. The null permutes the labels over whole donors and repeats everything.
-# Nothing about the disease can be learnt then; what remains is recognising donors.
+# Nothing about the classes can be learnt then; what remains is recognising donors. Where donors are unknown,
+# images take their place.
 
 # %% tags=["show"]
 amounts = page.profile.amounts("tissue_by_donor", by_donor.ByDonorAmounts)
@@ -67,23 +69,28 @@ table, counts = separation.separation_table(
 )
 
 # %%
-page.show(figures.scores_by_split(table, separation.EVERY_CLASS), "xia-by-donor-accuracy")
-page.table(figures.score_rows(table), "xia-by-donor-table", words.scores_caption(amounts.permutations))
-page.text(words.split_words(table))
+page.show(figures.scores_by_split(table, separation.EVERY_CLASS, unit=unit), "xia-by-donor-accuracy")
+caption = words_separation.scores_caption(amounts.permutations, unit)
+page.table(figures.score_rows(table, unit), "xia-by-donor-table", caption)
+page.text(words_separation.split_words(table, unit))
 
 # %% [markdown]
+# <!-- not own -->
 # ## Two questions, in new donors
 #
+# <!-- not own -->
 # ALS against control is the question of the paper's abstract; concordant against discordant, among patients,
 # is its question about cognition.
 
 # %%
 if len(asked) > 1:
-    page.show(figures.scores_by_question(table), "xia-two-questions")
+    page.show(figures.scores_by_question(table, unit), "xia-two-questions")
 
 # %% [markdown]
+# <!-- not own -->
 # ## Which cue carries it?
 #
+# <!-- not own -->
 # A frozen network is shown the images as they are, then without colour, then with equal brightness and
 # contrast, then blurred to the sharpness of the softest image, then with all of these at once. The last rows
 # of the figure above are the reverse: one cue alone.
@@ -102,12 +109,14 @@ for name in amounts.cues if len(asked) > 1 else ():
         ladder.append(found.assign(cue=cue))
 if ladder:
     ladder = pd.concat(ladder, ignore_index=True)
-    page.show(figures.scores_by_cue(ladder), "xia-cues")
-    page.text(words.cue_words(ladder))
+    page.show(figures.scores_by_cue(ladder, unit), "xia-cues")
+    page.text(words_separation.cue_words(ladder, unit))
 
 # %% [markdown]
+# <!-- groups -->
 # ## Donor by donor
 #
+# <!-- groups -->
 # The networks trained under splits by donor, and the frozen ones. A donor's vote is the class predicted most
 # often for its images while the donor was held out; a tie is no vote. Donors are independent and images are
 # not, so the interval of the votes is the honest one.
@@ -120,29 +129,31 @@ if by_donor.can_validate(data.labels, data.groups):
     }
 votes = figures.donor_votes(counts, trained, data)
 if len(votes):
-    page.show(figures.donor_grid(votes, data.classes), "xia-donor-grid")
-    page.table(
-        figures.vote_rows(votes), "xia-donor-votes", "Donors whose vote is right while they are held out."
-    )
-    page.text(words.missed_by_all(votes, data.classes))
+    page.show(figures.donor_grid(votes, data.classes, unit), "xia-donor-grid")
+    caption = f"{unit.many.capitalize()} whose vote is right while they are held out."
+    page.table(figures.vote_rows(votes, unit), "xia-donor-votes", caption)
+    page.text(words_separation.missed_by_all(votes, data.classes, unit))
 page.substitutions(words.substitutions(trained), words.forbids(trained))
 
 # %% [markdown]
-# ## Two checks: are slides recognised, and is nothing found where nothing is?
+# ## Is something else recognised, and is nothing found where nothing is?
 #
+# <!-- groups -->
 # The same classifiers are asked for the slide or the donor of an image in place of its class, in folds by
-# image. Then they see synthetic tissue in which donors differ strongly and the disease leaves no trace: a
-# sound procedure must stay at chance when whole donors are held out.
+# image.
+#
+# Baselines see synthetic tissue whose sections differ strongly between people and not between classes: a
+# sound procedure must stay at chance when all sections of a person are held out.
 
 # %%
-units = {"slide": slides, "donor": data.groups}
-known = {unit: names for unit, names in units.items() if names is not None}
+units = {"slide": slides, unit.one: data.groups}
+known = {name: each for name, each in units.items() if each is not None}
 recognised = separation.recognition_table(features, known, seed)
 if len(recognised):
     page.table(
         figures.recognition_rows(recognised),
         "xia-slide-recognition",
-        "How often slide or donor of an image is named correctly.",
+        f"How often the {' or the '.join(known)} of an image is named correctly.",
     )
 sizes = page.profile.amounts("synthetic_tissue", TissueParameters)
 empty_images, empty_labels, empty_donors = without_effect(sizes, seed)
@@ -155,22 +166,24 @@ page.show(
     "xia-nothing-to-find",
     of_cohort=False,
 )
-page.text(words.recognition_words(recognised, empty))
+page.text(words_separation.recognition_words(recognised, empty))
 
 # %% [markdown]
 # ## What this means
 #
-# A score under a split by image holds much that is not about the class, and its interval over images does
-# not show it. What holds in donors that were never seen, and stays when colour, brightness, contrast and
-# sharpness are made equal, may be the disease; it may also be anything else that differs between these
-# donors' sections. All of this was found after looking at the images, in few donors, so it describes this
-# cohort and predicts nothing yet.
+# A score under a split by image can hold much that is not about the class, and its interval over images
+# does not show it. What holds in donors that were never seen may be about the class; it may also be anything
+# else that differs between the donors of the classes.
 #
-# A new cohort would settle more than more fields of these slides: donors of all classes in each batch of
-# sections, with section thickness, fixation and scanner recorded.
+# <!-- not own -->
+# What also stays when colour, brightness, contrast and sharpness are made equal may be the disease, or
+# another difference between these donors' sections. All of this was found after looking at the images, in
+# few donors, so it describes this cohort and predicts nothing yet. A new cohort would settle more than more
+# fields of these slides: donors of all classes in each batch of sections, with section thickness, fixation
+# and scanner recorded.
 
 # %%
-page.answer(**words.separation_answer(table, words.donors_of(data)))
+page.answer(**words_separation.separation_answer(table, words_separation.units_by_question(data), unit))
 page.made_of(
     weights=words.weights_of_features(amounts.heads, training),
     splits=f"{amounts.rounds} rounds, {amounts.permutations} permutations, seed {seed}",

@@ -5,6 +5,7 @@ The other inputs of the second table are met by the check or by a function of th
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -62,13 +63,17 @@ FOLDERS = {
         lambda f: edit(cohort(f), lambda t: t.assign(slide=t["group"]).drop(columns="group")),
         "of each of the 8 slides",
     ),
-    "images taller than 2048 pixels": (sized(2100, 40), "The comparison is left out"),
-    "images lower than 32 pixels": (sized(20, 48), "The comparison is left out"),
+    "images taller than 2048 pixels": (sized(2100, 40), "two images. Medians by class"),
+    "images lower than 32 pixels": (sized(20, 48), "two images. Medians by class"),
     "one label with three images": (one_label_with_three, "als 9, control 12 and rare 3"),
     "20 identical images": (twenty_identical, "20 of the 43 images are identical to another or nearly so, in 1 set"),
     "labels in Chinese, and long ones": (relabelled("肌萎缩侧索硬化", LONG), "肌萎缩侧索硬化"),
     "labels with signs of Markdown and mathematics": (relabelled("a_b*c|d", "$x^$"), r"a\_b\*c\|d"),
 }  # fmt: skip
+
+
+def without_groups(folder: Path) -> Path:
+    return edit(cohort(folder), lambda table: table.drop(columns="group"))
 
 
 @pytest.fixture
@@ -99,6 +104,46 @@ def test_a_folder_that_passes_the_check_gets_its_first_page(make, words, tmp_pat
     assert words in text and "xia-shortcuts" in text
     assert text.count("```{figure}") <= 9
     assert "<td>with_an_underscore: " in text, "the folder is named as written"
+
+
+@pytest.mark.parametrize(
+    ("make", "option", "words"),
+    [
+        (cohort, ["--group-word", "dishes"], "from 8 dishes. "),
+        (cohort, ["--group-word", "mouse, mice"], "from 8 mice. "),
+        (cohort, [], "from 8 groups. "),
+        (without_groups, [], "24 images of 2 classes; which images belong together is not known."),
+        (without_groups, ["--group-word", "dishes"], "which images come from one dish. "),
+    ],
+)
+def test_the_first_page_calls_groups_by_the_readers_word_and_never_donors(
+    make, option, words, tmp_path, page
+):
+    folder = make(tmp_path / "mine")
+    code, printed = run("check", folder, *option)
+    assert code == 0 and "No problems." in printed, printed
+    text = page(folder)
+    assert words in text
+    assert (
+        "donor" not in re.sub(r"\S*-\S*", "", text).lower()
+    )  # names of figures, such as xia-donors-over-parts
+
+
+@pytest.mark.parametrize("command", ["check", "manifest"])
+def test_a_group_word_is_kept_in_the_folder_and_one_without_a_singular_is_refused(command, tmp_path):
+    folder = cohort(tmp_path / "mine")
+    if command == "manifest":
+        (folder / "manifest.csv").unlink()
+        for label in ("a", "b"):
+            (folder / label).mkdir()
+        for number, path in enumerate(sorted(folder.glob("*.png"))):
+            path.rename(folder / "ab"[number % 2] / path.name)
+    code, printed = run(command, folder, "--group-word", "mice")
+    assert code == 1 and "whose singular is not known" in printed and "'mouse, mice'" in printed
+    assert not (folder / "cohort.yml").exists() and (folder / "manifest.csv").exists() == (command == "check")
+    code, printed = run(command, folder, "--group-word", "dishes")
+    assert code == 0 and "Kept for the book" in printed
+    assert "group_word: dishes" in (folder / "cohort.yml").read_text()
 
 
 def test_every_donor_is_held_out_where_labels_have_unequally_many():

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from als_core.figures.drawn import Drawn, counted, listed, number, percent
+from als_core.figures.drawn import Drawn, as_written, counted, listed, number, percent
 from als_core.figures.pictures import canvas, draw_arrow, draw_box
 from als_core.figures.primitives import (
     NULL,
@@ -201,12 +201,12 @@ def correlations(features: Mapping[str, pd.DataFrame], directions: Mapping[str, 
 
 
 @house_style()
-def f1_dots(table: pd.DataFrame, always: float, always_printed: float, patients: str = "ALS") -> Drawn:
+def f1_dots(table: pd.DataFrame, always: float, always_printed: float | None, patients: str = "ALS") -> Drawn:
     """Draw Table 3: F1 of every method on every representation, by both protocols, beside the printed F1.
 
     table: columns protocol, method, representation, mean, sd, printed, printed_sd (percent; none printed for a
-    reader's own features). always, always_printed: F1 of answering with the patients' label for everybody, on this
-    cohort and on the paper's folds. patients: their label.
+    reader's data). always, always_printed: F1 of answering with the patients' label for everybody, on this
+    cohort and on the paper's folds; None where the data are a reader's. patients: their label.
     """
     names, methods = list(dict.fromkeys(table["representation"])), list(dict.fromkeys(table["method"]))
     figure, grid = panels(len(names), height=1.35 + 0.36 * len(methods), sharey=True, sharex=True)
@@ -225,36 +225,34 @@ def f1_dots(table: pd.DataFrame, always: float, always_printed: float, patients:
             colour = colour or REPRESENTATION_COLOURS.get(name, PALETTE[0])
             draw_rows(axes, rows, order=methods, shift=shift, kind=kind, colour=colour, linewidth=1.1)
         draw_reference(axes, always, colour=INK)
-        draw_reference(axes, always_printed, kind="dotted")
+        if always_printed is not None:
+            draw_reference(axes, always_printed, kind="dotted")
         axes.set(title=name, xlabel=f"F1 of {patients} (%)")
-    legend(
-        figure,
-        {
-            "printed": ("open dot", MUTED),
-            "this page, the paper's protocol": ("square", INK),
-            "this page, nested (colour)": ("dot", PALETTE[0]),
-            f"always {patients}, this page ({number(always)})": ("dashed", INK),
-            f"always ALS, the paper's folds ({number(always_printed)})": ("dotted", MUTED),
-        },
-        columns=3,
-    )
-    printed = table.drop_duplicates(["method", "representation"])["printed"].dropna()
-    of_paper = (
-        [f"{int((printed > always_printed).sum())} of {len(printed)} printed means"] if len(printed) else []
-    )
+    entries = {
+        "this page, the paper's protocol": ("square", INK),
+        "this page, nested (colour)": ("dot", PALETTE[0]),
+        f"always {patients}, this page ({number(always)})": ("dashed", INK),
+    }
+    lines, of_paper = f"a vertical line for always answering {patients} at {always:.1f} percent", []
+    if always_printed is not None:
+        printed = table.drop_duplicates(["method", "representation"])["printed"].dropna()
+        lines += f", and one at {always_printed:.1f} percent for always ALS on the paper's folds"
+        of_paper = [f"{int((printed > always_printed).sum())} of {len(printed)} printed means"]
+        always_als = f"always ALS, the paper's folds ({number(always_printed)})"
+        entries = {"printed": ("open dot", MUTED), **entries, always_als: ("dotted", MUTED)}
+    legend(figure, entries, columns=3)
     above = of_paper + [
         f"{int((part['mean'] > always).sum())} of {len(part)} means here ({protocol})"
         for protocol, part in table.groupby("protocol", sort=False)
     ]
     return Drawn(
         figure,
-        f"Mean F1 of {patients} with its standard deviation, {'printed and ' if len(printed) else ''}on this page, "
+        f"Mean F1 of {as_written(patients)} with its standard deviation, {'printed and ' if of_paper else ''}on this page, "
         "by two protocols (Table 3 in the paper). "
-        f"Lines: the F1 of answering {patients} for everybody. Standard deviations are over folds, and trials of "
+        f"Lines: the F1 of answering {as_written(patients)} for everybody. Standard deviations are over folds, and trials of "
         "the networks.",
-        f"Dots with error bars for {counted(len(methods), 'method')} in {counted(len(names), 'panel')}, with two vertical lines "
-        "for always "
-        f"answering {patients} at {always:.1f} and {always_printed:.1f} percent. To the right of their line: "
+        f"Dots with error bars for {counted(len(methods), 'method')} in {counted(len(names), 'panel')}, with {lines}. "
+        "To the right of their line: "
         f"{listed(above)}.",
         table,
     )

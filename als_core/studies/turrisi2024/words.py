@@ -10,7 +10,7 @@ import pandas as pd
 
 from als_core.claims.published import claim_named
 from als_core.cohorts.volume_cohort import VolumeCohort
-from als_core.figures.drawn import counted, listed, number, p_value
+from als_core.figures.drawn import as_written, counted, listed, number, p_value
 from als_core.statistics.bounds import METRICS
 from als_core.statistics.groups import ChiSquare, KolmogorovSmirnov
 from als_core.statistics.null_check import UP_ERRORS
@@ -210,10 +210,34 @@ def against_always_als(synthetic: bool) -> dict[str, str]:
     }
 
 
+def own_groups(
+    people: pd.DataFrame, patients: str, name: str, age: KolmogorovSmirnov | None
+) -> dict[str, str]:
+    """Answer the question of the page of patients for a reader's data.
+
+    people: one row each, column label. age: the test of a difference; None where ages are not known.
+    """
+    first = as_written(patients)
+    counts = people["label"].value_counts()
+    others = listed(as_written(label) for label in counts.index if label != patients)
+    sizes = f"{counts[patients]} people have the label {first} and {counts.sum() - counts[patients]} the label {others}"
+    found, sure = f"{sizes}. Their ages are not known.", "Counts are exact."
+    if age is not None:
+        found = f"{sizes}; the distributions of their ages are {number(age.distance)} apart (p {p_value(age.p_exact)})."
+        sure = "The distance is that of Kolmogorov and Smirnov, 0 to 1, with its exact p value."
+    return {
+        "question": f"Do {first} and {others} in {as_written(name)} differ in age, before any image is used?",
+        "found": found,
+        "how_sure": sure,
+        "not_shown": "That the groups are alike. A test that finds no difference does not show that there is none. "
+        "The tables of this page on sex and age show the paper's patients.",
+    }
+
+
 def own_answer(best: str, patients: str, others: str, name: str) -> dict[str, str]:
     """Answer the question of the page of classifiers for a reader's data. best: from `best_here`."""
     return {
-        "question": f"Can classifiers tell {patients} from {others} in {name}?",
+        "question": f"Can classifiers tell {as_written(patients)} from {as_written(others)} in {as_written(name)}?",
         "found": best,
         "how_sure": "In the nested protocol no test subject has a part in training or tuning. Intervals are "
         "over these subjects, not over other sites or scanners.",
@@ -243,12 +267,17 @@ def _how(table: pd.DataFrame, printed: pd.DataFrame) -> Literal["inner", "right"
     return "inner" if set(table["representation"]) & set(printed["representation"]) else "right"
 
 
-def f1_comparison(summary: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
-    """Put the printed F1 of Table 3 beside both protocols', in percent, a row per protocol and cell."""
+def f1_comparison(summary: pd.DataFrame, printed: pd.DataFrame, own: bool = False) -> pd.DataFrame:
+    """Put the printed F1 of Table 3 beside both protocols', in percent, a row per protocol and cell.
+
+    own: for a reader's data, of which nothing is printed.
+    """
     here = (100 * summary["f1"]).reset_index()
     here = here[here["representation"] != "no image"]
     renamed = printed.rename(columns={"f1_mean_percent": "printed", "f1_sd_percent": "printed_sd"})
     table = renamed.merge(here, _how(here, printed), on=["method", "representation"])
+    if own:
+        table = table.assign(printed=np.nan, printed_sd=np.nan)
     return table[["protocol", "method", "representation", "mean", "sd", "printed", "printed_sd"]]
 
 
@@ -267,6 +296,14 @@ def f1_cells(comparison: pd.DataFrame, without_image: pd.DataFrame) -> pd.DataFr
     for method, row in (100 * without_image).iterrows():
         wide.loc[method] = f"{number(row['mean'])} ± {number(row['sd'])}"
     return wide.rename_axis(None, axis=1).rename_axis("Method").reset_index()
+
+
+def f1_caption(patients: str) -> str:
+    """Caption the table of F1. patients: their label."""
+    return (
+        f"F1 of {as_written(patients)} in percent, mean and standard deviation, by two protocols (after Table 3 in the "
+        "paper). The last rows use no image, so theirs is the same in every column."
+    )
 
 
 def table1_claims(optima: pd.DataFrame) -> dict[str, float]:
@@ -411,9 +448,9 @@ def best_here(table: pd.DataFrame, mimics: int, others: str, patients: str = "AL
     sure = best.loc[best["low"] > 0.5, "Features"].tolist()
     above = f"its interval is above 0.50 for {listed(sure)}" if sure else "no interval is above 0.50"
     return (
-        f"Best balanced accuracy by representation, nested protocol: {listed(named)}; always {patients} has "
+        f"Best balanced accuracy by representation, nested protocol: {listed(named)}; always {as_written(patients)} has "
         f"0.50. The best of several methods is often above 0.50 by luck; {above}. There are "
-        f"{mimics} {others} subjects: one more or less moves balanced accuracy by {50 / mimics:.1f} points."
+        f"{mimics} {as_written(others)} subjects: one more or less moves balanced accuracy by {50 / mimics:.1f} points."
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 
-from als_core.figures.drawn import counted, listed, number, p_value, percent
+from als_core.figures.drawn import as_written, counted, listed, number, p_value, percent
 from als_core.statistics.null_check import PERMUTED
 from als_core.studies.turrisi2024.radiomics import RadiomicSettings
 from als_core.studies.turrisi2024.study import FINE_MM
@@ -27,11 +27,13 @@ def features_and_control(
     control: pd.DataFrame,
     effect: float | None,
     random_weights: bool,
+    patients: str = "ALS",
 ) -> dict[str, str]:
     """Answer the question of the page of features.
 
     beyond: share of features more than two standard errors apart, by representation. control: one row per
     deep representation, from `control_summary`. effect: of drawn atrophy; None for real patients.
+    patients: their label on this page.
     """
     best = control.loc[control["auc"].idxmax()]
     answers = best["p"] <= 0.05
@@ -53,7 +55,7 @@ def features_and_control(
         "how_sure": "Group differences of single features are exploratory: with hundreds of features the "
         f"largest is large by chance. The control is tested against {best['permutations']} permutations of its "
         f"labels (p {p_value(best['p'])}; none can be below {p_value(1 / (1 + best['permutations']))}).",
-        "not_shown": f"{missing} The signs of ALS are elsewhere in the brain.",
+        "not_shown": f"{missing} The signs of {as_written(patients)} can be elsewhere in the brain.",
     }
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from als_core.book import interactive
+from als_core.cohorts.group_word import DONOR, IMAGE, GroupWord
 from als_core.cohorts.quality import AXIS_LABELS
-from als_core.figures.drawn import Drawn, listed, number
+from als_core.figures.drawn import Drawn, as_written, listed, number
 from als_core.figures.pictures import image_grid
 from als_core.figures.primitives import draw_distributions, draw_reference, panels
 from als_core.figures.style import MUTED, PALETTE, house_style
@@ -82,7 +83,7 @@ def augmentation_gallery(original: np.ndarray, augmented: Mapping[str, np.ndarra
     caption = (
         "The same image under the two methods that section 3 of the paper sets aside: listed, and not used."
         if aside
-        else f"One training image (`{path}`) and its {len(augmented)} augmented copies, in the order of Fig. 5. "
+        else f"One training image ({as_written(path)}) and its {len(augmented)} augmented copies, in the order of Fig. 5. "
         f"Last, what two of them change, {FACTOR} times as large on mid-grey."
     )
     changes = [
@@ -92,7 +93,7 @@ def augmentation_gallery(original: np.ndarray, augmented: Mapping[str, np.ndarra
     return Drawn(
         figure,
         caption,
-        f"Grid of micrographs: the original, then {listed(titles.values())}.",
+        f"Grid of images: the original, then {listed(titles.values())}.",
         pd.DataFrame(changes).assign(source=path),
     )
 
@@ -175,7 +176,9 @@ def quality_change_words(changes: pd.DataFrame) -> str:
     )
 
 
-def augmentation_answer(changes: pd.DataFrame, originals: int, total: int) -> dict[str, str]:
+def augmentation_answer(
+    changes: pd.DataFrame, originals: int, total: int, unit: GroupWord = DONOR
+) -> dict[str, str]:
     """Fill the answer box of the page on augmentation. changes: of `quality_changes`; images of the training set."""
     return {
         "question": "How does the study turn a few hundred images into more, and what does that do to them?",
@@ -183,8 +186,8 @@ def augmentation_answer(changes: pd.DataFrame, originals: int, total: int) -> di
         f"These change image quality as well as content. {_sharpness_span(changes)}.",
         "how_sure": "The steps are those of the authors' released code, and are exact; the paper prints only that "
         "rotation is by 90 degrees and mirroring left to right.",
-        "not_shown": "Whether augmentation makes a network better: this page trains none. Copies of an image are "
-        "not new images, and no copy adds a donor.",
+        "not_shown": "Whether augmentation makes a network better: this page trains none. No copy of an image adds "
+        f"{'a new image' if unit == IMAGE else unit.a}.",
     }
 
 

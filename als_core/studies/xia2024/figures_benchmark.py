@@ -9,7 +9,17 @@ import numpy as np
 import pandas as pd
 
 from als_core.book import interactive
-from als_core.figures.drawn import Drawn, counted, listed, number, p_value, percent, percent_range
+from als_core.cohorts.group_word import DONOR, IMAGE, GroupWord
+from als_core.figures.drawn import (
+    Drawn,
+    as_written,
+    counted,
+    listed,
+    number,
+    p_value,
+    percent,
+    percent_range,
+)
 from als_core.figures.primitives import (
     TRAINING,
     VALIDATION,
@@ -201,7 +211,7 @@ def class_measures(table: pd.DataFrame, classes: Sequence[str]) -> Drawn:
     return Drawn(
         figure,
         "Sensitivity and specificity of each class, a dot for each run (Fig. 2, bottom, in the paper). "
-        f"Test images: {listed(f'{n} {name}' for name, n in sizes.items())}.",
+        f"Test images: {listed(f'{n} {as_written(name)}' for name, n in sizes.items())}.",
         "Dots by network, class and run. Mean sensitivity over classes and runs: "
         f"{listed(f'{name} {percent(value)}' for name, value in means.items())}.",
         table,
@@ -357,10 +367,11 @@ def run_rows(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def accuracy_rows(table: pd.DataFrame, published: pd.Series | None) -> pd.DataFrame:
+def accuracy_rows(table: pd.DataFrame, published: pd.Series | None, unit: GroupWord = DONOR) -> pd.DataFrame:
     """Format `benchmark.accuracy_table`: percentages as text, counts of each run.
 
-    published : accuracy as printed, text by name; None leaves the column out.
+    published : accuracy as printed, text by name; None leaves the column out. unit: images leave out the interval over
+    groups.
     """
     rows = pd.DataFrame({"Model": table["name"]})
     if published is not None:
@@ -370,7 +381,8 @@ def accuracy_rows(table: pd.DataFrame, published: pd.Series | None) -> pd.DataFr
     for column in ("mean", "median", "sd"):
         rows[{"sd": "SD"}.get(column, column.capitalize())] = table[column].map(_tenth)
     rows["95 %, images independent"] = _ranges(table, "low", "high")
-    rows["95 %, donors resampled"] = _ranges(table, "group_low", "group_high")
+    if unit != IMAGE:
+        rows[f"95 %, {unit.many} resampled"] = _ranges(table, "group_low", "group_high")
     return rows
 
 

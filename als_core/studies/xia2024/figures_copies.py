@@ -9,7 +9,7 @@ import pandas as pd
 
 from als_core.cohorts.cohort import Cohort
 from als_core.cohorts.duplicates import find_overlaps
-from als_core.figures.drawn import Drawn, counted
+from als_core.figures.drawn import Drawn, as_written, counted
 from als_core.figures.pictures import image_grid
 from als_core.figures.style import house_style
 
@@ -30,7 +30,7 @@ def near_duplicate(
     difference = np.abs(first.astype(int) - second.astype(int)).max(axis=2)
     names, greatest = [str(path) for path in rows["path"]], int(difference.max())
     shown, titles = [first, second], list(names)
-    seen = f"Two micrographs side by side, {names[0]} and {names[1]}"
+    seen = f"Two images side by side, {names[0]} and {names[1]}"
     if identical:
         nature, alt = "identical, byte for byte", f"{seen}, which are the same in every pixel."
     else:
@@ -40,7 +40,7 @@ def near_duplicate(
     where = f"both in {parts[0]}" if parts[0] == parts[1] else f"in {parts[0]} and {parts[1]}"
     return Drawn(
         image_grid([shown], titles=[titles], brightest=255),
-        f"`{names[0]}` and `{names[1]}` are {nature}; the split by image puts them {where}.",
+        f"{as_written(names[0])} and {as_written(names[1])} are {nature}; the split by image puts them {where}.",
         alt,
         rows[["path", "label", "sha256"]].assign(part=list(parts), greatest_difference=greatest),
     )
@@ -64,7 +64,7 @@ def overlap_words(cohort: Cohort, parts: Sequence[str]) -> str:
         return f"With more than {OVERLAPS_SEARCHED:,} images, overlaps are not searched here: `als leaks` does that."
     paths = cohort.samples["path"].tolist()
     said = [
-        f"`{paths[pair.first]}` and `{paths[pair.second]}` show {pair.how} "
+        f"{as_written(paths[pair.first])} and {as_written(paths[pair.second])} show {pair.how} "
         f"({parts[pair.first]} and {parts[pair.second]})"
         for pair in find_overlaps(cohort.image, len(cohort), cohort.twins)
     ]

@@ -11,12 +11,21 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from als_core.book import interactive
-from als_core.book.blocks import cell_text
 from als_core.claims.published import claim_named
 from als_core.cohorts.cohort import Cohort
+from als_core.cohorts.group_word import DONOR, IMAGE, GroupWord
 from als_core.cohorts.quality import AXIS_LABELS
 from als_core.cohorts.splits import PARTS, Split
-from als_core.figures.drawn import Drawn, counted, listed, number, p_value, percent, percent_range
+from als_core.figures.drawn import (
+    Drawn,
+    as_written,
+    counted,
+    listed,
+    number,
+    p_value,
+    percent,
+    percent_range,
+)
 from als_core.figures.pictures import draw_image, halved, image_grid
 from als_core.figures.primitives import (
     LONGEST_LINE,
@@ -29,7 +38,6 @@ from als_core.figures.primitives import (
     wrapped,
 )
 from als_core.figures.style import INK, MUTED, PALETTE, WIDTH, house_style
-from als_core.refusal import RefusedInput
 from als_core.statistics.separation import Separation
 from als_core.studies.xia2024.synthetic import TissueParameters
 
@@ -48,7 +56,6 @@ QUALITY_UNITS = {
     "contrast_sd": "SD, levels",
 }
 
-NOT_DRAWN = "The comparison is left out: the generator draws images of 32 to 2,048 pixels a side."
 SLIDES_SHOWN = 8  # of a class and region
 
 PAPER_CLASSES = {"control", "concordant", "discordant"}
@@ -64,6 +71,11 @@ def two_sides(classes: Sequence[str]) -> tuple[str, str]:
     first = "control" if "control" in classes else classes[0]
     others = [name for name in classes if name != first]
     return first, "ALS" if set(classes) == PAPER_CLASSES else listed(others, "or")
+
+
+def _sides_in_prose(classes: Sequence[str]) -> tuple[str, str]:
+    first, others = map(as_written, two_sides(classes))
+    return first, others
 
 
 def stand_ins(cohort: Cohort) -> tuple[dict[str, tuple[str, str]], str]:
@@ -88,7 +100,7 @@ def class_bars(counts: pd.Series) -> Drawn:
     axes.set_xlabel("Images")
     return Drawn(
         figure,
-        "Number of images in each class, the bar chart of Fig. 4 in the paper.",
+        "Number of images in each class, as in the bar chart of Fig. 4 in the paper.",
         f"Horizontal bars, images in each class: {listed(f'{name} {count}' for name, count in counts.items())}.",
         counts.rename_axis("class").reset_index(name="images"),
     )
@@ -123,16 +135,16 @@ def quality_by_class(quality: pd.DataFrame, images: Sequence[np.ndarray]) -> Dra
     ]
     return Drawn(
         figure,
-        "Image quality by class, and the least and the most sharp image (Fig. 1 in the paper, which pools the "
+        "Image quality by class, and the least and the most sharp image (after Fig. 1 in the paper, which pools the "
         "classes). Each violin shows all images of a class; the bar in it spans the middle half, the dot is the median.",
-        f"Four panels of violins, one per class, above two micrographs. Medians by class. {'; '.join(said)}.",
+        f"Four panels of violins, one per class, above two images. Medians by class. {'; '.join(said)}.",
         quality,
     )
 
 
 @house_style()
 def values_by_donor(
-    quality: pd.DataFrame, measure: str, found: Separation, classes: Sequence[str], unit: str = "donor"
+    quality: pd.DataFrame, measure: str, found: Separation, classes: Sequence[str], unit: GroupWord = DONOR
 ) -> Drawn:
     """Draw a quality measure of every image, donors sorted by their median.
 
@@ -167,7 +179,7 @@ def values_by_donor(
     axes.set_xlabel(f"{QUALITY_NAMES[measure]}: {QUALITY_UNITS[measure]}")
     for text, label in zip(axes.get_yticklabels(), table["label"], strict=True):
         text.set_color(colours[label])
-    entries = {name: ("dot", colours[name]) for name in classes} | {f"median of a {unit}": ("tick", INK)}
+    entries = {name: ("dot", colours[name]) for name in classes} | {f"median of {unit.a}": ("tick", INK)}
     if found.complete:
         entries["between the two kinds"] = ("dashed", MUTED)
     legend(figure, entries, columns=5)
@@ -183,22 +195,22 @@ def values_by_donor(
     medians = table[["group", "label", "median"]].rename(columns={"median": "value"}).assign(mark="median")
     return Drawn(
         figure,
-        f"{QUALITY_NAMES[measure]} of every image, by {unit}; the axis is logarithmic. "
-        f"{unit.capitalize()}s are sorted by their median.",
-        f"One row of dots for each of {len(table)} {unit}s. Medians: {ranges}. By {unit}: {', '.join(rows)}.",
+        f"{QUALITY_NAMES[measure]} of every image, by {unit.one}; the axis is logarithmic. "
+        f"{unit.many.capitalize()} are sorted by their median.",
+        f"One row of dots for each of {len(table)} {unit.many}. Medians: {ranges}. By {unit.one}: {', '.join(rows)}.",
         pd.concat([marks, medians], ignore_index=True),
     )
 
 
-def donors_to_point_at(marks: pd.DataFrame, measure: str) -> str:
+def donors_to_point_at(marks: pd.DataFrame, measure: str, unit: GroupWord = DONOR) -> str:
     """Make the medians of `values_by_donor` tell their donor when pointed at (HTML). marks: the figure's data."""
     return interactive.named_points(
-        marks[marks["mark"] == "median"].assign(donor="donor " + marks["group"].astype(str)),
+        marks[marks["mark"] == "median"].assign(named=f"{unit.one} " + marks["group"].astype(str)),
         x="value",
-        name="donor",
+        name="named",
         row="label",
-        x_label=f"{QUALITY_NAMES[measure]}, median of a donor ({QUALITY_UNITS[measure]})",
-        heading="Which donor is it?",
+        x_label=f"{QUALITY_NAMES[measure]}, median of {unit.a} ({QUALITY_UNITS[measure]})",
+        heading=f"Which {unit.one} is it?",
         log=True,
     )
 
@@ -216,9 +228,12 @@ def _ticks(values: pd.Series) -> list[int]:
     return [step for step in steps if values.min() <= step <= values.max()]
 
 
-def separation_table(found: Mapping[str, Separation], classes: Sequence[str]) -> pd.DataFrame:
+def separation_table(
+    found: Mapping[str, Separation], classes: Sequence[str], unit: GroupWord = DONOR
+) -> pd.DataFrame:
     """Summarise, for each quality measure, how well it separates `two_sides`. found: by column of the measure."""
     first, others = two_sides(classes)
+    medians = f"{unit.one.capitalize()} medians"
     rows = []
     for measure, each in found.items():
         spans = [each.groups.loc[each.groups["positive"] == side, "median"] for side in (True, False)]
@@ -226,57 +241,65 @@ def separation_table(found: Mapping[str, Separation], classes: Sequence[str]) ->
         rows.append(
             {
                 "Measure": f"{QUALITY_NAMES[measure]} ({QUALITY_UNITS[measure]})",
-                f"Donor medians, {first}": f"{number(spans[0].min(), 1)} to {number(spans[0].max(), 1)}",
-                f"Donor medians, {others}": f"{number(spans[1].min(), 1)} to {number(spans[1].max(), 1)}",
-                "AUC of donor medians": number(max(each.auc, 1 - each.auc)),
+                f"{medians}, {first}": f"{number(spans[0].min(), 1)} to {number(spans[0].max(), 1)}",
+                f"{medians}, {others}": f"{number(spans[1].min(), 1)} to {number(spans[1].max(), 1)}",
+                f"AUC of {unit.one} medians": number(max(each.auc, 1 - each.auc)),
                 "p": p_value(each.p),
-                "Images right, donor left out": percent(each.balanced_accuracy),
-                "95 % over donors": percent_range(each.accuracy.low, each.accuracy.high),
+                f"Images right, {unit.one} left out": percent(each.balanced_accuracy),
+                f"95 % over {unit.many}": percent_range(each.accuracy.low, each.accuracy.high),
                 "Labels permuted, 5 to 95 %": percent_range(low, high),
             }
         )
     return pd.DataFrame(rows)
 
 
-def sharpness_finding(found: Mapping[str, Separation], classes: Sequence[str]) -> str:
+def sharpness_finding(
+    found: Mapping[str, Separation], classes: Sequence[str], unit: GroupWord = DONOR
+) -> str:
     """Say how far sharpness separates the classes, in two to four sentences. found: may be empty."""
+    if not found and unit == IMAGE:
+        return "Which images belong together is not known here, so whole groups of them cannot be left out."
     if not found:
-        return "This needs at least two donors of each kind, each with images of one class, which this cohort does not have."
-    first, others = two_sides(classes)
+        return f"This needs at least two {unit.many} of each kind, each with images of one class, which this cohort does not have."
+    first, others = _sides_in_prose(classes)
     sharp = found["laplacian_variance"]
     kinds = sharp.groups["positive"].sum(), (~sharp.groups["positive"]).sum()
     low, high = np.quantile(sharp.null, [0.05, 0.95])
     threshold = (
-        f"One threshold, learnt without the donor it is applied to, classifies {percent(sharp.balanced_accuracy)} "
-        f"of the images correctly as {first} or {others} (balanced over the two; 95 % interval over donors "
-        f"{percent_range(sharp.accuracy.low, sharp.accuracy.high)}); with labels permuted over donors the same "
+        f"One threshold, learnt without the {unit.one} it is applied to, classifies {percent(sharp.balanced_accuracy)} "
+        f"of the images correctly as {first} or {others} (balanced over the two; 95 % interval over {unit.many} "
+        f"{percent_range(sharp.accuracy.low, sharp.accuracy.high)}); with labels permuted over {unit.many} the same "
         f"procedure reaches {percent_range(low, high)} in nine of ten permutations."
     )
     complete = [QUALITY_NAMES[name].lower() for name, each in found.items() if each.complete]
     if not sharp.complete:
         overlap = (
-            f"The donor medians of sharpness of {first} and {others} overlap "
+            f"The {unit.one} medians of sharpness of {first} and {others} overlap "
             f"(AUC {number(max(sharp.auc, 1 - sharp.auc))}, p {_p_phrase(sharp.p)})."
         )
         return f"{overlap} {threshold}"
     word = "sharper" if sharp.auc == 1 else "less sharp"
     ways = (
-        f"Only {round(sharp.p * sharp.arrangements)} of the {sharp.arrangements:,} ways to label these donors "
+        f"Only {round(sharp.p * sharp.arrangements)} of the {sharp.arrangements:,} ways to label these {unit.many} "
         f"separate them so completely (p {_p_phrase(sharp.p)})."
         if sharp.exact
-        else f"No more than a share of {p_value(sharp.p)} of random labellings separates donors so completely."
+        else f"No more than a share of {p_value(sharp.p)} of random labellings separates {unit.many} so completely."
     )
     also = [name for name in complete if name != "sharpness"]
-    more = f" {listed(also).capitalize()} {_verb(also, 'separates', 'separate')} the donors just as completely." if also else ""  # fmt: skip
+    more = f" {listed(also).capitalize()} {_verb(also, 'separates', 'separate')} the {unit.many} just as completely." if also else ""  # fmt: skip
     lead = (
-        f"By the median of its images, each of the {kinds[0]} {first} donors is {word} than each of the {kinds[1]} {others} "
-        "donors."
+        f"By the median of its images, each of the {kinds[0]} {first} {unit.many} is {word} than each of the {kinds[1]} "
+        f"{others} {unit.many}."
     )
     return f"{lead} {ways} {threshold}{more}"
 
 
 def cohort_answer(
-    samples: pd.DataFrame, shared: float | None, found: Mapping[str, Separation], classes: Sequence[str]
+    samples: pd.DataFrame,
+    shared: float | None,
+    found: Mapping[str, Separation],
+    classes: Sequence[str],
+    unit: GroupWord = DONOR,
 ) -> dict[str, str]:
     """Fill the answer box of the page on the cohort.
 
@@ -289,44 +312,51 @@ def cohort_answer(
     found : by quality measure
         Empty where donors are unknown, too few, or hold several classes.
     """
-    question = "Who do the images come from, and does something simpler than disease distinguish the classes?"
-    units = {"slide": "slide", "group": "donor"}
-    counts = {unit: samples[column].nunique() for column, unit in units.items() if column in samples}
-    base = f"The {counted(len(samples), 'image')} come from {listed(counted(n, unit) for unit, n in counts.items())}." if counts else f"The cohort has {counted(len(samples), 'image')} of unknown donors."  # fmt: skip
+    question = "Where do the images come from, and does their quality alone distinguish the classes?"
+    units = {"slide": ("slide", "slides"), "group": (unit.one, unit.many)}
+    come_from = [
+        counted(samples[column].nunique(), *noun) for column, noun in units.items() if column in samples
+    ]
+    images = counted(len(samples), "image")
+    base = f"The cohort has {images} of {len(classes)} classes; which images belong together is not known."
+    if come_from:
+        base = f"The {images} come from {listed(come_from)}."
     if not found:
+        needed = "which images belong together" if unit == IMAGE else f"two {unit.many} of each class or more"
+        alike = "that belong together" if unit == IMAGE else f"of one {unit.one}"
         return {
             "question": question,
             "found": base,
-            "how_sure": "Counts are exact. How much images of one donor resemble each other is not known here.",
-            "not_shown": "Whether image quality alone distinguishes the classes: this needs two donors of each class or more.",
+            "how_sure": f"Counts are exact. How much images {alike} resemble each other is not known here.",
+            "not_shown": f"Whether image quality alone distinguishes the classes: this needs {needed}.",
         }
-    first, others = two_sides(classes)
+    first, others = _sides_in_prose(classes)
     sharp = found["laplacian_variance"]
     if sharp.complete:
         word = "sharper" if sharp.auc == 1 else "less sharp"
         seen = (
-            f"By the median of its images, every {first} donor is {word} than every {others} donor: sharpness alone "
-            f"distinguishes {first} from {others} in {percent(sharp.balanced_accuracy)} of images of donors not seen before."
+            f"By the median of its images, every {first} {unit.one} is {word} than every {others} {unit.one}: sharpness alone "
+            f"distinguishes {first} from {others} in {percent(sharp.balanced_accuracy)} of images of {unit.many} not seen before."
         )
         sure = (
-            f"So complete a separation of these donors has p {_p_phrase(sharp.p)} by chance, but it was found after "
-            f"looking at {len(found)} related measures, in {counted(counts['donor'], 'donor')}."
+            f"So complete a separation of these {unit.many} has p {_p_phrase(sharp.p)} by chance, but it was found after "
+            f"looking at {len(found)} related measures, in {come_from[-1]}."
         )
     else:
         seen = (
-            f"Sharpness does not separate {first} donors from {others} donors completely; alone, it classifies "
-            f"{percent(sharp.balanced_accuracy)} of images from donors not seen before correctly."
+            f"Sharpness does not separate {first} {unit.many} from {others} {unit.many} completely; alone, it classifies "
+            f"{percent(sharp.balanced_accuracy)} of images from {unit.many} not seen before correctly."
         )
         sure = (
-            f"The 95 % interval over donors is {percent_range(sharp.accuracy.low, sharp.accuracy.high)}, "
+            f"The 95 % interval over {unit.many} is {percent_range(sharp.accuracy.low, sharp.accuracy.high)}, "
             f"and permuted labels give {percent(sharp.null.mean())}."
         )
-    split = f" In a split by image, {percent(shared)} of the test images have a training image of the same donor." if shared is not None else ""  # fmt: skip
+    split = f" In a split by image, {percent(shared)} of the test images have a training image of the same {unit.one}." if shared is not None else ""  # fmt: skip
     return {
         "question": question,
         "found": f"{base} {seen}",
         "how_sure": sure + split,
-        "not_shown": "Why images differ in sharpness: section thickness, fixation, scanner and biology cannot be separated with these donors.",
+        "not_shown": f"Why images differ in sharpness: preparation, scanner and biology cannot be separated with these {unit.many}.",
     }
 
 
@@ -347,7 +377,9 @@ def one_field_per_slide(samples: pd.DataFrame) -> pd.DataFrame:
 
 
 @house_style()
-def slides_at_a_glance(fields: Sequence[np.ndarray], table: pd.DataFrame, images: pd.DataFrame) -> Drawn:
+def slides_at_a_glance(
+    fields: Sequence[np.ndarray], table: pd.DataFrame, images: pd.DataFrame, unit: GroupWord = DONOR
+) -> Drawn:
     """Show one field of a slide, donors side by side within their class, regions one above the other.
 
     fields : uint8 images, one per row of `table` (columns label, slide, path and, where known, group and region).
@@ -379,13 +411,12 @@ def slides_at_a_glance(fields: Sequence[np.ndarray], table: pd.DataFrame, images
     slides = images["slide"].nunique()
     share = f"each of the {slides} slides" if len(table) == slides else f"{len(table)} of the {slides} slides"
     order = listed(
-        ["class", *({"region": "brain region", "group": "donor"}[name] for name in reversed(known))]
+        ["class", *({"region": "brain region", "group": unit.one}[name] for name in reversed(known))]
     )
-    donors = f" Donors: {placed['group'].nunique()}." if "group" in known else ""
+    donors = f" {unit.many.capitalize()}: {placed['group'].nunique()}." if "group" in known else ""
     return Drawn(
         figure,
-        f"One field of {share}, by {order}. "
-        "The tone of the stain is shared within a slide and differs between slides.",
+        f"One field of {share}, by {order}. Fields of one slide can share the tone of its stain.",
         f"Grid of {len(table)} images, one per slide, by {order}.{donors} Frames have the colour of the class.",
         counts.rename(columns={"size": "images"}).merge(
             table[["slide", "path"]].rename(columns={"path": "shown"}), on="slide"
@@ -394,7 +425,7 @@ def slides_at_a_glance(fields: Sequence[np.ndarray], table: pd.DataFrame, images
 
 
 @house_style()
-def donors_over_parts(table: pd.DataFrame, unit: str = "Donor") -> Drawn:
+def donors_over_parts(table: pd.DataFrame, unit: GroupWord = DONOR) -> Drawn:
     """Draw how a split divides the images of each donor. table: columns group, label, part, one row per image."""
     donors = table.drop_duplicates("group").sort_values(["label", "group"])
     parts = {"train": 0.35, "validation": 0.65, "test": 1.0}
@@ -404,7 +435,7 @@ def donors_over_parts(table: pd.DataFrame, unit: str = "Donor") -> Drawn:
     colours = pd.DataFrame({part: donors["label"].map(palette).to_numpy() for part in parts})
     figure, (axes,) = panels(1, height=0.7 + 0.19 * len(donors))
     draw_bars(axes, counts, colours, opacity=parts)
-    axes.set(xlabel="Images: train (pale), validation, test (full colour)", ylabel=unit)
+    axes.set(xlabel="Images: train (pale), validation, test (full colour)", ylabel=unit.one.capitalize())
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.tick_params(axis="y", labelsize=8)
     for text, label in zip(axes.get_yticklabels(), donors["label"], strict=True):
@@ -412,9 +443,9 @@ def donors_over_parts(table: pd.DataFrame, unit: str = "Donor") -> Drawn:
     split_up = int(((counts > 0).sum(axis=1) > 1).sum())
     return Drawn(
         figure,
-        f"Where the images of each {unit.lower()} go in the split by image. "
+        f"Where the images of each {unit.one} go in the split by image. "
         "Pale is training, full colour test; colours are classes.",
-        f"One stacked bar for each of {len(donors)} {unit.lower()}s with its images in training, validation and test; "
+        f"One stacked bar for each of {len(donors)} {unit.many} with its images in training, validation and test; "
         f"{split_up} of them have images in more than one part.",
         table.groupby(["group", "label", "part"], as_index=False).size().rename(columns={"size": "images"}),
     )
@@ -433,21 +464,26 @@ def division_claims(labels: pd.Series, split: Split) -> dict[str, int]:
     }
 
 
-def donors_in_parts_words(across: int, donors: int, shared: float) -> str:
+def donors_in_parts_words(across: int, donors: int, shared: float, unit: GroupWord = DONOR) -> str:
     """Say how many donors a split by image divides, and what that allows."""
-    which = f"All {donors} donors have" if across == donors else f"{across} of {counted(donors, 'donor')} {_verb([0] * across, 'has', 'have')}"  # fmt: skip
+    of_them = counted(donors, unit.one, unit.many)
+    which = (
+        f"All {of_them} have"
+        if across == donors
+        else f"{across} of {of_them} {_verb([0] * across, 'has', 'have')}"
+    )
     return (
         f"{which} images in more than one part, and {percent(shared)} of the test images have a training image of the "
-        "same donor. A network can then score by recognising a donor or a slide, without learning anything about the disease."
+        f"same {unit.one}. A network can then score by recognising {unit.a}, without learning anything about the classes."
     )
 
 
-def shortcut_rows(report: pd.DataFrame) -> pd.DataFrame:
+def shortcut_rows(report: pd.DataFrame, unit: GroupWord = DONOR) -> pd.DataFrame:
     """List the shortcut report (`cohorts.shortcuts.shortcut_report`) for reading, the strongest property first."""
     return pd.DataFrame(
         {
             "Property": report["property"].str.capitalize(),
-            "Images or donors right, left out": report["accuracy"].map(percent),
+            f"Right, {unit.many} left out": report["accuracy"].map(percent),
             "By guessing": report["chance"].map(percent),
             "p": report["p"].map(p_value),
             "p, best of all properties": report["p_any"].map(p_value),
@@ -458,22 +494,13 @@ def shortcut_rows(report: pd.DataFrame) -> pd.DataFrame:
 
 def check_words(notices: Sequence[str], report: pd.DataFrame) -> str:
     """Say which properties are shortcuts, and repeat what the check of the cohort noticed, as a list."""
-    named = [name.lower() for name in report.loc[report["named"], "property"]]
+    named = [as_written(name.lower()) for name in report.loc[report["named"], "property"]]
     found = (
         f"{listed(named).capitalize()} alone {_verb(named, 'predicts', 'predict')} the label (check ALS026)."
         if named
         else "No single property predicts the label better than the best property does under permuted labels."
     )
-    return "\n".join([found, *(["", *(f"- {cell_text(notice)}" for notice in notices)] if notices else [])])
-
-
-def can_be_drawn(side: int) -> bool:
-    """Whether the generator of synthetic tissue draws images of this side, pixels."""
-    try:
-        TissueParameters(side=side)
-    except RefusedInput:
-        return False
-    return True
+    return "\n".join([found, *(["", *(f"- {as_written(notice)}" for notice in notices)] if notices else [])])
 
 
 def four_of_each(

@@ -117,7 +117,7 @@ def class_matrix(
     return Drawn(
         figure,
         f"{title} {note}".strip(),
-        f"Matrix of {len(classes)} by {len(classes)} cells, empty or with a micrograph"
+        f"Matrix of {len(classes)} by {len(classes)} cells, empty or with an image"
         f"{' and its heatmap' if heated else ''}. Cases by true and predicted class: {cases}.",
         chosen.assign(greatest_heat=heat),
     )

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from als_core.cohorts.cohort import Cohort
+from als_core.cohorts.group_word import DONOR, GroupWord
 from als_core.cohorts.quality import AXIS_LABELS
 from als_core.figures.drawn import Drawn, listed, p_value, percent, percent_range
 from als_core.figures.primitives import (
@@ -73,56 +74,64 @@ def _spoken(table: pd.DataFrame, columns: Sequence[str]) -> str:
     )
 
 
+def _with_word(table: pd.DataFrame, unit: GroupWord) -> pd.DataFrame:
+    """Name the split by group with a cohort's word."""
+    return table.replace({"split": {BY_DONOR: f"by {unit.one}"}})
+
+
 @house_style()
-def scores_by_split(table: pd.DataFrame, question: str, synthetic: bool = False) -> Drawn:
+def scores_by_split(
+    table: pd.DataFrame, question: str, synthetic: bool = False, unit: GroupWord = DONOR
+) -> Drawn:
     """Draw the score of each set of features under each split, over the band of its null; a panel per split."""
-    part = table[table["question"] == question]
+    part = _with_word(table[table["question"] == question], unit)
     where = "on synthetic tissue without a disease effect" if synthetic else "under each split"
     return Drawn(
         _panels_of_scores(part, "split", list(dict.fromkeys(part["split"]))),
         f"Balanced accuracy of each classifier {where}, beside its null. Intervals are over "
-        "donors, and so are permutations. Dotted: guessing.",
+        f"{unit.many}, and so are permutations. Dotted: guessing.",
         f"Dots with intervals over bands of the null. {_spoken(part, ['name', 'split'])}.",
         part,
     )
 
 
 @house_style()
-def scores_by_question(table: pd.DataFrame) -> Drawn:
+def scores_by_question(table: pd.DataFrame, unit: GroupWord = DONOR) -> Drawn:
     """Draw the score by donor for each of the two contrasts; a panel per question."""
-    part = table[(table["split"] == BY_DONOR) & (table["question"] != EVERY_CLASS)]
+    part = _with_word(table[(table["split"] == BY_DONOR) & (table["question"] != EVERY_CLASS)], unit)
     return Drawn(
         _panels_of_scores(part, "question", [DISEASE, COGNITION]),
-        "Balanced accuracy in donors that were not seen before, for the two questions of the study. Marks as above.",
+        f"Balanced accuracy in {unit.many} that were not seen before, for the two questions of the study. Marks as above.",
         f"Dots with intervals over bands of the null. {_spoken(part, ['question', 'name'])}.",
         part,
     )
 
 
 @house_style()
-def scores_by_cue(table: pd.DataFrame) -> Drawn:
+def scores_by_cue(table: pd.DataFrame, unit: GroupWord = DONOR) -> Drawn:
     """Draw the score by donor after each cue was made equal in all images; a panel per question."""
-    part = table.assign(step=table["name"] + ", " + table["cue"])
+    part = _with_word(table, unit).assign(step=table["name"] + ", " + table["cue"])
     order = [f"{name}, {cue}" for name in dict.fromkeys(part["name"]) for cue in CUES]
     part = part.set_index("step").loc[[step for step in order if step in set(part["step"])]].reset_index()
     return Drawn(
         _panels_of_scores(part, "question", list(dict.fromkeys(table["question"])), row="step"),
-        "Balanced accuracy in new donors as cues are removed from all images. From top to bottom: the images as they "
+        f"Balanced accuracy in new {unit.many} as cues are removed from all images. From top to bottom: the images as they "
         "are, then with one cue made equal in all images, then with all of them. Marks as above.",
         f"Dots with intervals over bands of the null. {_spoken(part, ['question', 'step'])}.",
         part,
     )
 
 
-def score_rows(table: pd.DataFrame) -> pd.DataFrame:
+def score_rows(table: pd.DataFrame, unit: GroupWord = DONOR) -> pd.DataFrame:
     """Format `separation.separation_table`: one row per question, split and classifier."""
+    table = _with_word(table, unit)
     return pd.DataFrame(
         {
             "Question": table["question"],
             "Split": table["split"],
             "Classifier": table["name"],
             "Balanced accuracy": table["score"].map(percent),
-            "95 % over donors": [
+            f"95 % over {unit.many}": [
                 percent_range(*ends) for ends in zip(table["low"], table["high"], strict=True)
             ],
             "Labels permuted, mean ± SD": [
@@ -158,7 +167,7 @@ def donor_votes(
 
 
 @house_style()
-def donor_grid(votes: pd.DataFrame, classes: Sequence[str]) -> Drawn:
+def donor_grid(votes: pd.DataFrame, classes: Sequence[str], unit: GroupWord = DONOR) -> Drawn:
     """Draw the share of images of each held-out donor that each classifier gets right, framed where its vote is right.
 
     votes : columns name (of the classifier), group, label (class number), share, right (`by_donor.group_votes`).
@@ -184,21 +193,27 @@ def donor_grid(votes: pd.DataFrame, classes: Sequence[str]) -> Drawn:
     totals = votes.groupby("name", sort=False)["right"].agg(["sum", "size"])
     return Drawn(
         figure,
-        "Share of the images of each donor that each classifier gets right while the donor is held out. "
-        "A frame marks a donor whose vote is right: its commonest predicted class is its own.",
-        "Grid of donors by classifiers. Donors right: "
+        f"Share of the images of each {unit.one} that each classifier gets right while the {unit.one} is held out. "
+        f"A frame marks {unit.a} whose vote is right: its commonest predicted class is its own.",
+        f"Grid of {unit.many} by classifiers. {unit.many.capitalize()} right: "
         f"{listed(f'{name} {k} of {n}' for name, k, n in totals.itertuples())}.",
         votes.assign(label=votes["label"].map(lambda label: classes[label])),
     )
 
 
-def vote_rows(votes: pd.DataFrame) -> pd.DataFrame:
+def vote_rows(votes: pd.DataFrame, unit: GroupWord = DONOR) -> pd.DataFrame:
     """List how many donors each classifier's votes get right, with the exact interval over donors."""
     rows = []
     for name, part in votes.groupby("name", sort=False):
         right, n = int(part["right"].sum()), len(part)
         low, high = clopper_pearson(right, n)
-        rows.append({"Classifier": name, "Donors right": f"{right} of {n}", "95 %": percent_range(low, high)})
+        rows.append(
+            {
+                "Classifier": name,
+                f"{unit.many.capitalize()} right": f"{right} of {n}",
+                "95 %": percent_range(low, high),
+            }
+        )
     return pd.DataFrame(rows)
 
 

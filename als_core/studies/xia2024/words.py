@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from als_core.claims.verdicts import Circumstances
-from als_core.cohorts.cohort import Cohort
+from als_core.cohorts.group_word import DONOR, IMAGE, GroupWord
 from als_core.figures.drawn import counted, listed, number, p_value, percent, percent_range
 from als_core.models.weights import named_weights
 from als_core.statistics.intervals import clopper_pearson
@@ -24,22 +24,13 @@ from als_core.studies.xia2024.benchmark import (
     networks_behind,
     question_table,
 )
+from als_core.studies.xia2024.figures_data import PAPER_CLASSES
 from als_core.studies.xia2024.heatmaps import RULE
 from als_core.studies.xia2024.recipes import PAPER, RECIPES
-from als_core.studies.xia2024.separation import (
-    ALL_CUES,
-    ALONE,
-    BY_DONOR,
-    BY_IMAGE,
-    COGNITION,
-    DISEASE,
-    EVERY_CLASS,
-)
 from als_core.studies.xia2024.train import tissue_weights
 from als_core.training.recipe import Recipe
 from als_core.training.runs import Run
 
-CONTROL = "control"
 PRINTED_RUNS = 5
 
 
@@ -127,7 +118,7 @@ def training_title(recipe: Recipe) -> str:
     return f"Training: {name_with_variant(recipe)}"
 
 
-def training_answer(runs: Sequence[Run], majority: float) -> dict[str, str]:
+def training_answer(runs: Sequence[Run], majority: float, unit: GroupWord = DONOR) -> dict[str, str]:
     """Fill the answer box of a training page. majority: share of the test images in the commonest training class."""
     recipe = recipe_of(runs)
     confusions = [run.confusion() for run in runs]
@@ -153,7 +144,9 @@ def training_answer(runs: Sequence[Run], majority: float) -> dict[str, str]:
             f"The spread is over {counted(len(runs), 'run')} on one split; one test image is "
             f"{percent(1 / n, 1)}. Training and test images can show the same slide."
         ),
-        "not_shown": "What is left when donors are kept apart: that is on the page on splits by donor.",
+        "not_shown": f"What is left when {unit.many} are kept apart: that is on the page on splits by {unit.one}."
+        if unit != IMAGE
+        else "What is left when images that belong together are kept apart: which these are is not known.",
     }
 
 
@@ -178,6 +171,7 @@ def benchmark_answer(
     classes: Sequence[str],
     runs_by_network: Mapping[str, Sequence[Run]],
     printed: Mapping[str, float] | None,
+    unit: GroupWord = DONOR,
 ) -> dict[str, str]:
     """Fill the answer box of the benchmark page. printed: accuracy in the paper, 0 to 1, by name; None for other data."""
     shares = {each.name: each.right.mean(1) for each in answers}
@@ -193,7 +187,7 @@ def benchmark_answer(
     if not attention:
         sure += " Whether attention helps is open: no network with attention was trained at published size."
     return {
-        "question": "Which network classifies the tissue images best, and does attention help?",
+        "question": "Which network classifies the images best, and does attention help?",
         "found": " ".join(
             [
                 _accuracies(at_size, shares, recipes, printed, n),
@@ -201,7 +195,10 @@ def benchmark_answer(
             ]
         ).strip(),
         "how_sure": " ".join([sure, *_all_on_one_side(at_size, shares, printed, n)]),
-        "not_shown": "That the networks recognise the disease: images of one donor are in training and test parts.",
+        "not_shown": f"That the networks recognise the classes in new {unit.many}: images of one {unit.one} can be in "
+        "training and test parts."
+        if unit != IMAGE
+        else "That the networks do as well on other images: images that belong together can be in training and test parts.",
     }
 
 
@@ -229,7 +226,7 @@ def _accuracies(
 
 def _two_questions_answered(answers: Sequence[Answers], classes: Sequence[str]) -> str:
     """Say how networks and colour answer ALS or control, and which kind of ALS; nothing for other classes."""
-    if CONTROL not in classes:
+    if set(classes) != PAPER_CLASSES:
         return ""
     table = question_table(answers, classes)
     means = table.groupby(["question", "name"])["value"].mean().dropna()
@@ -264,154 +261,6 @@ def _all_on_one_side(
                 f"images, {percent_range(low, high)}, {inside}."
             )
     return said
-
-
-def separation_answer(table: pd.DataFrame, donors: tuple[int, int]) -> dict[str, str]:
-    """Fill the answer box of the page on what separates the classes.
-
-    table: `separation.separation_table`. donors: how many there are, and how many of them had ALS.
-    """
-    question = "Do ALS and control sections differ in new donors, and do the two classes of ALS (impaired cognition or not)?"
-    best = {name: best_by_donor(table, name) for name in (DISEASE, COGNITION, EVERY_CLASS)}
-    if best[DISEASE] is None:
-        asked = best[EVERY_CLASS]
-        if asked is None:
-            return {
-                "question": "What separates the classes in donors that a classifier has not seen?",
-                "found": "This cohort has too few donors to ask: each class needs two, and the manifest must name them.",
-                "how_sure": "Splits by image alone were possible; they say nothing about new donors.",
-                "not_shown": "Anything about new donors.",
-            }
-        return {
-            "question": "What separates the classes in donors that a classifier has not seen?",
-            "found": f"In new donors the best of the classifiers reaches {percent(asked.score)} (balanced; guessing gives {percent(asked.chance)}).",
-            "how_sure": f"95 % interval over {counted(donors[0], 'donor')} {percent_range(asked.low, asked.high)}; permuted labels give {percent(asked.null)}; p {p_value(asked.p_family)} as the best of several classifiers.",
-            "not_shown": "What carries the difference: classifiers alone cannot separate preparation from biology.",
-        }
-    als, cognition = best[DISEASE], best[COGNITION]
-    apart = "not shown to differ" if cognition.p_family > 0.05 else "they differ"
-    return {
-        "question": question,
-        "found": (
-            (
-                f"ALS and control sections differ: {als.name} classifies {percent(als.score)} correctly in donors not seen "
-                f"before, where guessing gives {percent(als.chance)}.{_one_measure(table, als)} "
-                if als.p_family <= 0.05
-                else f"ALS and control sections: not shown to differ, {percent(als.score)} are classified correctly at best "
-                "in donors not seen before. "
-            )
-            + f"Concordant and discordant sections, the question about cognition: {apart}, "
-            f"{percent(cognition.score)} at best."
-        ),
-        "how_sure": (
-            f"The 95 % intervals, over {donors[0]} and {counted(donors[1], 'donor')}, are {percent_range(als.low, als.high)} "
-            f"and {percent_range(cognition.low, cognition.high)}. Each is the best of several classifiers: permuted labels "
-            f"reach its score with p {p_value(als.p_family)} and {p_value(cognition.p_family)}."
-        ),
-        "not_shown": "What carries the difference. Disease, section thickness, fixation and scanner may differ together; "
-        "the release does not record them.",
-    }
-
-
-def donors_of(cohort: Cohort) -> tuple[int, int]:
-    """Count the donors of a cohort, and those among them who are no controls."""
-    if cohort.groups is None:
-        return 0, 0
-    patients = cohort.groups[(cohort.samples["label"] != CONTROL).to_numpy()]
-    return len(set(cohort.groups)), len(set(patients))
-
-
-def _one_measure(table: pd.DataFrame, best) -> str:
-    """Say how far the best single measure of image quality gets on ALS against control, in new donors."""
-    rows = table[(table["question"] == DISEASE) & (table["split"] == BY_DONOR)]
-    rows = rows[rows["name"].str.endswith(ALONE)]
-    if rows.empty or rows["score"].max() >= best.score:
-        return ""
-    top = rows.loc[rows["score"].idxmax()]
-    return f" But {top['name'].lower()} gets {percent(top['score'])}, so this need not be the disease."
-
-
-def best_by_donor(table: pd.DataFrame, question: str):
-    """Return the row with the best score under the split by donor for a question, or None."""
-    rows = table[(table["question"] == question) & (table["split"] == BY_DONOR)].dropna(subset="p")
-    return next(rows.loc[[rows["score"].idxmax()]].itertuples()) if len(rows) else None
-
-
-def scores_caption(permutations: int) -> str:
-    """Caption of the table of all scores."""
-    return (
-        "Balanced accuracy, its interval over donors, and the null, for every question and split. "
-        f"{permutations} permutations allow no p below {p_value(1 / (1 + permutations))}."
-    )
-
-
-def missed_by_all(votes: pd.DataFrame, classes: Sequence[str]) -> str:
-    """Name the donors that no classifier's vote gets right. votes: of `figures_separation.donor_votes`."""
-    right = votes.groupby("group")["right"].any()
-    labels = votes.drop_duplicates("group").set_index("group")["label"]
-    missed = [f"{group} ({classes[labels[group]]})" for group in right.index[~right]]
-    if not missed:
-        return "Each donor is classified correctly by at least one of the classifiers."
-    return f"No classifier gets {listed(missed, 'or')} right."
-
-
-def recognition_words(recognised: pd.DataFrame, empty: pd.DataFrame) -> str:
-    """Say how well donors or slides are recognised, and whether anything is found where nothing is.
-
-    recognised: of `separation.recognition_table`. empty: `separation.separation_table` of tissue without disease.
-    """
-    said = []
-    if len(recognised):
-        best = recognised.loc[recognised["share"].idxmax()]
-        said.append(
-            f"{best['name']} names the {best['unit']} in {percent(best['share'])} of images (guessing "
-            f"{percent(1 / best['units'])}): a split that leaves images of one {best['unit']} on both sides can be answered "
-            "by recognising it."
-        )
-    found = empty[(empty["split"] == BY_DONOR) & (empty["question"] == EVERY_CLASS)]
-    above = found.loc[found["p_family"] <= 0.05, "name"]
-    if len(found):
-        said.append(
-            "On tissue without disease no classifier is above its null when donors are held out."
-            if above.empty
-            else f"On tissue without disease {listed(above)} is above its null when donors are held out: the procedure leaks."
-        )
-    return " ".join(said)
-
-
-def split_words(table: pd.DataFrame) -> str:
-    """Say how far the score of all classes moves from folds by image to folds by donor, and what its nulls are."""
-    rows = table[table["question"] == EVERY_CLASS]
-    by_image, by_donor = (rows[rows["split"] == split] for split in (BY_IMAGE, BY_DONOR))
-    if by_donor.empty:
-        return "Donors cannot be held out in this cohort, so only folds of images are shown."
-    image = by_image.loc[by_image["score"].idxmax()]
-    donor = by_donor.set_index("name").loc[image["name"]]
-    return (
-        f"With folds of images, {image['name']} reaches {percent(image['score'])}; with the labels permuted over donors, "
-        f"so that nothing about the disease can be learnt, the same procedure still reaches {percent(image['null'])}: "
-        f"donors are recognised. With whole donors held out it reaches {percent(donor['score'])}, and permuted labels "
-        f"give {percent(donor['null'])}."
-    )
-
-
-def cue_words(table: pd.DataFrame) -> str:
-    """Say what is left of each contrast once every cue is removed. table: `separation_table` with a column cue."""
-    sentences = []
-    for question in (DISEASE, COGNITION):
-        rows = table[(table["question"] == question) & (table["cue"] == ALL_CUES)]
-        if rows.empty:
-            continue
-        best = rows.loc[rows["score"].idxmax()]
-        verdict = "is above chance" if best["p"] <= 0.05 else "is not shown to be above chance"
-        sentences.append(
-            f"With colour, brightness, contrast and sharpness made equal, {question} {verdict}: {percent(best['score'])} in "
-            f"new donors ({best['name']}; permuted labels {percent(best['null'])} ± {number(100 * best['null_sd'], 0)} "
-            f"points, p {p_value(best['p'])})."
-        )
-    if not sentences:
-        return "The two contrasts need the classes of the study, which this cohort does not have."
-    return " ".join(sentences)
 
 
 def gates_words(difference: float, p: float, unit: str) -> str:
@@ -572,11 +421,6 @@ def sanity_words(checks: pd.DataFrame | None) -> str:
     return f"{first} {second}"
 
 
-def units_of(cohort: Cohort) -> tuple[str, str]:
-    """Return what is resampled in a cohort, and what others are: donors and other donors, or images."""
-    return ("images", "other images") if cohort.groups is None else ("donors", "other donors")
-
-
 def lesion_words(means: pd.DataFrame, unit: str) -> str:
     """Say how much heat lies on the lesion of its own image. means: of `heatmaps.lesion_means`."""
     last = means[means["layer"] == "last"].set_index("kind")
@@ -594,20 +438,24 @@ def lesion_words(means: pd.DataFrame, unit: str) -> str:
     )
 
 
-def heatmap_answer(runs: Sequence[Run], predicted: pd.DataFrame, places: tuple[int, int]) -> dict[str, str]:
+def heatmap_answer(
+    runs: Sequence[Run], predicted: pd.DataFrame, places: tuple[int, int], own: bool = False
+) -> dict[str, str]:
     """Fill the answer box of the Grad-CAM page."""
     share = float((predicted["label"] == predicted["predicted"]).mean())
     recipe = recipe_of(runs)
     size = "published size" if not recipe.reduced_from else f"{recipe.side} pixels"
     return {
-        "question": "Where does the network look, and does the heatmap show the disease?",
+        "question": f"Where does the network look, and does the heatmap show {'what makes the classes different' if own else 'the disease'}?",
         "found": (
             f"{recipe.name} at {size} classifies {percent(share)} of the test images correctly, and its heatmaps have "
-            f"{places[0]} × {places[1]} values: they point to regions, not to cells."
+            f"{places[0]} × {places[1]} values: they point to regions, not to details."
         ),
         "how_sure": (
             f"From {counted(len(runs), 'run')} and {predicted['sample'].nunique()} test images that the runs did not train "
             "on; images were chosen by a rule before any map was drawn."
         ),
-        "not_shown": "That the heat lies on pathology: the authors' images come without marked lesions.",
+        "not_shown": "That the heat lies on what makes the classes different: nothing in these images is marked."
+        if own
+        else "That the heat lies on pathology: the authors' images come without marked lesions.",
     }

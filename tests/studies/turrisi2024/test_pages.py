@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
+import jupytext
 import numpy as np
 import pandas as pd
 import pytest
 from drawn_words import assert_words, words
 
 from als_core.book.page import Page
+from als_core.book.prose import Data, fit_text
 from als_core.claims.published import claims as published_claims
 from als_core.claims.published import published_table
 from als_core.models.cost import describe
+from als_core.statistics.groups import kolmogorov_smirnov
 from als_core.statistics.paired import permutation_p_value
+from als_core.storage import repository
 from als_core.studies.brains.networks import turrisi_network
 from als_core.studies.turrisi2024 import figures, words_features
 from als_core.studies.turrisi2024 import study as patients_of
@@ -307,16 +312,37 @@ def test_a_readers_own_features_have_no_printed_cell_beside_them(summary):
     assert set(comparison["representation"]) == {OF_TABLE} and comparison["printed"].isna().all()
     assert set(say.table3_claims(comparison)) == {"turrisi2024.section4.all_configurations.f1_median"}
     assert say.table4_claims(own, ["SVM (P)"]) == {} == dict(say.reported_cells(["SVM (P)"], [OF_TABLE]))
-    drawn = figures.f1_dots(comparison, 60.0, 91.0, patients="FTD")
-    assert (
-        "F1 of FTD" in drawn.caption and "printed" not in drawn.caption and "printed means" not in drawn.alt
-    )
+    drawn = figures.f1_dots(comparison, 60.0, None, patients="F_D")
+    assert_words(drawn)
+    assert r"F1 of F\_D" in drawn.caption and "always answering F_D at 60.0 percent" in drawn.alt
+    said = " ".join([drawn.caption, drawn.alt, *words(drawn.figure)])
+    assert "printed" not in said and "ALS" not in said
 
 
-def test_the_box_of_own_data_asks_with_their_labels():
-    answer = say.own_answer("Best 0.6.", "FTD", "control", "mine.csv")
-    assert answer["question"] == "Can classifiers tell FTD from control in mine.csv?"
+def test_a_readers_scans_are_not_shown_beside_printed_scores(summary):
+    comparison = say.f1_comparison(summary, published_table("turrisi2024_table3_f1"), own=True)
+    assert comparison[["printed", "printed_sd"]].isna().all(axis=None) and len(comparison)
+
+
+def test_the_boxes_of_own_data_ask_with_their_labels():
+    answer = say.own_answer("Best 0.6.", "F_D", "<con>", "mine.csv")
+    assert answer["question"] == r"Can classifiers tell F\_D from \<con\> in mine.csv?"
     assert answer["found"] == "Best 0.6." and "ALS" not in "".join(answer.values())
+    people = pd.DataFrame({"label": ["F_D"] * 3 + ["<con>"] * 5})
+    test = kolmogorov_smirnov(np.arange(3), np.arange(5) + 1)
+    for age in (None, test):
+        answer = say.own_groups(people, "F_D", "mine", age)
+        assert answer["question"].startswith(r"Do F\_D and \<con\> in mine differ")
+        assert r"3 people have the label F\_D and 5 the label \<con\>" in answer["found"]
+        assert not re.search("ALS|mimic", " ".join(answer.values()))
+    assert f"{test.distance:.2f} apart (p {test.p_exact:.2f})" in answer["found"]
+
+
+@pytest.mark.parametrize("name", ["02_features", "03_classifiers"])
+def test_no_prose_on_readers_data_names_the_papers_groups(name):
+    cells = jupytext.read(repository() / "notebooks" / "turrisi2024" / f"{name}.py").cells
+    prose = [fit_text(cell.source, Data(own=True)) for cell in cells if cell.cell_type == "markdown"]
+    assert re.findall(r"\bALS\b|\bmimics?\b", "\n\n".join(prose)) == []
 
 
 def test_optima_stand_beside_the_printed_ones():

@@ -10,6 +10,7 @@ from matplotlib.colors import to_hex
 
 from als_core.cohorts.cohort import Cohort
 from als_core.cohorts.duplicates import ImagePair
+from als_core.cohorts.group_word import IMAGE
 from als_core.cohorts.quality import quality_table
 from als_core.cohorts.splits import Split
 from als_core.statistics.separation import separate_groups
@@ -129,8 +130,12 @@ def test_the_answer_follows_the_numbers(table, found):
         "does not separate control donors from ALS donors"
         in figures.cohort_answer(table, None, flat, CLASSES)["found"]
     )
-    unknown = figures.cohort_answer(table[["path", "label"]], None, {}, CLASSES)
-    assert unknown["found"] == "The cohort has 60 images of unknown donors."
+    unknown = figures.cohort_answer(table[["path", "label"]], None, {}, CLASSES, IMAGE)
+    assert (
+        unknown["found"]
+        == "The cohort has 60 images of 3 classes; which images belong together is not known."
+    )
+    assert not any("donor" in text for text in unknown.values())
     for each in (answer, unknown):
         assert list(each) == ["question", "found", "how_sure", "not_shown"] and all(each.values())
 
@@ -229,7 +234,7 @@ def test_near_duplicates_show_their_difference_only_where_there_is_one():
         assert len([axes for axes in drawn.figure.axes if axes.images]) == count
     assert (
         near.caption
-        == "`a.png` and `b.png` are nearly identical; the split by image puts them in train and test."
+        == "a.png and b.png are nearly identical; the split by image puts them in train and test."
     )
     assert same.caption.endswith("identical, byte for byte; the split by image puts them both in train.")
 
@@ -258,8 +263,8 @@ def test_images_that_overlap_are_named_with_their_parts_and_copies_are_not():
             return len(tiles)
 
     said = figures_copies.overlap_words(Cut(), ["train", "test", "train", "train"])
-    assert said.startswith("2 pairs of other images overlap: `a` and `b` show the same place in 64 %")
-    assert "(train and test)" in said and "`d`" in said and "`c`" not in said
+    assert said.startswith("2 pairs of other images overlap: a and b show the same place in 64 %")
+    assert "(train and test)" in said and "b and d show" in said and " c " not in said
     Cut.__len__ = lambda self: figures_copies.OVERLAPS_SEARCHED + 1
     assert "als leaks" in figures_copies.overlap_words(Cut(), [])
 

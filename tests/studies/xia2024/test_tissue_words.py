@@ -6,7 +6,8 @@ import pytest
 from separation_rows import separation_rows
 from toy_training import HEAD_ONLY, train
 
-from als_core.studies.xia2024 import words
+from als_core.cohorts.group_word import IMAGE
+from als_core.studies.xia2024 import words, words_separation
 from als_core.studies.xia2024.benchmark import COLOUR, Answers, networks_behind, two_questions
 from als_core.studies.xia2024.separation import ALL_CUES, BY_DONOR, BY_IMAGE, COGNITION, DISEASE, EVERY_CLASS
 from als_core.training.recipe import reduced
@@ -112,29 +113,36 @@ def table(**p):
 
 
 def test_what_separates_the_classes_follows_the_p_values():
-    found = words.separation_answer(table(**{DISEASE: 0.01, COGNITION: 0.4}), (15, 10))
+    found = words_separation.separation_answer(table(**{DISEASE: 0.01, COGNITION: 0.4}), (15, 10))
     assert "ALS and control sections differ: Lite classifies 84 % correctly" in found["found"]
     assert "not shown to differ, 55 %" in found["found"] and "over 15 and 10 donors" in found["how_sure"]
     measured = table(**{DISEASE: 0.01, COGNITION: 0.4}).replace({"name": {"Colour": "Sharpness alone"}})
     measured.loc[measured["name"] == "Sharpness alone", "score"] -= 0.02
-    assert "But sharpness alone gets 82 %" in words.separation_answer(measured, (15, 10))["found"]
-    nothing = words.separation_answer(table(), (15, 10))
+    assert "But sharpness alone gets 82 %" in words_separation.separation_answer(measured, (15, 10))["found"]
+    nothing = words_separation.separation_answer(table(), (15, 10))
     assert "ALS and control sections: not shown to differ" in nothing["found"]
-    cognition = words.separation_answer(table(**{DISEASE: 0.01, COGNITION: 0.01}), (15, 10))
+    cognition = words_separation.separation_answer(table(**{DISEASE: 0.01, COGNITION: 0.01}), (15, 10))
     assert "cognition: they differ" in cognition["found"]
     alone = table()[table()["question"] == EVERY_CLASS]
-    assert "60 %" in words.separation_answer(alone, (15, 10))["found"]
-    assert "too few donors" in words.separation_answer(alone[alone["split"] == BY_IMAGE], (0, 0))["found"]
+    assert "60 %" in words_separation.separation_answer(alone, (15, 10))["found"]
+    by_image = alone[alone["split"] == BY_IMAGE]
+    assert "too few donors" in words_separation.separation_answer(by_image, (3, 2))["how_sure"]
+    assert (
+        "belong together is not known"
+        in words_separation.separation_answer(by_image, (0, 0), IMAGE)["how_sure"]
+    )
     for answer in (found, nothing, cognition):
         for text in answer.values():
             assert_plain(text)
 
 
 def test_words_on_splits_cues_tests_and_gates():
-    assert "60 %" in words.split_words(table()) and "50 %" in words.split_words(table())
+    assert "60 %" in words_separation.split_words(table()) and "50 %" in words_separation.split_words(table())
     cues = table()[table()["split"] == BY_DONOR].assign(cue=ALL_CUES)
-    assert "84 %" in words.cue_words(cues) and "is not shown to be above chance" in words.cue_words(cues)
-    assert_plain(words.cue_words(cues.iloc[:0]))
+    assert "84 %" in words_separation.cue_words(
+        cues
+    ) and "is not shown to be above chance" in words_separation.cue_words(cues)
+    assert_plain(words_separation.cue_words(cues.iloc[:0]))
     tests = pd.DataFrame({"first": ["A", "A", "B"], "second": ["B", "C", "C"], "p": [0.001, 0.04, 0.5]})
     said = words.paired_words(tests, "donors")
     assert said.startswith(
@@ -175,10 +183,12 @@ def test_donors_that_all_miss_are_named_and_the_two_checks_are_summed_up():
             "right": [True, False, False, False],
         }
     )
-    assert words.missed_by_all(votes, CLASSES) == "No classifier gets d2 (control) right."
-    assert words.missed_by_all(votes.iloc[:1], CLASSES).startswith("Each donor")
+    assert words_separation.missed_by_all(votes, CLASSES) == "No classifier gets d2 (control) right."
+    assert words_separation.missed_by_all(votes.iloc[:1], CLASSES).startswith("Each donor")
     recognised = pd.DataFrame({"name": ["A"], "unit": ["donor"], "share": [0.63], "units": [15]})
-    said = words.recognition_words(recognised, table())
+    said = words_separation.recognition_words(recognised, table())
     assert "A names the donor in 63 % of images (guessing 7 %)" in said and "no classifier is above" in said
-    assert "Lite and Colour is above" in words.recognition_words(recognised, table(**{EVERY_CLASS: 0.01}))
-    assert "no p below 0.010" in words.scores_caption(100)
+    assert "Lite and Colour is above" in words_separation.recognition_words(
+        recognised, table(**{EVERY_CLASS: 0.01})
+    )
+    assert "no p below 0.010" in words_separation.scores_caption(100)

@@ -1,0 +1,184 @@
+"""Sentences of the page on what separates the classes: its answer box, splits, cues, donors and checks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from als_core.cohorts.cohort import Cohort
+from als_core.cohorts.group_word import DONOR, IMAGE, GroupWord
+from als_core.figures.drawn import as_written, counted, listed, number, p_value, percent, percent_range
+from als_core.studies.xia2024.separation import (
+    ALL_CUES,
+    ALONE,
+    BY_DONOR,
+    BY_IMAGE,
+    COGNITION,
+    DISEASE,
+    EVERY_CLASS,
+)
+
+
+def separation_answer(table: pd.DataFrame, units: tuple[int, int], unit: GroupWord = DONOR) -> dict[str, str]:
+    """Fill the answer box of the page on what separates the classes.
+
+    table: `separation.separation_table`. units: how many donors there are, and how many of them had ALS.
+    """
+    best = {name: best_by_donor(table, name) for name in (DISEASE, COGNITION, EVERY_CLASS)}
+    if best[DISEASE] is None:
+        asked = best[EVERY_CLASS]
+        if asked is None:
+            return _answer_by_image(table, unit)
+        return {
+            "question": f"What separates the classes in {unit.many} that a classifier has not seen?",
+            "found": f"In new {unit.many} the best of the classifiers reaches {percent(asked.score)} (balanced; guessing gives {percent(asked.chance)}).",
+            "how_sure": f"95 % interval over {counted(units[0], unit.one, unit.many)} {percent_range(asked.low, asked.high)}; permuted labels give {percent(asked.null)}; p {p_value(asked.p_family)} as the best of several classifiers.",
+            "not_shown": "What carries the difference: classifiers alone cannot separate preparation from biology.",
+        }
+    als, cognition = best[DISEASE], best[COGNITION]
+    apart = "not shown to differ" if cognition.p_family > 0.05 else "they differ"
+    return {
+        "question": f"Do the images tell ALS from control in new {unit.many}, and do they tell who had impaired cognition?",
+        "found": (
+            (
+                f"ALS and control sections differ: {als.name} classifies {percent(als.score)} correctly in {unit.many} not seen "
+                f"before, where guessing gives {percent(als.chance)}.{_one_measure(table, als)} "
+                if als.p_family <= 0.05
+                else f"ALS and control sections: not shown to differ, {percent(als.score)} are classified correctly at best "
+                f"in {unit.many} not seen before. "
+            )
+            + f"Concordant and discordant sections, the question about cognition: {apart}, "
+            f"{percent(cognition.score)} at best."
+        ),
+        "how_sure": (
+            f"The 95 % intervals, over {units[0]} and {counted(units[1], unit.one, unit.many)}, are {percent_range(als.low, als.high)} "
+            f"and {percent_range(cognition.low, cognition.high)}. Each is the best of several classifiers: permuted labels "
+            f"reach its score with p {p_value(als.p_family)} and {p_value(cognition.p_family)}."
+        ),
+        "not_shown": "What carries the difference. Disease, section thickness, fixation and scanner may differ together; "
+        "the release does not record them.",
+    }
+
+
+def _answer_by_image(table: pd.DataFrame, unit: GroupWord) -> dict[str, str]:
+    """The answer box where no group can be held out: what folds of images give."""
+    rows = table[(table["question"] == EVERY_CLASS) & (table["split"] == BY_IMAGE)]
+    best = next(rows.loc[[rows["score"].idxmax()]].itertuples())
+    why = f"this cohort has too few {unit.many} to hold any out: each class needs two"
+    if unit == IMAGE:
+        why = "which images belong together is not known"
+    return {
+        "question": "What separates the classes in images that a classifier has not seen?",
+        "found": f"In images that were held out one by one, the best of the classifiers, {as_written(best.name)}, reaches "
+        f"{percent(best.score)} (balanced; guessing gives {percent(best.chance)}).",
+        "how_sure": f"95 % interval {percent_range(best.low, best.high)}; permuted labels give {percent(best.null)}. "
+        f"The score may be too high, because {why}.",
+        "not_shown": "Anything about images from elsewhere, and what carries the difference.",
+    }
+
+
+def units_by_question(cohort: Cohort) -> tuple[int, int]:
+    """Count the donors of a cohort, and those among them who are no controls."""
+    if cohort.groups is None:
+        return 0, 0
+    patients = cohort.groups[(cohort.samples["label"] != "control").to_numpy()]
+    return len(set(cohort.groups)), len(set(patients))
+
+
+def _one_measure(table: pd.DataFrame, best) -> str:
+    """Say how far the best single measure of image quality gets on ALS against control, in new donors."""
+    rows = table[(table["question"] == DISEASE) & (table["split"] == BY_DONOR)]
+    rows = rows[rows["name"].str.endswith(ALONE)]
+    if rows.empty or rows["score"].max() >= best.score:
+        return ""
+    top = rows.loc[rows["score"].idxmax()]
+    return f" But {top['name'].lower()} gets {percent(top['score'])}, so this need not be the disease."
+
+
+def best_by_donor(table: pd.DataFrame, question: str):
+    """Return the row with the best score under the split by donor for a question, or None."""
+    rows = table[(table["question"] == question) & (table["split"] == BY_DONOR)].dropna(subset="p")
+    return next(rows.loc[[rows["score"].idxmax()]].itertuples()) if len(rows) else None
+
+
+def scores_caption(permutations: int, unit: GroupWord = DONOR) -> str:
+    """Caption of the table of all scores."""
+    return (
+        f"Balanced accuracy, its interval over {unit.many}, and the null, for every question and split. "
+        f"{permutations} permutations allow no p below {p_value(1 / (1 + permutations))}."
+    )
+
+
+def missed_by_all(votes: pd.DataFrame, classes: Sequence[str], unit: GroupWord = DONOR) -> str:
+    """Name the donors that no classifier's vote gets right. votes: of `figures_separation.donor_votes`."""
+    right = votes.groupby("group")["right"].any()
+    labels = votes.drop_duplicates("group").set_index("group")["label"]
+    missed = [f"{as_written(group)} ({as_written(classes[labels[group]])})" for group in right.index[~right]]
+    if not missed:
+        return f"Each {unit.one} is classified correctly by at least one of the classifiers."
+    return f"No classifier gets {listed(missed, 'or')} right."
+
+
+def recognition_words(recognised: pd.DataFrame, empty: pd.DataFrame) -> str:
+    """Say how well donors or slides are recognised, and whether anything is found where nothing is.
+
+    recognised: of `separation.recognition_table`. empty: `separation.separation_table` of tissue without disease.
+    """
+    said = []
+    if len(recognised):
+        best = recognised.loc[recognised["share"].idxmax()]
+        said.append(
+            f"{best['name']} names the {best['unit']} in {percent(best['share'])} of images (guessing "
+            f"{percent(1 / best['units'])}): a split that leaves images of one {best['unit']} on both sides can be answered "
+            "by recognising it."
+        )
+    found = empty[(empty["split"] == BY_DONOR) & (empty["question"] == EVERY_CLASS)]
+    above = found.loc[found["p_family"] <= 0.05, "name"]
+    if len(found):
+        said.append(
+            "On tissue without disease no classifier is above its null when donors are held out."
+            if above.empty
+            else f"On tissue without disease {listed(above)} is above its null when donors are held out: the procedure leaks."
+        )
+    return " ".join(said)
+
+
+def split_words(table: pd.DataFrame, unit: GroupWord = DONOR) -> str:
+    """Say how far the score of all classes moves from folds by image to folds by donor, and what its nulls are."""
+    rows = table[table["question"] == EVERY_CLASS]
+    by_image, by_donor = (rows[rows["split"] == split] for split in (BY_IMAGE, BY_DONOR))
+    if by_donor.empty:
+        why = (
+            "It is not known which images belong together"
+            if unit == IMAGE
+            else f"There are too few {unit.many} to hold any out"
+        )
+        return f"{why}, so only folds of images are shown."
+    image = by_image.loc[by_image["score"].idxmax()]
+    donor = by_donor.set_index("name").loc[image["name"]]
+    return (
+        f"With folds of images, {image['name']} reaches {percent(image['score'])}. With the labels permuted over {unit.many}, "
+        f"nothing but {unit.many} can be recognised; the same procedure then reaches {percent(image['null'])}. "
+        f"With whole {unit.many} held out it reaches {percent(donor['score'])}, and permuted labels "
+        f"give {percent(donor['null'])}."
+    )
+
+
+def cue_words(table: pd.DataFrame, unit: GroupWord = DONOR) -> str:
+    """Say what is left of each contrast once every cue is removed. table: `separation_table` with a column cue."""
+    sentences = []
+    for question in (DISEASE, COGNITION):
+        rows = table[(table["question"] == question) & (table["cue"] == ALL_CUES)]
+        if rows.empty:
+            continue
+        best = rows.loc[rows["score"].idxmax()]
+        verdict = "is above chance" if best["p"] <= 0.05 else "is not shown to be above chance"
+        sentences.append(
+            f"With colour, brightness, contrast and sharpness made equal, {question} {verdict}: {percent(best['score'])} in "
+            f"new {unit.many} ({best['name']}; permuted labels {percent(best['null'])} ± {number(100 * best['null_sd'], 0)} "
+            f"points, p {p_value(best['p'])})."
+        )
+    if not sentences:
+        return "The two contrasts need the classes of the study, which this cohort does not have."
+    return " ".join(sentences)

@@ -17,8 +17,8 @@
 # (xia-grad-cam)=
 # # Grad-CAM
 #
-# Where a network looks when it names a class ({cite:t}`xia2024`, sections 2.3 and 4.7, Fig. 3), and whether
-# the map comes from what the network learned.
+# Where a network looks when it names a class ({cite:t}`xia2024`, sections 2.3 and 4.7, Fig. 3), and what can
+# be said of whether the map comes from what the network learned.
 
 # %% tags=["parameters"]
 profile = "test"
@@ -44,8 +44,8 @@ data = open_for_page(page, cohort)
 # ## The runs that are explained
 #
 # The paper explains Miniset-DenseSENet. Its runs are shown here where heatmaps of published size were
-# recorded for this cohort; else the recorded network that is nearest to it, and where nothing is recorded,
-# Miniset-DenseSENet at the sizes of this profile.
+# recorded for this cohort; else those of a recorded network with gates, or else of ResNet18; and where
+# nothing is recorded, Miniset-DenseSENet at the sizes of this profile.
 
 # %% tags=["show"]
 amounts = page.profile.amounts("tissue_training", TissueAmounts)
@@ -117,6 +117,8 @@ if not recorded:
         unit = data.unit.many
         page.show(figures.heat_on_lesions(overlap, means, unit, f"other {unit}"), "xia-heat-on-lesions")
         page.text(words.lesion_words(means, unit))
+if data.kind != "own" and (recorded or not len(overlap)):
+    page.text(words.NO_LESIONS)
 
 # %% [markdown]
 # ## Grad-CAM on trial
@@ -132,7 +134,7 @@ row = row.drop(columns=["On", "Null: atlas only"])
 caption = (
     "Grad-CAM on the leaderboard for synthetic tissue: overlap with the lesion, its nulls, and failed checks."
 )
-page.table(row, "xia-grad-cam-leaderboard", caption, of_cohort=False)
+page.table(row, "xia-grad-cam-leaderboard", f"{caption} {leaderboard.COLUMNS}", of_cohort=False)
 
 # %% [markdown]
 # ## What this means
@@ -150,6 +152,6 @@ page.made_of(
     split=runs[0].about["split"],
     weights=words.pretraining(runs[0]),
     runs=words.run_names(runs),
-    images_shown=f"for each pair of classes {heatmaps.RULE}",
+    images_shown=heatmaps.RULE,
 )
 page.provenance()

@@ -31,6 +31,11 @@ from als_core.studies.cross_paper.heatmap_scores import check_methods, overlaps,
 
 SCORE = "dice_area"  # what the ranking is made with; the others stand beside it
 NULLS = ("same smoothness", "atlas only", "untrained")
+COLUMNS = (
+    "*Likeness to untrained*: correlation with the map of an untrained network, low where a map depends on what was "
+    "learned. *Random maps as faithful*: share of random maps that mark what the score rests on at least as well."
+)
+"""What two columns of `lines` mean, for captions."""
 CHECKS = ("depends on parameters", "faithful", "speaks", "repeatable")
 TABLES = ("overlap", "checks")
 CONTROLS = {"edges": "Edges of the image", "random": "Random map"}
@@ -217,7 +222,7 @@ def lines(modality: str, scores: pd.DataFrame, checks: pd.DataFrame) -> pd.DataF
                 "AUC": f"{auc[method]:.2f}",
                 "Likeness to untrained": f"{measured.loc[method, 'depends on parameters']:z.2f}",
                 "Random maps as faithful": f"{measured.loc[method, 'faithful']:z.2f}",
-                "Fails": ", ".join(failed.columns[failed.loc[method]]) or "nothing",
+                "Fails": ", ".join(failed.columns[failed.loc[method]]) or "no check",
             }
         )
     return pd.DataFrame(rows)

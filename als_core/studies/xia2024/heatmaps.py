@@ -37,7 +37,7 @@ from als_core.training.train import trained_network
 BATCH = 8
 HEATMAPS = "heatmaps.npz"
 EXPLAINED = ("miniset_densesenet", "resnet18_cbam", "resnet18_se", "resnet18")
-RULE = "the test image, over all runs, to which a run gave the highest score for the class it predicted"
+RULE = "Each cell shows the test image of its pair of classes that any of the runs classified with the highest score."
 
 
 def tested(runs: Sequence[Run]) -> pd.DataFrame:

@@ -354,6 +354,10 @@ def weights_of_features(networks: Sequence[str], amounts: TissueAmounts) -> str:
     return "; ".join(f"{RECIPES[name].name} {tissue_weights(name, amounts).name}" for name in networks)
 
 
+NO_LESIONS = (
+    "This cannot be asked of the images of this page: no lesion is marked in them, or only recorded heatmaps of the "
+    "network are left."
+)
 EXPLAINED_FORBIDS = "Do not read these maps as maps of Miniset-DenseSENet of the paper."
 
 
@@ -390,7 +394,7 @@ def matrix_caption(
     """Return the first sentence and the rest of the caption of Fig. 3."""
     title = f"{recipe_of(runs).name} by true and predicted class: the image, and the heat for the predicted class (Fig. 3 in the paper)."
     note = (
-        f"Heat at {layer}, {places[0]} × {places[1]} values, parted by white lines. Each cell shows {RULE}. Below it: number "
+        f"Heat at {layer}, {places[0]} × {places[1]} values, parted by white lines. {RULE} Below it: number "
         f"of cases among {predicted['sample'].nunique()} test images and {counted(predicted['run'].nunique(), 'run')}, file, "
         "seed and score."
     )
@@ -445,15 +449,27 @@ def heatmap_answer(
     share = float((predicted["label"] == predicted["predicted"]).mean())
     recipe = recipe_of(runs)
     size = "published size" if not recipe.reduced_from else f"{recipe.side} pixels"
+    what = "what makes the classes different" if own else "the disease"
+    unknown = (
+        f"Whether the map shows {what} is not known: nothing in these images is marked, and without the network's weights "
+        "nobody can check that the map depends on what it learned. "
+        if runs[0].recorded
+        else ""
+    )
+    frozen = (
+        " Only its last layer was trained on these images; all other layers are as their pretraining left them."
+        if set(recipe.trains) <= {"pool", "head"}
+        else ""
+    )
     return {
-        "question": f"Where does the network look, and does the heatmap show {'what makes the classes different' if own else 'the disease'}?",
+        "question": f"Where does the network look, and does the heatmap show {what}?",
         "found": (
-            f"{recipe.name} at {size} classifies {percent(share)} of the test images correctly, and its heatmaps have "
-            f"{places[0]} × {places[1]} values: they point to regions, not to details."
+            f"{unknown}{recipe.name} at {size} classifies {percent(share)} of the test images correctly, and its heatmaps "
+            f"have {places[0]} × {places[1]} values: they point to regions, not to details."
         ),
         "how_sure": (
             f"From {counted(len(runs), 'run')} and {predicted['sample'].nunique()} test images that the runs did not train "
-            "on; images were chosen by a rule before any map was drawn."
+            f"on; images were chosen by a rule before any map was drawn.{frozen}"
         ),
         "not_shown": "That the heat lies on what makes the classes different: nothing in these images is marked."
         if own

@@ -94,6 +94,6 @@ def test_the_leaderboard_is_made_once_and_said_in_words(monkeypatch):
     assert len(made) == 3
     assert line["Method"] == "Grad-CAM" and line["Overlap"].startswith("0.80 (0.7")
     assert (line["Null: untrained"], line["Null: atlas only"], line["AUC"]) == ("0.30", "–", "0.75")
-    assert line["Fails"] == "nothing"
+    assert line["Fails"] == "no check"
     fails = leaderboard.lines_of(["occlusion"], "Tissue", amounts, 0)["Fails"].item()
     assert fails == "untrained, depends on parameters, faithful, repeatable"

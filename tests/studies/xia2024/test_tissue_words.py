@@ -170,7 +170,13 @@ def test_words_on_heatmaps(runs):
         checks
     )
     assert "not tested here" in words.sanity_words(None)
-    for text in words.heatmap_answer(runs, predicted, (13, 13)).values():
+    answer = words.heatmap_answer(runs, predicted, (13, 13))
+    assert "not known" not in answer["found"] and "Only its last layer" in answer["how_sure"]
+    kept = [Run(run.folder, run.about, True) for run in runs]
+    assert words.heatmap_answer(kept, predicted, (13, 13))["found"].startswith(
+        "Whether the map shows the disease is not"
+    )
+    for text in answer.values():
         assert_plain(text)
 
 

@@ -118,8 +118,7 @@ page.text(figures.sharpness_finding(found, data.classes, unit))
 # chance. `als check` names the same shortcuts; what it notices besides is listed below the table.
 
 # %%
-caption = f"How well each property alone predicts the label of {unit.many} that were left out."
-page.table(figures.shortcut_rows(data.shortcuts, unit), "xia-shortcuts", caption)
+page.table(figures.shortcut_rows(data.shortcuts, unit), "xia-shortcuts", figures.shortcut_caption(unit))
 page.text(figures.check_words(data.notices, data.shortcuts))
 
 # %% [markdown]

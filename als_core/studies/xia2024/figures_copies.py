@@ -51,6 +51,8 @@ def near_duplicate_words(sets: Sequence[Sequence[int]], images: int) -> str:
     if not sets:
         return f"None of the {images} images is a near-duplicate of another."
     copies = sum(map(len, sets))
+    if copies == 2:
+        return f"One pair of the {images} images is identical, or nearly so."
     shown = f"; the first {COPIES_SHOWN} pairs are shown" if copies - len(sets) > COPIES_SHOWN else ""
     return (
         f"{copies} of the {images} images are identical to another or nearly so, in {counted(len(sets), 'set')} "

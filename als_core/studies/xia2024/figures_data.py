@@ -181,7 +181,7 @@ def values_by_donor(
         text.set_color(colours[label])
     entries = {name: ("dot", colours[name]) for name in classes} | {f"median of {unit.a}": ("tick", INK)}
     if found.complete:
-        entries["between the two kinds"] = ("dashed", MUTED)
+        entries["midway between the two"] = ("dashed", MUTED)
     legend(figure, entries, columns=5)
     spans = {
         name: table.loc[table["positive"] == side, "median"]
@@ -339,8 +339,8 @@ def cohort_answer(
             f"distinguishes {first} from {others} in {percent(sharp.balanced_accuracy)} of images of {unit.many} not seen before."
         )
         sure = (
-            f"So complete a separation of these {unit.many} has p {_p_phrase(sharp.p)} by chance, but it was found after "
-            f"looking at {len(found)} related measures, in {come_from[-1]}."
+            f"Chance separates these {unit.many} so completely with p {_p_phrase(sharp.p)}, but it was found after looking "
+            f"at {len(found)} related measures, in {come_from[-1]}."
         )
     else:
         seen = (
@@ -489,6 +489,15 @@ def shortcut_rows(report: pd.DataFrame, unit: GroupWord = DONOR) -> pd.DataFrame
             "p, best of all properties": report["p_any"].map(p_value),
             "Shortcut": np.where(report["named"], "yes", "no"),
         }
+    )
+
+
+def shortcut_caption(unit: GroupWord = DONOR) -> str:
+    """Caption of `shortcut_rows`: what p tests, and what is called a shortcut."""
+    return (
+        f"How well each property alone predicts the label of {unit.many} that were left out. p tests, by permuted labels, "
+        "how strongly the property differs between labels. A *shortcut* has a p of at most 0.05 as the best of all "
+        "properties and predicts better than guessing."
     )
 
 

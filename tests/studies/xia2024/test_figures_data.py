@@ -241,7 +241,9 @@ def test_near_duplicates_show_their_difference_only_where_there_is_one():
 
 def test_sets_of_copies_are_counted_and_listed_with_their_parts():
     assert figures_copies.near_duplicate_words([], 9).startswith("None of the 9 images")
-    assert figures_copies.near_duplicate_words([(0, 2)], 9).startswith("2 of the 9 images are identical")
+    assert figures_copies.near_duplicate_words([(0, 2)], 9).startswith(
+        "One pair of the 9 images is identical"
+    )
     many = figures_copies.near_duplicate_words([(0, 2), tuple(range(3, 9))], 9)
     assert "8 of the 9" in many and "in 2 sets of copies; the first 3 pairs are shown" in many
     rows = figures_copies.copy_rows([(0, 1, 2, 3, 4, 5)], list("abcdef"), ["train"] * 5 + ["test"])

@@ -186,11 +186,11 @@ def dice_curves(curves: Mapping[str, DiceCurve], best: DiceCurve, met: str) -> D
 def dice_at_threshold(points: pd.DataFrame, met: str) -> str:
     """Move a threshold along `dice_curves` (HTML). points: the figure's data."""
     return interactive.curve_slider(
-        points,
+        points.assign(kept=100 * points["kept"]),
         x="kept",
         y="dice",
         by="map",
-        x_label="Share of brain voxels kept, the hottest first",
+        x_label="Brain voxels kept, the hottest first (%)",
         y_label=f"Dice with {met}",
         heading="Keep more or fewer voxels",
     )

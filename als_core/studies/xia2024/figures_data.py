@@ -177,8 +177,6 @@ def values_by_donor(
     axes.set_xticks(ticks := _ticks(quality[measure]), [f"{tick:,}" for tick in ticks])
     axes.minorticks_off()
     axes.set_xlabel(f"{QUALITY_NAMES[measure]}: {QUALITY_UNITS[measure]}")
-    for text, label in zip(axes.get_yticklabels(), table["label"], strict=True):
-        text.set_color(colours[label])
     entries = {name: ("dot", colours[name]) for name in classes} | {f"median of {unit.a}": ("tick", INK)}
     if found.complete:
         entries["midway between the two"] = ("dashed", MUTED)
@@ -438,8 +436,6 @@ def donors_over_parts(table: pd.DataFrame, unit: GroupWord = DONOR) -> Drawn:
     axes.set(xlabel="Images: train (pale), validation, test (full colour)", ylabel=unit.one.capitalize())
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.tick_params(axis="y", labelsize=8)
-    for text, label in zip(axes.get_yticklabels(), donors["label"], strict=True):
-        text.set_color(palette[label])
     split_up = int(((counts > 0).sum(axis=1) > 1).sum())
     return Drawn(
         figure,

@@ -317,7 +317,7 @@ def cut_out(svg: str, part: Sequence[float] = (0, 0, 1, 1)) -> str:
 
 def training_text(paper: str) -> str:
     """The pages that one notebook makes for several networks of a paper, each with what it found, as MyST."""
-    pages = [page for page in book_pages() if page.startswith(f"{paper}/") and page.count("/") == 2]
+    pages = [page for page in book_pages() if page.startswith(f"{paper}/") and _is_one_of_many(page)]
     if not pages:
         return "None of these pages is in this build.\n"
     lines = ["| Network | Found |", "| :-- | :-- |"]
@@ -343,11 +343,25 @@ def overview_text(paper: str, rows: Rows) -> str:
         f"## What this book did\n\n{about['here']}",
         f"## What it found\n\n{finding_of(about['headline'])}",
         _counts(of_paper),
-        *(f"- {page_link(page)}: {text}" for page, text in found if text),
+        *(f"- {page_link(page)}: {text}" for page, text in found if text and not _is_one_of_many(page)),
+        _trainings(paper, pages),
         f"## Sources\n\n{{cite:t}}`{about['reference']}`. {about['edition']}\n\n{about['code']}",
         "Every printed number of this paper is in {doc}`/book/claims`; every figure, table and equation in {doc}`/book/finder`.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _is_one_of_many(page: str) -> bool:
+    """Whether a notebook makes this page and others like it, one for each network."""
+    return page.count("/") == 2
+
+
+def _trainings(paper: str, pages: Sequence[str]) -> str:
+    """A line that leads to the pages of single networks; empty where the paper has none."""
+    count = sum(map(_is_one_of_many, pages))
+    if not count or not (repository() / "book" / f"training_{paper}.md").is_file():
+        return ""
+    return f"- {{doc}}`Training </book/training_{paper}>`: a page for each of {in_words(count)} networks, with what each found."
 
 
 def _printed_table(rows: Rows) -> str:

@@ -24,7 +24,19 @@ ROOT = Path(__file__).resolve().parents[2]
 BREAKABLE = re.compile(r"(?<=\d) (?=%)|(?<=[=<>±≤≥]) (?=[\d.])|(?<=\bp) (?=[=<\d])")
 GLOSSARY = "book/glossary"
 AUDIT = "audit/published_numbers"
-EVERYDAY = {"sample", "group", "split", "run", "claim", "verdict", "profile", "page", "cohort", "recipe", "head"}
+EVERYDAY = {
+    "sample",
+    "group",
+    "split",
+    "run",
+    "claim",
+    "verdict",
+    "profile",
+    "page",
+    "cohort",
+    "recipe",
+    "head",
+}
 """Terms that are also everyday words: linked by hand only, where the defined meaning matters."""
 
 UNLINKED = (

@@ -99,6 +99,11 @@ def test_an_overview_has_question_data_method_result_and_sources(paper, rows):
         "## Sources",
     ):
         assert part in text
+    several = {
+        "xia2024": "a page for each of seven networks",
+        "miao2023": "a page for each of three networks",
+    }
+    assert several.get(paper, "## Sources") in text
     assert landing.papers()[paper]["printed"] and text.count("claims.html#") == len(
         landing.papers()[paper]["printed"]
     )

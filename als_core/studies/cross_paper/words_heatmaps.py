@@ -38,13 +38,14 @@ def answer(
     count = (
         f"{len(everywhere)} of {len(METHODS)} methods" if everywhere else f"None of {len(METHODS)} methods"
     )
+    passes = "passes" if len(everywhere) < 2 else "pass"
     counts = [
         f"{counted(len(each.images), 'image')} of {counted(len(set(each.groups)), OWNERS[name])} ({name.lower()})"
         for name, each in sets.items()
     ]
     return {
         "question": "Which heatmap methods point at what a network really used?",
-        "found": f"{count}{which} pass every check on both brains and tissue. An edge filter that never saw the "
+        "found": f"{count}{which} {passes} every check on both brains and tissue. An edge filter that never saw the "
         f"network overlaps with the lesions of tissue by {edges:.2f} of 1.",
         "how_sure": f"The overlap rests on {listed(counts)}, with one network each; the sanity checks use at most "
         f"{counted(checked, 'image')} of each kind. A method that fails here may pass with more of them.",

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy.ndimage import gaussian_filter
 
-from als_core.figures.drawn import Drawn, counted, listed, number, percent
+from als_core.figures.drawn import Drawn, as_written, counted, listed, number, percent
 from als_core.figures.pictures import flow_chart, image_grid
 from als_core.figures.primitives import (
     draw_bars,
@@ -119,7 +119,7 @@ def example_crops(
     labels = samples["label"].value_counts(sort=False)
     names = listed(f"{counted(n, 'crop')} of {label}" for label, n in labels.items())
     rows, headings = [list(crops)], [f"As recorded: {names}"]
-    caption = f"Examples of the crops of this page: {names}."
+    caption = f"Examples of the crops of this page: {as_written(names)}."
     alt = f"A row of grey images of cells: {names}."
     if truth is not None and masks is not None:
         rows += [list(truth), list((masks * 255).astype(np.uint8))]

@@ -32,6 +32,8 @@ import numpy as np
 import pandas as pd
 
 from als_core.book.page import Page
+from als_core.cohorts.group_word import word_of
+from als_core.figures.drawn import as_written
 from als_core.studies.cross_paper import figures_leaks as figures
 from als_core.studies.cross_paper import leak_switches as leaks
 from als_core.studies.cross_paper.leak_pools import (
@@ -142,24 +144,24 @@ page.text(figures.network_words(checks))
 # ## The cohort of this book, its labels permuted
 #
 # The last test needs no synthetic image. The labels of the cohort of this book are permuted across its
-# donors, so that no disease can be found any more. The rows with the labels as
-# they are show what is left when donors are held out.
+# donors or groups, where it names them, so that nothing about the labels can be found any more. The rows with
+# the labels as they are show what is left when donors are held out.
 
 # %%
 data = open_cohort(cohort, page.profile.amounts("synthetic_tissue", TissueParameters), progress=False)
-title = data.about.get("title", data.name)
+title, unit = data.about.get("title") or data.name, word_of(data)
 reference = "control" if "control" in data.classes else data.classes[-1]
 positive = (data.samples["label"] != reference).to_numpy()
 if reason := leaks.why_not_permutable(positive, data.groups):
-    page.text(f"The labels of {title} cannot be permuted across donors: {reason}.")
+    page.text(f"The labels of {as_written(title)} cannot be permuted across {unit.many}: {reason}.")
 else:
     samples = cohort_samples(data.images(), positive, data.groups)
     draws = leaks.compare_splits(samples, amounts.draws, seed, amounts.jobs)
     page.show(
-        figures.draws_by_split(draws, title, reference, len(np.unique(data.groups))),
+        figures.draws_by_split(draws, title, reference, len(np.unique(data.groups)), unit),
         "audit-labels-dealt-anew",
     )
-    page.text(figures.own_labels(draws, reference))
+    page.text(figures.own_labels(draws, reference, unit))
 
 # %% [markdown]
 # ## What this means

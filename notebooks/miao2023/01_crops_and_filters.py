@@ -31,6 +31,7 @@ seed = 0
 import numpy as np
 
 from als_core.book.page import Page
+from als_core.cohorts.group_word import CASE, word_of
 from als_core.studies.miao2023 import figures, words
 from als_core.studies.miao2023.audit import cases_in_a_split_by_crop, sizes_behind_the_logged_shares
 from als_core.studies.miao2023.cohort import grey_crops, is_case, open_crops, truth_and_masks
@@ -57,8 +58,8 @@ page.show(figures.pipeline(), "miao-pipeline", of_cohort=False)
 # %% [markdown]
 # ## The listing
 #
-# Fig. 6 lists the crops by name. A name such as `SD003_17_crops2_r` is read here as case SD003_17, second
-# crop; the paper does not explain its parts.
+# Fig. 6 lists the crops by name. A name such as `SD003_17_crops2_r` is read here as the second crop of
+# SD003_17; the paper does not explain its parts.
 
 # %%
 facts = cases_in_a_split_by_crop()
@@ -68,6 +69,7 @@ page.text(words.listing(facts))
 # %% [markdown]
 # ## The crops of this page
 #
+# <!-- not own -->
 # No image of the study is public. The synthetic crops have exactly the listed structure. In each, TDP-43
 # lies diffusely in the nucleus; with ALS, some cells lose it there and carry bright aggregates in the
 # cytoplasm (section 1.3). A simulated microscope records this specimen: blurred by a point spread, with the
@@ -108,7 +110,9 @@ copies = [random_affine(original, rng) for _ in range(4)]
 page.show(figures.copies(original, reduced, copies, sr), "miao-copies")
 counts = image_counts(als, settings.copies * len(als), balanced=True)
 page.text(
-    words.balancing(counts, als, data.samples["group"].nunique(), sizes_behind_the_logged_shares()["total"])
+    words.balancing(
+        counts, als, len(set(data.groups)), sizes_behind_the_logged_shares()["total"], word_of(data, CASE)
+    )
 )
 
 # %% [markdown]

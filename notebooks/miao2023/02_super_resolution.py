@@ -32,6 +32,7 @@ seed = 0
 import numpy as np
 
 from als_core.book.page import Page
+from als_core.cohorts.group_word import CASE, word_of
 from als_core.studies.miao2023 import figures, words
 from als_core.studies.miao2023 import super_resolution as training
 from als_core.studies.miao2023.cohort import grey_crops, is_case, open_crops, truth_and_masks
@@ -45,6 +46,7 @@ page = Page("miao2023/02_super_resolution", profile, "Miao et al., sections 2.2.
 settings = page.profile.amounts("miao2023", CropSettings)
 data = open_crops(crops, CropParameters(side=settings.crop_side), channel=channel)
 page.about_cohort(data)
+unit = word_of(data, CASE)
 weights = choose_weights(settings.weights)
 
 # %% [markdown]
@@ -73,7 +75,7 @@ trained = training.train_super_resolution(pairs, train, sr, seed, perceptual=per
 
 # %%
 cases = len(set(data.groups[test]))
-page.text(words.what_is_trained(sr, pairs, len(train), len(test), cases, perceptual is not None))
+page.text(words.what_is_trained(sr, pairs, len(train), len(test), cases, perceptual is not None, unit))
 page.show(figures.super_resolution_losses(trained.history), "miao-gan-course")
 
 # %% [markdown]
@@ -104,7 +106,7 @@ page.show(
 
 # %%
 summary = summarise(judge_restorations(made, true, true_masks, data.groups[test]), seed)
-page.show(figures.restoration(summary, len(test), cases), "miao-restoration")
+page.show(figures.restoration(summary, len(test), cases, unit), "miao-restoration")
 page.text(words.gains(summary))
 
 # %% [markdown]
@@ -133,8 +135,8 @@ else:
 # does not mean that super-resolution cannot help: {ref}`miao-does-it-help` classifies enlarged crops.
 
 # %%
-page.answer(**words.super_resolution_box(data.kind, summary, counts, len(test), cases))
+page.answer(**words.super_resolution_box(data.kind, summary, counts, len(test), cases, unit))
 page.substitutions(**words.substitutions(data.kind, words.super_resolution_rows(settings)))
-held_out = f"by case, seed {seed}, {len(test)} of {len(grey)} crops held out"
+held_out = f"by {unit.one}, seed {seed}, {len(test)} of {len(grey)} crops held out"
 page.made_of(weights=weights.reason, split=held_out)
 page.provenance()

@@ -29,6 +29,7 @@ model = "mobilenet_v3"  # or vgg16, resnet50
 
 # %%
 from als_core.book.page import Page
+from als_core.cohorts.group_word import CASE, word_of
 from als_core.storage import results_folder
 from als_core.studies.miao2023 import audit, figures, protocol, words
 from als_core.studies.miao2023 import train as training
@@ -44,6 +45,7 @@ page.title(f"Training: {name} ({printed.figures})")
 settings = page.profile.amounts("miao2023", CropSettings)
 data = open_crops(crops, CropParameters(side=settings.crop_side), channel=channel)
 page.about_cohort(data)
+unit = word_of(data, CASE)
 images, als, cases = data.images(), is_case(data), data.groups
 weights, device = training.choose_weights(settings.weights), found_device()
 
@@ -95,10 +97,10 @@ page.text(words.training_log(by_epoch, settings.repeats))
 # %%
 scored = training.score_cells(heads.predictions, heads.logs)
 nine = training.nine_cells(scored)
-grids = training.accuracy_grids(nine, printed.grid(), printed.grid_figure)
-page.show(figures.accuracy_grids(grids, name, settings.repeats), f"miao-grid-{slug}")
+grids = training.accuracy_grids(nine, printed.grid(), printed.grid_figure, unit)
+page.show(figures.accuracy_grids(grids, name, settings.repeats, unit), f"miao-grid-{slug}")
 caption = f"{name}: every cell under every split; ALS is positive, counts are summed, AUC is averaged."
-page.table(training.cell_table(nine), f"miao-cells-{slug}", caption)
+page.table(training.cell_table(nine, unit), f"miao-cells-{slug}", caption)
 page.text(
     words.printed_numbers(
         model,
@@ -117,15 +119,15 @@ page.text(
 # %%
 folded = heads.predictions[heads.predictions["protocol"] == protocol.CROSS_VALIDATED]
 by_setting = training.nine_cells(training.score_cases(folded))
-caption = f"{name}: cases classified correctly in five folds, with exact 95 % intervals."
-page.table(training.case_table(by_setting), f"miao-cases-{slug}", caption)
+caption = f"{name}: {unit.many} classified correctly in five folds, with exact 95 % intervals."
+page.table(training.case_table(by_setting, unit), f"miao-cases-{slug}", caption)
 plotted = training.at_cell(folded, printed.cell)
 (right,) = training.score_cases(plotted).to_dict("records")
 majority = training.majority_share(als, cases)
-page.text(words.cases_right(right, majority))
+page.text(words.cases_right(right, majority, unit))
 predictions = training.average_by_case(plotted).drop(columns=training.CELL)
-caption = f"{name}: score of ALS of every case at the setting the paper plots, from five folds."
-page.table(words.prediction_table(predictions), f"miao-predictions-{slug}", caption)
+caption = f"{name}: score of ALS of every {unit.one} at the setting the paper plots, from five folds."
+page.table(figures.prediction_table(predictions, unit), f"miao-predictions-{slug}", caption)
 
 # %% [markdown]
 # ## Training more than the head
@@ -142,7 +144,7 @@ tuned = {
     for variant in settings.fine_tuned
 }
 tuned_rate, tuned_batch = training.FINE_TUNING
-setting = f"one split by case, learning rate {tuned_rate:g}, batch size {tuned_batch}"
+setting = f"one split by {unit.one}, learning rate {tuned_rate:g}, batch size {tuned_batch}"
 caption = f"{name}: variants that train more than the head; {setting}."
 page.table(training.tuned_table(tuned), f"miao-fine-tuned-{slug}", caption)
 page.text(words.left_out(settings, VARIANTS))
@@ -165,9 +167,10 @@ page.claims(printed.claims(by_epoch, nine))
 
 # %%
 train_accuracy = by_epoch["accuracy"].iloc[-1]
-page.answer(**words.training_box(data.kind, name, right, train_accuracy, majority))
-page.substitutions(**words.substitutions(data.kind, words.network_rows(settings, weights.name)))
+page.answer(**words.training_box(data.kind, name, right, train_accuracy, majority, unit))
+page.substitutions(**words.substitutions(data.kind, words.network_rows(settings, weights.name, unit)))
 page.made_of(
-    weights=weights.reason, splits=f"{settings.repeats} by crop, as many by case, five folds; seed {seed}"
+    weights=weights.reason,
+    splits=f"{settings.repeats} by crop, as many by {unit.one}, five folds; seed {seed}",
 )
 page.provenance()

@@ -32,6 +32,7 @@ import pandas as pd
 
 from als_core.book.page import Page
 from als_core.claims.published import published_table
+from als_core.cohorts.group_word import CASE, word_of
 from als_core.statistics.bounds import auc_bounds_of_accuracy
 from als_core.storage import results_folder
 from als_core.studies.miao2023 import audit, checks, protocol, words
@@ -48,6 +49,7 @@ page = Page("miao2023/04_roc_and_cost", profile, source)
 settings = page.profile.amounts("miao2023", CropSettings)
 data = open_crops(crops, CropParameters(side=settings.crop_side), channel=channel)
 page.about_cohort(data)
+unit = word_of(data, CASE)
 images, als, cases = data.images(), is_case(data), data.groups
 weights, device = training.choose_weights(settings.weights), found_device()
 
@@ -71,8 +73,8 @@ for model, cell in training.PLOTTED.items():
     )
 predictions, logs = training.gather(heads.values())
 scored = training.score_cells(predictions, logs).set_index(["network", "protocol"])
-page.show(figures.roc_curves(predictions, training.PLOTTED, scored), "miao-fig14-fig17-roc")
-page.html(figures.roc_with_threshold(predictions, "resnet50"))
+page.show(figures.roc_curves(predictions, training.PLOTTED, scored, unit), "miao-fig14-fig17-roc")
+page.html(figures.roc_with_threshold(predictions, "resnet50", unit))
 page.claims(training.auc_claims(scored))
 
 # %% [markdown]
@@ -97,20 +99,20 @@ page.text(words.incompatible(m1, m8, audit.cases_in_a_split_by_crop()["test_case
 # %%
 aucs = training.split_aucs(predictions)
 leaking = [s for s in splits if s.protocol == protocol.COPIES_FIRST]
-page.show(figures.protocol_aucs(aucs), "miao-protocols")
+page.show(figures.protocol_aucs(aucs, unit), "miao-protocols")
 sizes = len(leaking[0].train), len(leaking[0].test)
 longer = training.train_longer("vgg16", features["vgg16"], pool, leaking, cases, seed, settings.epochs)
 strength = training.follow_feature_strength(predictions, "vgg16", features["vgg16"], pool)
 page.text(words.split_order(audit.sizes_behind_the_logged_shares()))
 page.text(words.leak(scored, sizes, audit.sizes_behind_the_logged_shares()["total"]))
-page.text(words.undertrained("vgg16", scored, strength, longer))
+page.text(words.undertrained("vgg16", scored, strength, longer, unit))
 
 # %% [markdown]
 # ## Without any sign of disease
 #
-# The same on synthetic crops whose labels mean nothing: no disease, but cases that differ in look. Any
-# score above chance comes from the split. Chance is measured: the same split by case with labels permuted
-# across cases.
+# The same on synthetic crops whose labels mean nothing: no disease, but crops in groups that differ in look.
+# Any score above chance comes from the split. Chance is measured: groups are held out, and labels are
+# permuted across them.
 
 # %%
 null = checks.no_signal(settings.no_signal)
@@ -132,8 +134,8 @@ tested = pd.concat(
     [predictions[predictions["protocol"] == protocol.CROSS_VALIDATED], classical], ignore_index=True
 )
 compared = checks.compare_methods(tested)
-page.show(figures.case_accuracies(compared, training.majority_share(als, cases)), "miao-classical")
-page.text(words.classical(compared))
+page.show(figures.case_accuracies(compared, training.majority_share(als, cases), unit), "miao-classical")
+page.text(words.classical(compared, unit))
 
 # %% [markdown]
 # ## What they cost
@@ -150,7 +152,7 @@ costs = pd.DataFrame([measure_cost(m, variant=v, **size) for m in training.PLOTT
 steps = training.EPOCHS * -(-audit.sizes_behind_the_logged_shares()["total"] // size["batch"])
 caption = "Cost of the three networks on images of {side} × {side} pixels, batches of {batch}, on {device}."
 page.table(cost_table(costs, steps), "miao-cost", caption.format(**size))
-announced = words.announced_table(published_table("miao2023_promised_not_reported"))
+announced = audit.announced_table(published_table("miao2023_promised_not_reported"))
 caption = "What the paper announces, what it prints of them, and where this book has its own."
 page.table(announced, "miao-announced", caption, of_cohort=False)
 page.text(words.announced(audit.announced_results_and_time(), announced))
@@ -164,7 +166,7 @@ page.text(words.announced(audit.announced_results_and_time(), announced))
 
 # %%
 page.answer(**words.roc_box(m1, moved, m8, audit.cases_in_a_split_by_crop()["test_cases"]))
-page.substitutions(**words.substitutions(data.kind, words.network_rows(settings, weights.name)))
-said = f"{settings.repeats} of each kind, five folds of cases, seed {seed}"
+page.substitutions(**words.substitutions(data.kind, words.network_rows(settings, weights.name, unit)))
+said = f"{settings.repeats} of each kind, five folds of {unit.many}, seed {seed}"
 page.made_of(weights=weights.reason, splits=said, device=device.type)
 page.provenance()

@@ -33,6 +33,7 @@ seed = 0
 import pandas as pd
 
 from als_core.book.page import Page
+from als_core.cohorts.group_word import CASE, word_of
 from als_core.studies.miao2023 import chain, figures, words, words_chain
 from als_core.studies.miao2023.cohort import grey_crops, is_case, open_crops, truth_and_masks
 from als_core.studies.miao2023.protocol import CropSettings
@@ -45,6 +46,7 @@ page = Page("miao2023/05_does_it_help", profile, "Miao et al., sections 1.5, 2.2
 settings = page.profile.amounts("miao2023", CropSettings)
 data = open_crops(crops, CropParameters(side=settings.crop_side), channel=channel)
 page.about_cohort(data)
+unit = word_of(data, CASE)
 null = open_crops("synthetic", CropParameters(side=settings.crop_side, disease_effect=0))
 weights, device = choose_weights(settings.weights), found_device()
 
@@ -64,14 +66,14 @@ weights, device = choose_weights(settings.weights), found_device()
 truth, masks = truth_and_masks(data)
 options = {"settings": settings.chain, "seed": seed, "weights": weights.name, "device": device}
 result = chain.classify_inputs(grey_crops(data), truth, is_case(data), data.groups, **options)
-page.show(figures.input_images(result.tested, [0, 1], data.samples), "miao-chain-inputs")
+page.show(figures.input_images(result.tested, [0, 1], data.samples, unit), "miao-chain-inputs")
 
 # %% [markdown]
 # ## Accuracy by input
 #
-# The right panel is a control: the chain again on crops that carry no sign of disease, with cases that
-# still differ in look. There every input should be at chance, and a difference between two inputs shows how
-# far chance alone can move them.
+# The right panel is a control: the chain again on synthetic crops that carry no sign of disease, in groups
+# that still differ in look. There every input should be at chance, and a difference between two inputs
+# shows how far chance alone can move them.
 
 # %%
 without = chain.classify_inputs(
@@ -82,9 +84,9 @@ scores = pd.concat(
     [chain.score_inputs(each.predictions).assign(cohort=name) for name, each in cohorts.items()]
 )
 majority = majority_share(is_case(data), data.groups)
-page.show(figures.input_accuracies(scores, majority), "miao-chain-accuracy")
+page.show(figures.input_accuracies(scores, majority, unit), "miao-chain-accuracy")
 comparisons = chain.compare_all(cohorts, chain.GAN, chain.BICUBIC, seed)
-page.text(words_chain.inputs_compared(scores, comparisons))
+page.text(words_chain.inputs_compared(scores, comparisons, unit))
 
 # %% [markdown]
 # ## Is the help real?
@@ -103,8 +105,8 @@ page.text(words_chain.is_the_help_real(comparisons, counts, *cohorts))
 
 # %%
 table = chain.predictions_by_case(result.predictions)
-caption = "Score of ALS of every case by classifier and input, from five folds of cases."
-page.table(words.prediction_table(table), "miao-chain-predictions", caption)
+caption = f"Score of ALS of every {unit.one} by classifier and input, from five folds of {unit.many}."
+page.table(figures.prediction_table(table, unit), "miao-chain-predictions", caption)
 
 # %% [markdown]
 # ## What this means
@@ -118,11 +120,11 @@ page.table(words.prediction_table(table), "miao-chain-predictions", caption)
 # cases, and the paper prints no number of it.
 
 # %%
-page.answer(
-    **words_chain.help_box(
-        data.kind, comparisons, counts, *cohorts, cases=int(scores["cases"].iloc[0]), weights=weights.name
-    )
+tested = int(scores["cases"].iloc[0])
+help_box = words_chain.help_box(data.kind, comparisons, counts, *cohorts, tested, weights.name, unit)
+page.answer(**help_box)
+page.substitutions(**words.substitutions(data.kind, words.chain_rows(settings, weights.name, unit)))
+page.made_of(
+    weights=weights.reason, splits=f"five folds of {unit.many}, the same for all inputs; seed {seed}"
 )
-page.substitutions(**words.substitutions(data.kind, words.chain_rows(settings, weights.name)))
-page.made_of(weights=weights.reason, splits=f"five folds of cases, the same for all inputs; seed {seed}")
 page.provenance()

@@ -17,7 +17,7 @@
 # (xia-cohort)=
 # # Cohort and image quality
 #
-# Which images the tissue study learns from, how good they are, and who they come from
+# Which images the networks learn from, how good they are, and where they come from
 # ({cite:t}`xia2024`, sections 2.1, 4.1 to 4.3, Fig. 1 and 4, Table 2).
 
 # %% tags=["parameters"]

@@ -60,7 +60,8 @@ page.substitutions(words.explained_substitutions(runs), words.EXPLAINED_FORBIDS)
 #
 # Grad-CAM (Selvaraju et al. 2017) weighs each feature map of a layer by the mean slope of the class score
 # with respect to it, adds the maps up and keeps what is positive. Section 4.7 takes the last convolutional
-# layer. A heatmap can be no finer than that layer: one value for each 32 × 32 pixels of the image.
+# layer. A heatmap can be no finer than that layer: one value for each 32 × 32 pixels that the
+# network sees.
 #
 # The paper does not say how the images of Fig. 3 were chosen. Here a rule chooses them, from the predictions
 # alone and before any map is drawn. A recorded run did not train on any image that is shown.

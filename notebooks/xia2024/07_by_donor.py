@@ -17,8 +17,11 @@
 # (xia-by-donor)=
 # # What separates the classes?
 #
-# The same classifiers under splits by image, by slide and by donor, each beside what it reaches when there
-# is nothing to learn; and which cue carries the answer ({cite:t}`xia2024` splits by image, section 4.2.1).
+# The same classifiers under splits by image and, where they are known, by slide and by donor, each beside
+# what it reaches when there is nothing to learn ({cite:t}`xia2024` splits by image, section 4.2.1).
+#
+# <!-- not own -->
+# Which cue carries the answer is asked, too.
 
 # %% tags=["parameters"]
 profile = "test"
@@ -140,7 +143,7 @@ page.substitutions(words.substitutions(trained), words.forbids(trained))
 #
 # <!-- groups -->
 # The same classifiers are asked for the slide or the donor of an image in place of its class, in folds by
-# image.
+# image, where there are five images or more of each.
 #
 # Baselines see synthetic tissue whose sections differ strongly between people and not between classes: a
 # sound procedure must stay at chance when all sections of a person are held out.

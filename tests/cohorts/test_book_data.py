@@ -271,8 +271,17 @@ def test_make_book_passes_every_kind_of_data():
     ],
 )
 def test_data_of_each_kind_become_a_page_with_their_words_in_one_command(kind, page, words, tmp_path):
-    done = CliRunner().invoke(app, ["page", page, make(kind, tmp_path / "mine"), "--profile", "test"])
+    place = make(kind, tmp_path / "mine")
+    if kind == "crops":
+        (Path(place) / "cohort.yml").write_text("group_word: dishes\n")
+    done = CliRunner().invoke(app, ["page", page, place, "--profile", "test"])
     assert done.exit_code == 0, f"{done.output}{done.exception}"
     made = Path(done.output.rpartition("Open ")[2].strip()).with_name("page.ipynb").read_text()
     assert words in made and "Your own cohort" in made and str(tmp_path) not in made
+    if kind == "crops":
+        assert (
+            "no new dishes: there are still" in made
+            and "The number that counts is the number of dishes" in made
+        )
+        assert "TDP-43 lies diffusely" not in made
     assert '"stderr"' not in made, "the site would not be built"

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from als_core.figures.drawn import Drawn, counted, listed, number, p_value
+from als_core.cohorts.group_word import DONOR, GroupWord
+from als_core.figures.drawn import Drawn, as_written, counted, listed, number, p_value
 from als_core.figures.primitives import draw_curves, draw_reference, draw_rows, legend, panels
 from als_core.figures.style import INK, MUTED, PALETTE, house_style
 from als_core.statistics.null_check import NONE_ERRORS, PERMUTED, UP_ERRORS
@@ -161,12 +162,15 @@ def leaks_by_donors(curves: pd.DataFrame) -> Drawn:
 
 
 @house_style()
-def draws_by_split(draws: pd.DataFrame, title: str, reference: str, donors: int) -> Drawn:
+def draws_by_split(
+    draws: pd.DataFrame, title: str, reference: str, donors: int, unit: GroupWord = DONOR
+) -> Drawn:
     """Draw the AUC of every draw under two splits, with the cohort's own labels and with permuted ones.
 
     draws: from `leak_switches.compare_splits`. reference: the class that is told from the rest.
     """
-    named = draws.assign(name=draws["labels"] + ", split " + draws["split"], value=draws["reported"])
+    splits = draws["split"].replace({"by donor": f"by {unit.one}"})
+    named = draws.assign(name=draws["labels"] + ", split " + splits, value=draws["reported"])
     means = named.groupby(["name", "split"], sort=False, as_index=False)["value"].mean()
     colours = dict(zip(means["name"], means["split"].map(SPLIT_COLOURS), strict=True))
     figure, (axes,) = panels(1, height=0.8 + 0.42 * len(means))
@@ -179,8 +183,8 @@ def draws_by_split(draws: pd.DataFrame, title: str, reference: str, donors: int)
     axes.set_xticks(np.linspace(0, 1, 6))
     return Drawn(
         figure,
-        f"{title}: AUC for {reference} against the rest, with the labels as they are and permuted across "
-        f"donors. A linear model on colour and texture of the images; {donors} donors. One dot per draw, "
+        f"{as_written(title)}: AUC for {as_written(reference)} against the rest, with the labels as they are and permuted across "
+        f"{unit.many}. A linear model on colour and texture of the images; {donors} {unit.many}. One dot per draw, "
         "ticks are means.",
         "Rows of dots, one per draw, for two splits and two sets of labels. Mean AUC: "
         f"{'; '.join(f'{name} {number(value)}' for name, value in zip(means['name'], means['value'], strict=True))}.",
@@ -188,7 +192,7 @@ def draws_by_split(draws: pd.DataFrame, title: str, reference: str, donors: int)
     )
 
 
-def own_labels(draws: pd.DataFrame, reference: str) -> str:
+def own_labels(draws: pd.DataFrame, reference: str, unit: GroupWord = DONOR) -> str:
     """Say what both splits find with the cohort's own labels and with permuted ones."""
     areas = {key: part["reported"].to_numpy() for key, part in draws.groupby(["labels", "split"])}
     own, null = areas["as they are", "by donor"], areas[PERMUTED, "by donor"]
@@ -196,20 +200,17 @@ def own_labels(draws: pd.DataFrame, reference: str) -> str:
     spread = f" ({number(own.min())} to {number(own.max())} over {counted(len(own), 'draw')} of the split)"
     if p <= 0.05:
         verdict = (
-            "So this contrast is more than the recognition of donors. What carries it, the disease or "
-            "something that "
-            "differs between the donors' slides, such as their sharpness, this test cannot say."
+            f"So this contrast is more than the recognition of {unit.many}. What carries it, the classes themselves or "
+            "something else that differs between their images, such as sharpness, this test cannot say."
         )
     elif len(null) < 19:
-        verdict = (
-            "So few permutations cannot decide whether the contrast is more than the recognition of donors."
-        )
+        verdict = f"So few permutations cannot decide whether the contrast is more than the recognition of {unit.many}."
     else:
-        verdict = "So this test does not show that the contrast is more than the recognition of donors."
+        verdict = f"So this test does not show that the contrast is more than the recognition of {unit.many}."
     return (
         "With permuted labels the split by image still has a mean AUC of "
-        f"{number(areas[PERMUTED, 'by image'].mean())}, and the split by donor {number(null.mean())}. With "
-        f"the labels as they are and donors held out, {reference} against the rest has "
+        f"{number(areas[PERMUTED, 'by image'].mean())}, and the split by {unit.one} {number(null.mean())}. "
+        f"With the labels as they are and {unit.many} held out, {as_written(reference)} against the rest has "
         f"{number(own.mean())}{spread if len(own) > 1 else ''}; "
         f"{counted(int((null >= own.mean()).sum()), 'permuted draw')} of {len(null)} reach it (p "
         f"{p_value(p)}). {verdict}"

@@ -290,3 +290,20 @@ def differing_protocol_statements() -> Facts:
 def _setting(runs: pd.DataFrame, model: str) -> str:
     (row,) = runs[runs["model"] == model].itertuples()
     return f"learning rate {row.learning_rate}, batch {row.batch_size}"
+
+
+def announced_table(announced: pd.DataFrame) -> pd.DataFrame:
+    """List the announced results, what the paper prints of them, and where this book shows its own."""
+    items = announced["item"]
+    place = pd.Series("the three training pages", items.index)
+    place[items.str.contains("time|memory")] = "this page, table above"
+    place[items.str.contains("traditional")] = "this page, figure above"
+    place[items.str.contains("donors")] = "not possible: not public"
+    return pd.DataFrame(
+        {
+            "Announced": items,
+            "In section": announced["promised_in_section"].map("{:g}".format),
+            "Printed": announced["what_exists"].fillna("").replace("", "nothing"),
+            "In this book": place,
+        }
+    )

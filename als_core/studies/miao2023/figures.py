@@ -12,7 +12,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy.ndimage import gaussian_filter
 
-from als_core.figures.drawn import Drawn, counted, listed, number, percent
+from als_core.cohorts.group_word import CASE, GroupWord
+from als_core.figures.drawn import Drawn, as_written, counted, listed, number, percent
 from als_core.figures.pictures import flow_chart, image_grid
 from als_core.figures.primitives import (
     draw_bars,
@@ -119,7 +120,7 @@ def example_crops(
     labels = samples["label"].value_counts(sort=False)
     names = listed(f"{counted(n, 'crop')} of {label}" for label, n in labels.items())
     rows, headings = [list(crops)], [f"As recorded: {names}"]
-    caption = f"Examples of the crops of this page: {names}."
+    caption = f"Examples of the crops of this page: {as_written(names)}."
     alt = f"A row of grey images of cells: {names}."
     if truth is not None and masks is not None:
         rows += [list(truth), list((masks * 255).astype(np.uint8))]
@@ -256,7 +257,7 @@ def enlarged_crops(
     return Drawn(figure, caption, alt, data)
 
 
-def restoration(summary: pd.DataFrame, crops: int, cases: int) -> Drawn:
+def restoration(summary: pd.DataFrame, crops: int, cases: int, unit: GroupWord = CASE) -> Drawn:
     """Draw the mean of each measure by method with its interval. summary: of `restoration.summarise`."""
     measures = {"psnr": "PSNR (dB)", "ssim": "SSIM", "sharpness": "Sharpness (truth = 1)"}
     table = summary.assign(name=summary["method"].map(METHODS), value=summary["mean"])
@@ -271,7 +272,7 @@ def restoration(summary: pd.DataFrame, crops: int, cases: int) -> Drawn:
     ]
     caption = (
         f"How near each method comes to the truth on {counted(crops, 'held-out crop')}: means with 95 % "
-        f"intervals. Intervals come from resampling the {counted(cases, 'case')}."
+        f"intervals. Intervals come from resampling the {counted(cases, unit.one, unit.many)}."
     )
     alt = f"Dots with intervals, one row for each method. {'; '.join(said)}."
     return Drawn(figure, caption, alt, summary)
@@ -351,7 +352,9 @@ def training_log(
 
 
 @house_style()
-def accuracy_grids(grids: Mapping[str, pd.DataFrame], network: str, repeats: int) -> Drawn:
+def accuracy_grids(
+    grids: Mapping[str, pd.DataFrame], network: str, repeats: int, unit: GroupWord = CASE
+) -> Drawn:
     """Draw grids of accuracy side by side. grids: title to a table, batch sizes by learning rates."""
     figure, axes = panels(len(grids), height=2.4, sharey=True)
     for one, (title, grid) in zip(axes, grids.items(), strict=True):
@@ -366,7 +369,7 @@ def accuracy_grids(grids: Mapping[str, pd.DataFrame], network: str, repeats: int
     means = [f"{title.lower()} {grid.to_numpy().mean():.3f}" for title, grid in grids.items()]
     caption = (
         f"Accuracy of {network} over nine settings: as printed, and here on three kinds of images. "
-        f"Here: training images (last epoch), other crops, and other cases; means of {repeats} splits."
+        f"Here: training images (last epoch), other crops, and other {unit.many}; means of {repeats} splits."
     )
     cells = pd.concat(
         [grid.stack().rename("accuracy").reset_index().assign(grid=title) for title, grid in grids.items()]
@@ -375,7 +378,7 @@ def accuracy_grids(grids: Mapping[str, pd.DataFrame], network: str, repeats: int
 
 
 @house_style()
-def input_accuracies(scores: pd.DataFrame, majority: float) -> Drawn:
+def input_accuracies(scores: pd.DataFrame, majority: float, unit: GroupWord = CASE) -> Drawn:
     """Draw the accuracy of the chain by input, with and without a sign of disease.
 
     scores : columns cohort, network, input, cases, accuracy, low, high
@@ -393,7 +396,7 @@ def input_accuracies(scores: pd.DataFrame, majority: float) -> Drawn:
             draw_rows(one, part, colour=colours[network], order=order, shift=shifts[network])
         draw_reference(one, 0.5, kind="dotted")
         draw_reference(one, majority)
-        one.set(xlabel="Accuracy on cases", xlim=(0, 1.02), title=cohort[0].upper() + cohort[1:])
+        one.set(xlabel=f"Accuracy on {unit.many}", xlim=(0, 1.02), title=cohort[0].upper() + cohort[1:])
         percent_axis(one)
     marks = {TITLES[network]: ("interval", colours[network]) for network in networks}
     marks |= {"always the commoner label": ("dashed", MUTED), "chance of equal classes": ("dotted", MUTED)}
@@ -404,24 +407,42 @@ def input_accuracies(scores: pd.DataFrame, majority: float) -> Drawn:
         for (network, cohort), part in table.groupby(["network", "cohort"], sort=False)
     ]
     caption = (
-        f"Accuracy on {counted(int(scores['cases'].iloc[0]), 'case')} by input and classifier, in the same "
+        f"Accuracy on {counted(int(scores['cases'].iloc[0]), unit.one, unit.many)} by input and classifier, in the same "
         "five folds, with and without a sign of disease. Bars are exact 95 % intervals."
     )
     alt = f"Dots with wide intervals by input, in two panels. {'; '.join(said)}."
     return Drawn(figure, caption, alt, scores)
 
 
-def input_images(tested: Mapping[str, np.ndarray], rows: Sequence[int], samples: pd.DataFrame) -> Drawn:
+def input_images(
+    tested: Mapping[str, np.ndarray], rows: Sequence[int], samples: pd.DataFrame, unit: GroupWord = CASE
+) -> Drawn:
     """Show crops as the classifiers of the chain are tested on them, a column per input."""
     names = [INPUT_NAMES[name].replace(" ", "\n", 1).replace(", ", ",\n") for name in tested]
     titles = [names] + [[""] * len(names)] * (len(rows) - 1)
     grid = [[images[row] for images in tested.values()] for row in rows]
     said = "; ".join(_inline(INPUT_NAMES[name]) for name in tested)
-    caption = "The same crops in each input of the chain. The GAN of each crop was trained on other cases."
+    caption = (
+        f"The same crops in each input of the chain. The GAN of each crop was trained on other {unit.many}."
+    )
     alt = f"{counted(len(rows), 'row')} of grey images, each row one crop: {said}."
     shown = samples.iloc[list(rows)][["path", "label", "group"]]
     data = shown.merge(pd.DataFrame({"input": list(tested)}), "cross")
     return Drawn(_pictures(grid, titles=titles), caption, alt, data)
+
+
+def prediction_table(table: pd.DataFrame, unit: GroupWord = CASE) -> pd.DataFrame:
+    """Name the columns of predictions by case for people."""
+    names = {
+        "network": "Classifier",
+        "number": "Fold",
+        "case": unit.one.capitalize(),
+        "truth": "ALS",
+        "score": "Score of ALS",
+    }
+    named = table.round(4).rename(columns=INPUT_NAMES | names)
+    named["ALS"] = named["ALS"].map({True: "yes", False: "no"})
+    return named.replace({"Classifier": TITLES}) if "Classifier" in named else named
 
 
 def _inline(name: str) -> str:

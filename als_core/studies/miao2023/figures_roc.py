@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from als_core.book import interactive
 from als_core.claims.published import claim_named
+from als_core.cohorts.group_word import CASE, GroupWord
 from als_core.figures.drawn import Drawn, counted, percent
 from als_core.figures.primitives import (
     draw_reference,
@@ -27,12 +28,16 @@ from als_core.studies.miao2023.protocol import (
     BY_CROP,
     COPIES_FIRST,
     PROTOCOLS,
+    shown_as,
 )
 
 
 @house_style()
 def roc_curves(
-    predictions: pd.DataFrame, cells: Mapping[str, tuple[float, int]], aucs: pd.DataFrame
+    predictions: pd.DataFrame,
+    cells: Mapping[str, tuple[float, int]],
+    aucs: pd.DataFrame,
+    unit: GroupWord = CASE,
 ) -> Drawn:
     """Draw the ROC curve of every split by case and by crop, a panel per network.
 
@@ -45,28 +50,35 @@ def roc_curves(
     figure, axes = panels(len(cells), height=3.2)
     for one, (network, (rate, batch)) in zip(axes, cells.items(), strict=True):
         draw_roc_curves(one, points[points["network"] == network], ["protocol", "number"], COLOURS)
-        means = ", ".join(f"{aucs.loc[(network, protocol), 'auc']:.2f} {protocol}" for protocol in protocols)
+        means = ", ".join(
+            f"{aucs.loc[(network, each), 'auc']:.2f} {shown_as(each, unit)}" for each in protocols
+        )
         one.set_title(f"{TITLES[network]}\nrate {rate:g}, batch {batch}\nAUC {means}", fontsize=8)
-    legend(figure, {protocol: ("line", COLOURS[protocol]) for protocol in protocols})
+    legend(figure, {shown_as(protocol, unit): ("line", COLOURS[protocol]) for protocol in protocols})
     caption = (
-        "ROC curves of the three networks on held-out crops, one line for each split by case or by crop. "
+        f"ROC curves of the three networks on held-out crops, one line for each split by {unit.one} or by crop. "
         "Each network has the setting that the paper plots: Fig. 14 is ResNet50 and Fig. 17 mobile_net_v3; "
         "no curve of VGG16 is printed."
     )
     said = [f"{TITLES[network]} {aucs.loc[(network, BY_CASE), 'auc']:.2f}" for network in cells]
     alt = (
-        "Three panels of step curves from the lower left to the upper right. Mean AUC by case: "
+        f"Three panels of step curves from the lower left to the upper right. Mean AUC by {unit.one}: "
         f"{', '.join(said)}."
     )
-    return Drawn(figure, caption, alt, points)
+    named = points["protocol"].map(lambda protocol: shown_as(protocol, unit))
+    return Drawn(figure, caption, alt, points.assign(protocol=named))
 
 
-def roc_with_threshold(predictions: pd.DataFrame, network: str) -> str:
+def roc_with_threshold(predictions: pd.DataFrame, network: str, unit: GroupWord = CASE) -> str:
     """Move a threshold along the ROC curve of each split of one network in `roc_curves` (HTML)."""
     shown = predictions[
         (predictions["network"] == network) & predictions["protocol"].isin((BY_CASE, BY_CROP))
     ]
-    split = shown["protocol"] + ", split " + (shown["number"] + 1).astype(str)
+    split = (
+        shown["protocol"].map(lambda protocol: shown_as(protocol, unit))
+        + ", split "
+        + (shown["number"] + 1).astype(str)
+    )
     both = shown.groupby(split)["truth"].transform("nunique") == 2
     return interactive.roc_threshold(
         shown[both].assign(split=split),
@@ -118,15 +130,17 @@ def accuracy_against_auc(bounds: pd.DataFrame, als_share: float, least_auc: floa
     )
 
 
-def protocol_aucs(aucs: pd.DataFrame) -> Drawn:
+def protocol_aucs(aucs: pd.DataFrame, unit: GroupWord = CASE) -> Drawn:
     """Draw the AUC of each network under the four ways of splitting.
 
     aucs: columns network, protocol, number, auc.
     """
-    figure, networks = _auc_rows(aucs.assign(panel=aucs["network"].map(TITLES)), PROTOCOLS)
+    names = {protocol: shown_as(protocol, unit) for protocol in PROTOCOLS}
+    aucs = aucs.assign(protocol=aucs["protocol"].map(names))
+    figure, networks = _auc_rows(aucs.assign(panel=aucs["network"].map(TITLES)), list(names.values()))
     means = aucs.groupby(["network", "protocol"])["auc"].mean()
     said = [
-        f"{TITLES[n]}: " + ", ".join(f"{p} {means[n, p]:.2f}" for p in PROTOCOLS)
+        f"{TITLES[n]}: " + ", ".join(f"{p} {means[n, p]:.2f}" for p in names.values())
         for n in means.index.levels[0]
     ]
     caption = (
@@ -159,14 +173,15 @@ def _auc_rows(aucs: pd.DataFrame, order: Sequence[str]) -> tuple[Figure, int]:
         part = aucs[aucs["panel"] == name].rename(columns={"auc": "value"}).dropna(subset=["value"])
         means = part.groupby("protocol", as_index=False)["value"].mean()
         draw_rows(one, means, row="protocol", colour=INK, kind="tick", order=order)
-        draw_rows(one, means.drop(columns="value"), row="protocol", colour=COLOURS, dots=part, order=order)
+        colours = {protocol: COLOURS.get(protocol, COLOURS[BY_CASE]) for protocol in order}
+        draw_rows(one, means.drop(columns="value"), row="protocol", colour=colours, dots=part, order=order)
         draw_reference(one, 0.5)
         one.set(xlabel="AUC", xlim=(-0.02, 1.02))
         one.set_title(name, fontsize=8.5)
     return figure, len(names)
 
 
-def case_accuracies(table: pd.DataFrame, majority: float) -> Drawn:
+def case_accuracies(table: pd.DataFrame, majority: float, unit: GroupWord = CASE) -> Drawn:
     """Draw the accuracy on cases of networks and classical methods with exact intervals.
 
     table : columns network, kind, cases, accuracy, low, high
@@ -178,10 +193,10 @@ def case_accuracies(table: pd.DataFrame, majority: float) -> Drawn:
     figure, (axes,) = panels(1, height=0.9 + 0.32 * len(rows))
     draw_rows(axes, rows, colour=colours)
     draw_reference(axes, majority)
-    axes.set(xlabel="Accuracy on cases", xlim=(0, 1.02))
+    axes.set(xlabel=f"Accuracy on {unit.many}", xlim=(0, 1.02))
     marks = {kind: ("interval", colour) for kind, colour in kinds.items()}
     legend(figure, marks | {"always the commoner label": ("dashed", MUTED)})
-    cases = counted(int(table["cases"].iloc[0]), "case")
+    cases = counted(int(table["cases"].iloc[0]), unit.one, unit.many)
     said = [
         f"{row.name}: {row.value:.2f} ({row.low:.2f} to {row.high:.2f})"
         for row in rows.itertuples(index=False)

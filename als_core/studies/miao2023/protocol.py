@@ -20,6 +20,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
+from als_core.cohorts.group_word import CASE, GroupWord
 from als_core.studies.miao2023.filters import affine_copies, image_counts
 from als_core.training.images import resized
 
@@ -32,6 +33,11 @@ BY_CASE, BY_CROP, CROSS_VALIDATED, COPIES_FIRST = (
     "augment, then split",
 )
 PROTOCOLS = (BY_CASE, BY_CROP, CROSS_VALIDATED, COPIES_FIRST)
+
+
+def shown_as(protocol: str, unit: GroupWord = CASE) -> str:
+    """Name a protocol with a cohort's word for its cases."""
+    return f"by {unit.one}" if protocol == BY_CASE else protocol
 
 
 @dataclass(frozen=True)

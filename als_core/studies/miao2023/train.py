@@ -26,13 +26,14 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
+from als_core.cohorts.group_word import CASE, GroupWord
 from als_core.models.stages import IMAGENET_SCALING, Scaling, StagedNetwork, first_live_stage, seeded
 from als_core.models.weights import WeightsChoice, available_weights, load_weights
 from als_core.statistics import metrics
 from als_core.statistics.intervals import clopper_pearson
 from als_core.studies.miao2023 import audit
 from als_core.studies.miao2023.networks import CROP_NETWORKS, build_crop_network
-from als_core.studies.miao2023.protocol import BY_CASE, BY_CROP, COPIES_FIRST, CropSplit, Pool
+from als_core.studies.miao2023.protocol import BY_CASE, BY_CROP, COPIES_FIRST, CropSplit, Pool, shown_as
 from als_core.training.features import (
     Inputs,
     as_input,
@@ -314,7 +315,9 @@ def nine_cells(scores: pd.DataFrame) -> pd.DataFrame:
     return scores[inside]
 
 
-def accuracy_grids(nine: pd.DataFrame, printed: pd.DataFrame, figure: int) -> dict[str, pd.DataFrame]:
+def accuracy_grids(
+    nine: pd.DataFrame, printed: pd.DataFrame, figure: int, unit: GroupWord = CASE
+) -> dict[str, pd.DataFrame]:
     """Arrange accuracies as the paper's grids: title to a table, batch sizes (falling) by learning rates.
 
     nine : `score_cells` of the grid; printed : columns batch_size, learning_rate, accuracy
@@ -324,7 +327,7 @@ def accuracy_grids(nine: pd.DataFrame, printed: pd.DataFrame, figure: int) -> di
         f"Printed, Fig. {figure}": (printed, "accuracy"),
         "Here: training images": (by_crop, "train_accuracy"),
         "Here: other crops": (by_crop, "accuracy"),
-        "Here: other cases": (by_case, "accuracy"),
+        f"Here: other {unit.many}": (by_case, "accuracy"),
     }
     return {
         title: table.pivot(index="batch_size", columns="learning_rate", values=column)[::-1]
@@ -386,16 +389,17 @@ def _named(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     return text[columns].rename(columns=_COLUMNS)
 
 
-def cell_table(nine: pd.DataFrame) -> pd.DataFrame:
+def cell_table(nine: pd.DataFrame, unit: GroupWord = CASE) -> pd.DataFrame:
     """Name the columns of `score_cells` for people."""
-    return _named(nine, list(_COLUMNS)[:13])
+    named = _named(nine, list(_COLUMNS)[:13])
+    return named.assign(Split=named["Split"].map(lambda protocol: shown_as(protocol, unit)))
 
 
-def case_table(nine: pd.DataFrame) -> pd.DataFrame:
+def case_table(nine: pd.DataFrame, unit: GroupWord = CASE) -> pd.DataFrame:
     """Name the columns of `score_cases` for people."""
     columns = ["batch_size", "learning_rate", "cases", "right", "accuracy", "low", "high"]
     return _named(nine, [*columns, "sensitivity", "specificity", "auc"]).rename(
-        columns={"Test accuracy": "Accuracy"}
+        columns={"Test accuracy": "Accuracy", "Cases": unit.many.capitalize()}
     )
 
 

@@ -13,9 +13,10 @@ import pandas as pd
 
 from als_core.claims.findings import Facts
 from als_core.claims.published import claim_named
+from als_core.cohorts.group_word import CASE, GroupWord
 from als_core.figures.drawn import counted, listed, number, p_value, percent, percent_range
 from als_core.studies.miao2023.checks import PERMUTED
-from als_core.studies.miao2023.figures import INPUT_NAMES, METHODS, TITLES
+from als_core.studies.miao2023.figures import METHODS, TITLES
 from als_core.studies.miao2023.filters import FILTERS
 from als_core.studies.miao2023.protocol import BY_CASE, BY_CROP, COPIES_FIRST, CropSettings, SuperResolution
 from als_core.studies.miao2023.super_resolution import Pairs
@@ -49,14 +50,14 @@ def substitutions(kind: str, rows: Mapping[str, tuple[str, str]]) -> dict:
     return {"rows": {"Crops": (crops, "post-mortem tissue, not public"), **rows}, "forbids": forbids}
 
 
-def network_rows(settings: CropSettings, weights: str) -> dict[str, tuple[str, str]]:
+def network_rows(settings: CropSettings, weights: str, unit: GroupWord = CASE) -> dict[str, tuple[str, str]]:
     """Return the rows of `substitutions` that describe how classifiers are trained."""
     start = {"random": "random", "imagenet": "ImageNet"}.get(weights, weights)
     return {
         "Starting weights": (start, "pre-trained, source not printed"),
         "Image side": (f"{settings.side} pixels", "not printed"),
         "Epochs": (str(settings.epochs), str(int(claim_named("miao2023.fig10.epochs").value))),
-        "Splits": (f"{settings.repeats} by crop and by case, five folds", "one, unit not printed"),
+        "Splits": (f"{settings.repeats} by crop and by {unit.one}, five folds", "one, unit not printed"),
     }
 
 
@@ -71,7 +72,7 @@ def super_resolution_rows(settings: CropSettings) -> dict[str, tuple[str, str]]:
     }
 
 
-def chain_rows(settings: CropSettings, weights: str) -> dict[str, tuple[str, str]]:
+def chain_rows(settings: CropSettings, weights: str, unit: GroupWord = CASE) -> dict[str, tuple[str, str]]:
     """Return the rows of `substitutions` that describe the whole chain."""
     chain = settings.chain
     network = network_rows(settings, weights)
@@ -82,7 +83,7 @@ def chain_rows(settings: CropSettings, weights: str) -> dict[str, tuple[str, str
         "Classifier": (TITLES[chain.network], "three networks"),
         "Starting weights": network["Starting weights"],
         "Image side": (f"{chain.side} pixels", "not printed"),
-        "Splits": ("five folds of cases", "one, unit not printed"),
+        "Splits": (f"five folds of {unit.many}", "one, unit not printed"),
     }
 
 
@@ -124,7 +125,9 @@ def filters(medians: pd.DataFrame) -> str:
     )
 
 
-def balancing(counts: np.ndarray, als: np.ndarray, cases: int, log_size: float) -> str:
+def balancing(
+    counts: np.ndarray, als: np.ndarray, cases: int, log_size: float, unit: GroupWord = CASE
+) -> str:
     """Say how often crops are shown to make classes equal.
 
     counts: images per crop; log_size: images of the printed log.
@@ -136,7 +139,7 @@ def balancing(counts: np.ndarray, als: np.ndarray, cases: int, log_size: float) 
     return (
         f"To make {counts.sum()} images with equal classes from {len(counts)} crops, a crop of ALS is shown "
         f"{times(counts[als])} and a control {times(counts[~als])}, the crop itself included. Copies are no "
-        f"new cases: there are still {cases}. (The printed VGG16 log is of {log_size:g} images; where the "
+        f"new {unit.many}: there are still {cases}. (The printed VGG16 log is of {log_size:g} images; where the "
         "odd one may come from is in {ref}`miao-leak`.)"
     )
 
@@ -158,7 +161,13 @@ def crops_box(facts: Facts, medians: pd.DataFrame) -> Box:
 
 
 def what_is_trained(
-    settings: SuperResolution, pairs: Pairs, train: int, test: int, test_cases: int, perceptual: bool
+    settings: SuperResolution,
+    pairs: Pairs,
+    train: int,
+    test: int,
+    test_cases: int,
+    perceptual: bool,
+    unit: GroupWord = CASE,
 ) -> str:
     """Say on how many crops the network is trained and tested, and how it is set."""
     term = (
@@ -168,7 +177,7 @@ def what_is_trained(
     )
     return (
         f"Training: {counted(train, 'crop')}; held out: {counted(test, 'crop')} of "
-        f"{counted(test_cases, 'other case')}. Enlarged {settings.factor} times, from {pairs.low.shape[2]} "
+        f"{counted(test_cases, f'other {unit.one}', f'other {unit.many}')}. Enlarged {settings.factor} times, from {pairs.low.shape[2]} "
         f"to {pairs.high.shape[2]} pixels a side. Residual blocks: {settings.blocks}, channels: "
         f"{settings.channels}. Steps on content: {settings.content_steps}, then with each loss: "
         f"{settings.further_steps}. {term}"
@@ -217,7 +226,12 @@ def aggregates(counts: pd.DataFrame) -> str:
 
 
 def super_resolution_box(
-    kind: str, summary: pd.DataFrame, counts: pd.DataFrame | None, crops: int, cases: int
+    kind: str,
+    summary: pd.DataFrame,
+    counts: pd.DataFrame | None,
+    crops: int,
+    cases: int,
+    unit: GroupWord = CASE,
 ) -> Box:
     """Return the answer box of the page on super-resolution. kind: of the cohort."""
     gain = summary.set_index(["method", "measure"]).loc[("adversarial", "psnr")]
@@ -227,7 +241,7 @@ def super_resolution_box(
     elif gain["gain_high"] < 0:
         nearness = "less near to the truth than"
     found = (
-        f"On {CROPS[kind]} of cases it has not seen, a generative network comes {nearness} plain "
+        f"On {CROPS[kind]} of {unit.many} it has not seen, a generative network comes {nearness} plain "
         f"interpolation (PSNR {_gain(gain, '; ', '')})."
     )
     if counts is not None:
@@ -240,8 +254,8 @@ def super_resolution_box(
         "question": "Does a generative network enlarge crops better than interpolation, and does it draw "
         "things that are not there?",
         "found": found,
-        "how_sure": f"One training, judged on {counted(crops, 'held-out crop')} of {counted(cases, 'case')}; "
-        "intervals resample cases. Another training or other cases may differ.",
+        "how_sure": f"One training, judged on {counted(crops, 'held-out crop')} of {counted(cases, unit.one, unit.many)}; "
+        f"intervals resample {unit.many}. Another training or other {unit.many} may differ.",
         "not_shown": "The paper prints neither its network nor a result of it, so this network is not the "
         "paper's. Whether enlarged crops are classified better is the question of {ref}`miao-does-it-help`.",
     }
@@ -293,16 +307,18 @@ def training_log(log: pd.DataFrame, repeats: int) -> str:
     return f"{start} to its lowest value, {least}, in epoch {lowest} of {last}, and rises after it."
 
 
-def cases_right(row: pd.Series, majority: float) -> str:
+def cases_right(row: pd.Series, majority: float, unit: GroupWord = CASE) -> str:
     """Say how many cases a network classifies correctly. row: of `train.score_cases`."""
     if row["low"] > majority:
-        verdict = "below the interval: the network has learned something that holds for other cases"
+        verdict = f"below the interval: the network has learned something that holds for other {unit.many}"
     elif row["high"] < majority:
         verdict = "above the interval: the constant answer is better"
     else:
-        verdict = "inside the interval: no better than the constant answer, as far as these cases can tell"
+        verdict = (
+            f"inside the interval: no better than the constant answer, as far as these {unit.many} can tell"
+        )
     return (
-        f"At the setting the paper plots, {row['right']} of {row['cases']} cases are classified correctly "
+        f"At the setting the paper plots, {row['right']} of {row['cases']} {unit.many} are classified correctly "
         f"({percent(row['accuracy'])}; 95 % interval {percent_range(row['low'], row['high'])}). Always "
         f"giving the commoner label is right for {percent(majority)} of them, which lies {verdict}."
     )
@@ -320,15 +336,17 @@ def left_out(settings: CropSettings, variants: tuple[str, ...]) -> str:
     )
 
 
-def training_box(kind: str, name: str, row: pd.Series, train_accuracy: float, majority: float) -> Box:
+def training_box(
+    kind: str, name: str, row: pd.Series, train_accuracy: float, majority: float, unit: GroupWord = CASE
+) -> Box:
     """Return the answer box of a training page. row: of `train.score_cases` at the plotted setting."""
     return {
-        "question": f"How well does {name}, trained as the study describes, classify crops of cases it has "
+        "question": f"How well does {name}, trained as the study describes, classify crops of {unit.many} it has "
         "not seen?",
-        "found": f"Trained on {CROPS[kind]}, {name} classifies {row['right']} of {row['cases']} unseen cases "
+        "found": f"Trained on {CROPS[kind]}, {name} classifies {row['right']} of {row['cases']} unseen {unit.many} "
         f"correctly ({percent(row['accuracy'])}), where always giving the commoner label is right for "
         f"{percent(majority)}; on its own training images it reaches {percent(train_accuracy)}.",
-        "how_sure": f"With {row['cases']} cases the 95 % interval is wide: "
+        "how_sure": f"With {row['cases']} {unit.many} the 95 % interval is wide: "
         f"{percent_range(row['low'], row['high'])}.",
         "not_shown": "Nothing about the paper's own result: its crops are not public, and it prints no "
         "optimiser, image size or unit of the split.",
@@ -383,7 +401,13 @@ def leak(scored: pd.DataFrame, sizes: tuple[int, int], log_size: float) -> str:
     )
 
 
-def undertrained(network: str, scored: pd.DataFrame, strength: Mapping[str, float], longer: float) -> str:
+def undertrained(
+    network: str,
+    scored: pd.DataFrame,
+    strength: Mapping[str, float],
+    longer: float,
+    unit: GroupWord = CASE,
+) -> str:
     """Explain an AUC under the leaking split that lies below that by case.
 
     scored : index network and protocol; strength : of `train.follow_feature_strength`
@@ -394,14 +418,14 @@ def undertrained(network: str, scored: pd.DataFrame, strength: Mapping[str, floa
     name = TITLES[network]
     if low >= by_case:
         return (
-            f"{name} scores no lower with the leak (AUC {low:.2f}) than by case ({by_case:.2f}). {constant}"
+            f"{name} scores no lower with the leak (AUC {low:.2f}) than by {unit.one} ({by_case:.2f}). {constant}"
         ).strip()
     return (
-        f"**Why {name} is worse with the leak (AUC {low:.2f}) than by case ({by_case:.2f}).** A leak helps "
+        f"**Why {name} is worse with the leak (AUC {low:.2f}) than by {unit.one} ({by_case:.2f}).** A leak helps "
         "only a network that has learned something, and at the printed setting a head takes very few steps. "
         "The leaking split keeps the classes unequal, and the first thing to learn then is to call "
         "everything ALS: all weights move in one direction, so the score follows how strongly an image "
-        f"drives the features as a whole (correlation {number(strength[COPIES_FIRST])}; by case, with equal "
+        f"drives the features as a whole (correlation {number(strength[COPIES_FIRST])}; by {unit.one}, with equal "
         f"classes, {number(strength[BY_CASE])}), regardless of its label. After {LONGER} times as many "
         f"epochs the same split reaches an AUC of {longer:.2f}. {constant}"
     ).strip()
@@ -433,36 +457,17 @@ def no_signal(null: pd.DataFrame, moved: pd.DataFrame) -> str:
     )
 
 
-def classical(scores: pd.DataFrame) -> str:
+def classical(scores: pd.DataFrame, unit: GroupWord = CASE) -> str:
     """Compare the best classical method with the best network. scores: of `checks.compare_methods`."""
     best = scores.sort_values("accuracy", ascending=False).groupby("kind").first()
     network, method = best.loc["network on a frozen base"], best.loc["classical"]
     cases = int(method["cases"])
     said = (
-        f"The best classical method, {method['network']}, classifies {method['right']} of {cases} cases "
+        f"The best classical method, {method['network']}, classifies {method['right']} of {cases} {unit.many} "
         f"correctly; the best network, {TITLES[network['network']]}, {network['right']}."
     )
     better = "" if method["accuracy"] <= network["accuracy"] else " Deep learning does not do better here."
-    return (
-        f"{said}{better} Both were picked as the best afterwards, and with so few cases intervals are wide."
-    )
-
-
-def announced_table(announced: pd.DataFrame) -> pd.DataFrame:
-    """List the announced results, what the paper prints of them, and where this book shows its own."""
-    items = announced["item"]
-    place = pd.Series("the three training pages", items.index)
-    place[items.str.contains("time|memory")] = "this page, table above"
-    place[items.str.contains("traditional")] = "this page, figure above"
-    place[items.str.contains("donors")] = "not possible: not public"
-    return pd.DataFrame(
-        {
-            "Announced": items,
-            "In section": announced["promised_in_section"].map("{:g}".format),
-            "Printed": announced["what_exists"].fillna("").replace("", "nothing"),
-            "In this book": place,
-        }
-    )
+    return f"{said}{better} Both were picked as the best afterwards, and with so few {unit.many} intervals are wide."
 
 
 def announced(m11: Facts, table: pd.DataFrame) -> str:
@@ -499,17 +504,3 @@ def roc_box(m1: Facts, moved: pd.DataFrame, m8: Facts, test_cases: int) -> Box:
         f"Which network is better remains open: the printed AUCs differ with p = {p_value(m8['p_cases'])} "
         f"on about {test_cases} test cases.",
     }
-
-
-def prediction_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Name the columns of predictions by case for people."""
-    names = {
-        "network": "Classifier",
-        "number": "Fold",
-        "case": "Case",
-        "truth": "ALS",
-        "score": "Score of ALS",
-    }
-    named = table.round(4).rename(columns=INPUT_NAMES | names)
-    named["ALS"] = named["ALS"].map({True: "yes", False: "no"})
-    return named.replace({"Classifier": TITLES}) if "Classifier" in named else named

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from als_core.cohorts.group_word import CASE, GroupWord
 from als_core.figures.drawn import counted, number, p_value, percent
 from als_core.studies.miao2023.chain import BICUBIC, GAN, MEASURED, RAW
 from als_core.studies.miao2023.figures import TITLES
@@ -17,7 +18,7 @@ def _points(row: pd.Series) -> str:
     return f"{difference} percentage points (95 % interval {low} to {high})"
 
 
-def inputs_compared(scores: pd.DataFrame, comparisons: pd.DataFrame) -> str:
+def inputs_compared(scores: pd.DataFrame, comparisons: pd.DataFrame, unit: GroupWord = CASE) -> str:
     """Say what each classifier gains from super-resolution, with and without a sign of disease.
 
     scores : columns cohort, network, input, accuracy
@@ -30,7 +31,7 @@ def inputs_compared(scores: pd.DataFrame, comparisons: pd.DataFrame) -> str:
         lines.append(
             f"- {TITLES[network]}, {cohort}: {percent(accuracy[GAN])} on GAN-enlarged crops, "
             f"{percent(accuracy[BICUBIC])} on bicubic ones and {percent(accuracy[RAW])} on crops as "
-            "recorded. GAN against bicubic, on the same cases: "
+            f"recorded. GAN against bicubic, on the same {unit.many}: "
             f"{_points(row)}, p = {p_value(row['p_value'])}."
         )
     return "\n".join(lines)
@@ -83,6 +84,7 @@ def help_box(
     null: str,
     cases: int,
     weights: str,
+    unit: GroupWord = CASE,
 ) -> Box:
     """Return the answer box of the page on the whole chain. kind: of the cohort. weights: name of the starting weights."""
     weak = (
@@ -95,7 +97,7 @@ def help_box(
     return {
         "question": "Are crops classified better after super-resolution, and is the help real?",
         "found": f"Measured on {CROPS[kind]}. {is_the_help_real(comparisons, counts, signal, null)}",
-        "how_sure": f"Not very: {counted(cases, 'case')}, one training in five folds. On crops without any "
+        "how_sure": f"Not very: {counted(cases, unit.one, unit.many)}, one training in five folds. On crops without any "
         f"sign of disease the same comparison changes by up to {largest} percentage points.{weak}",
         "not_shown": "How the paper's own super-resolution does: it prints no result of it, and its crops "
         "are not public.",

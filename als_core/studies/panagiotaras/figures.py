@@ -14,7 +14,7 @@ from matplotlib.colors import ListedColormap
 
 from als_core.book import interactive
 from als_core.cohorts.volumes import mni_map
-from als_core.figures.drawn import Drawn, counted, listed, number, p_value, percent
+from als_core.figures.drawn import Drawn, as_written, counted, listed, number, p_value, percent
 from als_core.figures.pictures import SMALL, draw_image, draw_slices, overlay, plane
 from als_core.figures.primitives import (
     NULL,
@@ -266,7 +266,7 @@ def one_scan(
         rows += [_picture(name, label, cut, heat, scan != 0, truth) for cut in cuts if heat is not None]
     outlined = "" if truth is None else " Outlined in blue: where the disease changed this brain."
     caption = (
-        f"One scan (label {label}) and its heatmap by {len(maps)} methods. The network gives the explained "
+        f"One scan (label {as_written(label)}) and its heatmap by {len(maps)} methods. The network gives the explained "
         f"label a share of {percent(score)}. Each map has its own scale, from nothing to its 99.5th "
         f"percentile.{outlined}"
     )
@@ -328,7 +328,7 @@ def average_heatmaps(
         _label(axes[line * 3 * len(labels)], method.replace(" ", "\n", 1))
     outlined = "" if truth is None else " Outlined in blue: where the disease changes these brains."
     caption = (
-        f"Average heatmaps over {listed(f'{counts[label]} scans of label {label}' for label in labels)}, on "
+        f"Average heatmaps over {listed(f'{counts[label]} scans of label {as_written(label)}' for label in labels)}, on "
         "the template. Each map has its own scale, from nothing to its 99.5th percentile (dark "
         f"red).{outlined}"
     )

@@ -10,7 +10,7 @@ import pandas as pd
 from als_core.claims.findings import Facts
 from als_core.claims.published import published_table
 from als_core.cohorts.volume_cohort import VolumeCohort
-from als_core.figures.drawn import counted, listed, number, percent
+from als_core.figures.drawn import as_written, counted, listed, number, percent
 from als_core.refusal import RefusedInput
 from als_core.studies.brains.synthetic import TRUTH_FROM
 from als_core.studies.brains.training import PanagiotarasAmounts, image_folds
@@ -40,13 +40,13 @@ def about_brains(cohorts: Mapping[str, VolumeCohort]) -> str:
     parts = [
         f"{counted(len(cohort), 'scan')} of {counted(len(np.unique(cohort.groups)), 'person', 'people')} ({field}: "
         + listed(
-            f"{n} labelled {label}"
+            f"{n} labelled {as_written(label)}"
             for label, n in cohort.samples["label"].value_counts().sort_index().items()
         )
         + ")"
         for field, cohort in cohorts.items()
     ]
-    text = f"**Scans.** {first.about.get('title') or first.name}: {listed(parts)}."
+    text = f"**Scans.** {as_written(first.about.get('title') or first.name)}: {listed(parts)}."
     if first.kind == "synthetic":
         return (
             f"{text} ADNI gives its scans on application only; these are drawn with the printed numbers of "
@@ -56,7 +56,7 @@ def about_brains(cohorts: Mapping[str, VolumeCohort]) -> str:
         " These are not the scans of the paper, and **the true effect of the disease in them is not "
         "known**: what needs it is left out below, and this is said in its place."
     )
-    notices = "".join(f"\n- {notice}" for notice in dict.fromkeys(first.notices))
+    notices = "".join(f"\n- {as_written(notice)}" for notice in dict.fromkeys(first.notices))
     return f"{text}\n{notices}" if notices else text
 
 
@@ -162,7 +162,7 @@ def image_folds_in_words(cohort: VolumeCohort, folds: int, seed: int) -> str:
         torn = [problem for problem in refusal.problems if problem.where.startswith("group")]
         return (
             f"> {refusal.subject} is refused: {len(torn)} of {patients} patients have scans in more than one "
-            f"part. First: *{torn[0].where}, {torn[0].found}; expected: {torn[0].expected}.*"
+            f"part. First: *{as_written(f'{torn[0].where}, {torn[0].found}; expected: {torn[0].expected}')}.*"
         )
     return (
         "> Each patient has one scan here, so that folds by image are folds by patient and the guard has "

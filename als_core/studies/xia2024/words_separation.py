@@ -70,7 +70,7 @@ def _answer_by_image(table: pd.DataFrame, unit: GroupWord) -> dict[str, str]:
         why = "which images belong together is not known"
     return {
         "question": "What separates the classes in images that a classifier has not seen?",
-        "found": f"In images that were held out one by one, the best of the classifiers, {as_written(best.name)}, reaches "
+        "found": f"In held-out images the best of the classifiers, {as_written(best.name)}, reaches "
         f"{percent(best.score)} (balanced; guessing gives {percent(best.chance)}).",
         "how_sure": f"95 % interval {percent_range(best.low, best.high)}; permuted labels give {percent(best.null)}. "
         f"The score may be too high, because {why}.",

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from drawn_words import assert_words, words
 
+from als_core.cohorts.group_word import GroupWord
 from als_core.statistics.null_check import PERMUTED
 from als_core.studies.cross_paper import figures_leaks as figures
 from als_core.studies.cross_paper.leak_pools import EFFECTS, KINDS, FeaturePool, KindAmounts, LeakAmounts
@@ -99,6 +100,10 @@ def test_the_row_in_favour_of_the_images_is_commented_with_its_p_value():
     text = figures.own_labels(draws(0.92), "control")
     assert "control against the rest has 0.92" in text and "0 permuted draws of 40 reach it (p 0.024)" in text
     assert "more than the recognition of donors" in text and "does not show" not in text
+    dish = GroupWord("dish", "dishes")
+    drawn = figures.draws_by_split(draws(0.92), "a_b", "c*d", 15, dish)
+    said = " ".join([drawn.caption, drawn.alt, figures.own_labels(draws(0.92), "c*d", dish)])
+    assert "donor" not in said and "15 dishes" in said and r"a\_b" in said and r"c\*d" in said
     assert "does not show" in figures.own_labels(draws(0.55), "control")
     few = figures.own_labels(draws(0.92).query("draw < 12"), "control")
     assert "p 0.077" in few and "So few permutations cannot decide" in few

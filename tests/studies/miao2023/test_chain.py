@@ -183,7 +183,7 @@ def test_figures_and_tables_of_the_chain_say_what_they_show(crops, result):
     comparisons = chain.compare_all(cohorts, "gan", "bicubic", 0)
     text = words_chain.inputs_compared(scores, comparisons)
     assert text.count("\n- ") == 3 and "on the same cases" in text
-    listed = words.prediction_table(chain.predictions_by_case(result.predictions))
+    listed = figures.prediction_table(chain.predictions_by_case(result.predictions))
     assert len(listed) == 2 * 26 and set(figures.INPUT_NAMES.values()) < set(listed)
     assert set(listed["Classifier"]) == {"MobileNetV3", "Measured features"} and set(listed["ALS"]) == {
         "yes",

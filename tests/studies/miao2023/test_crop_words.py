@@ -1,5 +1,6 @@
 """What figures, tables and boxes of the crops study say, held against the numbers they are made from."""
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +12,7 @@ from drawn_words import words as texts_of
 from als_core.claims.published import claim_named, published_table
 from als_core.claims.published import claims as published_claims
 from als_core.claims.verdicts import VERDICTS, Circumstances, judge
+from als_core.cohorts.group_word import GroupWord
 from als_core.studies.miao2023 import audit, figures, figures_roc, train, words
 from als_core.studies.miao2023.checks import PERMUTED, compare_methods, shifts
 from als_core.studies.miao2023.networks import VARIANTS, cost_table
@@ -313,7 +315,7 @@ def test_no_signal_classical_methods_and_cost(heads):
         and row["Training (minutes)"] == 1
         and row["Parameters trained"] == "2,000,000"
     )
-    table = words.announced_table(published_table("miao2023_promised_not_reported"))
+    table = audit.announced_table(published_table("miao2023_promised_not_reported"))
     assert len(table) == 10 and (table["In this book"] != "").all()
     assert "Of 10 announced items, 6 are not printed and 4 only in part" in whole(
         words.announced(audit.announced_results_and_time(), table)
@@ -331,3 +333,42 @@ def test_substitutions_name_what_was_replaced(kind):
 
 def test_no_text_on_a_figure_is_cut_or_repeated():
     assert len(set(texts_of(figures.pipeline().figure))) == 2 * len(figures.PIPELINE)
+
+
+def test_a_readers_word_replaces_cases_in_everything_said_of_the_readers_crops(heads):
+    dish = GroupWord("dish", "dishes")
+    folded = heads.predictions.query(
+        "protocol == 'cross-validation' and learning_rate == 0.001 and batch_size == 32"
+    )
+    scored = train.score_cells(heads.predictions, heads.logs)
+    by_cell = scored.drop_duplicates(["network", "protocol"]).set_index(["network", "protocol"])
+    plotted = pd.concat([train.at_cell(p, train.PLOTTED[n]) for n, p in heads.predictions.groupby("network")])
+    compared = compare_methods(pd.concat([folded, folded.assign(network="Random forest")]))
+    nine = train.nine_cells(scored[scored["network"] == "vgg16"])
+    right = {"right": 9, "cases": 26, "accuracy": 0.3, "low": 0.1, "high": 0.7}
+    settings, counts = CropSettings(), np.array([3, 3])
+    said = [
+        *(value for pair in words.network_rows(settings, "random", dish).values() for value in pair),
+        words.chain_rows(settings, "random", dish)["Splits"][0],
+        words.balancing(counts, np.array([True, False]), 26, 391, dish),
+        words.cases_right(right, 0.65, dish),
+        *words.training_box("own", "VGG16", right, 0.9, 0.65, dish).values(),
+        words.undertrained("vgg16", by_cell, {BY_CASE: 0.1, COPIES_FIRST: 0.2}, 0.6, dish),
+        words.classical(compared, dish),
+        *train.case_table(train.nine_cells(train.score_cases(folded)), dish).columns,
+        *train.cell_table(nine, dish)["Split"],
+        *train.accuracy_grids(nine, nine[nine["protocol"] == BY_CASE], 12, dish),
+        *figures.prediction_table(folded[["network", "case", "truth", "score"]], dish).columns,
+    ]
+    drawings = [
+        figures_roc.roc_curves(plotted, train.PLOTTED, by_cell, dish),
+        figures_roc.protocol_aucs(train.split_aucs(plotted), dish),
+        figures_roc.case_accuracies(compared, 0.65, dish),
+    ]
+    for drawn in drawings:
+        assert_words(drawn)
+        said += [drawn.caption, drawn.alt, *texts_of(drawn.figure)]
+    assert "dish" in drawings[0].caption and "26 dishes are classified" in words.cases_right(
+        right, 0.65, dish
+    )
+    assert [text for text in said if re.search(r"\bcases?\b", text, re.I)] == []

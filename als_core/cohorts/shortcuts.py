@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from als_core.cohorts.identifiers import unnamed_groups
-from als_core.statistics.paired import permutation_p_value, permute_labels_over_groups
+from als_core.statistics.paired import permutation_p_value, permute_labels
 
 PERMUTATIONS = 500
 ALPHA = 0.05
@@ -102,7 +102,7 @@ def shortcut_report(
     generator = np.random.default_rng(seed)
     observed = _explained(columns, labels)
     null = np.array(
-        [_explained(columns, _permuted(labels, groups, generator, bool(mixed))) for _ in range(permutations)]
+        [_explained(columns, permute_labels(labels, groups, generator)) for _ in range(permutations)]
     )
     count = pd.factorize(groups)[0]
     report = pd.DataFrame(
@@ -194,16 +194,3 @@ def _left_out_accuracy(column: np.ndarray, labels: np.ndarray, groups: np.ndarra
     right = best[labels, np.arange(len(labels))] / best.sum(0)  # a tie is a guess
     per_class = np.bincount(labels, right, minlength=classes) / number.sum(1)
     return float(per_class.mean())
-
-
-def _permuted(
-    labels: np.ndarray, groups: np.ndarray, generator: np.random.Generator, mixed: bool
-) -> np.ndarray:
-    """Labels permuted over groups; within groups where these hold several labels."""
-    if not mixed:
-        return permute_labels_over_groups(labels, groups, generator)
-    permuted = labels.copy()
-    for group in pd.unique(groups):
-        rows = np.flatnonzero(groups == group)
-        permuted[rows] = generator.permutation(labels[rows])
-    return permuted

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from als_core.statistics.paired import permute_labels_over_groups
+from als_core.statistics.paired import one_label_each
 
 PENALTY = 1.0  # on squared weights of standardised features, for each training sample
 FOLDS = 5
@@ -92,27 +92,6 @@ def draw_folds(
     }
     number = np.array([fold_of[unit] for unit in units])
     return [(np.flatnonzero(number != fold), np.flatnonzero(number == fold)) for fold in range(folds)]
-
-
-def permute_labels(
-    labels: np.ndarray, groups: np.ndarray | None, generator: np.random.Generator
-) -> np.ndarray:
-    """Permute labels over whole groups, within groups that hold several labels, or over samples without groups."""
-    if groups is None:
-        return generator.permutation(labels)
-    if one_label_each(labels, groups):
-        return permute_labels_over_groups(labels, groups, generator)
-    permuted = labels.copy()
-    for group in np.unique(groups):
-        rows = np.flatnonzero(groups == group)
-        permuted[rows] = generator.permutation(labels[rows])
-    return permuted
-
-
-def one_label_each(labels: np.ndarray, units: np.ndarray) -> bool:
-    """Whether the samples of every unit have one label."""
-    pairs = {(unit, label) for unit, label in zip(units.tolist(), labels.tolist(), strict=True)}
-    return len(pairs) == len(set(units.tolist()))
 
 
 def fewest_units(labels: np.ndarray, units: np.ndarray | None) -> int:

@@ -97,6 +97,27 @@ def permute_labels_over_groups(
     return generator.permutation(label_of_group)[number]
 
 
+def permute_labels(
+    labels: np.ndarray, groups: np.ndarray | None, generator: np.random.Generator
+) -> np.ndarray:
+    """Permute labels over whole groups, within groups that hold several labels, or over samples without groups."""
+    if groups is None:
+        return generator.permutation(labels)
+    if one_label_each(labels, groups):
+        return permute_labels_over_groups(labels, groups, generator)
+    permuted = labels.copy()
+    for group in np.unique(groups):
+        rows = np.flatnonzero(groups == group)
+        permuted[rows] = generator.permutation(labels[rows])
+    return permuted
+
+
+def one_label_each(labels: np.ndarray, units: np.ndarray) -> bool:
+    """Whether the samples of every unit have one label."""
+    pairs = {(unit, label) for unit, label in zip(units.tolist(), labels.tolist(), strict=True)}
+    return len(pairs) == len(set(units.tolist()))
+
+
 def _same_length(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if first.shape != second.shape or first.ndim != 1 or not len(first):
         raise ValueError(

@@ -12,9 +12,9 @@ from als_core.statistics.linear import (
     draw_folds,
     fewest_units,
     gram_matrix,
-    permute_labels,
     predict_folds,
 )
+from als_core.statistics.paired import permute_labels
 
 # 5, 4 and 6 donors of a class, one slide each and two of the first of each class, 4 images a slide
 LABELS = np.repeat([0, 1, 2], [24, 20, 28])

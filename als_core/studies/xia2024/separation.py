@@ -26,12 +26,10 @@ from als_core.statistics.linear import (
     draw_folds,
     fewest_units,
     gram_matrix,
-    one_label_each,
-    permute_labels,
     predict_folds,
 )
 from als_core.statistics.metrics import balanced_accuracy, one_confusion_each
-from als_core.statistics.paired import permutation_p_value
+from als_core.statistics.paired import one_label_each, permutation_p_value, permute_labels
 
 BY_IMAGE, BY_SLIDE, BY_DONOR = "by image", "by slide", "by donor"
 ALONE = " alone"

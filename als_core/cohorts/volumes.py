@@ -25,7 +25,7 @@ from nilearn.datasets import (
     load_mni152_template,
     load_mni152_wm_template,
 )
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter1d
 
 from als_core.refusal import Problem, RefusedInput, refuse_if
 
@@ -256,10 +256,16 @@ def mni_map(name: Literal["t1", "grey", "white"], resolution: int) -> nibabel.Ni
     """
     load = {"t1": load_mni152_template, "grey": load_mni152_gm_template, "white": load_mni152_wm_template}
     image = load[name](resolution=1)
-    voxels = np.asarray(image.dataobj, dtype=np.float32)
-    if resolution > 1:
-        voxels = gaussian_filter(voxels, SMOOTHING * resolution)[::resolution, ::resolution, ::resolution]
+    voxels = coarser(np.asarray(image.dataobj, dtype=np.float32), resolution)
     return nibabel.Nifti1Image(np.ascontiguousarray(voxels), image.affine @ np.diag([resolution] * 3 + [1]))
+
+
+def coarser(voxels: np.ndarray, step: int) -> np.ndarray:
+    """Every `step`-th voxel along each axis, of a map that is smoothed to voxels of that size first."""
+    for axis in range(voxels.ndim if step > 1 else 0):  # one axis after the other: what is left out is not smoothed
+        smooth = gaussian_filter1d(voxels, SMOOTHING * step, axis)
+        voxels = smooth[(slice(None),) * axis + (slice(None, None, step),)]
+    return voxels
 
 
 def template_brain(image: nibabel.Nifti1Image) -> np.ndarray:

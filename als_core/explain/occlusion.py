@@ -135,8 +135,8 @@ def score_drops(
         if network is None:
             covered = _covered_in_full(model, images, targets, regions, cover, score, batch)
         else:
-            every_class = torch.stack(
-                [occluded_scores(network, image, regions, cover, batch) for image in images]
+            every_class = torch.cat(
+                [occluded_scores(network, part, regions, cover, batch) for part in images.split(batch)]
             )
             every_class = every_class.softmax(2) if score == "probability" else every_class
             covered = every_class[torch.arange(len(images), device=images.device), :, targets]

@@ -192,13 +192,16 @@ def _step(box: Box, seen: Box, size: Sequence[int]) -> Step:
 
 
 def occluded_scores(
-    network: Sequenced, image: Tensor, regions: Sequence[Region], cover: Tensor, batch: int
+    network: Sequenced, images: Tensor, regions: Sequence[Region], cover: Tensor, batch: int
 ) -> Tensor:
-    """Scores (regions, classes) of `image` with each region covered by `cover`, both (C, *spatial)."""
-    maps = network.activations(image[None])
-    sizes = [level.shape[2:] for level in maps]
+    """Scores (N, regions, classes) of `images` with each region covered by `cover` (C, *spatial).
+
+    batch: covered images in a pass. A region is covered in all images at once, so N is at most that.
+    """
+    maps = network.activations(images)
+    sizes, count = [level.shape[2:] for level in maps], max(1, batch // len(images))
     # stands where nothing changes; a copy, as the rest may begin in place
-    scores = network.rest(maps[-1].clone()).repeat(len(regions), 1)
+    scores = network.rest(maps[-1].clone())[:, None].repeat(1, len(regions), 1)
     alike = defaultdict(list)
     for number, region in enumerate(regions):
         box = bounding_box(region)
@@ -209,32 +212,33 @@ def occluded_scores(
     waiting = defaultdict(list)
 
     def finish(depth: int) -> None:
-        changed = waiting.pop(depth)
-        whole = maps[depth].expand(len(changed), *maps[depth].shape[1:]).clone()
-        for row, (_, box, values) in zip(whole, changed, strict=True):
-            row[:, *box] = values
-        scores[[number for number, _, _ in changed]] = network.finish(whole, depth)
+        numbers, boxes, values = zip(*waiting.pop(depth), strict=True)
+        whole = maps[depth].expand(len(numbers), *maps[depth].shape).clone()
+        for row, box, value in zip(whole, boxes, values, strict=True):
+            row[:, :, *box] = value
+        found = network.finish(whole.flatten(0, 1), depth)
+        scores[:, list(numbers)] = found.unflatten(0, whole.shape[:2]).transpose(0, 1)
 
     for members in alike.values():
         alike_steps = members[0][3]
-        for start in range(0, len(members), batch):
-            part = members[start : start + batch]
-            values = torch.stack([_covered(image, region, box, cover) for _, region, box, _, _ in part])
+        for start in range(0, len(members), count):
+            part = members[start : start + count]
+            values = torch.cat([_covered(images, region, box, cover) for _, region, box, _, _ in part])
             for level, step in enumerate(alike_steps):
-                cuts = torch.stack([maps[level][0][:, *steps[level].cut] for *_, steps, _ in part])
+                cuts = torch.cat([maps[level][:, :, *steps[level].cut] for *_, steps, _ in part])
                 cuts[:, :, *step.put] = values[:, :, *step.take]
                 window = network.windows[level]
                 values = window.run(F.pad(cuts, step.padding, value=window.pad_value))
-            for (number, *_, box), value in zip(part, values, strict=True):
+            for (number, *_, box), value in zip(part, values.split(len(images)), strict=True):
                 waiting[len(alike_steps)].append((number, box, value))
-                if len(waiting[len(alike_steps)]) == batch:
+                if len(waiting[len(alike_steps)]) == count:
                     finish(len(alike_steps))
     for depth in list(waiting):
         finish(depth)
     return scores
 
 
-def _covered(image: Tensor, region: Region, box: Box, cover: Tensor) -> Tensor:
-    if isinstance(region[0], slice):
-        return cover[:, *box]
-    return torch.where(region[0][box], cover[:, *box], image[:, *box])
+def _covered(images: Tensor, region: Region, box: Box, cover: Tensor) -> Tensor:
+    """The box of each image as it is covered, (N, C, *box)."""
+    seen = cover[:, *box].expand(len(images), *cover[:, *box].shape)
+    return seen if isinstance(region[0], slice) else torch.where(region[0][box], seen, images[:, :, *box])

@@ -9,7 +9,7 @@ random maps of the same smoothness. An explainer here is a method with its setti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Literal
@@ -135,15 +135,19 @@ def judge(
     nulls: int = 5,
     steps: int = 10,
     limits: Limits | None = None,
+    trained: Tensor | None = None,
+    blind: Sequence[Tensor] | None = None,
 ) -> tuple[Check, ...]:
     """Four checks of a method on a trained model; a method is sound here when all of them pass.
 
-    `within` bool (*spatial): the voxels that count, such as the brain (default all).
+    `within` bool (*spatial): the voxels that count, such as the brain (default all). `trained`, `blind`: the
+    method's heatmaps of the images by the model and by untrained networks, where they are there; by default they
+    are made, by `draws` such networks.
 
     repeatable: largest difference between two runs, on the first image, as a share of the largest value.
     speaks: share of images whose heatmap is zero everywhere.
     depends on parameters: mean Spearman correlation of |heatmap| with that of an untrained network, over
-    images and `draws` such networks; a constant map correlates with nothing and counts as 0.
+    images and such networks; a constant map correlates with nothing and counts as 0.
     faithful: share of random maps, `nulls` of the same power spectrum for each image, that are at least
     as faithful as the method's (insertion minus deletion in `steps` steps, covered by `fill`); a map
     without knowledge gets about one half.
@@ -153,13 +157,14 @@ def judge(
     """
     targets = check_call(model, images, target)
     limits = limits or Limits()
-    trained, again = explainer(model, images, targets), explainer(model, images[:1], targets[:1])
+    trained = explainer(model, images, targets) if trained is None else trained
+    again = explainer(model, images[:1], targets[:1])
     largest = float(trained.abs().max())
     difference = float((trained[:1] - again).abs().max()) / largest if largest else 0.0
-    correlations = [
-        rank_correlation(trained.abs(), explainer(noise, images, targets).abs(), within)
-        for noise in (untrained(model, images, generator) for _ in range(draws))
-    ]
+    if blind is None:
+        networks = (untrained(model, images, generator) for _ in range(draws))
+        blind = [explainer(noise, images, targets) for noise in networks]
+    correlations = [rank_correlation(trained.abs(), one.abs(), within) for one in blind]
     numbers = np.random.default_rng(int(torch.randint(2**31, (), generator=generator)))
 
     def faith(heatmaps: Tensor) -> Tensor:

@@ -93,8 +93,9 @@ tables, sums, learned, covered = [], [], [], []
 given = None if mine is None else mine.truth
 for number, fold in enumerate(brain_folds(amounts, seed, given, cohort=data, patients=patients), 1):
     held = fold.subjects
-    tables += [leaderboard.wang_overlaps(fold, number, amounts.draws, seed)] if met else []
-    sums.append(leaderboard.average_maps(fold))
+    maps = leaderboard.wang_maps(fold)
+    tables += [leaderboard.wang_overlaps(fold, maps, number, amounts.draws, seed)] if met else []
+    sums.append(leaderboard.average_maps(fold, maps))
     learned.append((held.accuracy, held.tested, held.largest, len(held.groups)))
     covered.extend(held.truths[:, held.within].mean(1))
     brain = held.within

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.ndimage import affine_transform, distance_transform_edt, gaussian_filter, label
+from scipy.ndimage import affine_transform, distance_transform_edt, label
 
-from als_core.cohorts.volumes import SMOOTHING, mni_map
+from als_core.cohorts.volumes import coarser, mni_map
 
 # The template averages 152 heads and is blurred by it; tissue shares to this power, rescaled to sum to 1,
 # are about as crisp as one head's.
@@ -112,14 +112,8 @@ def _tissue(resolution: int) -> tuple[np.ndarray, ...]:
     shares.append(np.clip(1 - shares[0] - shares[1], 0, 1) * brain)
     crisp = [np.clip(share, 0, 1) ** CRISPNESS for share in shares]
     total = np.maximum(sum(crisp), 1e-6)
-    step = slice(None, None, resolution)
-    maps = []
-    for share in crisp:
-        share = share / total * brain
-        if resolution > 1:
-            share = gaussian_filter(share, SMOOTHING * resolution)[step, step, step]
-        maps.append(np.ascontiguousarray(share, dtype=np.float32))
-    return tuple(maps)
+    maps = (coarser(share / total * brain, resolution) for share in crisp)
+    return tuple(np.ascontiguousarray(share, dtype=np.float32) for share in maps)
 
 
 def _place(name: str, affine: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -263,15 +263,6 @@ def tissue_subjects(amounts: HeatmapAmounts, seed: int) -> Subjects:
     )  # fmt: skip
 
 
-def fixed(heatmap: np.ndarray) -> Explainer:
-    """One map (*spatial) as an explainer of every image: high values for what matters, so its absolute value."""
-
-    def explain(model: nn.Module, images: Tensor, target: Tensor) -> Tensor:
-        return torch.from_numpy(np.abs(heatmap)).to(images).expand(len(images), *heatmap.shape)
-
-    return explain
-
-
 def edges(model: nn.Module, images: Tensor, target: Tensor) -> Tensor:
     """A control that must fail: where the image itself changes, whatever network is explained."""
     steps = torch.gradient(images.mean(1), dim=tuple(range(1, images.ndim - 1)))

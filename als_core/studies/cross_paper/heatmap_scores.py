@@ -17,7 +17,7 @@ from tqdm import tqdm
 from als_core.explain.contract import check_call
 from als_core.explain.nulls import atlas_only, phase_randomised
 from als_core.explain.overlap import SCORES
-from als_core.explain.sanity import Explainer, judge, untrained
+from als_core.explain.sanity import Explainer, judge
 
 
 def overlaps(
@@ -43,11 +43,18 @@ def overlaps(
     return pd.DataFrame(rows)
 
 
-def try_methods(
-    explainers: Mapping[str, Explainer],
-    model: nn.Module,
-    images: Tensor,
-    target: int | Tensor,
+def explain_all(
+    explainers: Mapping[str, Explainer], model: nn.Module, images: Tensor, target: int | Tensor
+) -> dict[str, Tensor]:
+    """Heatmaps (N, *spatial) of every method: explainers with settings bound (`Method.importance`), by name."""
+    targets = check_call(model, images, target)
+    named = tqdm(explainers.items(), desc="heatmaps", disable=None)
+    return {method: explainer(model, images, targets) for method, explainer in named}
+
+
+def try_maps(
+    maps: Mapping[str, Tensor],
+    blind: Mapping[str, Tensor],
     truths: np.ndarray,
     *,
     generator: torch.Generator,
@@ -56,33 +63,30 @@ def try_methods(
     absolute: bool = False,
     draws: int = 5,
 ) -> pd.DataFrame:
-    """Overlap of every method and of its nulls: columns method, map, image, score, value.
+    """Overlap of every method's heatmaps and of their nulls: columns method, map, image, score, value.
 
-    `map` is "method"; "same smoothness" (a phase-randomised twin of the method's own map); "untrained"
-    (the method on a network of noise); and, where `areas` (*spatial) are given, "atlas only". Null
-    values are means over `draws` random maps (one network for "untrained"). Explainers are methods
-    with settings bound (`Method.importance`); other arguments as `overlaps`.
+    `map` is "method"; "same smoothness" (a phase-randomised twin of the method's own map); "untrained" (`blind`:
+    the method on a network of noise); and, where `areas` (*spatial) are given, "atlas only". Random null values
+    are means over `draws` maps. Other arguments as `overlaps`.
     """
-    targets = check_call(model, images, target)
     numbers = np.random.default_rng(int(torch.randint(2**31, (), generator=generator)))
-    noise = untrained(model, images, generator)
     scored = {"within": within, "absolute": absolute}
     tables = []
-    for method, explainer in tqdm(explainers.items(), desc="heatmaps on trial", disable=None):
-        heatmaps = explainer(model, images, targets).double().cpu().numpy()
-        maps = {
+    for method, own in tqdm(maps.items(), desc="overlaps", disable=None):
+        heatmaps = own.double().cpu().numpy()
+        several = {
             "method": [heatmaps],
-            "untrained": [explainer(noise, images, targets)],
+            "untrained": [blind[method]],
             "same smoothness": [
                 np.stack([phase_randomised(one, numbers) for one in heatmaps]) for _ in range(draws)
             ],
         }
         if areas is not None:
-            maps["atlas only"] = [
+            several["atlas only"] = [
                 np.broadcast_to(atlas_only(areas, numbers), heatmaps.shape) for _ in range(draws)
             ]
-        for name, several in maps.items():
-            scores = pd.concat([overlaps(one, truths, **scored) for one in several])
+        for name, each in several.items():
+            scores = pd.concat([overlaps(one, truths, **scored) for one in each])
             mean = scores.groupby(["image", "score"], sort=False, as_index=False)["value"].mean()
             tables.append(mean.assign(method=method, map=name))
     return pd.concat(tables, ignore_index=True)[["method", "map", "image", "score", "value"]]
@@ -90,6 +94,8 @@ def try_methods(
 
 def check_methods(
     explainers: Mapping[str, Explainer],
+    maps: Mapping[str, Tensor],
+    blind: Mapping[str, Tensor],
     model: nn.Module,
     images: Tensor,
     target: int | Tensor,
@@ -97,7 +103,10 @@ def check_methods(
     generator: torch.Generator,
     **settings,
 ) -> pd.DataFrame:
-    """`sanity.judge` for every method: columns method, check, measured, value, limit, passed."""
+    """`sanity.judge` for every method: columns method, check, measured, value, limit, passed.
+
+    maps, blind: as of `try_maps`; of them, those of `images`, which come first.
+    """
     rows = [
         {
             "method": method,
@@ -108,6 +117,9 @@ def check_methods(
             "passed": check.passed,
         }
         for method, explainer in tqdm(explainers.items(), desc="sanity checks", disable=None)
-        for check in judge(explainer, model, images, target, generator=generator, **settings)
-    ]
+        for check in judge(
+            explainer, model, images, target, generator=generator,
+            trained=maps[method][: len(images)], blind=[blind[method][: len(images)]], **settings,
+        )
+    ]  # fmt: skip
     return pd.DataFrame(rows)

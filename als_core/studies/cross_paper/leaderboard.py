@@ -12,9 +12,11 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor, nn
 
 from als_core.explain.methods import METHODS
-from als_core.explain.sanity import Explainer
+from als_core.explain.patterns import LinearMaps
+from als_core.explain.sanity import Explainer, untrained
 from als_core.statistics.intervals import draw_groups
 from als_core.storage import atomic_write, code_digest, content_key, exclusive_lock, results_folder
 from als_core.studies.cross_paper.evaluation_sets import (
@@ -23,11 +25,10 @@ from als_core.studies.cross_paper.evaluation_sets import (
     Subjects,
     brain_folds,
     edges,
-    fixed,
     random_map,
     tissue_subjects,
 )
-from als_core.studies.cross_paper.heatmap_scores import check_methods, overlaps, try_methods
+from als_core.studies.cross_paper.heatmap_scores import check_methods, explain_all, try_maps
 
 SCORE = "dice_area"  # what the ranking is made with; the others stand beside it
 NULLS = ("same smoothness", "atlas only", "untrained")
@@ -56,42 +57,42 @@ def titles() -> dict[str, str]:
     return {name: method.title for name, method in METHODS.items()} | CONTROLS | WANG
 
 
-def wang_explainers(fold: BrainFold) -> dict[str, Explainer]:
-    """The methods of WANG for one fold; the two SVM maps are the same for every subject of it."""
-    own = {name: METHODS[name].importance(**fold.subjects.settings) for name in WANG if name in METHODS}
-    return own | {"svm_pattern": fixed(fold.svm.pattern), "svm_weights": fixed(fold.svm.weights)}
+def wang_maps(
+    fold: BrainFold, network: nn.Module | None = None, svm: LinearMaps | None = None
+) -> dict[str, Tensor]:
+    """Heatmaps (N, *spatial) of a fold's subjects by the methods of WANG: by its network and SVM, or by others.
 
-
-def wang_overlaps(fold: BrainFold, number: int, draws: int, seed: int) -> pd.DataFrame:
-    """`try_methods` of one fold with the SVM: columns fold, subject, method, map, score, value.
-
-    For the SVM, "untrained" is the map of an SVM that learnt exchanged labels.
+    The two maps of the SVM are the same for every subject.
     """
-    subjects = fold.subjects
-    table = try_methods(
-        wang_explainers(fold), subjects.network, subjects.images, subjects.targets, subjects.truths,
-        generator=torch.Generator().manual_seed(seed + number), areas=subjects.settings["areas"],
-        within=subjects.within, draws=draws,
-    )  # fmt: skip
-    linear = table["method"].isin(["svm_pattern", "svm_weights"]) & (table["map"] == "untrained")
-    noise = {"svm_pattern": fold.svm_of_noise.pattern, "svm_weights": fold.svm_of_noise.weights}
+    subjects, svm = fold.subjects, svm or fold.svm
+    own = {name: METHODS[name].importance(**subjects.settings) for name in WANG if name in METHODS}
+    maps = explain_all(own, network or subjects.network, subjects.images, subjects.targets)
+    linear = {"svm_pattern": svm.pattern, "svm_weights": svm.weights}
     shape = subjects.truths.shape
-    instead = [
-        overlaps(np.broadcast_to(np.abs(one), shape), subjects.truths, within=subjects.within).assign(
-            method=name, map="untrained"
-        )
-        for name, one in noise.items()
-    ]
-    table = pd.concat([table[~linear], *instead], ignore_index=True)
+    return maps | {name: torch.from_numpy(np.abs(one)).expand(shape) for name, one in linear.items()}
+
+
+def wang_overlaps(
+    fold: BrainFold, maps: Mapping[str, Tensor], number: int, draws: int, seed: int
+) -> pd.DataFrame:
+    """`try_maps` of one fold with the SVM: columns fold, subject, method, map, score, value.
+
+    maps: `wang_maps` of the fold. For the SVM, "untrained" is the map of an SVM that learnt exchanged labels.
+    """
+    subjects, generator = fold.subjects, torch.Generator().manual_seed(seed + number)
+    noise = untrained(subjects.network, subjects.images, generator)
+    table = try_maps(
+        maps, wang_maps(fold, noise, fold.svm_of_noise), subjects.truths, generator=generator,
+        areas=subjects.settings["areas"], within=subjects.within, draws=draws,
+    )  # fmt: skip
     return table.assign(fold=number, subject=subjects.groups[table["image"]]).drop(columns="image")
 
 
-def average_maps(fold: BrainFold) -> dict[str, np.ndarray]:
+def average_maps(fold: BrainFold, maps: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
     """Sum over a fold's subjects of each method's positive heat, each map at mass 1: (*spatial), by method."""
-    subjects, sums = fold.subjects, {}
-    for name, explain in wang_explainers(fold).items():
-        heat = explain(subjects.network, subjects.images, subjects.targets).double().cpu().numpy()
-        heat = np.where(subjects.within, np.maximum(heat, 0), 0.0)
+    sums = {}
+    for name, own in maps.items():
+        heat = np.where(fold.subjects.within, np.maximum(own.double().cpu().numpy(), 0), 0.0)
         mass = heat.sum(axis=tuple(range(1, heat.ndim)), keepdims=True)
         sums[name] = np.divide(heat, mass, out=np.zeros_like(heat), where=mass > 0).sum(0)
     return sums
@@ -149,20 +150,24 @@ def lead(
 def trial(
     subjects: Subjects, seed: int, *, draws: int, nulls: int, checked: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Every method and the two controls on one modality: overlaps (as `try_methods`, with subject) and checks.
+    """Every method and the two controls on one modality: overlaps (as `try_maps`, with subject) and checks.
 
     checked: how many images go through the sanity checks.
     """
     generator = torch.Generator().manual_seed(seed)
     explainers = subjects.explainers() | {"edges": edges, "random": random_map(generator)}
     few = subjects.some(checked)
-    table = try_methods(
-        explainers, subjects.network, subjects.images, subjects.targets, subjects.truths,
-        generator=generator, areas=subjects.settings.get("areas"), within=subjects.within, draws=draws,
+    maps, blind = (
+        explain_all(explainers, network, subjects.images, subjects.targets)
+        for network in (subjects.network, untrained(subjects.network, subjects.images, generator))
+    )
+    table = try_maps(
+        maps, blind, subjects.truths, generator=generator, areas=subjects.settings.get("areas"),
+        within=subjects.within, draws=draws,
     )  # fmt: skip
     checks = check_methods(
-        explainers, few.network, few.images, few.targets, generator=generator, within=few.within,
-        fill=few.settings["fill"], draws=1, nulls=nulls,
+        explainers, maps, blind, few.network, few.images, few.targets, generator=generator, within=few.within,
+        fill=few.settings["fill"], nulls=nulls,
     )  # fmt: skip
     return table.assign(subject=subjects.groups[table["image"]]), checks
 

@@ -219,9 +219,9 @@ def image_features(image: np.ndarray) -> np.ndarray:
     differences between pixels 1, 2 and 4 apart. What recognises a stain or a microscope also recognises a
     donor.
     """
-    values = image.astype(np.float32)
-    levels = np.quantile(values, QUANTILES, axis=(0, 1)).ravel()
-    texture = [(values[:, step:] - values[:, :-step]).std((0, 1)) for step in SCALES]
+    values = np.ascontiguousarray(image.transpose(2, 0, 1), np.float32)  # sums over a channel are then faster
+    levels = np.quantile(values, QUANTILES, axis=(1, 2)).ravel()
+    texture = [(values[..., step:] - values[..., :-step]).std((1, 2)) for step in SCALES]
     return np.concatenate([levels, *texture]).astype(np.float64)
 
 

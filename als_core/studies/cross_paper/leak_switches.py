@@ -110,23 +110,23 @@ class Rows(NamedTuple):
 class GradientFlow:
     """Ridge regression of the labels, trained by gradient descent in infinitely small steps from zero.
 
-    In closed form: along the i-th singular direction of the training features, with squared singular value s
-    of X / sqrt(n), the weights at time t are those of ridge regression times 1 - exp(-t (s + penalty)).
+    In closed form: along the i-th principal direction of the training features, with variance s, the weights
+    at time t are those of ridge regression times 1 - exp(-t (s + penalty)).
     """
 
     def __init__(self, features: np.ndarray, positive: np.ndarray):
         """features: (n, F), centred. positive: bool (n,)."""
-        n = len(features)
         target = np.where(positive, 1.0, -1.0)
-        left, self.singular, self.right = np.linalg.svd(features / np.sqrt(n), full_matrices=False)
-        self.along = left.T @ (target - target.mean()) / np.sqrt(n)
+        variances, self.directions = np.linalg.eigh(features.T @ features / len(features))
+        self.variances = np.maximum(variances, 0)  # rounding takes some that are 0 below it
+        self.along = self.directions.T @ (features.T @ (target - target.mean())) / len(features)
 
     def scores(self, features: np.ndarray) -> np.ndarray:
         """Score samples (n, F) at every penalty and time, (n, penalties, times)."""
-        s, penalties, times = np.ix_(self.singular, PENALTIES, TIMES)
-        rate = s**2 + penalties
-        weights = self.along[:, None, None] * s * -np.expm1(-times * rate) / rate
-        return np.tensordot(features @ self.right.T, weights, axes=1)
+        variances, penalties, times = np.ix_(self.variances, PENALTIES, TIMES)
+        rate = variances + penalties
+        weights = self.along[:, None, None] * -np.expm1(-times * rate) / rate
+        return np.tensordot(features @ self.directions, weights, axes=1)
 
 
 def auc_by_column(positive: np.ndarray, scores: np.ndarray) -> np.ndarray:

@@ -185,7 +185,7 @@ def concentration_table(
     Columns method, on, times, null_low, null_high, p, off.
     """
     on = [concentration(own[label], truth, brain, generator, draws) for own in averages.values()]
-    off = [concentration(own[label], truth, brain, generator, draws)["auc"] for own in blind.values()]
+    off = [voxel_auc(own[label], truth, brain) for own in blind.values()]
     table = pd.DataFrame(on).rename(columns={"auc": "on"})
     table.insert(0, "method", list(averages))
     return table.assign(off=off)

@@ -81,6 +81,11 @@ def _svm(kernel: str) -> Callable[[int], BaseEstimator]:
     return lambda seed: SVC(kernel=kernel)  # deterministic
 
 
+def _forest(seed: int) -> BaseEstimator:
+    # with a warm start a larger forest begins with the trees of the smaller one, which are its own first trees
+    return RandomForestClassifier(random_state=seed, warm_start=True)
+
+
 METHODS = {
     method.name: method
     for method in (
@@ -89,13 +94,44 @@ METHODS = {
         Method("SVM (RBF)", _svm("rbf"), {"C": COSTS, "gamma": (0.001, 0.01, 0.1, 1, 10)}),
         Method("SVM (S)", _svm("sigmoid"), {"C": COSTS}),
         Method("Knn", lambda seed: KNeighborsClassifier(), {"k": (3, 5, 7)}),
-        Method("RF", lambda seed: RandomForestClassifier(random_state=seed), {"N": (5, 100, 200, 500)}),
+        Method("RF", _forest, {"N": (5, 100, 200, 500)}),
         Method("DNNt", _network("training"), is_network=True),
         Method("DNNv", _network("validation"), is_network=True, oversamples_itself=True),
     )
 }
 # age and sex alone: the baseline of every score
 DEMOGRAPHIC_BASELINE = Method("age and sex", lambda seed: LogisticRegression())
+
+
+def best_values(
+    method: Method,
+    features: np.ndarray,
+    labels: np.ndarray,
+    seed: int,
+    folds: Any,
+    neighbours: int = NEIGHBOURS,
+) -> dict[str, Any]:
+    """Choose hyper-parameters, under the paper's letters, by their mean score on `folds`; of equals the first.
+
+    The same choice as scikit-learn's `GridSearchCV`, but faster: scaling and SMOTE are fitted once per fold,
+    and a forest keeps its trees where more are wanted.
+
+    features : float (n, F). labels : 0 and 1, (n,). folds : anything that scikit-learn takes as `cv`; not used
+    for a method without hyper-parameters.
+    """
+    if not method.grid:
+        return {}
+    choices = [dict(zip(method.grid, values, strict=True)) for values in product(*method.grid.values())]
+    scores = []
+    for train, test in check_cv(folds, labels, classifier=True).split(features, labels):
+        before = method.pipeline(seed, neighbours)[:-1]
+        inputs, targets = before.fit_resample(features[train], labels[train])
+        unseen, classifier = before["scale"].transform(features[test]), method.make(seed)
+        for choice in choices:
+            classifier.set_params(**{PARAMETERS[letter]: value for letter, value in choice.items()})
+            counts = confusion_matrix(labels[test], classifier.fit(inputs, targets).predict(unseen), 2)
+            scores.append(balanced_accuracy(counts))
+    return choices[int(np.argmax(np.reshape(scores, (-1, len(choices))).mean(0)))]
 
 
 def tuned(
@@ -106,31 +142,9 @@ def tuned(
     folds: Any,
     neighbours: int = NEIGHBOURS,
 ) -> tuple[Pipeline, dict[str, Any]]:
-    """Choose hyper-parameters by their mean score on `folds`, and fit the method to all given samples.
-
-    The same choice as scikit-learn's `GridSearchCV`, but faster: scaling and SMOTE are fitted once per fold.
-    A method without hyper-parameters does not use `folds`.
-
-    features : float (n, F). labels : 0 and 1, (n,). folds : anything that scikit-learn takes as `cv`.
-    Returns the fitted pipeline, and the choice under the paper's letters.
-    """
-    if not method.grid:
-        return method.fitted({}, features, labels, seed, neighbours), {}
-    choices = [dict(zip(method.grid, values, strict=True)) for values in product(*method.grid.values())]
-    scores = []
-    for train, test in check_cv(folds, labels, classifier=True).split(features, labels):
-        # scaling and SMOTE are the same for every choice, so they are fitted once per fold
-        before = method.pipeline(seed, neighbours)[:-1]
-        inputs, targets = before.fit_resample(features[train], labels[train])
-        unseen = before["scale"].transform(features[test])
-        answers = [_with(method, choice, seed).fit(inputs, targets).predict(unseen) for choice in choices]
-        scores.append([balanced_accuracy(confusion_matrix(labels[test], each, 2)) for each in answers])
-    chosen = choices[int(np.argmax(np.mean(scores, axis=0)))]  # of equals the first
+    """Fit the method to all given samples with its `best_values`; return the pipeline and these values."""
+    chosen = best_values(method, features, labels, seed, folds, neighbours)
     return method.fitted(chosen, features, labels, seed, neighbours), chosen
-
-
-def _with(method: Method, choice: Mapping[str, Any], seed: int) -> BaseEstimator:
-    return method.make(seed).set_params(**{PARAMETERS[letter]: value for letter, value in choice.items()})
 
 
 def trial_scores(pipeline: Pipeline, features: np.ndarray) -> np.ndarray:

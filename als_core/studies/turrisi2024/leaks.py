@@ -19,7 +19,7 @@ from als_core.statistics import null_check
 from als_core.statistics.null_check import PERMUTED, Direction, check_directions
 from als_core.statistics.paired import permute_labels_over_groups
 from als_core.studies.turrisi2024.audit import ALS, MIMICS
-from als_core.studies.turrisi2024.classifiers import METHODS, Method, tuned
+from als_core.studies.turrisi2024.classifiers import METHODS, Method, best_values
 from als_core.studies.turrisi2024.feature_table import NEIGHBOURS, least_class_size
 from als_core.studies.turrisi2024.nested_cv import (
     Outcome,
@@ -51,7 +51,7 @@ def tuned_on_test_folds(
     labels = positive.astype(int)
 
     def fit(train: np.ndarray, test: np.ndarray):
-        _, chosen = tuned(method, features, labels, seed, [(train, test)], neighbours)
+        chosen = best_values(method, features, labels, seed, [(train, test)], neighbours)
         return method.fitted(chosen, features[train], labels[train], seed, neighbours), chosen
 
     return predict_folds(features, positive, seed, fit)
@@ -76,33 +76,31 @@ def gamma_and_degree_unused(
     labels = positive.astype(int)
 
     def fit(train: np.ndarray, test: np.ndarray):
-        _, chosen = tuned(method, features[train], labels[train], seed, inner_folds(seed), neighbours)
+        chosen = best_values(method, features[train], labels[train], seed, inner_folds(seed), neighbours)
         used = {"C": chosen["C"]}
         return method.fitted(used, features[train], labels[train], seed, neighbours), used
 
     return predict_folds(features, positive, seed, fit)
 
 
-def class_zero_scores(
-    features: np.ndarray, positive: np.ndarray, method: Method, seed: int, neighbours: int = NEIGHBOURS
-) -> Outcome:
-    """Run the nested protocol, and give the score of class 0 to the curves: the AUC becomes 1 - AUC."""
-    outcome = nested(features, positive, method, seed, neighbours)
+def class_zero_scores(outcome: Outcome) -> Outcome:
+    """Give the scores of class 0 to the curves: the AUC becomes 1 - AUC."""
     return Outcome(outcome.predictions.assign(score=-outcome.predictions["score"]), outcome.optima)
 
 
 @dataclass(frozen=True)
 class Leak:
-    """A protocol with a leak.
+    """A protocol with a leak, or what is made of the nested protocol's outcome.
 
     direction: which way it moves `metric` where there is nothing to find, for the methods it `applies` to.
     """
 
     name: str
-    protocol: Protocol
+    protocol: Protocol | Callable[[Outcome], Outcome]
     metric: str
     direction: Direction
     applies: Callable[[Method], bool]
+    of_outcome: bool = False
 
 
 LEAKS = {
@@ -113,7 +111,7 @@ LEAKS = {
         Leak("tuned on test folds", tuned_on_test_folds, "balanced_accuracy", "up", lambda m: bool(m.grid)),
         Leak("network trained on across folds", network_trained_on, "auc", "up", lambda m: m.is_network),
         Leak("gamma and degree unused", gamma_and_degree_unused, "auc", "none", lambda m: len(m.grid) > 1),
-        Leak("class-0 scores", class_zero_scores, "auc", "mirrored", lambda m: True),
+        Leak("class-0 scores", class_zero_scores, "auc", "mirrored", lambda m: True, of_outcome=True),
     )
 }
 
@@ -155,13 +153,12 @@ def replay(
         subjects = np.arange(len(positive))
         shuffled = permute_labels_over_groups(positive, subjects, np.random.default_rng((seed, cohort)))
         runs = [("nested", nested, positive), (PERMUTED, nested, shuffled)]
-        runs += [(leak.name, leak.protocol, positive) for leak in leaks.values() if leak.applies(method)]
+        chosen = [leak for leak in leaks.values() if leak.applies(method)]
+        runs += [(leak.name, leak.protocol, positive) for leak in chosen if not leak.of_outcome]
+        after = [(leak.name, leak.protocol) for leak in chosen if leak.of_outcome]
         table = features[cohort] if features.ndim == 3 else features
         keys = {"representation": name, "cohort": cohort, "method": method.name}
-        tasks += [
-            (keys | {"protocol": title}, protocol, table, truth, method, seed + cohort, neighbours)
-            for title, protocol, truth in runs
-        ]
+        tasks.append((keys, runs, after, table, method, seed + cohort, neighbours))
     return null_check.replay(_score, tasks, jobs, "protocols")
 
 
@@ -185,6 +182,18 @@ def check_leaks(replayed: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _score(keys: dict[str, object], protocol: Protocol, *arguments) -> list[dict[str, object]]:
-    metrics = fold_metrics(protocol(*arguments).predictions)
-    return [keys | metrics[["auc", "balanced_accuracy"]].mean().to_dict()]
+def _score(
+    keys: Mapping[str, object],
+    runs: Sequence[tuple[str, Protocol, np.ndarray]],
+    after: Sequence[tuple[str, Callable[[Outcome], Outcome]]],
+    features: np.ndarray,
+    *settings: object,
+) -> list[dict[str, object]]:
+    """Score one cohort by each protocol, and what is made of the outcome of the first."""
+    outcomes = {title: protocol(features, truth, *settings) for title, protocol, truth in runs}
+    outcomes |= {title: change(outcomes["nested"]) for title, change in after}
+    means = {
+        title: fold_metrics(one.predictions)[["auc", "balanced_accuracy"]].mean()
+        for title, one in outcomes.items()
+    }
+    return [keys | {"protocol": title} | mean.to_dict() for title, mean in means.items()]

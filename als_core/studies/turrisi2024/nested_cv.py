@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from imblearn.pipeline import Pipeline
 from joblib import Parallel, delayed, parallel_config
-from sklearn.model_selection import GridSearchCV, StratifiedKFold, StratifiedShuffleSplit
+from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
 from tqdm import tqdm
 
 from als_core.refusal import refuse_if
@@ -29,8 +29,8 @@ from als_core.statistics.intervals import draw_groups, percentile_interval
 from als_core.statistics.metrics import accuracy, balanced_accuracy, confusion_matrix, matthews
 from als_core.studies.turrisi2024.classifiers import (
     METHODS,
-    PARAMETERS,
     Method,
+    best_values,
     trial_answers,
     trial_scores,
     tuned,
@@ -87,18 +87,12 @@ def as_published(
 ) -> Outcome:
     """Tune once on all subjects, then judge on outer folds of the same subjects (section 2.4 of the paper).
 
-    scikit-learn's grid search over three stratified shuffled splits, a fifth of the subjects in each test
-    part, random state 42. The score it maximises is not printed; balanced accuracy is used, as in `nested`.
+    A grid search over three stratified shuffled splits, a fifth of the subjects in each test part, random
+    state 42. The score it maximises is not printed; balanced accuracy is used, as in `nested`.
     """
     labels = positive.astype(int)
-    chosen: dict[str, Any] = {}
-    if method.grid:
-        grid = {f"classify__{PARAMETERS[letter]}": values for letter, values in method.grid.items()}
-        splits = StratifiedShuffleSplit(SEARCH_SPLITS, test_size=SEARCH_TEST_SHARE, random_state=SEARCH_STATE)
-        pipeline = method.pipeline(seed, neighbours)
-        search = GridSearchCV(pipeline, grid, scoring="balanced_accuracy", cv=splits, refit=False)
-        best = search.fit(features, labels).best_params_
-        chosen = {letter: best[f"classify__{PARAMETERS[letter]}"] for letter in method.grid}
+    splits = StratifiedShuffleSplit(SEARCH_SPLITS, test_size=SEARCH_TEST_SHARE, random_state=SEARCH_STATE)
+    chosen = best_values(method, features, labels, seed, splits, neighbours)
 
     def fit(train: np.ndarray, test: np.ndarray) -> tuple[Pipeline, dict[str, Any]]:
         return method.fitted(chosen, features[train], labels[train], seed, neighbours), chosen

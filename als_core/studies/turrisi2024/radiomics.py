@@ -1,8 +1,9 @@
 """The 107 radiomic features of a volume inside its mask, under PyRadiomics' names and definitions.
 
 Seven families: 18 first order, 14 shape, 24 GLCM, 14 GLDM, 16 GLRLM, 16 GLSZM, 5 NGTDM (Turrisi 2024, section
-2.2.1). Texture comes from MIRP, the surface mesh from scikit-image, the rest from its definition in NumPy;
-PyRadiomics itself is the stored oracle of the tests, because it does not install on Python 3.12.
+2.2.1). GLDM, GLRLM, GLSZM and NGTDM come from MIRP, the surface mesh from scikit-image, the rest from its
+definition in NumPy; PyRadiomics itself is the stored oracle of the tests, because it does not install on Python
+3.12.
 
 Definitions: PyRadiomics documentation (https://pyradiomics.readthedocs.io, "Radiomic Features") and the Image
 Biomarker Standardisation Initiative (IBSI) reference manual, https://doi.org/10.48550/arXiv.1612.07003.
@@ -22,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
+from scipy.special import entr
 from tqdm import tqdm
 
 from als_core.refusal import Problem, refuse_if
@@ -30,15 +32,6 @@ from als_core.storage import atomic_write, code_digest, content_key
 # PyRadiomics' name and, after the colon, MIRP's abbreviation without the suffixes that MIRP adds for its
 # settings
 _TEXTURE = {
-    "glcm": """
-        Autocorrelation:cm_auto_corr ClusterProminence:cm_clust_prom ClusterShade:cm_clust_shade
-        ClusterTendency:cm_clust_tend Contrast:cm_contrast Correlation:cm_corr
-        DifferenceAverage:cm_diff_avg DifferenceEntropy:cm_diff_entr DifferenceVariance:cm_diff_var
-        Id:cm_inv_diff Idm:cm_inv_diff_mom Idmn:cm_inv_diff_mom_norm Idn:cm_inv_diff_norm
-        Imc1:cm_info_corr1 Imc2:cm_info_corr2 InverseVariance:cm_inv_var JointAverage:cm_joint_avg
-        JointEnergy:cm_energy JointEntropy:cm_joint_entr MaximumProbability:cm_joint_max
-        SumAverage:cm_sum_avg SumEntropy:cm_sum_entr SumSquares:cm_joint_var
-    """,
     "gldm": """
         DependenceEntropy:ngl_dc_entr DependenceNonUniformity:ngl_dcnu
         DependenceNonUniformityNormalized:ngl_dcnu_norm DependenceVariance:ngl_dc_var
@@ -81,21 +74,26 @@ SHAPE = (
     "Maximum2DDiameterRow", "Maximum2DDiameterSlice", "Maximum3DDiameter", "MeshVolume", "MinorAxisLength",
     "Sphericity", "SurfaceArea", "SurfaceVolumeRatio", "VoxelVolume",
 )  # fmt: skip
+GLCM = (
+    "Autocorrelation", "ClusterProminence", "ClusterShade", "ClusterTendency", "Contrast", "Correlation",
+    "DifferenceAverage", "DifferenceEntropy", "DifferenceVariance", "Id", "Idm", "Idmn", "Idn", "Imc1", "Imc2",
+    "InverseVariance", "JointAverage", "JointEnergy", "JointEntropy", "MCC", "MaximumProbability", "SumAverage",
+    "SumEntropy", "SumSquares",
+)  # fmt: skip
 TEXTURE = {family: dict(pair.split(":") for pair in pairs.split()) for family, pairs in _TEXTURE.items()}
 FAMILIES: dict[str, tuple[str, ...]] = {
     "firstorder": FIRST_ORDER,
     "shape": SHAPE,
+    "glcm": GLCM,
     **{family: tuple(names) for family, names in TEXTURE.items()},
 }
-FAMILIES["glcm"] = tuple(sorted((*TEXTURE["glcm"], "MCC")))
 NAMES = tuple(f"{family}_{name}" for family, names in FAMILIES.items() for name in names)
 LIBRARIES = ("mirp", "scikit-image", "scipy", "numpy")
 
 # MIRP's settings that make its matrices PyRadiomics': 13 directions averaged, 26 neighbours at distance 1
 MIRP_SETTINGS = {
-    "base_feature_families": ["glcm", "ngldm", "glrlm", "glszm", "ngtdm"],
+    "base_feature_families": ["ngldm", "glrlm", "glszm", "ngtdm"],
     "base_discretisation_method": "none",
-    "glcm_spatial_method": "3d_average",
     "glrlm_spatial_method": "3d_average",
     "glszm_spatial_method": "3d",
     "ngtdm_spatial_method": "3d",
@@ -147,7 +145,7 @@ def radiomic_features(
         for name, value in _first_order(volume[mask], levels[mask], spacing.prod())
     }
     values |= _texture(levels, mask)
-    values["glcm_MCC"] = maximal_correlation(cooccurrence(levels))
+    values |= {f"glcm_{name}": value for name, value in _glcm(cooccurrence(levels))}
     return pd.Series({name: float(values[name]) for name in NAMES}, name="value")
 
 
@@ -170,6 +168,52 @@ def cooccurrence(levels: np.ndarray) -> np.ndarray:
         pairs = pairs.reshape(count, count)[1:, 1:]
         matrices.append(pairs + pairs.T)
     return np.array(matrices)
+
+
+def _glcm(matrices: np.ndarray) -> Iterator[tuple[str, float]]:
+    """Measure the 24 features of co-occurrences (13, G, G), averaged over the directions that have any."""
+    counts = matrices[matrices.any((1, 2))]
+    p = counts / counts.sum((1, 2), keepdims=True)
+    size = p.shape[1]
+    level, step = np.arange(1, size + 1), np.arange(size)
+    i, j = np.ix_(level, level)
+    margin = p.sum(2)  # of i and of j: the matrices are symmetric
+    average = margin @ level
+    variance = margin @ level**2 - average**2
+    sums, steps = (
+        np.array([np.bincount(each.ravel(), one.ravel()) for one in p]) for each in (i + j, np.abs(i - j))
+    )
+    entropy, joint = entr(margin).sum(1) / np.log(2), entr(p).sum((1, 2)) / np.log(2)
+    information = 2 * entropy - joint  # mutual, bits
+    product = (p * (i * j)).sum((1, 2))
+    from_middle = i + j - 2 * average[:, None, None]
+    values = {
+        "Autocorrelation": product,
+        "ClusterProminence": (p * from_middle**4).sum((1, 2)),
+        "ClusterShade": (p * from_middle**3).sum((1, 2)),
+        "ClusterTendency": (p * from_middle**2).sum((1, 2)),
+        "Contrast": steps @ step**2,
+        "Correlation": np.divide(product - average**2, variance, out=np.ones(len(p)), where=variance > 0),
+        "DifferenceAverage": steps @ step,
+        "DifferenceEntropy": entr(steps).sum(1) / np.log(2),
+        "DifferenceVariance": steps @ step**2 - (steps @ step) ** 2,
+        "Id": steps @ (1 / (1 + step)),
+        "Idm": steps @ (1 / (1 + step**2)),
+        "Idmn": steps @ (1 / (1 + (step / size) ** 2)),
+        "Idn": steps @ (1 / (1 + step / size)),
+        "Imc1": np.divide(-information, entropy, out=np.zeros(len(p)), where=entropy > 0),
+        "Imc2": np.sqrt(np.maximum(-np.expm1(-2 * information), 0)),
+        "InverseVariance": steps[:, 1:] @ (1 / step[1:] ** 2),
+        "JointAverage": average,
+        "JointEnergy": (p**2).sum((1, 2)),
+        "JointEntropy": joint,
+        "MCC": maximal_correlation(counts),
+        "MaximumProbability": p.max((1, 2)),
+        "SumAverage": sums @ np.arange(sums.shape[1]),
+        "SumEntropy": entr(sums).sum(1) / np.log(2),
+        "SumSquares": variance,
+    }
+    yield from ((name, np.mean(value)) for name, value in values.items())
 
 
 def maximal_correlation(matrices: np.ndarray) -> float:

@@ -116,7 +116,7 @@ class SmallNetwork(ClassifierMixin, BaseEstimator):
     ) -> None:
         parameters = [part.clone().requires_grad_() for layer in self.weights_ for part in layer]
         weights = list(zip(parameters[::2], parameters[1::2], strict=True))
-        optimiser = torch.optim.Adam(parameters, self.learning_rate, weight_decay=self.l2_penalty)
+        optimiser = torch.optim.Adam(parameters, self.learning_rate, weight_decay=self.l2_penalty, fused=True)
         best = torch.full((self.trials,), -torch.inf)
         self.epochs_ = torch.zeros(self.trials, dtype=torch.int64)
         kept = [part.detach().clone() for part in parameters]

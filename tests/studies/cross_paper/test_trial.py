@@ -8,7 +8,8 @@ import torch
 
 from als_core.explain.methods import METHODS
 from als_core.explain.overlap import SCORES, voxel_auc
-from als_core.studies.cross_paper.heatmap_scores import check_methods, overlaps, try_methods
+from als_core.explain.sanity import untrained
+from als_core.studies.cross_paper.heatmap_scores import check_methods, explain_all, overlaps, try_maps
 
 
 def dice_rolls(seed=0):
@@ -26,19 +27,16 @@ def test_overlaps_has_one_row_per_image_and_score():
     assert row["value"].item() == voxel_auc(np.abs(heatmaps[1]), truth)
 
 
+def maps_of(explainers, plant):
+    noise = untrained(plant.model, plant.images, dice_rolls())
+    return [explain_all(explainers, model, plant.images, plant.targets) for model in (plant.model, noise)]
+
+
 def test_methods_beat_all_their_nulls_on_the_planted_patch(plant):
     names = ("sensitivity", "grad_cam", "lrp_zplus")
     explainers = {name: METHODS[name].importance(**plant.settings) for name in names}
-    table = try_methods(
-        explainers,
-        plant.model,
-        plant.images,
-        plant.targets,
-        plant.truths,
-        generator=dice_rolls(),
-        areas=plant.areas,
-        draws=3,
-    )
+    maps, blind = maps_of(explainers, plant)
+    table = try_maps(maps, blind, plant.truths, generator=dice_rolls(), areas=plant.areas, draws=3)
     assert list(table.columns) == ["method", "map", "image", "score", "value"]
     assert len(table) == 3 * 4 * len(plant.images) * len(SCORES)
     auc = table[table["score"] == "voxel_auc"].groupby(["method", "map"])["value"].mean().unstack()
@@ -50,9 +48,9 @@ def test_methods_beat_all_their_nulls_on_the_planted_patch(plant):
 
 def test_checks_as_a_table(plant):
     explainers = {"edges": lambda model, images, target: images[:, 0].abs().cumsum(1)}
-    table = check_methods(
-        explainers, plant.model, plant.images, plant.targets, generator=dice_rolls(), nulls=3, steps=2
-    )
+    few, settings = 2, {"nulls": 3, "steps": 2}
+    call = plant.model, plant.images[:few], plant.targets[:few]
+    table = check_methods(explainers, *maps_of(explainers, plant), *call, generator=dice_rolls(), **settings)
     assert table["check"].tolist() == ["repeatable", "speaks", "depends on parameters", "faithful"]
     assert table.set_index("check")["passed"].to_dict() == {
         "repeatable": True,

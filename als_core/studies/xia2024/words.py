@@ -161,9 +161,10 @@ def benchmark_answer(
     """Fill the answer box of the benchmark page."""
     networks = [each for each in answers if each.learns]
     means = {each.name: float(each.right.mean()) for each in networks}
-    best = max(means, key=means.get)
-    n = len(networks[0].truth)
-    found = f"{best} is best here with {percent(means[best])} of {n} test images correct on average."
+    highest, n = max(means.values()), len(networks[0].truth)
+    best = [name for name, mean in means.items() if mean == highest]
+    verb = "is" if len(best) == 1 else "are"
+    found = f"{listed(best)} {verb} best here with {percent(highest)} of {n} test images correct on average."
     if set(classes) == PAPER_CLASSES:
         both = [two_questions(each.confusions.sum(0), classes) for each in networks]
         als, kinds = (

@@ -83,6 +83,11 @@ def test_the_benchmark_says_both_questions(runs):
     answer = words.benchmark_answer(answers, CLASSES, {"a": runs})
     assert "ALS or control, the networks reach 100 %" in answer["found"]
     assert "between the two classes of ALS they get 50 % right" in answer["found"]
+    assert answer["found"].startswith("A is best here with 67 % of 12 test images")
+    equal = [answers[0], Answers("C", truth, given, None, 3)]
+    assert words.benchmark_answer(equal, CLASSES, {"a": runs})["found"].startswith("A and C are best here")
+    other = words.benchmark_answer(answers, ("control", "x", "y"), {"a": runs})
+    assert "ALS" not in "".join(other.values()), "only the paper's classes are ALS"
     np.testing.assert_array_equal(two_questions(answers[0].confusions.sum(0), CLASSES)[0], [[4, 0], [0, 8]])
     for text in answer.values():
         assert_plain(text)

@@ -466,11 +466,12 @@ def heatmap_answer(
     share = float((predicted["label"] == predicted["predicted"]).mean())
     recipe = recipe_of(runs)
     size = "published size" if not recipe.reduced_from else f"{recipe.side} pixels"
+    to = "they point to regions, not to details" if max(places) > 1 else "they point nowhere"
     return {
         "question": f"Where does the network look, and does the heatmap show {'what makes the classes different' if own else 'the disease'}?",
         "found": (
             f"{recipe.name} at {size} classifies {percent(share)} of the test images correctly, and its heatmaps have "
-            f"{places[0]} × {places[1]} values: they point to regions, not to details."
+            f"{places[0]} × {places[1]} values: {to}."
         ),
         "how_sure": (
             f"From {counted(len(runs), 'run')} and {predicted['sample'].nunique()} test images that the runs did not train "

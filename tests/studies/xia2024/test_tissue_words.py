@@ -1,5 +1,7 @@
 """Sentences of the tissue pages against the numbers they are made from."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -152,5 +154,10 @@ def test_words_on_heatmaps(runs):
         checks
     )
     assert "not tested here" in words.sanity_words(None)
+    assert "point nowhere" in words.heatmap_answer(runs, predicted, (1, 1))["found"]
+    own = words.heatmap_answer(runs, predicted, (13, 13), own=True)
+    assert "point to regions" in own["found"] and not re.search(
+        "disease|patholog|lesion", " ".join(own.values())
+    )
     for text in words.heatmap_answer(runs, predicted, (13, 13)).values():
         assert_plain(text)

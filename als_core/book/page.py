@@ -39,7 +39,7 @@ from als_core.book.prose import Data, word_of_paper
 from als_core.claims.claims import record
 from als_core.claims.verdicts import Circumstances
 from als_core.cohorts.cohort import Cohort
-from als_core.cohorts.group_word import word_of
+from als_core.cohorts.group_word import GROUP, word_of
 from als_core.figures.drawn import Drawn, as_written
 from als_core.figures.style import signs_without_font
 from als_core.refusal import refuse_if
@@ -104,7 +104,8 @@ class Page:
             self._show(blocks.note_block("Your own cohort", text, "warning"))
         if cohort.groups is None:
             text = (
-                f"The manifest has no `group` column, so it is unknown which images come from one {word.one}. "
+                "The manifest has no `group` column, so it is unknown which images "
+                f"{'belong together' if word == GROUP else f'come from one {word.one}'}. "
                 "Only splits by image are possible; their accuracy may be too high, and intervals too narrow."
             )
             self._show(blocks.note_block("No groups", text, "warning"))

@@ -417,7 +417,7 @@ def notices_of(samples: pd.DataFrame, twins: tuple[ImagePair, ...]) -> tuple[str
         named = identifiers.unnamed_groups(samples)
         rename = f" If {named[0]} is the group, rename that column to group." if named else ""
         notices.append(
-            "The manifest has no group column: only splits by image are possible, and images of one group may "
+            "The manifest has no group column: only splits by image are possible, and images that belong together may "
             f"be in the training and in the test part (ALS023).{rename}"
         )
     else:

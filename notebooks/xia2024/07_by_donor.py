@@ -50,15 +50,17 @@ unit = data.unit
 # ## What is measured, and how
 #
 # Each image becomes a few numbers: what a frozen network passes to its head, colour statistics, the stained
-# area, or one measure of image quality. A ridge regression with classes of equal weight learns from the
-# training part. The score is balanced accuracy, the mean over classes of the share that is right; guessing
-# gives one half for two classes.
+# area (where the colour is that of a brown stain), or one measure of image quality. A ridge regression with
+# classes of equal weight learns from the training part. The score is balanced accuracy, the mean over
+# classes of the share that is right; guessing gives one half for two classes, and less for more.
 #
-# *By image* holds out images, *by slide* whole slides, *by donor* whole donors; each is held out once per
+# Splits hold out images, and where they are known whole slides and whole donors; each is held out once per
 # round. On {ref}`xia-cohort` the same measures are cut at one threshold with one donor left out at a time,
-# so the scores differ somewhat. The null permutes the labels over whole donors and repeats everything.
-# Nothing about the classes can be learnt then; what remains is recognising donors. Where donors are unknown,
-# images take their place.
+# so the scores differ somewhat. The null permutes the labels and repeats everything, so that nothing about
+# the classes can be learnt.
+#
+# <!-- groups -->
+# Labels are permuted over whole donors. What remains in the null is recognising donors.
 
 # %% tags=["show"]
 amounts = page.profile.amounts("tissue_by_donor", by_donor.ByDonorAmounts)
@@ -139,7 +141,7 @@ if len(votes):
 page.substitutions(words.substitutions(trained), words.forbids(trained))
 
 # %% [markdown]
-# ## Is something else recognised, and is nothing found where nothing is?
+# ## Checks of the procedure
 #
 # <!-- groups -->
 # The same classifiers are asked for the slide or the donor of an image in place of its class, in folds by
@@ -175,7 +177,10 @@ page.text(words_separation.recognition_words(recognised, empty))
 # ## What this means
 #
 # A score under a split by image can hold much that is not about the class, and its interval over images
-# does not show it. What holds in donors that were never seen may be about the class; it may also be anything
+# does not show it.
+#
+# <!-- groups -->
+# What holds in donors that were never seen may be about the class; it may also be anything
 # else that differs between the donors of the classes.
 #
 # <!-- not own -->

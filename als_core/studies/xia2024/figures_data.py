@@ -320,7 +320,11 @@ def cohort_answer(
     if come_from:
         base = f"The {images} come from {listed(come_from)}."
     if not found:
-        needed = "which images belong together" if unit == IMAGE else f"two {unit.many} of each class or more"
+        needed = (
+            "that it is known which images belong together"
+            if unit == IMAGE
+            else f"two {unit.many} of each class"
+        )
         alike = "that belong together" if unit == IMAGE else f"of one {unit.one}"
         return {
             "question": question,
@@ -501,7 +505,7 @@ def check_words(notices: Sequence[str], report: pd.DataFrame) -> str:
     """Say which properties are shortcuts, and repeat what the check of the cohort noticed, as a list."""
     named = [as_written(name.lower()) for name in report.loc[report["named"], "property"]]
     found = (
-        f"{listed(named).capitalize()} alone {_verb(named, 'predicts', 'predict')} the label (check ALS026)."
+        f"{listed(named).capitalize()} alone {_verb(named, 'predicts', 'predict')} the label better than guessing (check ALS026)."
         if named
         else "No single property predicts the label better than the best property does under permuted labels."
     )

@@ -32,6 +32,7 @@ MEASURES = {
     "brightness_mean": f"Brightness{ALONE}",
     "contrast_sd": f"Contrast{ALONE}",
 }
+PERSON = GroupWord("person", "people")  # whom a section of synthetic tissue is of
 MARKS = {
     "observed, 95 %": ("interval", PALETTE[0]),
     "labels permuted, 5 to 95 %": ("band", NULL),
@@ -84,6 +85,7 @@ def scores_by_split(
     table: pd.DataFrame, question: str, synthetic: bool = False, unit: GroupWord = DONOR
 ) -> Drawn:
     """Draw the score of each set of features under each split, over the band of its null; a panel per split."""
+    unit = PERSON if synthetic else unit
     part = _with_word(table[table["question"] == question], unit)
     where = "on synthetic tissue without a disease effect" if synthetic else "under each split"
     return Drawn(

@@ -213,7 +213,8 @@ def _accuracies(
     names = sorted(at_size, key=lambda name: -shares[name].mean())
     start = "At published size, "
     if not names:
-        names = [max(recipes, key=lambda name: shares[name].mean())]
+        highest = max(shares[name].mean() for name in recipes)
+        names = [name for name in recipes if shares[name].mean() == highest]
         start = "No network was trained at published size. At the sizes of this page, "
     each = []
     for name in names:
@@ -461,11 +462,12 @@ def heatmap_answer(
         if set(recipe.trains) <= {"pool", "head"}
         else ""
     )
+    to = "they point to regions, not to details" if max(places) > 1 else "they point nowhere"
     return {
         "question": f"Where does the network look, and does the heatmap show {what}?",
         "found": (
             f"{unknown}{recipe.name} at {size} classifies {percent(share)} of the test images correctly, and its heatmaps "
-            f"have {places[0]} × {places[1]} values: they point to regions, not to details."
+            f"have {places[0]} × {places[1]} values: {to}."
         ),
         "how_sure": (
             f"From {counted(len(runs), 'run')} and {predicted['sample'].nunique()} test images that the runs did not train "

@@ -1,5 +1,7 @@
 """Sentences of the tissue pages against the numbers they are made from."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -97,6 +99,8 @@ def test_the_benchmark_says_both_questions(runs):
     )
     assert f"All runs of {name} are below the printed 90 %" in at_size["how_sure"]
     assert "contains their mean" in at_size["how_sure"]  # 11 of 12: 62 to 100 %
+    other = words.benchmark_answer(answers, ("control", "x", "y"), {"toy": runs}, None)
+    assert "ALS" not in "".join(other.values()), "only the paper's classes are ALS"
     np.testing.assert_array_equal(two_questions(answers[0].confusions.sum(0), CLASSES)[0], [[4, 0], [0, 8]])
     for text in answer.values():
         assert_plain(text)
@@ -170,6 +174,11 @@ def test_words_on_heatmaps(runs):
         checks
     )
     assert "not tested here" in words.sanity_words(None)
+    assert "point nowhere" in words.heatmap_answer(runs, predicted, (1, 1))["found"]
+    own = words.heatmap_answer(runs, predicted, (13, 13), own=True)
+    assert "point to regions" in own["found"] and not re.search(
+        "disease|patholog|lesion", " ".join(own.values())
+    )
     answer = words.heatmap_answer(runs, predicted, (13, 13))
     assert "not known" not in answer["found"] and "Only its last layer" in answer["how_sure"]
     kept = [Run(run.folder, run.about, True) for run in runs]

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 
 class CurveAreas(NamedTuple):
@@ -39,10 +38,25 @@ def curve_areas(positive: np.ndarray, scores: np.ndarray) -> CurveAreas:
     if positive.all() or not positive.any():
         raise ValueError("a curve needs samples of both classes")
     return CurveAreas(
-        float(roc_auc_score(positive, scores)),
-        float(average_precision_score(positive, scores)),
-        float(average_precision_score(~positive, -np.asarray(scores))),
+        float(auc_by_column(positive, scores)),
+        average_precision(positive, np.asarray(scores)),
+        average_precision(~positive, -np.asarray(scores)),
     )
+
+
+def auc_by_column(positive: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Compute the AUC of each column of scores (n, ...); ties count one half. positive: bool (n,), of both classes."""
+    ranks = stats.rankdata(scores, axis=0)
+    hits = int(positive.sum())
+    return (ranks[positive].sum(0) - hits * (hits + 1) / 2) / (hits * (len(positive) - hits))
+
+
+def average_precision(positive: np.ndarray, scores: np.ndarray) -> float:
+    """Compute the area under the precision-recall curve of scores (n,). positive: bool (n,), of both classes."""
+    order = np.argsort(-scores)
+    last = np.flatnonzero(np.append(np.diff(scores[order]), 1))  # of each value: equals are one step
+    hits = positive[order].cumsum()[last]
+    return float((hits / (last + 1) * np.diff(hits, prepend=0)).sum() / hits[-1])
 
 
 def auprc_bounds(positives: int, negatives: int) -> Bounds:

@@ -262,9 +262,9 @@ def mni_map(name: Literal["t1", "grey", "white"], resolution: int) -> nibabel.Ni
 
 def coarser(voxels: np.ndarray, step: int) -> np.ndarray:
     """Every `step`-th voxel along each axis, of a map that is smoothed to voxels of that size first."""
-    for axis in range(
-        voxels.ndim if step > 1 else 0
-    ):  # one axis after the other: what is left out is not smoothed
+    if step == 1:
+        return voxels
+    for axis in range(voxels.ndim):  # what one axis leaves out, the next does not smooth
         smooth = gaussian_filter1d(voxels, SMOOTHING * step, axis)
         voxels = smooth[(slice(None),) * axis + (slice(None, None, step),)]
     return voxels

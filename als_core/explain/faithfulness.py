@@ -51,14 +51,14 @@ def perturbation_curve(
     steps: int = 10,
     fill: float | Tensor = 0.0,
     score: Score = "probability",
-    batch: int = 64,
+    batch: int = 8,
 ) -> PerturbationCurve:
     """Score of each image while its voxels are covered (deletion), or uncovered from nothing (insertion).
 
     heatmaps (N, *spatial): the order, highest value first; equal values in random order by `generator`
     (a CPU one). `within` bool (*spatial): the voxels that are changed, such as the brain (default all);
     the others stay as they are. `fill`: what covers, a number or a tensor that broadcasts to one image
-    (C, *spatial).
+    (C, *spatial). `batch`: images in a forward pass; larger ones are slower on a CPU, whose caches they leave.
     """
     targets = check_call(model, images, target)
     problems = []
@@ -150,7 +150,7 @@ def subset_drops(
     *,
     fill: float | Tensor = 0.0,
     score: Score = "logit",
-    batch: int = 64,
+    batch: int = 8,
 ) -> SubsetDrops:
     """Cover each of the `subsets`, bool (count, *spatial), in each image; `fill` as `perturbation_curve`."""
     targets = check_call(model, images, target)

@@ -79,13 +79,14 @@ def integrate_gradients(
     *,
     baseline: float | Tensor = 0.0,
     steps: int = 64,
-    batch: int = 64,
+    batch: int = 16,
 ) -> IntegratedGradientsResult:
     """Integrated gradients with what its completeness is judged by.
 
     Sundararajan et al. 2017 (arXiv 1703.01365), equation 1, by Captum with Gauss-Legendre quadrature.
     `baseline`: the image without evidence, a number or a tensor that broadcasts to one image (C, *spatial).
-    `steps`: gradients per image. `batch`: images per forward pass, which moves no value.
+    `steps`: gradients per image. `batch`: images per forward pass, which moves no value;
+    larger ones are slower on a CPU, whose caches they leave.
     """
     with warnings.catch_warnings():
         # Captum imports a progress bar that is not used here; in a notebook without widgets that warns

@@ -45,6 +45,13 @@ def curve_areas(positive: np.ndarray, scores: np.ndarray) -> CurveAreas:
     )
 
 
+def auc_by_column(positive: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Compute the AUC of each column of scores (n, ...); ties count one half. positive: bool (n,), of both classes."""
+    ranks = stats.rankdata(scores, axis=0)
+    hits = int(positive.sum())
+    return (ranks[positive].sum(0) - hits * (hits + 1) / 2) / (hits * (len(positive) - hits))
+
+
 def auprc_bounds(positives: int, negatives: int) -> Bounds:
     """Return the bounds of average precision at these class sizes, without tied scores.
 

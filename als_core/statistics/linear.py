@@ -1,8 +1,8 @@
 """Ridge regression as a cheap classifier: exact, without settings to tune, and quick enough for a permutation test.
 
 All classes have the same total weight, so that the score of a rare class is not pulled to 0, and a fold that holds out
-more of one class than of another has no advantage. Everything runs on the matrix of inner products of the samples, so
-that a permutation of the labels costs one linear system a fold.
+more of one class than of another has no advantage. Features have no more columns than samples, so that a permutation of
+the labels costs one small linear system a fold.
 """
 
 from __future__ import annotations
@@ -20,23 +20,24 @@ Fold = tuple[np.ndarray, np.ndarray]
 """Training rows and test rows."""
 
 
-def gram_matrix(features: np.ndarray) -> np.ndarray:
-    """Return inner products of features (n, d), each divided by its standard deviation over all samples, (n, n).
+def standardised(features: np.ndarray) -> np.ndarray:
+    """Return features (n, d), each divided by its standard deviation over all samples, less their means.
 
-    The standard deviation knows no label, so test samples may be part of it.
+    The standard deviation knows no label, so test samples may be part of it. Where there are more features than
+    samples, n columns with the same inner products take their place: ridge regression knows no more than these.
     """
     sd = features.std(0)
     scaled = (features - features.mean(0)) / np.where(sd > 0, sd, 1)
-    return scaled @ scaled.T
+    return np.linalg.qr(scaled.T, mode="r").T if scaled.shape[1] > len(scaled) else scaled
 
 
-def predict_folds(gram: np.ndarray, labels: np.ndarray, folds: list[Fold]) -> np.ndarray:
+def predict_folds(features: np.ndarray, labels: np.ndarray, folds: list[Fold]) -> np.ndarray:
     """Predict the class of each test sample by ridge regression with classes of equal weight, int64 (n,).
 
     Parameters
     ----------
-    gram : float (n, n)
-        Of `gram_matrix`.
+    features : float (n, d)
+        Of `standardised`.
     labels : int (n,)
         Class numbers from 0; every training part holds every class.
     folds : list of (training rows, test rows)
@@ -45,21 +46,19 @@ def predict_folds(gram: np.ndarray, labels: np.ndarray, folds: list[Fold]) -> np
     Notes
     -----
     For each class the minimum of sum_i w_i (y_i - x_i b - c)^2 + `PENALTY` n |b|^2, y_i being 1 in the class and 0
-    elsewhere, in its dual form; the largest fitted value is the prediction (the first of equals).
+    elsewhere; the largest fitted value is the prediction (the first of equals).
     """
     classes = int(labels.max()) + 1
     one_hot = np.eye(classes)[labels]
     predicted = np.full(len(labels), -1, dtype=np.int64)
     for train, test in folds:
         weight = len(train) / (classes * np.bincount(labels[train], minlength=classes))[labels[train]]
-        share = weight / weight.sum()
-        inner, across = gram[np.ix_(train, train)], gram[np.ix_(test, train)]
-        row, level = inner @ share, share @ inner @ share
-        system = inner - row[:, None] - row + level  # inner products about the weighted mean
-        system[np.diag_indices_from(system)] += PENALTY * len(train) / weight
-        dual = cho_solve(cho_factor(system), one_hot[train] - 1 / classes)
-        held_out = across - (across @ share)[:, None] - row + level
-        predicted[test] = (held_out @ dual).argmax(1)
+        centred = features - weight @ features[train] / weight.sum()
+        weighted = weight[:, None] * centred[train]
+        system = weighted.T @ centred[train]
+        system[np.diag_indices_from(system)] += PENALTY * len(train)
+        slopes = cho_solve(cho_factor(system), weighted.T @ (one_hot[train] - 1 / classes))
+        predicted[test] = (centred[test] @ slopes).argmax(1)
     return predicted
 
 

@@ -128,7 +128,8 @@ def frozen_inputs(
         Maps computed in bf16 are kept and given out in bf16.
     """
     prefix.eval()
-    digest = content_key(prefix_digest(prefix), [scaling.mean, scaling.sd], precision, device.type)
+    if folder is not None:
+        digest = content_key(prefix_digest(prefix), [scaling.mean, scaling.sd], precision, device.type)
     tensors = []
     for block in blocks:
         batches = _outputs(prefix, block, scaling, device, precision)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
-from als_core.statistics.curves import auc_bounds, auc_interval, auprc_bounds, curve_areas
+from als_core.statistics.curves import auc_bounds, auc_by_column, auc_interval, auprc_bounds, curve_areas
 
 FOLD = (183, 35)  # ALS and mimics in a test fold of Turrisi 2024
 
@@ -23,6 +23,18 @@ def test_curve_areas_equal_pair_counting():
     assert areas.auprc_other == pytest.approx((1 + 2 / 4) / 2)
     assert curve_areas(~positive, -scores) == pytest.approx((areas.auc, areas.auprc_other, areas.auprc))
     assert curve_areas(positive, -scores).auc == pytest.approx(1 - areas.auc)
+
+
+def test_areas_equal_scikit_learns_with_ties():
+    rng = np.random.default_rng(2)
+    positive, scores = rng.random(25) < 0.4, rng.integers(0, 6, (25, 3, 2)).astype(float)
+    for i, j in np.ndindex(3, 2):
+        column = scores[:, i, j]
+        areas = curve_areas(positive, column)
+        assert auc_by_column(positive, scores)[i, j] == areas.auc
+        assert areas.auc == pytest.approx(roc_auc_score(positive, column))
+        assert areas.auprc == pytest.approx(average_precision_score(positive, column))
+        assert areas.auprc_other == pytest.approx(average_precision_score(~positive, -column))
 
 
 def test_auprc_bounds_hold_over_every_ranking():

@@ -11,8 +11,8 @@ from als_core.statistics.linear import (
     PENALTY,
     draw_folds,
     fewest_units,
-    gram_matrix,
     predict_folds,
+    standardised,
 )
 from als_core.statistics.paired import permute_labels
 
@@ -29,7 +29,7 @@ def test_predictions_are_those_of_scikit_learn_s_weighted_ridge(classes, columns
     labels = np.minimum(LABELS, classes - 1)
     features = generator.normal(size=(72, columns)) * generator.uniform(0.1, 50, columns) + labels[:, None]
     folds = draw_folds(labels, GROUPS, generator)
-    predicted = predict_folds(gram_matrix(features), labels, folds)
+    predicted = predict_folds(standardised(features), labels, folds)
     scaled = (features - features.mean(0)) / features.std(0)
     for train, test in folds:
         weight = len(train) / (classes * np.bincount(labels[train]))[labels[train]]
@@ -73,5 +73,5 @@ def test_labels_are_permuted_over_whole_donors_or_over_samples():
 
 def test_features_without_information_predict_one_class():
     folds = draw_folds(LABELS, GROUPS, np.random.default_rng(0))
-    assert set(predict_folds(gram_matrix(np.ones((72, 1))), LABELS, folds)) == {0}
+    assert set(predict_folds(standardised(np.ones((72, 1))), LABELS, folds)) == {0}
     assert fewest_units(LABELS, GROUPS) == 4 and fewest_units(LABELS, None) == 0

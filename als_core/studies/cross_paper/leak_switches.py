@@ -19,9 +19,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from imblearn.over_sampling import SMOTE
-from scipy.stats import rankdata
 
 from als_core.statistics import null_check
+from als_core.statistics.curves import auc_by_column
 from als_core.statistics.null_check import PERMUTED, Direction, check_directions
 from als_core.statistics.paired import permute_labels_over_groups
 from als_core.studies.cross_paper.leak_pools import KINDS, FeaturePool, Samples
@@ -127,13 +127,6 @@ class GradientFlow:
         rate = variances + penalties
         weights = self.along[:, None, None] * -np.expm1(-times * rate) / rate
         return np.tensordot(features @ self.directions, weights, axes=1)
-
-
-def auc_by_column(positive: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Compute the AUC of each column of scores (n, ...); ties count one half. positive: bool (n,)."""
-    ranks = rankdata(scores, axis=0)
-    hits = int(positive.sum())
-    return (ranks[positive].sum(0) - hits * (hits + 1) / 2) / (hits * (len(positive) - hits))
 
 
 def run_protocol(samples: Samples, new: Samples, switches: Iterable[str], seed: int) -> Result:

@@ -121,9 +121,8 @@ def enlarge_for_fold(
     pairs: Pairs, fold: CropSplit, settings: Chain, seed: int, device: torch.device | None = None
 ) -> np.ndarray:
     """Train a generator on the training crops of a fold and enlarge all crops with it, uint8 (n, H, W)."""
-    trained = train_super_resolution(
-        pairs, fold.train_crops, settings.super_resolution, seed + fold.number, device=device
-    )
+    sizes, seed = settings.super_resolution, seed + fold.number
+    trained = train_super_resolution(pairs, fold.train_crops, sizes, seed, device=device, on_content=False)
     return apply_generator(trained.adversarial, pairs.low)
 
 

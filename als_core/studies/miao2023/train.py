@@ -23,13 +23,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
 from als_core.cohorts.group_word import CASE, GroupWord
 from als_core.models.stages import IMAGENET_SCALING, Scaling, StagedNetwork, first_live_stage, seeded
 from als_core.models.weights import WeightsChoice, available_weights, load_weights
 from als_core.statistics import metrics
+from als_core.statistics.curves import auc_by_column
 from als_core.statistics.intervals import clopper_pearson
 from als_core.studies.miao2023 import audit
 from als_core.studies.miao2023.networks import CROP_NETWORKS, build_crop_network
@@ -518,7 +518,9 @@ def _scores(predictions: pd.DataFrame) -> dict[str, float]:
 
 def _auc(predictions: pd.DataFrame) -> float:
     truth = predictions["truth"].to_numpy(bool)
-    return float(roc_auc_score(truth, predictions["score"])) if truth.any() and not truth.all() else np.nan
+    if truth.all() or not truth.any():
+        return np.nan
+    return float(auc_by_column(truth, predictions["score"].to_numpy()))
 
 
 def _predictions(split: CropSplit, scores: np.ndarray, cases: np.ndarray) -> pd.DataFrame:

@@ -15,7 +15,7 @@ import pandas as pd
 from als_core.cohorts.splits import Split
 from als_core.statistics import metrics
 from als_core.statistics.intervals import bootstrap_mean, clopper_pearson
-from als_core.statistics.linear import gram_matrix, predict_folds
+from als_core.statistics.linear import predict_folds, standardised
 from als_core.statistics.metrics import majority_class
 from als_core.statistics.paired import mcnemar_exact, paired_permutation_over_groups
 from als_core.studies.xia2024.audit import ranking_claims
@@ -90,7 +90,7 @@ def baseline_answers(
     classes = int(labels.max()) + 1
     predicted = {MAJORITY: np.full(len(test), majority_class(labels[train], classes))}
     for name, each in features.items():
-        predicted[name] = predict_folds(gram_matrix(each), labels, [(train, test)])[test]
+        predicted[name] = predict_folds(standardised(each), labels, [(train, test)])[test]
     of_test = None if groups is None else groups[test]
     return [
         Answers(name, labels[test], given[None], of_test, classes, learns=False)

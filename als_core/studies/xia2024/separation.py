@@ -25,8 +25,8 @@ from als_core.statistics.intervals import bootstrap_over_groups
 from als_core.statistics.linear import (
     draw_folds,
     fewest_units,
-    gram_matrix,
     predict_folds,
+    standardised,
 )
 from als_core.statistics.metrics import balanced_accuracy, one_confusion_each
 from als_core.statistics.paired import one_label_each, permutation_p_value, permute_labels
@@ -124,19 +124,19 @@ def separate(
     """
     rows, labels = question.rows, question.labels
     classes = int(labels.max()) + 1
-    gram = gram_matrix(features[rows])
+    scaled = standardised(features[rows])
     donors = None if groups is None else groups[rows]
     kept = None if units is None else units[rows]
     generator = np.random.default_rng(seed)
     counts = np.zeros((len(rows), classes), dtype=np.int64)
     for _ in range(rounds):
-        predicted = predict_folds(gram, labels, draw_folds(labels, kept, generator))
+        predicted = predict_folds(scaled, labels, draw_folds(labels, kept, generator))
         counts[np.arange(len(rows)), predicted] += 1
     null = np.empty(permutations)
     for number in range(permutations):
         draw = np.random.default_rng((seed, number))
         permuted = permute_labels(labels, donors, draw)
-        predicted = predict_folds(gram, permuted, draw_folds(permuted, kept, draw))
+        predicted = predict_folds(scaled, permuted, draw_folds(permuted, kept, draw))
         null[number] = balanced_accuracy(one_confusion_each(permuted, predicted, classes).sum(0))
     found = score_of_counts(counts, labels, donors, seed)
     if not permutations:
@@ -225,7 +225,7 @@ def recognition_table(
             continue
         folds = draw_folds(labels, None, np.random.default_rng(seed))
         for name, each in features.items():
-            predicted = predict_folds(gram_matrix(each[kept]), labels, folds)
+            predicted = predict_folds(standardised(each[kept]), labels, folds)
             right = int((predicted == labels).sum())
             rows.append((name, unit, right, len(labels), len(remaining), right / len(labels)))
     return pd.DataFrame(rows, columns=["name", "unit", "right", "answers", "units", "share"])

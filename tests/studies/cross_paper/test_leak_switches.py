@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
-from sklearn.metrics import roc_auc_score
 
 from als_core.statistics.null_check import PERMUTED
 from als_core.studies.cross_paper import leak_switches
@@ -32,7 +31,6 @@ from als_core.studies.cross_paper.leak_switches import (
     GradientFlow,
     RunAreas,
     applicable,
-    auc_by_column,
     check_switches,
     compare_splits,
     convolutional_check,
@@ -102,15 +100,6 @@ def test_gradient_flow_ends_in_ridge_regression(monkeypatch):
     for i, penalty in enumerate(PENALTIES):
         ridge = Ridge(alpha=40 * penalty).fit(features, np.where(positive, 1.0, -1.0))
         assert scores[:, i, 0] == pytest.approx(ridge.predict(features) - ridge.intercept_, abs=1e-8)
-
-
-def test_auc_by_column_equals_scikit_learns_with_ties():
-    rng = np.random.default_rng(2)
-    positive, scores = rng.random(25) < 0.4, rng.integers(0, 6, (25, 3, 2)).astype(float)
-    for i, j in np.ndindex(3, 2):
-        assert auc_by_column(positive, scores)[i, j] == pytest.approx(
-            roc_auc_score(positive, scores[:, i, j])
-        )
 
 
 # --- each step does what its switch says, and nothing else

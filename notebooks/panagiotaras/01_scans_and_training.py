@@ -105,8 +105,8 @@ page.table(tables.literature(), "panagiotaras-literature", tables.LITERATURE, of
 # The slides name three tools: Aliza (to look at scans), ANTs (to register them) and FSL (to find the brain).
 # The overview slide says non-linear registration; the preprocessing slide says linear registration, and
 # another order of the last two steps. Here both kinds are shown on one scan of each field strength, made with
-# SimpleITK and nilearn. Synthetic scans are drawn with skull and scalp for this figure; the network below
-# learns from brains that are in the template's space.
+# SimpleITK and nilearn. A synthetic scan is drawn with skull and scalp for this figure alone; the network
+# below learns from brains that are in the template's space.
 
 # %%
 heads = preparation.raw_scans(cohorts, amounts)
@@ -175,13 +175,13 @@ page.claims(tables.accuracy_claims(pooled))
 # ## What this means
 #
 # An accuracy says something about the disease only where patients are kept apart, and where it is compared
-# with always giving the commonest label. Both are one line of code, and neither is on the slides; with about
-# three scans a patient, a split by scan can report an accuracy like the printed ones from nothing. This does
-# not say that the slides split by scan: they do not say how they split. It also does not say how well the
-# network would do on ADNI: these scans, their number and their resolution are others (see the box on top).
+# with always giving the commonest label. Both are one line of code, and neither is on the slides. Where
+# patients have several scans, a split by scan can report an accuracy well above one half from nothing. This
+# does not say that the slides split by scan: they do not say how they split. It also does not say how well
+# their network does on their scans: number and resolution of the scans above are others (see the box on top).
 
 # %%
-page.answer(**words.training_answer(pooled, nulls, shown.kind))
+page.answer(**words.training_answer(pooled, nulls, shown.kind, patients))
 page.substitutions(words.substitutions(cohorts, amounts), words.forbids(cohorts))
 for each, data in cohorts.items():
     page.made_of(**{f"Scans at {each}": f"{data.name}: {len(data)} scans, digest {data.digest}"})

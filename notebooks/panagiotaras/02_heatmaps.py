@@ -133,12 +133,12 @@ else:
 # ## The same with many null cohorts
 #
 # A network is slow to train again; a linear model on principal components over voxels is not. Its sensitivity
-# is the absolute weight of each voxel. In each null cohort the labels are permuted across patients of the
-# cohort without effects.
+# is the absolute weight of each voxel. In each null cohort the labels are permuted across patients: of
+# synthetic brains drawn without effects, or of the real brains themselves.
 #
 # Another page, {ref}`audit-heatmaps`, tries every method of the book on synthetic brains scan by scan:
-# against random maps, random brain areas and an untrained network, and by sanity checks. Its rows for the
-# four methods of the slides end this section.
+# against random maps, random brain areas and an untrained network, and by sanity checks. Where this page is
+# about synthetic brains too, its rows for the four methods of the slides end this section.
 
 # %%
 seen, null = (linear.linear_cohort(on, amounts, effects=effects) for effects in (True, False))
@@ -170,9 +170,8 @@ if on.kind == "synthetic":
 # A heatmap shows where a network is sensitive. Whether that is where the disease is, only a known effect or a
 # fair comparison can say; the fair comparison is a network of the same kind that had nothing to learn. That
 # maps of patients and of controls look alike, as the slides remark, fits a network that looks at the same
-# places in everybody. It does not mean that the maps are wrong, and nothing here says where the network of
-# the slides looks in ADNI's patients. The same methods can be used {ref}`on your own network
-# <panagiotaras-own-network>`.
+# places in everybody. It does not mean that the maps are wrong, and nothing here says where the slides' own
+# network looks. The same methods can be used {ref}`on your own network <panagiotaras-own-network>`.
 
 # %%
 page.answer(**words.heatmap_answer(reached, alike, scores, len(rows)))

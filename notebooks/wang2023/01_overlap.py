@@ -122,13 +122,13 @@ if met:
     page.text(words.nulls_in_words(own, titles, leaderboard.NULLS))
 
 # %% [markdown]
-# ## The published ranking, judged here
+# ## The published ranking
 #
 # LRP is compared with its epsilon rule, and the SVM with activation patterns, as in the journal version; the
 # other rules and the weights are in the second table. A statement *holds here* where the interval over
 # patients excludes the opposite. A heatmap knows one scan and an SVM map all scans it learned from; the
-# average maps below lessen that difference. These are other brains, another network and another reference:
-# the ranking on ADNI is neither confirmed nor refuted. Last come four measures of overlap, because the
+# average maps below lessen that difference. Network, reference and choice of scans are others here than in
+# the paper: its ranking is neither confirmed nor refuted. Last come four measures of overlap, because the
 # abstract does not say which it used.
 
 # %%
@@ -153,8 +153,8 @@ if met:
 # ## The average map
 #
 # The meta-analysis is a map of groups, so heatmaps were averaged before they were compared with it. Here each
-# patient's heat gets the same weight, the average is over all patients, and the truth is the effect on an
-# average brain.
+# patient's heat gets the same weight, the average is over all patients, and the truth, where it is known, is
+# the effect on an average brain.
 
 # %%
 averages = {titles[name]: sum(part[name] for part in sums) for name in titles}
@@ -181,7 +181,7 @@ else:
 # larger than the spread between patients. They depend on the measure, on the null that one asks for, and on
 # artefacts such as an edge where the volume ends. A ranking printed without its measure, its number of
 # subjects and an interval cannot be checked. Nothing here says that the published ranking is wrong: it was
-# measured on other scans, against another map.
+# measured with another network, on scans of its own choice, against another map.
 
 # %%
 if met:

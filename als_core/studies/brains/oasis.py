@@ -83,11 +83,10 @@ def oasis_cohort(
         cache=cache,
         table=manifest,
     )
-    left_out = (
-        f"{len(table) - len(rated)} of {len(table)} sessions have no clinical dementia rating and are left "
-        "out."
-    )
-    return replace(cohort, notices=(*cohort.notices, left_out))
+    if unrated := len(table) - len(rated):
+        left_out = f"{unrated} of {len(table)} sessions have no clinical dementia rating and are left out."
+        cohort = replace(cohort, notices=(*cohort.notices, left_out))
+    return cohort
 
 
 def _downloaded(subjects: int | None, url: str | None) -> tuple[pd.DataFrame, dict[str, Path]]:

@@ -12,6 +12,7 @@ from als_core.claims.published import published_table
 from als_core.cohorts.volume_cohort import VolumeCohort
 from als_core.figures.drawn import as_written, counted, listed, number, percent
 from als_core.refusal import RefusedInput
+from als_core.studies.brains.cohorts import PATIENTS
 from als_core.studies.brains.synthetic import TRUTH_FROM
 from als_core.studies.brains.training import PanagiotarasAmounts, image_folds
 
@@ -30,7 +31,7 @@ MEASURES = {
 }
 NAMES = {"accuracy": "accuracy", "auc": "concentration"}  # in names of figures
 FORBIDS_REAL = (
-    "Do not compare these accuracies with the printed ones: these are other patients, at other sizes."
+    "Do not compare these accuracies with the printed ones: this is another choice of scans, at other sizes."
 )
 
 
@@ -53,8 +54,13 @@ def about_brains(cohorts: Mapping[str, VolumeCohort]) -> str:
             "scans a person."
         )
     text += (
-        " These are not the scans of the paper, and **the true effect of the disease in them is not "
-        "known**: what needs it is left out below, and this is said in its place."
+        " Which ADNI scans the paper used is not printed,"
+        if first.name == "adni"
+        else " The paper used others,"
+    )
+    text += (
+        " and **the true effect of the disease in these is not known**: what needs it is left out below, and "
+        "this is said in its place."
     )
     notices = "".join(f"\n- {as_written(notice)}" for notice in dict.fromkeys(first.notices))
     return f"{text}\n{notices}" if notices else text
@@ -96,7 +102,7 @@ def forbids(cohorts: Mapping[str, VolumeCohort]) -> str:
     return FORBIDS if next(iter(cohorts.values())).kind == "synthetic" else FORBIDS_REAL
 
 
-def training_answer(pooled: pd.DataFrame, nulls: pd.DataFrame, kind: str) -> dict[str, str]:
+def training_answer(pooled: pd.DataFrame, nulls: pd.DataFrame, kind: str, patients: str) -> dict[str, str]:
     """The answer box of the training page.
 
     Parameters
@@ -104,14 +110,16 @@ def training_answer(pooled: pd.DataFrame, nulls: pd.DataFrame, kind: str) -> dic
     pooled : one row for each field strength, as `figures.accuracies` takes it
     nulls : accuracy in null cohorts, columns "Folds by image" and "Folds by patient"
     kind : of the cohort
+    patients : their label
     """
     means = nulls.mean()
+    disease = "Alzheimer's disease" if patients == PATIENTS else f"patients labelled {patients}"
     what = "the brains drawn here" if kind == "synthetic" else "these brains"
     reached = [f"{percent(row.accuracy)} at {row.field}" for row in pooled.itertuples()]
     intervals = [f"{percent(row.low)} to {percent(row.high)} at {row.field}" for row in pooled.itertuples()]
     return {
-        "question": "How well can a small 3-D network recognise Alzheimer's disease in a brain scan, and "
-        "how much of that could come from recognising the patient?",
+        "question": f"How well can a small 3-D network recognise {disease} in brain scans, and how much of "
+        "that could come from recognising the patient?",
         "found": "Where there is nothing to learn, splitting by scan reports "
         f"{percent(means['Folds by image'])} correct and splitting by patient "
         f"{percent(means['Folds by patient'])}. On patients it has not seen, the network classifies "
@@ -183,10 +191,8 @@ def heatmap_answer(
     scans : explained
     """
     answer = {
-        "question": "Where does the Alzheimer network look, and does a heatmap show the disease or only the "
-        "brain?",
-        "not_shown": "What heatmaps show in ADNI's patients: the slides print their maps and no number "
-        "about them.",
+        "question": "Where does the network look, and does a heatmap show the disease or only the brain?",
+        "not_shown": "What the slides' own heatmaps show: they are printed without any number about them.",
     }
     likeness = (
         f"Average maps of patients and of controls correlate with up to {number(alike['spearman'].max())}."

@@ -37,7 +37,9 @@ RANKING = (
     "patients."
 )
 MAPS = "positive values; absolute values where a sign is no evidence (guided Grad-CAM, SVM)"
-FORBIDS = "Do not read a rank on this page as a rank on ADNI: scans, network and reference are others."
+FORBIDS = (
+    "Do not read a rank on this page as the published one: scans, network and reference are not the paper's."
+)
 
 
 def own_reference(record: Mapping[str, object]) -> str:

@@ -3,31 +3,29 @@ them."""
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
-import nibabel
 import numpy as np
 import pandas as pd
 import pytest
+from real_brains import KEY_MRI, PATIENTS, adni_data, manifest_data, oasis_data, save, scans, table_file
 
-from als_core.book.blocks import MIME
+from als_core.book.contents import FILES, PAGE
 from als_core.cohorts.volumes import mni_map
 from als_core.refusal import RefusedInput
 from als_core.storage import repository
 from als_core.studies.brains.adni import adni_manifest, read_adni_folder, read_adni_table
 from als_core.studies.brains.cohorts import open_brains
-from als_core.studies.brains.synthetic import BrainParameters, plan, render, scanner_affine
 from als_core.studies.brains.training import PanagiotarasAmounts, patient_folds
+from als_core.studies.turrisi2024.feature_table import synthetic_feature_table
 
-HEAD = replace(BrainParameters(), fraction=0.01, effect=3.0)
 SYNTHETIC = PanagiotarasAmounts(resolution=4, fractions=(0.01, 0.01)).synthetic
 
 SLIDES_TABLE = [
@@ -37,12 +35,6 @@ SLIDES_TABLE = [
     ["011_S_0005", "2005-09-07", "32246", "Screening", "0", "NC"],
     ["011_S_0005", "2007-09-07", "200385", "Month 24", "23.9344", "NC"],
 ]
-
-
-def table_file(path: Path, rows: list[list[str]], sign: str = ",") -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(sign.join(row) for row in rows) + "\n", encoding="utf-8-sig")
-    return path
 
 
 @pytest.mark.parametrize(("sign", "name"), [(",", "table.csv"), ("\t", "table.tsv")])
@@ -79,7 +71,7 @@ EXPORTS = {
          [["", "3"], ["5", ""], ["", "1"], ["7", ""]]),
     ),
     "Key_MRI and DXSUM since October 2024": (
-        ["subject_id", "image_id", "image_visit", "image_date", "mri_field_str"],
+        KEY_MRI,
         [[scan[0], f"I{scan[2]}", "m12", scan[1], "3.0"] for scan in SCANS],
         ("All_Subjects_DXSUM_12Nov2024.csv", ["PHASE", "PTID", "EXAMDATE", "DIAGNOSIS", "VISCODE"],
          [["3.0", "m"], ["3", "m"], ["1.0", "m"], ["1", "m"]]),
@@ -173,19 +165,6 @@ def test_two_scans_of_one_visit_and_a_changed_diagnosis(tmp_path):
     assert left_out == ("2 scans are of patients whose diagnosis changed between these.",)
 
 
-# ------------------------------------------------------------------------------------- folders of volumes
-
-
-def save(path: Path, voxels: np.ndarray, affine: np.ndarray, code: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image = nibabel.Nifti1Image(voxels, affine)
-    image.set_data_dtype(np.int16)
-    image.header.set_xyzt_units("mm")
-    image.set_sform(affine, code)
-    image.set_qform(affine, code)
-    nibabel.save(image, path)
-
-
 @pytest.fixture
 def own_folder(tmp_path: Path) -> Callable[[], tuple[Path, pd.DataFrame]]:
     """Builds a folder in MNI space: two labels, three patients each, the first of each with two visits."""
@@ -264,102 +243,60 @@ def test_missing_tables_few_patients_and_4d_files_are_refused_in_words(own_folde
 
 # -------------------------------------------------------------- pages, from the command line, on such folders
 
-
-def scans() -> pd.DataFrame:
-    """Three patients of each label, the first of each with two visits."""
-    table = plan(HEAD)
-    first = table.groupby("label")["group"].transform(lambda group: group.drop_duplicates().iloc[0])
-    visits = (table["visit"] == 0) | ((table["visit"] == 1) & (table["group"] == first))
-    few = table.drop_duplicates("group").groupby("label").head(3)["group"]
-    return table[visits & table["group"].isin(few)].reset_index(drop=True)
+OF_GUIDE = re.findall(
+    r"^\.venv/bin/als (page .*)$",
+    (repository() / "book/bring_your_own_images.md").read_text("utf-8"),
+    re.MULTILINE,
+)
+BESIDE = ["page panagiotaras/01_scans_and_training oasis1", "page wang2023/01_overlap --brains adni:my_adni"]
 
 
-def oasis_data(data: Path) -> None:
-    """T1-weighted brains in MNI space and the release's table, under the folder that ALS_DATA names."""
-    rows = [["ID", "M/F", "Hand", "Age", "Educ", "SES", "MMSE", "CDR", "eTIV", "nWBV", "ASF", "Delay"]]
-    patients = {group: number for number, group in enumerate(dict.fromkeys(scans()["group"]), 1)}
-    for _, row in scans().iterrows():
-        session = f"OAS1_{patients[row['group']]:04d}_MR{row['visit'] + 1}"
-        rating = "1" if row["label"] == "AD" else "0"
-        rows.append([session, row["sex"], "R", "75", "2", "3", "29", rating, "1344", "0.743", "1.306", "N/A"])
-        path = data / "oasis1" / session / f"{session}_mpr_n4_anon_111_t88_masked_gfc.nii.gz"
-        save(path, render(HEAD, row), scanner_affine(HEAD, row), 4)
-    rows.append(["OAS1_0400_MR1", "F", "R", "30", *[""] * 8])
-    table_file(data / "oasis1" / "oasis_cross-sectional.csv", rows)
-
-
-def adni_data(folder: Path) -> None:
-    """Whole heads in scanner space and ADNI's tables as they are named since October 2024."""
-    head, images, exams = replace(HEAD, whole_head=True), [], []
-    patients = {
-        group: f"{number:03d}_S_{1000 + number}"
-        for number, group in enumerate(dict.fromkeys(scans()["group"]), 1)
-    }
-    for number, row in scans().iterrows():
-        patient, date, image = patients[row["group"]], f"20{10 + row['visit']}-05-01", 40000 + number
-        images.append([patient, f"I{image}", "m12", date, "1.5"])
-        exams.append(["ADNI1", patient, date, "3" if row["label"] == "AD" else "1"])
-        path = folder / patient / f"ADNI_{patient}_MR_MPRAGE_br_raw_I{image}.nii.gz"
-        save(path, render(head, row), scanner_affine(head, row), 1)
-    table_file(
-        folder / "All_Subjects_Key_MRI_12Nov2024.csv",
-        [EXPORTS["Key_MRI and DXSUM since October 2024"][0], *images],
-    )
-    table_file(
-        folder / "All_Subjects_DXSUM_12Nov2024.csv", [["PHASE", "PTID", "EXAMDATE", "DIAGNOSIS"], *exams]
-    )
-
-
-def run_page(page: str, brains: str, tmp_path: Path) -> tuple[str, dict[str, pd.DataFrame]]:
-    """Run a notebook by papermill's command line; the text it shows, and its tables by name."""
-    out = tmp_path / f"{Path(page).name}.ipynb"
-    source = repository() / "notebooks" / f"{page}.ipynb"
-    command = [
-        sys.executable,
-        "-m",
-        "papermill",
-        source,
-        out,
-        "-p",
-        "profile",
-        "test",
-        "-p",
-        "brains",
-        brains,
-        "-k",
-        "python3",
-    ]
-    done = subprocess.run(
-        list(map(str, command)), cwd=source.parent, capture_output=True, text=True, env=os.environ
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    text, tables = [], {}
-    for cell in json.loads(out.read_text(encoding="utf-8"))["cells"]:
-        for output in cell.get("outputs", []):
-            block = output.get("data", {}).get(MIME)
-            if block:
-                text.append(block["myst"])
-                for name, content in block["files"].items():
-                    if name.endswith(".csv"):
-                        tables[name.removesuffix(".csv")] = pd.read_csv(io.BytesIO(base64.b64decode(content)))
-    return "\n".join(text), tables
+@pytest.fixture(scope="module")
+def readers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what the guide's commands name, and with the results of all of them."""
+    folder = tmp_path_factory.mktemp("readers")
+    oasis_data(folder / "data")
+    adni_data(folder / "my_adni")
+    manifest_data(folder / "my_scans")
+    ill = np.arange(60) < 40
+    table = synthetic_feature_table(np.random.default_rng(0), ill, columns=8).features
+    table.insert(0, "label", np.where(ill, "FTD", "control"))
+    table.to_csv(folder / "my_features.csv")
+    return folder
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shape", ["oasis", "adni"])
-def test_pages_are_made_from_an_oasis_and_an_adni_shaped_folder(shape, tmp_path, monkeypatch):
-    monkeypatch.setenv("ALS_DATA", str(tmp_path / "data"))
-    (tmp_path / "data").mkdir()
-    brains = "oasis1" if shape == "oasis" else f"adni:{tmp_path / 'adni'}"
-    oasis_data(tmp_path / "data") if shape == "oasis" else adni_data(tmp_path / "adni")
-    text, tables = run_page("panagiotaras/01_scans_and_training", brains, tmp_path)
-    predictions = tables["panagiotaras-predictions"]
-    assert len(predictions) == 8 and predictions["Patient"].nunique() == 6
-    # a patient's scans are held out together: never in training in one fold while tested in it
-    assert predictions.groupby("Patient")["Fold"].nunique().max() == 1
-    assert "is not known" in text and "Synthetic" not in text
-    steps = tables["panagiotaras-preprocessing"].iloc[1, 1]
-    assert ("already in MNI space" in steps) == (shape == "oasis")
-    text, tables = run_page("wang2023/01_overlap", brains, tmp_path)
-    assert "No truth here" in text and "wang-likeness" in tables
-    assert not {"wang-overlap", "wang-ranking", "wang-dice-curves"} & set(tables)
+@pytest.mark.parametrize("command", [*OF_GUIDE, *BESIDE])
+def test_a_page_is_made_by_the_command_of_the_guide(command, readers):
+    environment = os.environ | {"ALS_DATA": str(readers / "data"), "ALS_RESULTS": str(readers / "results")}
+    arguments = [*shlex.split(command), "--profile", "test"]
+    done = subprocess.run(
+        [sys.executable, "-m", "als_core", *arguments],
+        cwd=readers,
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    folder = Path(done.stdout.rpartition("Open ")[2].strip()).parent
+    cells = json.loads((folder / PAGE).read_text(encoding="utf-8"))["cells"]
+    text = "\n".join("".join(cell["source"]) for cell in cells)
+    tables = {file.stem: pd.read_csv(file) for file in (folder / FILES).glob("*.csv")}
+    assert "*Own cohort" in text or "oasis1" in command
+    assert ("FTD" in text) == ("FTD" in command)
+    page = arguments[1].partition("/")[0]
+    if page != "turrisi2024":
+        assert "is not known" in text and "*Synthetic cohort" not in text
+    if arguments[1].endswith("training"):
+        predictions = tables["panagiotaras-predictions"]
+        assert len(predictions) == len(scans()) and predictions["Patient"].nunique() == 2 * PATIENTS
+        # a patient's scans are held out together: never in training in one fold while tested in it
+        assert predictions.groupby("Patient")["Fold"].nunique().max() == 1
+        steps = tables["panagiotaras-preprocessing"].iloc[1, 1]
+        assert ("already in MNI space" in steps) == ("oasis1" in command)
+        assert ("Which ADNI scans the paper used" in text) == ("adni" in command)
+    elif page == "panagiotaras":
+        assert "No truth here" in text and "panagiotaras-concentration" not in tables
+    elif page == "wang2023":
+        assert "No truth here" in text and "wang-likeness" in tables
+        assert not {"wang-overlap", "wang-ranking", "wang-dice-curves"} & set(tables)

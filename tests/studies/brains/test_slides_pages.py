@@ -199,7 +199,10 @@ def test_answers_say_what_was_found_and_what_was_not():
         {"field": ["1.5T", "3T"], "accuracy": [0.9, 0.8], "low": [0.8, 0.7], "high": [1.0, 0.9]}
     )
     nulls = pd.DataFrame({"Folds by patient": [0.5], "Folds by image": [0.85]})
-    answer = words.training_answer(pooled, nulls, "synthetic")
+    answer = words.training_answer(pooled, nulls, "synthetic", "AD")
+    assert "recognise Alzheimer's disease" in answer["question"]
+    own = words.training_answer(pooled, nulls, "own", "FTD")
+    assert "patients labelled FTD" in own["question"] and "drawn" not in own["found"]
     assert "reports 85 % correct and splitting by patient 50 %" in answer["found"]
     assert "80 % to 100 % at 1.5T" in answer["how_sure"] and "drawn" in answer["found"]
     alike = pd.DataFrame({"spearman": [0.5, 0.95]})

@@ -9,13 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from real_brains import PATIENTS, oasis_data
 
 from als_core.book.profile import load_profile
 from als_core.cohorts.volumes import mni_map
 from als_core.refusal import Problem, RefusedInput
 from als_core.statistics.null_check import PERMUTED
+from als_core.statistics.paired import permutation_p_value
 from als_core.storage import repository
 from als_core.studies.turrisi2024 import study as turrisi
+from als_core.studies.turrisi2024 import words_features
 from als_core.studies.turrisi2024.classifiers import METHODS
 from als_core.studies.turrisi2024.feature_table import (
     least_class_size,
@@ -228,21 +231,34 @@ def test_control_patients_have_one_scan_each_and_the_sizes_of_the_panagiotaras_p
         assert (own.control_fraction, own.control_effect) == (settings["fractions"][0], settings["effect"])
 
 
-def test_control_patients_can_be_real_brains(results, monkeypatch):
+@pytest.mark.slow
+def test_the_control_on_an_oasis_folder_says_what_deep_features_make_of_these_people(
+    results, tmp_path, monkeypatch
+):
+    """From T1-weighted files and the release's table to the sentence on the page, with the extractor as it is."""
+    oasis_data(tmp_path)
+    monkeypatch.setenv("ALS_DATA", str(tmp_path))
     amounts = load_profile("test").amounts("turrisi2024", turrisi.TurrisiAmounts)
-    drawn = turrisi.open_control_patients(amounts, 0)
-    visits = pd.concat([drawn.samples, drawn.samples.assign(visit=1)], ignore_index=True)
-    opened, asked = replace(drawn, kind="own", samples=visits), []
+    control = turrisi.open_control_patients(amounts, 0, "oasis1")
+    assert control.kind == "published" and control.samples["group"].is_unique
+    assert (control.samples["visit"] == 0).all() and (control.samples["diagnosis"] != "").all()
+    has_atrophy = turrisi.is_positive(control, "AD")
+    assert has_atrophy.sum() == PATIENTS == len(control) - has_atrophy.sum()
+    deep = turrisi.measure_deep_features(control, turrisi.extractor("random")[0])
+    arrays = {name: turrisi.varying(table).to_numpy() for name, table in deep.items()}
+    draws = [has_atrophy] * 3
+    replayed = replay(arrays, draws, [turrisi.NULL_METHOD], 0, amounts.neighbours, leaks={})
+    by_protocol = replayed.pivot_table(
+        index="representation", columns="protocol", values="auc", aggfunc=list, sort=False
+    )
+    summary = words_features.control_summary(by_protocol, permutation_p_value)
+    assert summary["representation"].tolist() == ["DL7", "DL8"] and summary["auc"].between(0, 1).all()
+    said = words_features.features_and_control(619, {"DL7": 0.0}, summary, None, random_weights=True)
+    assert "drawn" not in said["found"] + said["not_shown"]
+    assert f"in {len(control)} people" in words_features.control_caption(has_atrophy, len(draws), None)
 
-    def opens(name, synthetic, *, folds):
-        asked.append((name, folds))
-        return {"1.5T": opened}
-
-    monkeypatch.setattr(turrisi, "open_brains", opens)
-    real = turrisi.open_control_patients(amounts, 0, "adni:scans")
-    assert asked == [("adni:scans", turrisi.least_class_size(amounts.neighbours))]
-    assert real.kind == "own" and real.samples["path"].tolist() == drawn.samples["path"].tolist()
-    opened = replace(opened, about={"title": turrisi.MAPS})
+    maps = replace(control, about={"title": turrisi.MAPS})
+    monkeypatch.setattr(turrisi, "open_brains", lambda *given, **settings: {"1.5T": maps})
     with pytest.raises(RefusedInput, match="T1-weighted scans"):
         turrisi.open_control_patients(amounts, 0, "oasis1")
 

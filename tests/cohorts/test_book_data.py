@@ -267,7 +267,6 @@ def test_make_book_passes_every_kind_of_data():
     [
         ("crops", "miao2023/01_crops_and_filters", "mine: 24 samples (12 ALS, 12 control)"),
         ("volumes", "turrisi2024/01_cohort", "mine: 12 samples (6 AD, 6 CN)"),
-        ("features", "turrisi2024/03_classifiers", "Can classifiers tell ALS from control in features.csv?"),
     ],
 )
 def test_data_of_each_kind_become_a_page_with_their_words_in_one_command(kind, page, words, tmp_path):

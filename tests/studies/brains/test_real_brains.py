@@ -279,13 +279,17 @@ def test_a_page_is_made_by_the_command_of_the_guide(command, readers):
     )
     assert done.returncode == 0, done.stderr[-3000:]
     folder = Path(done.stdout.rpartition("Open ")[2].strip()).parent
-    cells = json.loads((folder / PAGE).read_text(encoding="utf-8"))["cells"]
+    made = (folder / PAGE).read_text(encoding="utf-8")
+    assert str(readers) not in made and '"stderr"' not in made, "the site would not be built"
+    cells = json.loads(made)["cells"]
     text = "\n".join("".join(cell["source"]) for cell in cells)
     tables = {file.stem: pd.read_csv(file) for file in (folder / FILES).glob("*.csv")}
     assert "*Own cohort" in text or "oasis1" in command
     assert ("FTD" in text) == ("FTD" in command)
     page = arguments[1].partition("/")[0]
-    if page != "turrisi2024":
+    if page == "turrisi2024":
+        assert "Can classifiers tell FTD from control in my_features.csv?" in text
+    else:
         assert "is not known" in text and "*Synthetic cohort" not in text
     if arguments[1].endswith("training"):
         predictions = tables["panagiotaras-predictions"]

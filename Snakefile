@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from als_core.book.contents import book_pages, data_of
-from als_core.book.freshness import amounts_read, stamp
+from als_core.book.freshness import amounts_read, drop_stale_pages, stamp
 from als_core.storage import code_digest, content_key, file_digest
 
 STATE = config["state"]  # file with the book's profile and data, written by `als book`
@@ -25,6 +25,8 @@ PROSE = sorted(
 # are wrong after a checkout, a copy, or an edit made while a job was running. Only files made by other jobs are inputs:
 # Snakemake reruns for any other content of an input, but a comment in a module, or data of other pages, change no page.
 KEYS = {page: stamp(page, PROFILE, ABOUT[page]["digest"])["key"] for page in PAGES}
+if workflow.is_main_process:  # and not one of the jobs that it starts
+    drop_stale_pages({page: Path(MADE.format(slug=ABOUT[page]["slug"], page=page)) for page in PAGES}, KEYS)
 LIBRARY = sorted(map(str, Path("als_core").rglob("*.py")))  # the API pages are its docstrings
 TABLES = ["data/papers.yml", "data/licences.csv", *sorted(map(str, Path("data/trust").glob("*.csv")))]
 BOOK_FILES = [*PROSE, "_config.yml", "_toc.yml", *TABLES, *LIBRARY]

@@ -36,7 +36,7 @@ from als_core.book.contents import (
     source_of,
 )
 from als_core.book.execute import NotebookFailed
-from als_core.book.freshness import stamp, stamp_of
+from als_core.book.freshness import stamp_of
 from als_core.refusal import Problem, RefusedInput
 from als_core.storage import (
     exclusive_lock,
@@ -124,7 +124,6 @@ def make_book(book: dict[str, Any], executor: list[str], lock: int) -> str:
     """
     state = results_folder() / "book.json"
     write_text_if_changed(state, json.dumps(book, indent=2))
-    drop_stale_pages(book)
     index, mark = repository() / SITE / "index.html", results_folder() / BUILT
     if not index.is_file():
         mark.unlink(missing_ok=True)
@@ -142,18 +141,6 @@ def make_book(book: dict[str, Any], executor: list[str], lock: int) -> str:
     if before == mark.stat().st_mtime_ns:
         return f"Nothing to do: the book is up to date. Open {place}"
     return f"The book is ready. Open {place}"
-
-
-def drop_stale_pages(book: dict[str, Any]) -> None:
-    """Remove rendered pages that their inputs would not make any more.
-
-    Snakemake knows by itself of those that it made. It takes a page that `als page` made for up to date.
-    """
-    for page in book_pages():
-        file = page_folder(page, book) / PAGE
-        digest = data_of(page, book)["digest"]
-        if file.is_file() and stamp_of(file).get("key") != stamp(page, book["profile"], digest)["key"]:
-            file.unlink()
 
 
 def executor_options(cores: int, cluster: Path | None) -> list[str]:

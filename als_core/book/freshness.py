@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ast
 import json
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -74,6 +75,17 @@ def stamp(page: str, profile: str, cohort_digest: str) -> dict[str, Any]:
 def _digest(file: Path) -> str:
     """Digest of an input. Of a library module only the code counts; of a notebook also its text, which is shown."""
     return source_digest(file) if PACKAGE in file.parents else file_digest(file)
+
+
+def drop_stale_pages(made: Mapping[str, Path], keys: Mapping[str, str]) -> None:
+    """Remove rendered pages that their inputs would not make any more, so that they are made again.
+
+    Snakemake knows of those that it made itself. A page that `als page` made it would take for up to date.
+    made, keys: file of each page, and the key of its stamp as it is now, by page.
+    """
+    for page, file in made.items():
+        if file.is_file() and stamp_of(file).get("key") != keys[page]:
+            file.unlink()
 
 
 def changed_since(stamped: dict[str, Any], profile: str, cohort_digest: str) -> list[str]:

@@ -26,9 +26,9 @@ from als_core.book.build import (
     keep_failure,
     make_book,
 )
-from als_core.book.contents import data_of, page_folder
+from als_core.book.contents import page_folder
 from als_core.book.execute import NotebookFailed
-from als_core.book.freshness import stamp
+from als_core.book.freshness import drop_stale_pages
 from als_core.refusal import Problem, RefusedInput
 
 PAGE = "study/01_page"
@@ -235,14 +235,9 @@ def test_each_book_is_compared_with_the_one_before(monkeypatch, tmp_path):
 
 
 def test_a_page_that_its_inputs_would_not_make_any_more_is_made_again():
-    kept, stale = (page_folder(page, BOOK) / "page.ipynb" for page in PAGES)
-    for page, file in zip(PAGES, (kept, stale), strict=True):
-        key = (
-            stamp(page, BOOK["profile"], data_of(page, BOOK)["digest"])["key"]
-            if file == kept
-            else "of older code"
-        )
+    files = {page: page_folder(page, BOOK) / "page.ipynb" for page in PAGES}
+    for key, file in zip(("now", "of older code"), files.values(), strict=True):
         file.parent.mkdir(parents=True)
         file.write_text(json.dumps({"metadata": {"als": {"key": key}}}))
-    build.drop_stale_pages(BOOK)
-    assert kept.exists() and not stale.exists()
+    drop_stale_pages(files, dict.fromkeys(PAGES, "now"))
+    assert [file.exists() for file in files.values()] == [True, False]

@@ -15,14 +15,18 @@ import shlex
 import subprocess
 from collections.abc import Collection, Iterable
 from datetime import date
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import yaml
 
 from als_core.refusal import Problem, RefusedInput
 from als_core.storage import repository, results_folder
+
+if TYPE_CHECKING:
+    from pybtex.database import BibliographyData
 
 BRANCH = "main"
 OWN_FOLDER = "path/to/folder"
@@ -188,17 +192,17 @@ def reference(key: str = "") -> str:
     """
     if not key:
         return _companion()
-    entries = _bibliography()
-    if key not in entries:
-        problem = Problem(key, "no such reference", f"one of {', '.join(entries)}", "Choose one.")
+    keys = _bibliography(_references()).entries
+    if key not in keys:
+        problem = Problem(key, "no such reference", f"one of {', '.join(keys)}", "Choose one.")
         raise RefusedInput("The reference", [problem])
-    return entries[key]
+    return _bibtex(_references(), key)
 
 
 def references_of(page: str) -> list[str]:
     """BibTeX entries to cite for a page: the companion's, and its paper's where the page is about one."""
-    paper = _bibliography().get(page.partition("/")[0])
-    return [reference(), *([paper] if paper else [])]
+    paper = page.partition("/")[0]
+    return [reference(), *([reference(paper)] if paper in _bibliography(_references()).entries else [])]
 
 
 def _companion() -> str:
@@ -219,11 +223,22 @@ def _companion() -> str:
     return f"@software{{{COMPANION}{body}\n}}\n"
 
 
-def _bibliography() -> dict[str, str]:
-    from pybtex.database import BibliographyData, parse_file
+def _references() -> str:
+    return (repository() / "book" / "references.bib").read_text(encoding="utf-8")
 
-    entries = parse_file(str(repository() / "book" / "references.bib")).entries
-    return {key: BibliographyData({key: entry}).to_string("bibtex") for key, entry in entries.items()}
+
+@cache
+def _bibliography(text: str) -> BibliographyData:
+    from pybtex.database import parse_string
+
+    return parse_string(text, "bibtex")
+
+
+@cache
+def _bibtex(text: str, key: str) -> str:
+    from pybtex.database import BibliographyData  # writing one entry takes it 15 ms
+
+    return BibliographyData({key: _bibliography(text).entries[key]}).to_string("bibtex")
 
 
 def _source(page: str) -> tuple[Path, dict[str, str]] | None:

@@ -26,10 +26,10 @@ CONFLICTS = ("conflicts", "cannot hold", "differs")
 UNTESTED = ("stand-in", "not yet run")
 NO_TARGET = "not a target"
 WORDS = {
-    "reproduced": "lie inside a rule that was fixed before the measurement",
-    "adds up": "follow from the paper's own numbers",
-    "as built": "are sizes of networks, counted on the rebuilt network",
-    "as released": "were counted on the released data",
+    "reproduced": "by measurement, inside a rule that was fixed beforehand",
+    "adds up": "by arithmetic on the paper's own numbers",
+    "as built": "by counting sizes and costs of rebuilt networks",
+    "as released": "by counting the released data",
 }
 """How the landing page explains the kinds of agreement."""
 

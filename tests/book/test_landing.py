@@ -33,7 +33,7 @@ def test_before_any_page_nothing_holds(rows):
 
 def test_agreement_is_counted_by_its_kind_and_a_trained_result_is_missed(rows):
     text = landing.what_holds(judged(rows, {AUC: "adds up", ACCURACY: "as built"}))
-    assert "2 of" in text and "1 follow from the paper's own numbers" in text
+    assert "2 of" in text and "1 by arithmetic on the paper's own numbers" in text
     assert text.endswith("No trained result is among them.")
     measured = landing.what_holds([row | {"shown": "0.75"} for row in judged(rows, {AUC: "reproduced"})])
     assert "No trained result" not in measured and "(0.75 here, 0.73 printed)." in measured

@@ -42,7 +42,7 @@ def separation_answer(table: pd.DataFrame, units: tuple[int, int], unit: GroupWo
         "question": f"Do the images tell ALS from control in new {unit.many}, and do they tell who had impaired cognition?",
         "found": (
             (
-                f"ALS and control sections differ: {als.name} classifies {percent(als.score)} correctly in {unit.many} not seen "
+                f"ALS and control sections differ: {als.name.replace(', frozen', ' (frozen)')} classifies {percent(als.score)} correctly in {unit.many} not seen "
                 f"before, where guessing gives {percent(als.chance)}.{_one_measure(table, als)} "
                 if als.p_family <= 0.05
                 else f"ALS and control sections: not shown to differ, {percent(als.score)} are classified correctly at best "

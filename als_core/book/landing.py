@@ -17,6 +17,7 @@ from als_core.book.freshness import stamp_of
 from als_core.book.site import papers
 from als_core.claims.claims import anchor_of
 from als_core.claims.published import claim_named, claims
+from als_core.figures.drawn import counted, listed
 from als_core.storage import repository, write_text_if_changed
 
 Rows = Sequence[Mapping[str, Any]]
@@ -79,15 +80,6 @@ def findings_behind(rows: Rows, kinds: Sequence[str]) -> int:
     return len(named) + alone
 
 
-def plural(n: int, noun: str, several: str = "") -> str:
-    """`1 number`, `2 numbers`.
-
-    >>> plural(1, "study", "studies"), plural(1200, "number")
-    ('1 study', '1,200 numbers')
-    """
-    return f"{n:,} {noun if n == 1 else several or f'{noun}s'}"
-
-
 def agreeing(n: int, one: str, several: str) -> str:
     """A verb in the number of its subject.
 
@@ -115,9 +107,9 @@ def what_holds(rows: Rows) -> str:
     targets = [row for row in rows if row["verdict"] != NO_TARGET]
     holding = number_of(targets, HOLDS)
     if not holding:
-        return f"None of the {plural(len(targets), 'printed number')} has been confirmed by this book yet."
+        return f"None of the {counted(len(targets), 'printed number')} has been confirmed by this book yet."
     kinds = [f"{count} {WORDS[kind]}" for kind, count in tally(targets).items() if kind in HOLDS]
-    text = f"{holding:,} of {len(targets):,} printed numbers came out as printed: {joined(kinds)}."
+    text = f"{holding:,} of {len(targets):,} printed numbers came out as printed: {listed(kinds)}."
     measured = [row for row in targets if row["verdict"] == "reproduced"]
     if not measured:
         return f"{text} No trained result is among them."
@@ -126,7 +118,7 @@ def what_holds(rows: Rows) -> str:
         for row in measured[:MOST_NAMED]
     ]
     more = [f"{len(measured) - MOST_NAMED} more"] if len(measured) > MOST_NAMED else []
-    return f"{text} Measured: {joined([*named, *more])}."
+    return f"{text} Measured: {listed([*named, *more])}."
 
 
 def what_conflicts(rows: Rows) -> str:
@@ -140,10 +132,10 @@ def what_conflicts(rows: Rows) -> str:
         "differs": "came out otherwise when counted or measured again",
     }
     parts = [f"{count} {words}" for kind, words in kinds.items() if (count := number_of(rows, [kind]))]
-    issues = plural(findings_behind(rows, CONFLICTS), "issue")
+    issues = counted(findings_behind(rows, CONFLICTS), "issue")
     audit = f"{{doc}}`The audit </book/{AUDIT}>` gives" if AUDIT in book_pages() else "The audit gives"
     return (
-        f"{plural(conflicting, 'printed number')} ({issues}): {joined(parts)}. {audit} each reason, and a harmless "
+        f"{counted(conflicting, 'printed number')} ({issues}): {listed(parts)}. {audit} each reason, and a harmless "
         "reading where there is one."
     )
 
@@ -216,7 +208,7 @@ def _how_papers_split() -> str:
         "not stated": "do not say what they separate",
     }
     parts = [
-        f"{joined(titles)} {agreeing(len(titles), said[split], plurals[split])}"
+        f"{listed(titles)} {agreeing(len(titles), said[split], plurals[split])}"
         for split, titles in titled.items()
         if titles
     ]
@@ -389,13 +381,4 @@ def _counts(rows: Rows) -> str:
         ),
     }
     said = [f"{count} {words}" for words, count in counts.items() if count]
-    return f"Of its {plural(len(targets), 'printed number')}, {joined(said)}."
-
-
-def joined(parts: Sequence[str]) -> str:
-    """Parts as an enumeration.
-
-    >>> joined(["a", "b", "c"])
-    'a, b and c'
-    """
-    return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
+    return f"Of its {counted(len(targets), 'printed number')}, {listed(said)}."

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from als_core.book import landing
 from als_core.claims.claims import every_claim
+from als_core.figures.drawn import counted
 from als_core.figures.style import to_svg
 
 
@@ -43,7 +44,7 @@ def test_disagreement_is_counted_in_issues_and_not_in_cells(rows):
     only = [row for row in rows if row["verdict"] == "conflicts"]
     assert 0 < landing.findings_behind(only, landing.CONFLICTS) < len(only)
     text = landing.what_conflicts(rows)
-    assert f"({landing.plural(landing.findings_behind(rows, landing.CONFLICTS), 'issue')}): " in text
+    assert f"({counted(landing.findings_behind(rows, landing.CONFLICTS), 'issue')}): " in text
     assert "cannot hold under any reading" in text
     assert landing.what_conflicts([]) == "No printed number was found to disagree with another."
 

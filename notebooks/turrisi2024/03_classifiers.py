@@ -17,7 +17,7 @@
 # (turrisi-classifiers)=
 # # Eight classifiers, three representations
 #
-# Two groups of people, told apart by classifiers under two protocols, beside what needs no image at all
+# Two groups of people, distinguished by classifiers under two protocols, beside what needs no image at all
 # (Turrisi et al. 2024, sections 2.4 and 3.2, Fig. 4, Tables 1, 3 and 4).
 #
 # <!-- not own -->

@@ -27,7 +27,7 @@ CONFLICTS = ("conflicts", "cannot hold", "differs")
 UNTESTED = ("stand-in", "not yet run")
 NO_TARGET = "not a target"
 WORDS = {
-    "reproduced": "by measurement, inside a rule that was fixed beforehand",
+    "reproduced": "by measurement, no further off than so few test images allow",
     "adds up": "by arithmetic on the paper's own numbers",
     "as built": "by counting sizes and costs of rebuilt networks",
     "as released": "by counting the released data",
@@ -103,13 +103,13 @@ def in_words(n: int) -> str:
 
 
 def what_holds(rows: Rows) -> str:
-    """Of how many printed numbers came out as printed, and of what kind these are."""
+    """Of how many printed numbers came out again, and of what kind these are."""
     targets = [row for row in rows if row["verdict"] != NO_TARGET]
     holding = number_of(targets, HOLDS)
     if not holding:
         return f"None of the {counted(len(targets), 'printed number')} has been confirmed by this book yet."
     kinds = [f"{count} {WORDS[kind]}" for kind, count in tally(targets).items() if kind in HOLDS]
-    text = f"{holding:,} of {len(targets):,} printed numbers came out as printed: {listed(kinds)}."
+    text = f"{holding:,} of {len(targets):,} printed numbers came out again: {listed(kinds)}."
     measured = [row for row in targets if row["verdict"] == "reproduced"]
     if not measured:
         return f"{text} No trained result is among them."
@@ -374,7 +374,7 @@ def _counts(rows: Rows) -> str:
     if not targets:
         return ""
     counts = {
-        "came out as printed": number_of(targets, HOLDS),
+        "came out again": number_of(targets, HOLDS),
         "conflict with others or differ": number_of(targets, CONFLICTS),
         "were computed with other data or sizes, or not at all, and are not judged": number_of(
             targets, UNTESTED

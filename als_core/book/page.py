@@ -98,7 +98,7 @@ class Page:
             )
             self._show(blocks.note_block("Synthetic cohort", text, "warning"))
         elif cohort.kind == "own":
-            text = f"This page shows {as_written(title)}, not the paper's data: no printed number is judged by it."
+            text = f"This page shows {as_written(title)}, not the cohort of the paper: no printed number is judged by it."
             left_out = [notice for notice in cohort.notices if notice.startswith(LEFT_OUT)]
             text = " ".join([text, *map(as_written, left_out)])
             self._show(blocks.note_block("Your own cohort", text, "warning"))

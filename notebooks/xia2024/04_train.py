@@ -84,7 +84,7 @@ store = results_folder()
     recipe, data, split, [seed], images,
     weights=weights.name, runs=store / "runs", features=store / "features",
 )  # fmt: skip
-first.history.tail(3).round(3)
+first.history.tail(3).round(4)
 
 # %% [markdown]
 # ## All runs

@@ -331,7 +331,7 @@ def training_card(runs: Sequence[Run], reason: str, parameters: tuple[int, int])
     rows = {
         "Recipe": about["title"],
         "Trains": f"{', '.join(recipe.trains)}: {parameters[0]:,} of {parameters[1]:,} parameters",
-        "Starts from": f"{about['weights']} weights. {reason}",
+        "Starts from": f"{pretraining(runs[0])}. {reason}",
         "Batch norm of frozen stages": BATCH_NORM[recipe.batch_norm],
         "Optimiser": f"{recipe.optimizer}, learning rate {recipe.learning_rate:g}, weight decay {recipe.weight_decay:g}",
         "Length": f"{recipe.epochs} epochs of {steps} steps, {recipe.batch_size} images a step",

@@ -27,13 +27,6 @@ from als_core.cohorts.folders import CASE, Kind, kind_of
 from als_core.cohorts.tables import read_table
 from als_core.refusal import Problem, RefusedInput, refuse_if
 from als_core.storage import content_key
-from als_core.studies.brains.cohorts import PATIENTS, find_brains
-from als_core.studies.brains.training import PanagiotarasAmounts
-from als_core.studies.miao2023.cohort import open_crops
-from als_core.studies.miao2023.protocol import CropSettings
-from als_core.studies.miao2023.synthetic import CropParameters
-from als_core.studies.turrisi2024.feature_table import NOT_FEATURES, least_class_size
-from als_core.studies.turrisi2024.study import open_table, table_file
 from als_core.studies.xia2024.cohort import AUTO, PUBLISHED, SYNTHETIC, choose, describe, open_cohort
 from als_core.studies.xia2024.synthetic import TissueParameters
 
@@ -42,7 +35,7 @@ OPTION_OF = {parameter: option for option, parameter in OPTIONS.items()}
 NAMED = {"cohort": (AUTO, PUBLISHED, SYNTHETIC), "brains": ("oasis1", SYNTHETIC), "crops": (SYNTHETIC,)}
 """Data that are no folder, by parameter; so is `adni:FOLDER` for `brains`."""
 ADNI = "adni:"
-KNOWN_PATIENTS = ("ALS", PATIENTS)
+KNOWN_PATIENTS = ("ALS", "AD")
 """Labels taken to be the patients' where none is named."""
 SUBJECT = "The data of the book"
 
@@ -221,6 +214,10 @@ def _digest_with_words(cohort: Cohort) -> str:
 
 
 def _open_crops(value: str, profile: Profile, channel: str) -> Opened:
+    from als_core.studies.miao2023.cohort import open_crops
+    from als_core.studies.miao2023.protocol import CropSettings
+    from als_core.studies.miao2023.synthetic import CropParameters
+
     side = profile.amounts("miao2023", CropSettings).crop_side
     cohort = open_crops(value, CropParameters(side=side), channel=channel)
     parameters = {"crops": value, "channel": channel}
@@ -236,6 +233,10 @@ def _open_crops(value: str, profile: Profile, channel: str) -> Opened:
 
 
 def _open_brains(value: str, profile: Profile, patients: str) -> Opened:
+    from als_core.studies.brains.cohorts import PATIENTS, find_brains
+    from als_core.studies.brains.training import PanagiotarasAmounts
+    from als_core.studies.turrisi2024.feature_table import least_class_size
+
     amounts = profile.amounts("panagiotaras", PanagiotarasAmounts)
     if value in NAMED["brains"] or value.startswith(ADNI):
         label = patients or PATIENTS
@@ -250,6 +251,9 @@ def _open_brains(value: str, profile: Profile, patients: str) -> Opened:
 
 
 def _open_features(value: str, profile: Profile, patients: str) -> Opened:
+    from als_core.studies.turrisi2024.feature_table import NOT_FEATURES
+    from als_core.studies.turrisi2024.study import open_table, table_file
+
     file = table_file(value)
     rows = read_table(file.name, file, file.name, NOT_FEATURES)
     # without such a column the check below says what is wrong
@@ -262,6 +266,7 @@ def _open_features(value: str, profile: Profile, patients: str) -> Opened:
     return Opened(parameters, Path(table.name).stem, "own", table.digest, line, table.classes, table.notices)
 
 
+# Each imports its study when it is called: most books open none of these, and all of them load PyTorch.
 OPENERS = {"crops": _open_crops, "brains": _open_brains, "features": _open_features}
 
 

@@ -17,7 +17,7 @@ import re
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -157,12 +157,13 @@ def modules_used(*sources: Path) -> tuple[Path, ...]:
     `als_core.a.b:function`, as recipes name the builder of their network); nothing is run. Importing a module also
     runs the `__init__` of its packages, which are therefore included.
     """
+    library = _library()
     found: set[Path] = set()
     waiting = [Path(source) for source in sources]
     while waiting:
         source = waiting.pop()
         _, imports, named = _read_source(source.read_text(encoding="utf-8"), str(source))
-        new = {file for name in imports | named for file in _library_files(name)} - found
+        new = {file for name in imports | named for file in _files_behind(name, library)} - found
         found |= new
         waiting += new
     return tuple(sorted(found))
@@ -170,8 +171,8 @@ def modules_used(*sources: Path) -> tuple[Path, ...]:
 
 def imports_of(source: Path) -> tuple[Path, ...]:
     """Files of the library that a Python file imports itself, with the `__init__` of their packages, sorted."""
-    names = _read_source(source.read_text(encoding="utf-8"), str(source))[1]
-    return tuple(sorted({file for name in names for file in _library_files(name)}))
+    names, library = _read_source(source.read_text(encoding="utf-8"), str(source))[1], _library()
+    return tuple(sorted({file for name in names for file in _files_behind(name, library)}))
 
 
 _PARSING = threading.Lock()
@@ -206,14 +207,18 @@ def _is_text(node: ast.AST) -> bool:
     return False
 
 
-def _library_files(name: str) -> list[Path]:
-    """Files of this library behind a dotted name: the module and the `__init__` of each package above it."""
+def _library() -> dict[str, Path]:
+    """Files of this library by dotted name; that of a package is its `__init__`."""
+    root = PACKAGE.parent
+    names = {file: file.relative_to(root).with_suffix("").parts for file in PACKAGE.rglob("*.py")}
+    return {".".join(parts).removesuffix(".__init__"): file for file, parts in names.items()}
+
+
+def _files_behind(name: str, library: Mapping[str, Path]) -> list[Path]:
+    """Files behind a dotted name: the module and the `__init__` of each package above it."""
     parts = name.split(".")
-    if parts[0] != PACKAGE.name:
-        return []
-    places = [PACKAGE.parent.joinpath(*parts[: depth + 1]) for depth in range(len(parts))]
-    candidates = [file for place in places for file in (place / "__init__.py", place.with_suffix(".py"))]
-    return [file for file in candidates if file.is_file()]
+    above = (".".join(parts[: depth + 1]) for depth in range(len(parts)))
+    return [library[each] for each in above if each in library]
 
 
 def _module_file(name: str) -> Path:

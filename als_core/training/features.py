@@ -167,7 +167,7 @@ def _outputs(
     prefix = folded(prefix).to(device, computing, memory_format=torch.channels_last)
     size = EXTRACTION_BATCH
     if device.type == "cpu":
-        size = max(1, min(size, EXTRACTION_PIXELS // images[0, ..., 0].size))
+        size = max(1, min(size, EXTRACTION_PIXELS // (images.shape[1] * images.shape[2])))
     for start in tqdm(range(0, len(images), size), "frozen prefix", unit="batch", disable=None, leave=False):
         batch = torch.from_numpy(images[start : start + size].copy()).to(device)
         with torch.inference_mode():

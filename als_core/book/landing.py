@@ -27,7 +27,7 @@ CONFLICTS = ("conflicts", "cannot hold", "differs")
 UNTESTED = ("stand-in", "not yet run")
 NO_TARGET = "not a target"
 WORDS = {
-    "reproduced": "by measurement, no further off than so few test images allow",
+    "reproduced": "by measurement, no further off than a rule fixed beforehand allows",
     "adds up": "by arithmetic on the paper's own numbers",
     "as built": "by counting sizes and costs of rebuilt networks",
     "as released": "by counting the released data",

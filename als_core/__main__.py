@@ -221,7 +221,7 @@ def _settled(
 
     page: the only one that will be made, if it is one.
     """
-    from als_core.commands.book_data import refuse_other_data, settle
+    from als_core.studies.cross_paper.book_data import refuse_other_data, settle
 
     book, lines = settle(data, given, profile, channel, patients, [page] if page else None)
     for line in lines:

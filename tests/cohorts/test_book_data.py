@@ -23,10 +23,10 @@ from als_core.book.contents import (
     parameters_of,
     source_of,
 )
-from als_core.commands import book_data
-from als_core.commands.book_data import OPTIONS, Opened, choose_patients, refuse_other_data, settle
 from als_core.refusal import RefusedInput
 from als_core.storage import repository
+from als_core.studies.cross_paper import book_data
+from als_core.studies.cross_paper.book_data import OPTIONS, Opened, choose_patients, refuse_other_data, settle
 
 TISSUE_PAGES = {page for page in book_pages() if page.startswith("xia2024/")} | {
     "audit/how_many_donors",

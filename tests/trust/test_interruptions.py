@@ -17,10 +17,10 @@ import interruptions
 import psutil
 import pytest
 
-from als_core.commands.book_data import settle
 from als_core.storage import repository
 from als_core.studies.brains.cohorts import open_synthetic_brains
 from als_core.studies.brains.synthetic import BrainParameters
+from als_core.studies.cross_paper.book_data import settle
 from als_core.studies.miao2023.cohort import open_crops
 from als_core.studies.miao2023.synthetic import CropParameters
 from als_core.studies.xia2024.cohort import open_cohort

@@ -35,8 +35,6 @@ OPTION_OF = {parameter: option for option, parameter in OPTIONS.items()}
 NAMED = {"cohort": (AUTO, PUBLISHED, SYNTHETIC), "brains": ("oasis1", SYNTHETIC), "crops": (SYNTHETIC,)}
 """Data that are no folder, by parameter; so is `adni:FOLDER` for `brains`."""
 ADNI = "adni:"
-KNOWN_PATIENTS = ("ALS", "AD")
-"""Labels taken to be the patients' where none is named."""
 SUBJECT = "The data of the book"
 
 
@@ -266,7 +264,7 @@ def _open_features(value: str, profile: Profile, patients: str) -> Opened:
     return Opened(parameters, Path(table.name).stem, "own", table.digest, line, table.classes, table.notices)
 
 
-# Each imports its study when it is called: most books open none of these, and all of them load PyTorch.
+# Each imports its study when it is called: most books open none of these, and what they load takes seconds.
 OPENERS = {"crops": _open_crops, "brains": _open_brains, "features": _open_features}
 
 
@@ -275,10 +273,12 @@ def choose_patients(where: str, labels: Sequence[str]) -> str:
 
     Raises RefusedInput for other labels.
     """
-    known = [label for label in KNOWN_PATIENTS if label in labels]
+    from als_core.studies.brains.cohorts import PATIENTS
+
+    known = [label for label in (CASE, PATIENTS) if label in labels]
     if len(known) == 1:
         return known[0]
-    expected = f"one of them to be {' or '.join(KNOWN_PATIENTS)}"
+    expected = f"one of them to be {CASE} or {PATIENTS}"
     remedy = f"Name the label of the patients: --patients {labels[0]}."
     raise RefusedInput(SUBJECT, [Problem(where, f"labels {', '.join(labels)}", expected, remedy)])
 

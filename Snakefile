@@ -39,6 +39,12 @@ RUNS = {TRAINED + network: [network] for network in NETWORKS} | {
     "xia2024/05_benchmark": NETWORKS,
     "xia2024/06_grad_cam": [network for network in NETWORKS if network == "miniset_densesenet"],
 }
+# The longest pages start first: one of them left for the end would run alone, on one core, for minutes.
+LONGEST = [
+    page
+    for page in ("xia2024/07_by_donor", "audit/heatmaps_on_trial", "turrisi2024/03_classifiers", "audit/leaks_replayed")
+    if page in PAGES
+]
 TRAINING_KEY = content_key(
     TISSUE["digest"],
     amounts_read(Path("notebooks/xia2024/04_train.py"), PROFILE),
@@ -61,6 +67,7 @@ rule all:
 rule train:
     output:
         touch(f"results/{PROFILE}/{TISSUE['slug']}/runs/{{network}}.done"),
+    priority: 1
     params:
         python=sys.executable,
         key=TRAINING_KEY,
@@ -78,6 +85,8 @@ rule page:
         runs=lambda wildcards: expand(rules.train.output, network=RUNS.get(wildcards.page, [])),
     output:
         MADE,
+    wildcard_constraints:
+        page="|".join(page for page in PAGES if page not in LONGEST) or "none",
     params:
         python=sys.executable,
         key=lambda wildcards: KEYS[wildcards.page],
@@ -89,6 +98,12 @@ rule page:
     shell:
         # warnings of the kernel go to the log; a failed job prints its name and first cause itself
         "{params.python} -m als_core page {wildcards.page} --state {config[state]} 2> {log}"
+
+
+use rule page as longest_page with:
+    wildcard_constraints:
+        page="|".join(LONGEST) or "none",
+    priority: 2
 
 
 rule book:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import subprocess
 from pathlib import Path
@@ -125,3 +126,9 @@ def test_a_page_below_a_notebook_is_that_notebook_with_a_model(tmp_path, monkeyp
     assert source_of("study/01_page/resnet18") == (notebook, {"model": "resnet18"})
     with pytest.raises(RefusedInput, match="no notebook of that name"):
         source_of("study/02_none")
+
+
+def test_every_page_the_graph_names_is_a_page():
+    graph = (repository() / "Snakefile").read_text(encoding="utf-8")
+    named = set(re.findall(rf'"((?:{"|".join({page.partition("/")[0] for page in PAGES})})/\d*\w+)"', graph))
+    assert "xia2024/07_by_donor" in named and named <= set(PAGES)

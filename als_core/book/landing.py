@@ -365,6 +365,10 @@ def _printed_table(rows: Rows) -> str:
         link = f'<a href="claims.html#{anchor_of(row["id"])}">{sign} {row["verdict"]}</a>'
         cells = (claim_named(row["id"]).location, row["published"], row["shown"] or "–")
         lines.append("| " + " | ".join(map(cell_text, cells)) + f" | {link} |")
+    lines.append(
+        "\n*Conflicts* and *cannot hold* are about other numbers or statements of the paper, not about the number under "
+        "“In this book”. *Adds up* is arithmetic on printed numbers: nothing was trained for it. Each verdict leads to its reason."
+    )
     return "\n".join(lines)
 
 

@@ -25,8 +25,7 @@ def book_claims() -> list[dict[str, Any]]:
 def claims_page(rows: list[dict[str, Any]]) -> str:
     """MyST of the page with all claims: one table a paper, each claim linked to the page that judges it."""
     parts = [
-        "# All claims\n\nEvery number that the five papers print, its regenerated value and its verdict. "
-        "The rules are explained in [](how_to_read_a_verdict.md). `als claims --json` prints the same table.\n",
+        f"# All claims\n\n{_claims_lead(rows)} The rules are explained in [](how_to_read_a_verdict.md). `als claims --json` prints the same table.\n",
         f"```{{raw}} html\n{_claims_filter()}\n```\n",
     ]
     for paper, about in papers().items():
@@ -42,6 +41,16 @@ def claims_page(rows: list[dict[str, Any]]) -> str:
             f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></details>\n```\n"
         )
     return "\n".join(parts)
+
+
+def _claims_lead(rows: list[dict[str, Any]]) -> str:
+    """Say how many numbers are listed, and how many of them no verdict counts."""
+    settings = sum(row["verdict"] == "not a target" for row in rows)
+    return (
+        f"{len(rows)} numbers that the five papers print about their own work, each with its regenerated value and its "
+        f"verdict. {settings} of them are *not a target* (settings, inputs, values quoted from other work): they are "
+        "listed here and count in no total."
+    )
 
 
 def _claims_filter() -> str:

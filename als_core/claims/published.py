@@ -91,7 +91,7 @@ class Claim:
     settled, why : str
         A verdict that no computation changes (`not a target`, `cannot hold`, `conflicts`), and its reason.
     issue : str
-        The finding that settled it. Claims of one issue count once.
+        The finding that settled it. Claims of one issue are counted together.
     conflicts_with, findings : tuple of str
         Ids of the claims it conflicts with, and of the audit's findings about it.
     """

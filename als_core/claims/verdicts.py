@@ -26,8 +26,8 @@ from als_core.claims.published import PAPERS, Claim, printed_count, share_of
 
 VERDICTS: Mapping[str, str] = MappingProxyType(
     {
-        "reproduced": "a measurement on the paper's data, with weights of the kind it names and its sizes and "
-        "repeats, lies inside a rule fixed before the run",
+        "reproduced": "a measurement on the paper's data, with weights of the kind it names and at its sizes, "
+        "lies inside a rule fixed before the run",
         "adds up": "arithmetic on the paper's own printed numbers agrees",
         "as built": "the architecture, rebuilt, has the printed size or cost; the reason says whether its "
         "configuration was printed or recovered",

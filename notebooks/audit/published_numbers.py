@@ -108,7 +108,7 @@ page.show(figures.possible_metrics(possible_metrics(), always_als_metrics()), "a
 
 # %% [markdown]
 # By F1 the best model lies at the level of answering ALS for everybody; by balanced accuracy, which weighs
-# both groups alike, the radiomic features are level with the deep ones.
+# both groups alike, the radiomic features are level with DL7 or ahead, and DL8 is behind.
 #
 # ## All findings
 #

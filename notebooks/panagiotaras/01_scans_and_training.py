@@ -175,10 +175,11 @@ page.claims(tables.accuracy_claims(pooled))
 # ## What this means
 #
 # An accuracy says something about the disease only where patients are kept apart, and where it is compared
-# with always giving the commonest label. Both are one line of code, and neither is on the slides. Where
-# patients have several scans, a split by scan can report an accuracy well above one half from nothing. This
-# does not say that the slides split by scan: they do not say how they split. It also does not say how well
-# their network does on their scans: number and resolution of the scans above are others (see the box on top).
+# with always giving the commonest label. The slides' fixed split keeps patients apart: its patients add up.
+# They print no such comparison, and do not say how the five folds were made. Where patients have several
+# scans, a split by scan can report an accuracy well above one half from nothing: a warning, not a finding
+# about the slides. Nor do the accuracies above say how well the slides' network does on ADNI: the scans here
+# are fewer and coarser (see the box on top).
 
 # %%
 page.answer(**words.training_answer(pooled, nulls, shown.kind, patients))

@@ -57,9 +57,10 @@ page.text(words.about_brains({field: on}))
 # ## Two networks
 #
 # One network learns from scans in which the disease has an effect. Its **twin** has nothing to find: it
-# learns from the same synthetic brains drawn without the effect, or, for real brains, from labels permuted
-# across people. Both are trained on the same people, and all maps are of other people, who had no part in
-# training or tuning. Every map explains the score of the patients' label, for patients and for controls.
+# learns from the same synthetic people drawn without effects of disease, age and sex, or, for real brains,
+# from labels permuted across people. Both are trained on the same people, and all maps are of other people,
+# who had no part in training or tuning. Every map explains the score of the patients' label, for patients
+# and for controls.
 
 # %%
 split = explain.explained_split(on, amounts.folds, seed)
@@ -174,7 +175,7 @@ if on.kind == "synthetic":
 # network looks. The same methods can be used {ref}`on your own network <panagiotaras-own-network>`.
 
 # %%
-page.answer(**words.heatmap_answer(reached, alike, scores, len(rows)))
+page.answer(**words.heatmap_answer(reached, alike, scores, (len(rows), len(ill)), len(set(on.groups[ill]))))
 page.substitutions(words.substitutions({field: on}, amounts), words.forbids({field: on}))
 page.made_of(twin=f"{off.name}: {len(off)} scans, digest {off.digest}", atlas=atlas.source, amounts=amounts)
 page.made_of(truth=words.truth_made_of(truth), split=f"{split.name}, seed {seed}")

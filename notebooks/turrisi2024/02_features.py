@@ -121,7 +121,7 @@ effects = group_differences(used, positive)
 chance = np.sqrt(1 / positive.sum() + 1 / (~positive).sum())
 constant = sum(features[name].shape[1] - used[name].shape[1] for name in features)
 page.show(figures.separation(effects, chance, constant, patients), "turrisi-separation")
-page.text(say.largest_difference(effects, len(data)))
+page.text(say.largest_difference(effects, chance))
 
 # %% [markdown]
 # ## Does the extractor see a disease at all?
@@ -171,14 +171,14 @@ page.show(figures.correlations(used, directions), "turrisi-correlations")
 #
 # The three descriptions are what the paper says they are, in number and in kind. Whether they hold anything
 # about a disease is a question for patients: on drawn brains, a difference only shows that a feature answers
-# to what was drawn. A deep feature that does not answer to the atrophy it was trained on would be no evidence
-# against another disease.
+# to what was drawn. If the deep features had missed even the atrophy they were trained on, their failure on
+# another disease would not show that the scans hold no sign of it.
 
 # %%
 beyond = effects.groupby("representation", sort=False)["d"].apply(lambda d: (d.abs() > 2 * chance).mean())
-number_of_features = sum(table.shape[1] for table in features.values())
-is_random = not weights.startswith("public")
-page.answer(**say.features_and_control(number_of_features, beyond, summary, effect, is_random, patients))
+counted = sum(table.shape[1] for table in features.values()), len(effects)
+is_random, drawn = not weights.startswith("public"), amounts.effect if data.kind == "synthetic" else None
+page.answer(**say.features_and_control(counted, beyond, summary, effect, is_random, patients, drawn))
 page.made_of(
     extractor=weights,
     radiomics=f"bin width {SETTINGS.bin_width:g}, normalised to sd {SETTINGS.normalised_sd:g}",

@@ -198,7 +198,7 @@ page.show(panels, "turrisi-fig4-confusion")
 #
 # Null cohorts: features measured on synthetic brains that depend on neither label nor age nor sex, with
 # random labels; beside them, age and sex alone. The nested protocol must do no better with these labels than
-# with the same labels permuted. (Cross-validated AUCs without a signal fall a little below one half.) Then
+# with the same labels permuted. (Cross-validated AUCs without a signal scatter around one half.) Then
 # each leak is replayed: a protocol that lets something of the test subjects through, with the direction in
 # which it should move a score. The leaks are those that the paper's wording and the public code leave
 # possible. **Whether any of them made a printed number is not known.**
@@ -250,8 +250,8 @@ page.text(words.protocol_difference(tuned, described.iloc[0] if len(described) e
 # choice of the best cell cannot be said without a baseline and without the predictions.
 #
 # <!-- not own -->
-# On the printed numbers, balanced accuracy is between chance and useful. Nothing on this page is evidence for
-# or against a shortcut in the paper's own data.
+# On the printed numbers, the model with the greatest F1 is above chance by balanced accuracy and misses most
+# of the mimics. Nothing on this page is evidence for or against a shortcut in the paper's own data.
 
 # %%
 best_here = words.best_here(with_intervals, int((~positive).sum()), mimic, patients)

@@ -228,7 +228,7 @@ def accuracies(folds: pd.DataFrame, pooled: pd.DataFrame) -> Drawn:
     legend(figure, entries, loc="outside upper left", columns=2)
     caption = (
         "Accuracy on scans of patients that the network has not seen, with the accuracy of always giving "
-        "the commonest label. The slides print a mean and a spread, and not of what."
+        "the commonest label. The slides print a mean and a spread without saying of what."
     )
     alt = "Dots with intervals. " + " ".join(
         f"{row.field}: accuracy {percent(row.accuracy)}, interval {percent(row.low)} to {percent(row.high)}, "

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from scipy.stats import binom
 
 from als_core.claims.findings import Facts
 from als_core.claims.published import published_table
 from als_core.cohorts.volume_cohort import VolumeCohort
-from als_core.figures.drawn import as_written, counted, listed, number, percent
+from als_core.figures.drawn import as_written, counted, listed, number, p_value, percent
 from als_core.refusal import RefusedInput
 from als_core.studies.brains.cohorts import PATIENTS
 from als_core.studies.brains.synthetic import TRUTH_FROM
@@ -114,20 +115,24 @@ def training_answer(pooled: pd.DataFrame, nulls: pd.DataFrame, kind: str, patien
     """
     means = nulls.mean()
     disease = "Alzheimer's disease" if patients == PATIENTS else f"patients labelled {patients}"
-    what = "the brains drawn here" if kind == "synthetic" else "these brains"
-    reached = [f"{percent(row.accuracy)} at {row.field}" for row in pooled.itertuples()]
+    what = "the scans drawn here" if kind == "synthetic" else "these scans"
+    reached = [
+        f"{percent(row.accuracy)} at {row.field} (always the commonest label: {percent(row.majority)})"
+        for row in pooled.itertuples()
+    ]
     intervals = [f"{percent(row.low)} to {percent(row.high)} at {row.field}" for row in pooled.itertuples()]
     return {
         "question": f"How well can a small 3-D network recognise {disease} in brain scans, and how much of "
         "that could come from recognising the patient?",
-        "found": "Where there is nothing to learn, splitting by scan reports "
-        f"{percent(means['Folds by image'])} correct and splitting by patient "
-        f"{percent(means['Folds by patient'])}. On patients it has not seen, the network classifies "
-        f"{listed(reached)} of {what} correctly.",
+        "found": "Where there is nothing to learn, a linear model gets "
+        f"{percent(means['Folds by image'])} right with folds by scan and {percent(means['Folds by patient'])} with folds by "
+        f"patient; the network was not tried on this. Of {what}, the network classifies {listed(reached)} "
+        "correctly, in patients it has not seen (all folds together; the printed numbers are means over folds).",
         "how_sure": f"The first comparison is over {len(nulls)} cohorts in which the labels mean nothing. "
         f"The 95 % intervals over patients are {listed(intervals)}.",
         "not_shown": "Whether the accuracies printed on the slides hold: their scans (ADNI) are given on "
-        "application only, and the slides do not say how patients were split.",
+        "application only. The printed split keeps patients apart (its counts of patients add up); whether the five folds "
+        "behind the accuracies do is not said.",
     }
 
 
@@ -143,8 +148,8 @@ def printed_split(sums: Facts, shares: Facts, printed: float) -> str:
         "the validation part (one fold of five would hold 20 %), and "
         f"{number(shares['train_ad_percent'], 0)} % of the training images show AD against "
         f"{number(shares['validation_ad_percent'], 0)} % of the validation images. Always answering CN would "
-        f"be right for {percent(shares['majority'], 1)} of the validation images; the printed accuracy at 3T "
-        f"is {percent(printed)}."
+        f"be right for {percent(shares['majority'], 1)} of these validation images. The printed accuracy at 3T, {percent(printed)}, "
+        "is to be read against that if it is of these images; the slide on the model names five-fold cross-validation."
     )
 
 
@@ -154,7 +159,7 @@ def network_size(
     """Parameters of the published network, by module and by hand, and of the one that this page trains."""
     agree = "the same number" if total == by_hand["parameters"] else f"{by_hand['parameters']:,.0f}"
     return (
-        f"The published network has {total:,} parameters; counted by hand from the printed layers there are "
+        f"The published network has {total:,} parameters; a count by hand from the printed layers gives "
         f"{agree}. {number(by_hand['dense_percent'], 0)} % of them are in the first dense layer. This page "
         f"trains the variant *{amounts.variant}* on volumes of {' × '.join(map(str, shape))} voxels of "
         f"{amounts.resolution} mm, with {here:,} parameters."
@@ -179,7 +184,11 @@ def image_folds_in_words(cohort: VolumeCohort, folds: int, seed: int) -> str:
 
 
 def heatmap_answer(
-    reached: Mapping[str, float], alike: pd.DataFrame, table: pd.DataFrame | None, scans: int
+    reached: Mapping[str, float],
+    alike: pd.DataFrame,
+    table: pd.DataFrame | None,
+    scans: tuple[int, int],
+    people: int,
 ) -> dict[str, str]:
     """The answer box of the heatmap page.
 
@@ -188,7 +197,8 @@ def heatmap_answer(
     reached : accuracy on scans not trained on, of the network "on" and its twin "off"
     alike : rank correlations of patients' and controls' average maps, column spearman
     table : as `figures.concentration` takes it; None where the true effect is not known
-    scans : explained
+    scans : explained, and how many of them are of patients
+    people : these patients
     """
     answer = {
         "question": "Where does the network look, and does a heatmap show the disease or only the brain?",
@@ -201,7 +211,7 @@ def heatmap_answer(
         return answer | {
             "found": f"{likeness} Whether the maps show the disease cannot be measured here: where it "
             "changes these brains is not known.",
-            "how_sure": f"Averages over {scans} scans and one trained network, which classifies "
+            "how_sure": f"Averages over {scans[0]} scans and one trained network, which classifies "
             f"{percent(reached['on'])} of them correctly; a network that learned permuted labels "
             f"{percent(reached['off'])}.",
         }
@@ -210,9 +220,10 @@ def heatmap_answer(
         "found": f"The best method ({best['method'].lower()}) ranks a voxel that the disease changed above "
         f"an unchanged one in {percent(best['on'])} of pairs. But for a network that had no disease to learn "
         f"it still does so in {percent(best['off'])}. {likeness}",
-        "how_sure": f"One trained network and one twin, maps averaged over {scans} scans of drawn brains; the "
-        f"networks classify {percent(reached['on'])} and {percent(reached['off'])} of them correctly. The map of a "
-        "single scan is worse than an average: see the last table.",
+        "how_sure": "One trained network and one twin. The scored maps are averages over "
+        f"{counted(scans[1], 'scan')} of {counted(people, 'drawn patient')}; of all {scans[0]} held-out scans the networks classify "
+        f"{percent(reached['on'])} and {percent(reached['off'])} correctly. Scores of single scans, for another network, are "
+        "in the last table.",
     }
 
 
@@ -224,25 +235,26 @@ def twin_in_words(reached: Mapping[str, float], labels: np.ndarray, groups: np.n
         else "its twin, which learned permuted labels,"
     )
     majority = np.bincount(labels).max() / len(labels)
+    people = len(np.unique(groups))
+    by_guessing = binom.sf(round(reached["off"] * people) - 1, people, 0.5)
     return (
-        f"On {len(labels)} scans of {len(np.unique(groups))} people that were not trained on, the network "
+        f"On {len(labels)} scans of {counted(people, 'person', 'people')} that were not trained on, the network "
         f"is right in {percent(reached['on'])}, and {twin} in {percent(reached['off'])}; always giving the "
-        f"commonest label is right in {percent(majority)}."
+        f"commonest label is right in {percent(majority)}. Scans of one person are nearly alike: guessing gets a share as large as "
+        f"the twin's right with a chance of {p_value(by_guessing)}, counted in people."
     )
 
 
 def linear_in_words(nulls: pd.DataFrame, real: Mapping[str, float]) -> str:
     """How the linear model's accuracy and map compare with null cohorts. nulls: a row a cohort; real: of the cohort."""
-    parts = [
-        f"its {what} is {form(real[name])} where the disease has its effect, and {form(nulls[name].mean())} on average "
-        "in null cohorts"
-        for name, what, form in (
-            ("accuracy", "accuracy by patient", percent),
-            ("auc", "map's AUC of voxels", number),
+    text = (
+        f"The linear model is right for {percent(real['accuracy'])} of the patients where the disease has its effect, against "
+        f"{percent(nulls['accuracy'].mean())} on average in null cohorts."
+    )
+    if "auc" in nulls:
+        text += (
+            f" The AUC of voxels of its map is {number(real['auc'])}, against {number(nulls['auc'].mean())}."
         )
-        if name in nulls
-    ]
-    text = f"Of the linear model, {listed(parts)}."
     if "auc" in nulls and nulls["auc"].mean() > 0.5:
         text += (
             " Even maps of models that learned nothing gather somewhat inside the effect, because brains differ most "

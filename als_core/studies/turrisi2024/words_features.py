@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
 from als_core.figures.drawn import as_written, counted, listed, number, p_value, percent
 from als_core.statistics.null_check import PERMUTED
@@ -22,24 +23,28 @@ CONTROL_TABLE = (
 
 
 def features_and_control(
-    features: int,
+    counts: tuple[int, int],
     beyond: Mapping[str, float],
     control: pd.DataFrame,
     effect: float | None,
     random_weights: bool,
     patients: str = "ALS",
+    drawn: float | None = None,
 ) -> dict[str, str]:
     """Answer the question of the page of features.
 
-    beyond: share of features more than two standard errors apart, by representation. control: one row per
+    counts: of features, and of those that differ between patients. beyond: share of the latter that are more than two standard errors apart, by representation. control: one row per
     deep representation, from `control_summary`. effect: of drawn atrophy; None for real patients.
-    patients: their label on this page.
+    patients: their label on this page. drawn: size of the disease on this page, of drawn patients.
     """
+    features, varying = counts
+    said_of = "" if drawn is None else f"With a disease drawn at {drawn:g} times its stated size, "
     best = control.loc[control["auc"].idxmax()]
+    reached = [f"{number(row.auc)} ({row.representation})" for row in control.itertuples()]
     answers = best["p"] <= 0.05
     verb = "reacts to" if answers else "does not measurably react to"
     shares = listed(
-        f"{percent(share)} of {'the radiomic ones' if name == 'Radiomics' else name}"
+        f"{percent(share)} of those {'that are radiomic' if name == 'Radiomics' else 'of ' + name}"
         for name, share in beyond.items()
     )
     source = "An extractor with random weights" if random_weights else "The public extractor"
@@ -49,11 +54,11 @@ def features_and_control(
         missing = f"Real patients: the atrophy of the control is drawn at {effect:g} times its stated size."
     return {
         "question": "What is measured on a scan, and does the network that measures it see a disease at all?",
-        "found": f"{features} features describe each brain; {shares} differ between the groups by more than "
-        f"two standard errors, where 5 % would by chance. {source} {verb} the atrophy it was trained to find: AUC "
-        f"{number(best['auc'])} on {brains}, {number(best['permuted'])} with permuted labels.",
-        "how_sure": "Group differences of single features are exploratory: with hundreds of features the "
-        f"largest is large by chance. The control is tested against {best['permutations']} permutations of its "
+        "found": f"{features} features describe each brain, and {varying} differ between patients. {said_of}{shares} differ "
+        f"between the groups by more than two standard errors, where 5 % would by chance. {source} {verb} the atrophy it was "
+        f"trained to find: AUC {listed(reached)} on {brains}, {number(best['permuted'])} with permuted labels.",
+        "how_sure": "Group differences of single features are exploratory, and many features repeat each other: see the "
+        f"number of directions. The control, at its best,  is tested against {best['permutations']} permutations of its "
         f"labels (p {p_value(best['p'])}; none can be below {p_value(1 / (1 + best['permutations']))}).",
         "not_shown": f"{missing} The signs of {as_written(patients)} can be elsewhere in the brain.",
     }
@@ -76,13 +81,19 @@ def how_measured(resolution: int, settings: RadiomicSettings) -> str:
     )
 
 
-def largest_difference(effects: pd.DataFrame, patients: int) -> str:
-    """Say which feature differs most, and why that is no finding. effects: from `study.group_differences`."""
+def largest_difference(effects: pd.DataFrame, chance: float) -> str:
+    """Say which feature differs most, and what chance gives.
+
+    effects: from `study.group_differences`. chance: standard error of a difference where there is none.
+    """
     row = effects.loc[effects["d"].abs().idxmax()]
+    by_chance = chance * norm.isf(
+        np.log(2) / (2 * len(effects))
+    )  # median of the largest of independent differences
     return (
-        f"The largest difference is that of `{row['feature']}`, {number(row['d'])} standard deviations. With "
-        f"{counted(len(effects), 'feature')} and {counted(patients, 'patient')} the largest of them is large "
-        "by chance as well: which features matter has to be judged on patients that were not looked at."
+        f"The largest difference is that of `{row['feature']}`, {number(row['d'])} standard deviations; if nothing differed, "
+        f"the largest of {counted(len(effects), 'independent feature')} would be about {number(by_chance)}. Which features "
+        "matter has to be judged on patients that were not looked at."
     )
 
 

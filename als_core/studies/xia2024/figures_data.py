@@ -337,8 +337,8 @@ def cohort_answer(
     if sharp.complete:
         word = "sharper" if sharp.auc == 1 else "less sharp"
         seen = (
-            f"By the median of its images, every {first} {unit.one} is {word} than every {others} {unit.one}: sharpness alone "
-            f"distinguishes {first} from {others} in {percent(sharp.balanced_accuracy)} of images of {unit.many} not seen before."
+            f"By the median of its images, every {first} {unit.one} is {word} than every {others} {unit.one}: one threshold "
+            f"on sharpness, learnt from the other {unit.many}, classifies {percent(sharp.balanced_accuracy)} correctly as {first} or {others} (balanced)."
         )
         sure = (
             f"Chance separates these {unit.many} so completely with p {_p_phrase(sharp.p)}, but it was found after looking "

@@ -185,7 +185,7 @@ def benchmark_answer(
     sure = f"One split by image and {n} test images: one image is {percent(1 / n, 1)}, and the intervals overlap."
     attention = [name for name in at_size if dict(recipes[name].options).get("gate")]
     if not attention:
-        sure += " Whether attention helps is open: no network with attention was trained at published size."
+        sure += " Whether attention helps is open: no network with attention was trained at published size with such weights."
     return {
         "question": "Which network classifies the images best, and does attention help?",
         "found": " ".join(
@@ -211,7 +211,7 @@ def _accuracies(
 ) -> str:
     """Name the accuracy of each network that ran as printed; of the best one where none did. Then of colour alone."""
     names = sorted(at_size, key=lambda name: -shares[name].mean())
-    start = "At published size, "
+    start = "At published size and with weights of the paper's kind, "
     if not names:
         highest = max(shares[name].mean() for name in recipes)
         names = [name for name in recipes if shares[name].mean() == highest]

@@ -37,7 +37,8 @@ def separation_answer(table: pd.DataFrame, units: tuple[int, int], unit: GroupWo
             "not_shown": "What carries the difference: classifiers alone cannot separate preparation from biology.",
         }
     als, cognition = best[DISEASE], best[COGNITION]
-    apart = "not shown to differ" if cognition.p_family > 0.05 else "they differ"
+    kinds = "ALS with and without impaired thinking (concordant and discordant)"
+    apart = f"{kinds} {'are not shown to differ' if cognition.p_family > 0.05 else 'differ'}"
     return {
         "question": f"Do the images tell ALS from control in new {unit.many}, and do they tell who had impaired cognition?",
         "found": (
@@ -48,8 +49,7 @@ def separation_answer(table: pd.DataFrame, units: tuple[int, int], unit: GroupWo
                 else f"ALS and control sections: not shown to differ, {percent(als.score)} are classified correctly at best "
                 f"in {unit.many} not seen before. "
             )
-            + f"Concordant and discordant sections, the question about cognition: {apart}, "
-            f"{percent(cognition.score)} at best."
+            + f"{apart}: {percent(cognition.score)} at best, where guessing gives {percent(cognition.chance)}."
         ),
         "how_sure": (
             f"The 95 % intervals, over {units[0]} and {counted(units[1], unit.one, unit.many)}, are {percent_range(als.low, als.high)} "

@@ -146,7 +146,9 @@ def test_areas_concentration_and_nulls_hold_their_marks():
     nulls = pd.DataFrame({"accuracy": [0.4, 0.6], "auc": [0.55, 0.57]})
     said = words.linear_in_words(nulls, {"accuracy": 0.9, "auc": 0.8})
     assert (
-        "accuracy by patient is 90 %" in said and "0.80 where" in said and "not the value to exceed" in said
+        "right for 90 % of the patients" in said
+        and "is 0.80, against 0.56" in said
+        and "not the value to exceed" in said
     )
     assert "AUC" not in words.linear_in_words(nulls[["accuracy"]], {"accuracy": 0.9})
     drawn = figures.null_cohorts(
@@ -196,23 +198,31 @@ def test_a_page_says_which_scans_it_is_made_from():
 
 def test_answers_say_what_was_found_and_what_was_not():
     pooled = pd.DataFrame(
-        {"field": ["1.5T", "3T"], "accuracy": [0.9, 0.8], "low": [0.8, 0.7], "high": [1.0, 0.9]}
+        {
+            "field": ["1.5T", "3T"],
+            "accuracy": [0.9, 0.8],
+            "low": [0.8, 0.7],
+            "high": [1.0, 0.9],
+            "majority": [0.5, 0.53],
+        }
     )
     nulls = pd.DataFrame({"Folds by patient": [0.5], "Folds by image": [0.85]})
     answer = words.training_answer(pooled, nulls, "synthetic", "AD")
     assert "recognise Alzheimer's disease" in answer["question"]
     own = words.training_answer(pooled, nulls, "own", "FTD")
     assert "patients labelled FTD" in own["question"] and "drawn" not in own["found"]
-    assert "reports 85 % correct and splitting by patient 50 %" in answer["found"]
+    assert "85 % right with folds by scan and 50 % with folds by patient" in answer["found"]
+    assert "80 % at 3T (always the commonest label: 53 %)" in answer["found"]
     assert "80 % to 100 % at 1.5T" in answer["how_sure"] and "drawn" in answer["found"]
     alike = pd.DataFrame({"spearman": [0.5, 0.95]})
     reached = {"on": 0.9, "off": 0.6}
     scores = pd.DataFrame({"method": ["Occlusion", "Sensitivity"], "on": [0.7, 0.9], "off": [0.5, 0.8]})
-    assert "sensitivity" in words.heatmap_answer(reached, alike, scores, 8)["found"]
-    assert "cannot be measured here" in words.heatmap_answer(reached, alike, None, 8)["found"]
+    assert "sensitivity" in words.heatmap_answer(reached, alike, scores, (18, 8), 3)["found"]
+    assert "cannot be measured here" in words.heatmap_answer(reached, alike, None, (18, 8), 3)["found"]
     assert "between 0.50 and 0.95" in words.likeness_in_words(alike)
     labels, groups = np.array([0, 0, 1]), np.array(["a", "a", "b"])
-    assert "3 scans of 2 people" in words.twin_in_words(reached, labels, groups, "own")
+    said = words.twin_in_words(reached, labels, groups, "own")
+    assert "3 scans of 2 people" in said and "a chance of 0.75" in said  # one of two right or more
     assert "permuted" in words.twin_in_words(reached, labels, groups, "own")
 
 

@@ -253,7 +253,7 @@ def test_the_control_on_an_oasis_folder_says_what_deep_features_make_of_these_pe
     )
     summary = words_features.control_summary(by_protocol, permutation_p_value)
     assert summary["representation"].tolist() == ["DL7", "DL8"] and summary["auc"].between(0, 1).all()
-    said = words_features.features_and_control(619, {"DL7": 0.0}, summary, None, random_weights=True)
+    said = words_features.features_and_control((619, 498), {"DL7": 0.0}, summary, None, random_weights=True)
     assert "drawn" not in said["found"] + said["not_shown"]
     assert f"in {len(control)} people" in words_features.control_caption(has_atrophy, len(draws), None)
 

@@ -32,7 +32,7 @@ from als_core.book.page import Page
 from als_core.cohorts.quality import quality_table
 from als_core.cohorts.splits import PARTS, groups_across
 from als_core.statistics.separation import separate_groups
-from als_core.studies.xia2024 import figures_copies
+from als_core.studies.xia2024 import figures_copies, scans
 from als_core.studies.xia2024 import figures_data as figures
 from als_core.studies.xia2024.cohort import open_for_page
 from als_core.studies.xia2024.splits import published_split
@@ -111,15 +111,29 @@ page.text(figures.sharpness_finding(found, data.classes, unit))
 # %% [markdown]
 # ## Which single property predicts the label?
 #
-# Not only sharpness can be a shortcut. The type, size and compression of a file, its colours and its
-# corners are properties that a network sees too, and a covariate such as scanner or age may show in the
-# image. Each alone predicts the label of donors that were left out, or of images where donors are unknown.
-# The same procedure with permuted labels says how well the best of all properties does by
-# chance. `als check` names the same shortcuts; what it notices besides is listed below the table.
+# Not only sharpness can be a shortcut. A network sees colours, corners and traces of compression. It does
+# not see the type or the size of a file, but these can reveal that classes were saved or scanned
+# separately, and a covariate such as scanner or age may show in the image. Each alone predicts the label of
+# donors that were left out, or of images where donors are unknown. The same procedure with permuted labels
+# says how well the best of all properties does by chance. `als check` names the same shortcuts; what it
+# notices besides is listed below the table.
 
 # %%
 page.table(figures.shortcut_rows(data.shortcuts, unit), "xia-shortcuts", figures.shortcut_caption(unit))
 page.text(figures.check_words(data.notices, data.shortcuts))
+
+# %% [markdown]
+# <!-- not own -->
+# ## Were the classes scanned together?
+#
+# <!-- not own -->
+# The released images were cut from scans of whole slides, and each file still names the folder of its scan.
+
+# %%
+folders = scans.folders_by_donor(data)
+if len(folders):
+    page.table(scans.folder_table(folders), "xia-scan-folders", scans.FOLDERS)
+    page.text(scans.folder_words(folders, *figures.two_sides(data.classes), unit))
 
 # %% [markdown]
 # ## The split
@@ -197,6 +211,6 @@ if data.kind != "own":
 # It does not mean that the classes look alike: what remains when sharpness is equal is another question.
 
 # %%
-page.answer(**figures.cohort_answer(samples, shared, found, data.classes, unit))
+page.answer(**figures.cohort_answer(samples, shared, found, data.classes, unit, folders))
 page.made_of(split=f"{split.name}, seed {seed}")
 page.provenance()

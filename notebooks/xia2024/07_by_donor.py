@@ -33,11 +33,12 @@ import pandas as pd
 
 from als_core.book.page import Page
 from als_core.cohorts.quality import quality_table
-from als_core.studies.xia2024 import by_donor, separation, words, words_separation
+from als_core.studies.xia2024 import by_donor, scans, separation, words, words_separation
 from als_core.studies.xia2024 import figures_separation as figures
 from als_core.studies.xia2024.amounts import TissueAmounts
 from als_core.studies.xia2024.benchmark import baseline_features
 from als_core.studies.xia2024.cohort import open_for_page
+from als_core.studies.xia2024.figures_data import two_sides
 from als_core.studies.xia2024.recipes import RECIPES, with_added
 from als_core.studies.xia2024.synthetic import TissueParameters, without_effect
 from als_core.studies.xia2024.train import frozen_features, runs_by_donor
@@ -66,6 +67,7 @@ unit = data.unit
 amounts = page.profile.amounts("tissue_by_donor", by_donor.ByDonorAmounts)
 training = page.profile.amounts("tissue_training", TissueAmounts)
 images, slides = data.images(), figures.slides_of(data.samples)
+folders, sides = scans.folders_by_donor(data), two_sides(data.classes)
 features = {f"{RECIPES[name].name}, frozen": frozen_features(name, data, training) for name in amounts.heads}
 features |= baseline_features(images) | figures.single_measures(quality_table(images))
 asked = separation.questions(data.samples["label"])
@@ -138,6 +140,8 @@ if len(votes):
     caption = f"{unit.many.capitalize()} whose vote is right while they are held out."
     page.table(figures.vote_rows(votes, unit), "xia-donor-votes", caption)
     page.text(words_separation.missed_by_all(votes, data.classes, unit))
+    if len(folders):
+        page.text(scans.vote_words(folders, votes, data.classes, sides[0], unit))
 page.substitutions(words.substitutions(trained), words.forbids(trained))
 
 # %% [markdown]
@@ -191,7 +195,10 @@ page.text(words_separation.recognition_words(recognised, empty))
 # and scanner recorded.
 
 # %%
-page.answer(**words_separation.separation_answer(table, words_separation.units_by_question(data), unit))
+together = scans.coincidence(folders, *sides, unit) if len(folders) else ""
+page.answer(
+    **words_separation.separation_answer(table, words_separation.units_by_question(data), unit, together)
+)
 page.made_of(
     weights=words.weights_of_features(amounts.heads, training),
     splits=f"{amounts.rounds} rounds, {amounts.permutations} permutations, seed {seed}",

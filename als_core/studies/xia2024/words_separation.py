@@ -20,10 +20,13 @@ from als_core.studies.xia2024.separation import (
 )
 
 
-def separation_answer(table: pd.DataFrame, units: tuple[int, int], unit: GroupWord = DONOR) -> dict[str, str]:
+def separation_answer(
+    table: pd.DataFrame, units: tuple[int, int], unit: GroupWord = DONOR, together: str = ""
+) -> dict[str, str]:
     """Fill the answer box of the page on what separates the classes.
 
     table: `separation.separation_table`. units: how many donors there are, and how many of them had ALS.
+    together: how classes and folders of scans coincide (`scans.coincidence`), where the files name folders.
     """
     best = {name: best_by_donor(table, name) for name in (DISEASE, COGNITION, EVERY_CLASS)}
     if best[DISEASE] is None:
@@ -44,7 +47,7 @@ def separation_answer(table: pd.DataFrame, units: tuple[int, int], unit: GroupWo
         "found": (
             (
                 f"ALS and control sections differ: {als.name.replace(', frozen', ' (frozen)')} classifies {percent(als.score)} correctly in {unit.many} not seen "
-                f"before, where guessing gives {percent(als.chance)}.{_one_measure(table, als)} "
+                f"before, where guessing gives {percent(als.chance)}.{_other_causes(table, als, together)} "
                 if als.p_family <= 0.05
                 else f"ALS and control sections: not shown to differ, {percent(als.score)} are classified correctly at best "
                 f"in {unit.many} not seen before. "
@@ -56,8 +59,8 @@ def separation_answer(table: pd.DataFrame, units: tuple[int, int], unit: GroupWo
             f"and {percent_range(cognition.low, cognition.high)}. Each is the best of several classifiers: permuted labels "
             f"reach its score with p {p_value(als.p_family)} and {p_value(cognition.p_family)}."
         ),
-        "not_shown": "What carries the difference. Disease, section thickness, fixation and scanner may differ together; "
-        "the release does not record them.",
+        "not_shown": "What carries the difference. Disease, section thickness, fixation and scanning may differ together; the "
+        "release describes none of them" + (", and names folders of scans only." if together else "."),
     }
 
 
@@ -86,14 +89,17 @@ def units_by_question(cohort: Cohort) -> tuple[int, int]:
     return len(set(cohort.groups)), len(set(patients))
 
 
-def _one_measure(table: pd.DataFrame, best) -> str:
-    """Say how far the best single measure of image quality gets on ALS against control, in new donors."""
+def _other_causes(table: pd.DataFrame, best, together: str) -> str:
+    """Say what else tells ALS from control in new donors: the best single measure of quality, and the folder of scans."""
     rows = table[(table["question"] == DISEASE) & (table["split"] == BY_DONOR)]
     rows = rows[rows["name"].str.endswith(ALONE)]
-    if rows.empty or rows["score"].max() >= best.score:
-        return ""
-    top = rows.loc[rows["score"].idxmax()]
-    return f" But {top['name'].lower()} gets {percent(top['score'])}, so this need not be the disease."
+    causes = []
+    if len(rows) and rows["score"].max() < best.score:
+        top = rows.loc[rows["score"].idxmax()]
+        causes.append(f"{top['name'].lower()} gets {percent(top['score'])}")
+    if together:
+        causes.append(f"one folder of slide scans holds {together}")
+    return f" But {listed(causes)}: this need not be the disease." if causes else ""
 
 
 def best_by_donor(table: pd.DataFrame, question: str):

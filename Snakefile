@@ -77,7 +77,7 @@ rule train:
         mem_mb=4000,
         runtime=600,
     shell:
-        "{params.python} -m als_core train {wildcards.network} --state {config[state]} 2> {log}"
+        "{params.python:q} -m als_core train {wildcards.network} --state {config[state]:q} 2> {log}"
 
 
 rule page:
@@ -97,7 +97,7 @@ rule page:
         runtime=60,
     shell:
         # warnings of the kernel go to the log; a failed job prints its name and first cause itself
-        "{params.python} -m als_core page {wildcards.page} --state {config[state]} 2> {log}"
+        "{params.python:q} -m als_core page {wildcards.page} --state {config[state]:q} 2> {log}"
 
 
 use rule page as longest_page with:
@@ -116,4 +116,4 @@ rule book:
         python=sys.executable,
         key=content_key(BOOK, KEYS, {name: file_digest(name) for name in BOOK_FILES}),
     shell:
-        "{params.python} -m als_core site --state {config[state]}"
+        "{params.python:q} -m als_core site --state {config[state]:q}"

@@ -352,7 +352,7 @@ def _marked(mark: Mapping[str, str], found: Mapping[str, Claim]) -> Iterator[Cla
 
 def _stated_numbers(finding_id: str) -> dict[str, str]:
     """Return the numbers that a finding of the audit states, by name, as text."""
-    with (repository() / "data" / "audit" / "numbers.csv").open(newline="", encoding="utf-8") as stream:
+    with (repository() / "data/audit/numbers.csv").open(newline="", encoding="utf-8") as stream:
         return {row["name"]: row["stated"] for row in csv.DictReader(stream) if row["finding"] == finding_id}
 
 

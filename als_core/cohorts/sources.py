@@ -68,7 +68,7 @@ def sources() -> dict[str, Source]:
 
 def registry() -> dict[str, Source]:
     """All public material, by name. Raises pydantic.ValidationError where an entry is not whole."""
-    entries = yaml.safe_load((repository() / "data" / "sources.yml").read_text(encoding="utf-8"))
+    entries = yaml.safe_load((repository() / "data/sources.yml").read_text(encoding="utf-8"))
     return {name: Source.model_validate(entry) for name, entry in entries.items()}
 
 

@@ -125,7 +125,7 @@ def named_weights() -> dict[str, NamedWeights]:
     RefusedInput
         For entries of the user's file that lack a field, with all of them at once.
     """
-    files = [repository() / "data" / "weights.yml"]
+    files = [repository() / "data/weights.yml"]
     if folder := weights_folder():
         files.append(folder / "weights.yml")
     entries, problems = {}, []

@@ -25,11 +25,14 @@ class TrainingImages:
     copies_of : int (m,) or None
         The sample each copy was made from. Copies of samples outside the training part are never used, so a set of
         copies can serve many splits.
+    copies_digest : str
+        Of how the copies were made: code and seed.
     """
 
     images: np.ndarray
     copies: np.ndarray | None = None
     copies_of: np.ndarray | None = None
+    copies_digest: str = ""
 
     @property
     def blocks(self) -> list[np.ndarray]:

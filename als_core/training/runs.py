@@ -44,7 +44,8 @@ class RunIdentity:
     """What makes a run the run it is.
 
     split: name and digest of its parts. cohort: name and digest. weights: name of what it started
-    from. code: digest of the code behind it (`storage.code_digest`).
+    from. code: digest of the code behind it (`storage.code_digest`). copies: digest of how augmented images were made;
+    empty where none are trained on.
     """
 
     recipe: Recipe
@@ -55,6 +56,7 @@ class RunIdentity:
     cohort_digest: str
     weights: str
     code: str
+    copies: str = ""
 
     def as_data(self) -> dict[str, Any]:
         """As JSON can hold it."""

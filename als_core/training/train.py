@@ -60,13 +60,16 @@ def freeze(recipe: Recipe, network: nn.Module) -> nn.Module:
 
 
 def identify_runs(
-    recipe: Recipe, cohort: Cohort, split: Split, seeds: Sequence[int], weights: str
+    recipe: Recipe, cohort: Cohort, split: Split, seeds: Sequence[int], weights: str, copies: str = ""
 ) -> list[RunIdentity]:
-    """Return the identities of a recipe's runs on one split, one a seed. weights: name as in `models.weights`."""
+    """Return the identities of a recipe's runs on one split, one a seed.
+
+    weights: name as in `models.weights`. copies: `TrainingImages.copies_digest`.
+    """
     modules = [recipe.builder.partition(":")[0]] if recipe.builder else []
     code, parts = code_digest(__name__, *modules), content_key(split.parts.tolist())
     return [
-        RunIdentity(recipe, split.name, parts, seed, cohort.name, cohort.digest, weights, code)
+        RunIdentity(recipe, split.name, parts, seed, cohort.name, cohort.digest, weights, code, copies)
         for seed in seeds
     ]
 
@@ -109,7 +112,7 @@ def train_recipe(
     RefusedInput
         For images that do not fit recipe, cohort or split.
     """
-    identities = identify_runs(recipe, cohort, split, seeds, weights)
+    identities = identify_runs(recipe, cohort, split, seeds, weights, images.copies_digest)
     if all(found := [find_run(runs, identity) for identity in identities]):
         return found
     refuse_if(f"Training {recipe.title}", shape_errors(images, recipe, cohort, split))

@@ -117,19 +117,14 @@ page.text(figures.sharpness_finding(found, data.classes, unit))
 # donors that were left out, or of images where donors are unknown. The same procedure with permuted labels
 # says how well the best of all properties does by chance. `als check` names the same shortcuts; what it
 # notices besides is listed below the table.
+#
+# <!-- not own -->
+# Were the classes scanned together? The released images were cut from scans of whole slides, and each file
+# still names the folder of its scan.
 
 # %%
 page.table(figures.shortcut_rows(data.shortcuts, unit), "xia-shortcuts", figures.shortcut_caption(unit))
 page.text(figures.check_words(data.notices, data.shortcuts))
-
-# %% [markdown]
-# <!-- not own -->
-# ## Were the classes scanned together?
-#
-# <!-- not own -->
-# The released images were cut from scans of whole slides, and each file still names the folder of its scan.
-
-# %%
 folders = scans.folders_by_donor(data)
 if len(folders):
     page.table(scans.folder_table(folders), "xia-scan-folders", scans.FOLDERS)

@@ -20,6 +20,7 @@ from als_core.book.contents import (
     references_of,
     source_of,
 )
+from als_core.book.freshness import inputs_of
 from als_core.refusal import RefusedInput
 from als_core.storage import repository, results_folder
 
@@ -132,3 +133,16 @@ def test_every_page_the_graph_names_is_a_page():
     graph = (repository() / "Snakefile").read_text(encoding="utf-8")
     named = set(re.findall(rf'"((?:{"|".join({page.partition("/")[0] for page in PAGES})})/\d*\w+)"', graph))
     assert "xia2024/07_by_donor" in named and named <= set(PAGES)
+
+
+@pytest.mark.parametrize(
+    ("page", "file"),
+    [
+        ("xia2024/05_benchmark", "data/recorded/xia2024/"),
+        ("xia2024/05_benchmark", "data/sources.yml"),
+        ("xia2024/07_by_donor", "data/weights.yml"),
+        ("turrisi2024/03_classifiers", "data/audit/numbers.csv"),
+    ],
+)
+def test_a_page_is_made_again_for_every_file_of_data_that_it_reads(page, file):
+    assert any(name.startswith(file) for name in inputs_of(page))

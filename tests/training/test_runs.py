@@ -103,7 +103,7 @@ def test_a_key_changes_with_everything_that_went_in():
         replace(one, **change)
         for change in (
             {"recipe": replace(TOY, epochs=7)}, {"split": "by donor"}, {"split_digest": "e"}, {"seed": 1},
-            {"cohort_digest": "x"}, {"weights": "imagenet"}, {"code": "w"},
+            {"cohort_digest": "x"}, {"weights": "imagenet"}, {"code": "w"}, {"copies": "c"},
         )
     ]  # fmt: skip
     assert len({each.key for each in [one, *others]}) == len(others) + 1

@@ -27,7 +27,14 @@ from als_core.cohorts.folders import feature_file
 from als_core.cohorts.samples import Kind, Samples
 from als_core.cohorts.volume_cohort import VolumeCohort
 from als_core.refusal import Problem, RefusedInput
-from als_core.storage import atomic_write, content_key, exclusive_lock, file_digest, results_folder
+from als_core.storage import (
+    atomic_write,
+    code_digest,
+    content_key,
+    exclusive_lock,
+    file_digest,
+    results_folder,
+)
 from als_core.studies.brains.cohorts import find_brains, open_brains, open_synthetic_brains
 from als_core.studies.brains.oasis import MAPS
 from als_core.studies.brains.synthetic import BrainParameters, without_effects
@@ -261,7 +268,9 @@ def measure_deep_features(cohort: VolumeCohort, network) -> dict[str, pd.DataFra
     from als_core.training.features import state_dict_digest
 
     folder = results_folder() / "features"
-    weights = state_dict_digest(network.state_dict())
+    weights = content_key(
+        state_dict_digest(network.state_dict()), code_digest(__name__, "als_core.studies.brains.networks")
+    )
     with exclusive_lock(folder / f"deep-{cohort.digest}"):
         deep = [_deep(cohort, number, network, weights, folder / "deep") for number in range(len(cohort))]
     subjects = pd.Index([str(number) for number in range(len(cohort))], name="subject")

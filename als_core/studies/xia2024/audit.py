@@ -202,7 +202,7 @@ def intervals_of_table_1() -> Facts:
 
 def public_manifest() -> pd.DataFrame:
     """Read the public list of the study's images: path, label, group (donor), slide, region, sha256."""
-    return pd.read_csv(repository() / "data" / "manifests" / "xia2024.csv")
+    return pd.read_csv(repository() / "data/manifests/xia2024.csv")
 
 
 def images_by_class(images: pd.DataFrame) -> pd.DataFrame:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from als_core.cohorts.cohort import Cohort
 from als_core.cohorts.splits import Split, guard, split_by_image
 from als_core.storage import results_folder
-from als_core.studies.xia2024.augmentation import FIGURE_5, SECOND_PROTOCOL
+from als_core.studies.xia2024.augmentation import FIGURE_5
 from als_core.studies.xia2024.augmented_set import AugmentedSet, augmented_set
 
 
@@ -28,12 +30,8 @@ def second_split(cohort: Cohort, seed: int = 0) -> Split:
 
 
 def augmented_training_set(
-    cohort: Cohort, split: Split, copies: int = 10, seed: int = 0, progress: bool = False
+    cohort: Cohort, split: Split, names: Sequence[str] = FIGURE_5, seed: int = 0, progress: bool = False
 ) -> AugmentedSet:
-    """Return the training images and their augmented copies (section 4.4), made once and kept.
-
-    copies: training images a sample, itself included: 10 for the nine of Fig. 5, 4 for those of section 4.5.2.
-    """
-    names = {1 + len(FIGURE_5): FIGURE_5, 1 + len(SECOND_PROTOCOL): SECOND_PROTOCOL}[copies]
+    """Return the training images and an augmented copy of each by every named augmentation (section 4.4), kept once made."""
     images = cohort.images(split.rows("train"))
     return augmented_set(images, names, seed, results_folder() / "augmented", progress)

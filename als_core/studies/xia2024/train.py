@@ -18,8 +18,9 @@ import torch
 from als_core.cohorts.cohort import Cohort
 from als_core.cohorts.splits import Split, guard
 from als_core.models.weights import WeightsChoice, available_weights, imagenet_names, load_weights
-from als_core.storage import repository, results_folder
+from als_core.storage import code_digest, content_key, repository, results_folder
 from als_core.studies.xia2024.amounts import TissueAmounts
+from als_core.studies.xia2024.augmentation import FIGURE_5, SECOND_PROTOCOL
 from als_core.studies.xia2024.by_donor import splits_by_donor
 from als_core.studies.xia2024.recipes import (
     RECIPES,
@@ -38,7 +39,7 @@ from als_core.training.train import build_network, found_device, identify_runs, 
 
 def recorded_folder():
     """Return the folder of runs of published size that are kept with the project."""
-    return repository() / "data" / "recorded" / "xia2024"
+    return repository() / "data/recorded/xia2024"  # one literal: `book.freshness` finds inputs by it
 
 
 def tissue_weights(network: str, amounts: TissueAmounts) -> WeightsChoice:
@@ -98,7 +99,7 @@ def recipe_runs(
 ) -> list[Run]:
     """Return the runs of any recipe on one split, one a seed, and train those that are missing. seed: of the copies."""
     weights, store = tissue_weights(recipe.network, amounts).name, results_folder() / "runs"
-    identities = identify_runs(recipe, cohort, split, seeds, weights)
+    identities = identify_runs(recipe, cohort, split, seeds, weights, copies_digest(recipe, seed))
     if all(found := [find_run(store, identity) for identity in identities]):
         return found
     return train_recipe(
@@ -116,9 +117,21 @@ def training_images(recipe: Recipe, cohort: Cohort, split: Split, seed: int = 0)
     if recipe.copies == 1:
         return TrainingImages(images)
     train = split.rows("train")
-    augmented = augmented_training_set(cohort, split, recipe.copies, seed)
+    augmented = augmented_training_set(cohort, split, augmentations_of(recipe), seed)
     sources = augmented.index["source"].to_numpy()[len(train) :]
-    return TrainingImages(images, resized(augmented.images[len(train) :], recipe.side), train[sources])
+    copies = resized(augmented.images[len(train) :], recipe.side)
+    return TrainingImages(images, copies, train[sources], copies_digest(recipe, seed))
+
+
+def augmentations_of(recipe: Recipe) -> tuple[str, ...]:
+    """Return the augmentations of a recipe's copies: those of Fig. 5, or of section 4.5.2; the first where it asks for fewer."""
+    return (SECOND_PROTOCOL if recipe.variant == SECOND else FIGURE_5)[: recipe.copies - 1]
+
+
+def copies_digest(recipe: Recipe, seed: int) -> str:
+    """Return a digest of how a recipe's copies are made; empty where it has none."""
+    code = "als_core.studies.xia2024.augmented_set"
+    return content_key(code_digest(code), augmentations_of(recipe), seed) if recipe.copies > 1 else ""
 
 
 def recorded_ablations(cohort: Cohort, seed: int = 0) -> dict[str, list[Run]]:

@@ -14,10 +14,12 @@ from als_core.refusal import RefusedInput
 from als_core.studies.xia2024 import train as tissue_runs
 from als_core.studies.xia2024 import words
 from als_core.studies.xia2024.amounts import TissueAmounts
+from als_core.studies.xia2024.augmentation import FIGURE_5, SECOND_PROTOCOL
 from als_core.studies.xia2024.build import build_tissue_network
 from als_core.studies.xia2024.by_donor import count_predictions, splits_by_donor
-from als_core.studies.xia2024.recipes import RECIPES
+from als_core.studies.xia2024.recipes import RECIPES, second_protocol
 from als_core.studies.xia2024.synthetic import TissueParameters, make_synthetic_tissue
+from als_core.studies.xia2024.train import augmentations_of, copies_digest
 from als_core.training.features import as_input
 from als_core.training.recipe import Recipe, reduced
 
@@ -72,6 +74,20 @@ def test_without_gates_is_densenet_at_the_hyper_parameters_of_the_gated_network(
     assert plain.network == "densenet121" and plain.trains == RECIPES["densenet121"].trains
     own = {"name", "network", "trains", "variant", "options"}
     assert {name for name in vars(plain) if getattr(plain, name) != getattr(gated, name)} == own
+
+
+def test_copies_are_those_of_the_recipe_and_part_of_what_a_run_is():
+    printed = RECIPES["resnet18"]
+    assert (
+        augmentations_of(printed) == FIGURE_5
+        and augmentations_of(second_protocol(printed)) == SECOND_PROTOCOL
+    )
+    four = reduced(printed, copies=4)
+    assert augmentations_of(four) == FIGURE_5[:3] and augmentations_of(reduced(printed, copies=1)) == ()
+    digests = [
+        copies_digest(recipe, seed) for recipe in (printed, four, second_protocol(printed)) for seed in (0, 1)
+    ]
+    assert len(set(digests)) == 6 and copies_digest(reduced(printed, copies=1), 0) == ""
 
 
 @pytest.mark.parametrize("network, trains", [("resnet18", 512 * 3 + 3), ("densenet121", 1024 * 3 + 3)])

@@ -184,7 +184,7 @@ def plain_words(rows: Rows, synthetic: bool) -> str:
         f"judge {judged or 'none'}."
     )
     second = (
-        "Images of one person resemble each other, so a computer can score well by recognising the person instead of the "
+        "Images of one person resemble each other, so a computer can score well by recognising the person, or how the images were made, instead of the "
         f"disease{_how_papers_split()}."
     )
     third = "Nothing here is a diagnosis, and nothing here shows that these diseases cannot be recognised: few images are public."

@@ -128,8 +128,8 @@ if met:
 # other rules and the weights are in the second table. A statement *holds here* where the interval over
 # patients excludes the opposite. A heatmap knows one scan and an SVM map all scans it learned from; the
 # average maps below lessen that difference. Network, reference and scans differ from the paper's: its ranking
-# is neither confirmed nor refuted. Last come four measures of overlap, because the abstract does not say which
-# it used.
+# is neither confirmed nor refuted. Last come four measures of overlap, because the abstract does not say
+# which it used.
 
 # %%
 if met:
@@ -153,8 +153,8 @@ if met:
 # ## The average map
 #
 # The meta-analysis is a map of groups; the abstract does not say whether heatmaps were averaged. Here the
-# average gives each patient's heat the same weight, is over all patients, and the truth, where it is known, is
-# the effect on an average brain.
+# average gives each patient's heat the same weight, is over all patients, and the truth, where it is known,
+# is the effect on an average brain.
 
 # %%
 averages = {titles[name]: sum(part[name] for part in sums) for name in titles}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from dataclasses import replace
 from importlib import import_module
 
@@ -106,4 +107,9 @@ def test_recorded_results_have_the_rows_of_the_table():
     assert {(row["part"], row["subject"], row["way"]) for row in found["rows"]} <= known
     table = figures_speed.compare(bench.COMPARISONS, {"rows": []})
     assert "not measured yet" in figures_speed.found_sentence(table)
-    assert set(figures_speed.speed_table(table)["Times less"]) == {"not measured yet"}
+    printed = figures_speed.speed_table(table)
+    assert set(printed["Times less"]) == {"not measured yet"}
+    answer = figures_speed.speed_answer(table, found | {"rows": []})
+    assert not any(each in " ".join(answer.values()) for each in ("minute", "was measured", "×"))
+    page = (repository() / "notebooks/audit/how_fast.py").read_text()
+    assert set(re.findall(r"\*(Once [^*]+)\* in the table", page)) <= set(printed.columns)

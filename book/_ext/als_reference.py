@@ -11,6 +11,10 @@ from sphinx.util.docutils import SphinxDirective
 
 from als_core.book.reference import PACKAGES, Entry, Module, package_modules, packages_below, read_module
 
+NAMES = r"[\w.*]*\w(?:, [\w.*]*\w)*"
+NAMED = r"[^\s:][^:\n]* : "
+RULE = re.compile(r"\|[-:| ]+")
+
 
 class Floors(SphinxDirective):
     """The floors as a drawing: one box each, the ground at the bottom, with what it stands on."""
@@ -57,19 +61,63 @@ def _described(full: str, entry: Entry) -> nodes.Node:
 
 
 def paragraphs(docstring: str) -> list[nodes.Node]:
-    """A docstring as text: backticks are code; what is indented or an example is kept line by line."""
+    """Turn a docstring into nodes: text, lists, tables and numpydoc sections; other indented text stays literal."""
     blocks = re.split(r"\n\s*\n", docstring.strip("\n"))
-    return [_block(block) for block in blocks if block.strip()]
+    return [node for block in blocks if block.strip() for node in _block(block)]
 
 
-def _block(text: str) -> nodes.Node:
+def _block(text: str) -> list[nodes.Node]:
     lines = text.splitlines()
-    if any(line.startswith((" ", ">>>")) for line in lines):
-        return nodes.literal_block(text, text, language="python" if ">>>" in text else "text")
-    if lines[0].startswith("- "):
+    if len(lines) > 2 and re.fullmatch("-{3,}", lines[1]):
+        rest = "\n".join(lines[2:])
+        below = (
+            _block(rest) if rest.startswith((" ", ">>>", "|", "- ")) else [_entries(rest) or _sentence(rest)]
+        )
+        return [nodes.rubric("", lines[0]), *below]
+    if text.startswith("|") and len(lines) > 1 and RULE.fullmatch(lines[1]):
+        return [_table(lines)]
+    if text.startswith("- "):
         items = re.split(r"(?:^|\n)- ", text)[1:]
-        return nodes.bullet_list("", *(nodes.list_item("", _sentence(item)) for item in items), bullet="-")
-    return _sentence(text)
+        return [nodes.bullet_list("", *(nodes.list_item("", _sentence(item)) for item in items), bullet="-")]
+    if re.match(NAMED, text):
+        return [_entries(text)]
+    if any(line.startswith((" ", ">>>", "===")) for line in lines):
+        return [nodes.literal_block(text, text, language="python" if ">>>" in text else "text")]
+    return [_sentence(text)]
+
+
+def _entries(text: str) -> nodes.definition_list | None:
+    """Make a definition list of `name : text` and of names alone, each with its further lines; None for other text."""
+    entries: list[str] = []
+    for line in text.splitlines():
+        if re.match(f"{NAMED}|{NAMES}$", line):
+            entries.append(line)
+        elif entries:
+            entries[-1] += f"\n{line.strip()}"
+        else:
+            return None
+    several = [part for entry in entries for part in re.split(rf"[.;]\s+(?={NAMES} : )", entry)]
+    return nodes.definition_list("", *map(_entry, several))
+
+
+def _entry(text: str) -> nodes.definition_list_item:
+    first, _, more = text.partition("\n")
+    name, _, kind = first.partition(" : ")
+    ends = not kind or kind.endswith(".") or more[:1].islower() or not more
+    term = nodes.term("", "", nodes.literal("", name.strip("`")))
+    return nodes.definition_list_item(
+        "", term, nodes.definition("", _sentence(f"{kind}{'' if ends else '.'} {more}"))
+    )
+
+
+def _table(lines: list[str]) -> nodes.table:
+    cells = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in lines]
+    head, *body = [
+        nodes.row("", *(nodes.entry("", _sentence(cell)) for cell in row)) for row in (cells[0], *cells[2:])
+    ]
+    columns = [nodes.colspec(colwidth=1) for _ in cells[0]]
+    group = nodes.tgroup("", *columns, nodes.thead("", head), nodes.tbody("", *body), cols=len(columns))
+    return nodes.table("", group, classes=["colwidths-auto"])
 
 
 def _sentence(text: str) -> nodes.paragraph:

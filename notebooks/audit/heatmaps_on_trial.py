@@ -79,7 +79,7 @@ for name in sets:
 
 # %%
 rows = [leaderboard.lines(name, scores[name], checks[name]) for name in sets]
-page.table(pd.concat(rows), "audit-heatmap-leaderboard", words.BOARD_CAPTION)
+page.table(pd.concat(rows), "audit-heatmap-leaderboard", words.board_caption(checks))
 
 # %% [markdown]
 # ## How to read a method's row
@@ -103,8 +103,7 @@ page.table(pd.concat(rows), "audit-heatmap-leaderboard", words.BOARD_CAPTION)
 # networks and effects.
 
 # %%
-edges = scores["Tissue"].set_index(["score", "method"])["mean"][leaderboard.SCORE, "edges"]
-page.answer(**words.answer(passed, sets, edges, amounts.checked))
+page.answer(**words.answer(passed, sets, scores["Tissue"], amounts.checked))
 page.substitutions(*words.substitutions(amounts))
 page.made_of(
     second_cohort=f"{tissue.name}: {len(tissue)} images, digest {tissue.digest}",

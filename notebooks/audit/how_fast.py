@@ -84,9 +84,9 @@ page.text(figures.book_sentence(found["book"]))
 #
 # Where only a head trains, time is spent on the frozen prefix once, not in each of hundreds of epochs; the
 # saving grows with epochs and seeds. Where layers inside the network train, only constant factors are left,
-# and bfloat16 rounds: its results are close to those in single precision, and not equal. Compiling takes one
-# to two minutes a network, so it pays in long runs only. None of these ratios says anything about a
-# network's accuracy.
+# and bfloat16 rounds: its results are close to those in single precision, and not equal. Compiling takes time
+# once per network (*Once a run, seconds* in the table), so it pays in long runs only. None of these ratios
+# says anything about a network's accuracy.
 
 # %%
 page.made_of(Data="measured times", Machine=found["device"] or figures.MISSING)

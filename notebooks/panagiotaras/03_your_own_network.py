@@ -119,11 +119,11 @@ page.text(own_network.conservation_words(sums, networks[own_network.DENSENET], p
 # ## Volumes (3-D)
 #
 # The same calls with `Conv3d` and volumes (N, C, X, Y, Z). Areas of an atlas can be covered one by one, if
-# each voxel has the number of its area.
+# each voxel has the number of its area. Here the volume is cut into 64 cubes, one of which is the sign.
 
 # %%
 volumes, labels, sign = own_network.draw(count=60, sides=(16, 16, 16), seed=seed)
-areas = own_network.octants((16, 16, 16))
+areas = own_network.blocks((16, 16, 16))
 torch.manual_seed(seed)
 network = nn.Sequential(
     nn.Conv3d(1, 8, 3),
@@ -174,6 +174,6 @@ page.table(own_network.needs(), "own-network-methods", own_network.NEEDS, of_coh
 # network finds it; that says nothing of a real network.
 
 # %%
-page.answer(**own_network.answer(maps, sign, shown))
+page.answer(**own_network.answer(maps, sign, areas, shown))
 page.made_of(images="80 of 32 × 32 pixels and 60 of 16 × 16 × 16 voxels, drawn", seed=seed)
 page.provenance()

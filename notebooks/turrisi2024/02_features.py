@@ -170,7 +170,7 @@ page.show(figures.correlations(used, directions), "turrisi-correlations")
 # ## What this means
 #
 # The three descriptions are what the paper says they are, in number and in kind. Whether they hold anything
-# about a disease is a question for patients: on drawn brains, a difference only shows that a feature answers
+# about a disease is a question for patients: on drawn brains, a difference only shows that a feature responds
 # to what was drawn. If the deep features had missed even the atrophy they were trained on, their failure on
 # another disease would not show that the scans hold no sign of it.
 

@@ -127,9 +127,9 @@ if met:
 # LRP is compared with its epsilon rule, and the SVM with activation patterns, as in the journal version; the
 # other rules and the weights are in the second table. A statement *holds here* where the interval over
 # patients excludes the opposite. A heatmap knows one scan and an SVM map all scans it learned from; the
-# average maps below lessen that difference. Network, reference and choice of scans are others here than in
-# the paper: its ranking is neither confirmed nor refuted. Last come four measures of overlap, because the
-# abstract does not say which it used.
+# average maps below lessen that difference. Network, reference and scans differ from the paper's: its ranking
+# is neither confirmed nor refuted. Last come four measures of overlap, because the abstract does not say
+# which it used.
 
 # %%
 if met:
@@ -147,14 +147,14 @@ if met:
     heads = {name: score.title for name, score in SCORES.items()}
     shown = wide.rename(columns=heads, index=titles).round(3).rename_axis("Method").reset_index()
     page.table(shown, "wang-measures", words.measures_caption(np.mean(covered)))
-    page.text(words.measures_in_words(wide, titles))
+    page.text(words.measures_in_words(wide, titles, np.mean(covered)))
 
 # %% [markdown]
 # ## The average map
 #
-# The meta-analysis is a map of groups, so heatmaps were averaged before they were compared with it. Here each
-# patient's heat gets the same weight, the average is over all patients, and the truth, where it is known, is
-# the effect on an average brain.
+# The meta-analysis is a map of groups; the abstract does not say whether heatmaps were averaged. Here the
+# average gives each patient's heat the same weight, is over all patients, and the truth, where it is known,
+# is the effect on an average brain.
 
 # %%
 averages = {titles[name]: sum(part[name] for part in sums) for name in titles}
@@ -186,7 +186,7 @@ else:
 # %%
 if met:
     averaged = {title: curve.area / curve.best_area for title, curve in curves.items()}
-    page.answer(**words.answer(own, leads, titles, met, averaged))
+    page.answer(**words.answer(own, leads, titles, met, averaged, data.kind))
 else:
     page.answer(**words.answer_without_truth(correlations))
 page.substitutions(*words.substitutions(data, amounts.effect, met))

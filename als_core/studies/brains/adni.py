@@ -10,7 +10,7 @@ Tables are recognised by their columns, under any file name:
 | diagnoses: DXSUM_PDXCONV_ADNIALL, since then DXSUM | PTID, EXAMDATE, DIAGNOSIS or DXCURREN or DXCHANGE |
 
 A list of scans without diagnoses takes them from the table of diagnoses, of the examination nearest in time.
-ADNI gives its data on application; nothing of them is in this project.
+ADNI gives its data on application; none of them are in this project.
 """
 
 from __future__ import annotations

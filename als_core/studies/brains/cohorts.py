@@ -28,8 +28,8 @@ from als_core.studies.brains.synthetic import BrainParameters, make_brains
 
 PATIENTS, CONTROLS = "AD", "CN"
 MODELS = {
-    "panagiotaras-1.5T": "the 1.5T scans on the slides",
-    "panagiotaras-3T": "the 3T scans on the slides",
+    "panagiotaras-1.5T": "the 1.5T scans of the Alzheimer slides (Panagiotaras)",
+    "panagiotaras-3T": "the 3T scans of the Alzheimer slides (Panagiotaras)",
     "turrisi2024": "the paper's patients",
 }
 ALL_SCANS = "all scans"  # in place of a field strength, where the manifest has none

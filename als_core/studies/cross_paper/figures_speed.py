@@ -126,5 +126,5 @@ def speed_answer(ratios: pd.DataFrame, found: Mapping[str, Any]) -> dict[str, st
         "question": "How long does a run take, and what does the companion save?",
         "found": found_sentence(ratios),
         "how_sure": how_sure_sentence(ratios, found),
-        "not_shown": "Ratios depend on processor and memory, and nothing here was measured on a GPU.",
+        "not_shown": "The ratios on another machine: they depend on processor and memory. `make bench` uses no GPU.",
     }

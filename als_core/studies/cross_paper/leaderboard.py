@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from als_core.explain.methods import METHODS
 from als_core.explain.patterns import LinearMaps
-from als_core.explain.sanity import Explainer, untrained
+from als_core.explain.sanity import Explainer, Limits, untrained
 from als_core.statistics.intervals import draw_groups
 from als_core.storage import atomic_write, code_digest, content_key, exclusive_lock, results_folder
 from als_core.studies.cross_paper.evaluation_sets import (
@@ -34,7 +34,8 @@ SCORE = "dice_area"  # what the ranking is made with; the others stand beside it
 NULLS = ("same smoothness", "atlas only", "untrained")
 COLUMNS = (
     "*Likeness to untrained*: correlation with the map of an untrained network, low where a map depends on what was "
-    "learned. *Random maps as faithful*: share of random maps that mark what the score rests on at least as well."
+    f"learned; a method fails above {Limits.similarity}. *Random maps as faithful*: share of random maps that mark "
+    f"what the score rests on at least as well, and their number; a method fails above {Limits.random}."
 )
 """What two columns of `lines` mean, for captions."""
 CHECKS = ("depends on parameters", "faithful", "speaks", "repeatable")
@@ -152,7 +153,8 @@ def trial(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Every method and the two controls on one modality: overlaps (as `try_maps`, with subject) and checks.
 
-    checked: how many images go through the sanity checks.
+    checked: how many images go through the sanity checks. The checks have a column `random_maps` beside those of
+    `check_methods`: with how many, over all images, a method is compared.
     """
     generator = torch.Generator().manual_seed(seed)
     explainers = subjects.explainers() | {"edges": edges, "random": random_map(generator)}
@@ -169,7 +171,10 @@ def trial(
         explainers, maps, blind, few.network, few.images, few.targets, generator=generator, within=few.within,
         fill=few.settings["fill"], nulls=nulls,
     )  # fmt: skip
-    return table.assign(subject=subjects.groups[table["image"]]), checks
+    return (
+        table.assign(subject=subjects.groups[table["image"]]),
+        checks.assign(random_maps=nulls * len(few.images)),
+    )
 
 
 def tried(modality: str, amounts: HeatmapAmounts, seed: int) -> Subjects:
@@ -215,9 +220,10 @@ def lines(modality: str, scores: pd.DataFrame, checks: pd.DataFrame) -> pd.DataF
     own = scores[scores["score"] == SCORE].sort_values("mean", ascending=False).set_index("method")
     auc = scores[scores["score"] == "voxel_auc"].set_index("method")["mean"]
     measured = checks.pivot(index="method", columns="check", values="value")
-    failed = marks(scores, checks) == "fail"
+    failed, total = marks(scores, checks) == "fail", checks["random_maps"].iloc[0]
     rows = []
     for method, row in own.iterrows():
+        faithful = measured.loc[method, "faithful"]
         nulls = {f"Null: {null}": f"{row[null]:.2f}" if pd.notna(row.get(null)) else "–" for null in NULLS}
         rows.append(
             {"On": modality, "Method": titles()[method]}
@@ -226,8 +232,8 @@ def lines(modality: str, scores: pd.DataFrame, checks: pd.DataFrame) -> pd.DataF
             | {
                 "AUC": f"{auc[method]:.2f}",
                 "Likeness to untrained": f"{measured.loc[method, 'depends on parameters']:z.2f}",
-                "Random maps as faithful": f"{measured.loc[method, 'faithful']:z.2f}",
-                "Fails": ", ".join(failed.columns[failed.loc[method]]) or "no check",
+                "Random maps as faithful": f"{faithful:.2f} ({faithful * total:.0f} of {total})",
+                "Fails": ", ".join(failed.columns[failed.loc[method]]) or "none",
             }
         )
     return pd.DataFrame(rows)

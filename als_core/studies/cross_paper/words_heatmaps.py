@@ -14,11 +14,21 @@ from als_core.studies.cross_paper.leaderboard import CONTROLS, NULLS, SCORE
 
 OWNERS = {"Brains": "patient", "Tissue": "donor"}
 FORBIDS = "Do not carry this ranking over to real scans or slides: effects here are drawn by a program."
-BOARD_CAPTION = (
-    "Every method on brains and on tissue, highest overlap first, with its nulls and two sanity checks. Overlap: Dice "
-    "area with its 95 % interval over patients or donors. Limits, set before looking: likeness (Spearman correlation) "
-    f"{Limits.similarity}, share of random maps as faithful {Limits.random}."
-)
+
+
+def board_caption(checks: Mapping[str, pd.DataFrame]) -> str:
+    """Caption of the leaderboard, with how many random maps make a method fail. checks: by modality."""
+    totals = {name: int(table["random_maps"].iloc[0]) for name, table in checks.items()}
+    fewest = {
+        name: next(n for n in range(total + 1) if n / total > Limits.random) for name, total in totals.items()
+    }
+    fails = listed(f"{fewest[name]} or more of {total} ({name.lower()})" for name, total in totals.items())
+    return (
+        "Every method on brains and on tissue, highest overlap first, with its nulls and two sanity checks. Overlap: "
+        "Dice area with its 95 % interval over patients or donors. Limits, set before looking: likeness (Spearman "
+        f"correlation) {Limits.similarity}, share of random maps as faithful {Limits.random}; here a method fails "
+        f"with {fails}."
+    )
 
 
 def passing(marks: pd.DataFrame) -> list[str]:
@@ -27,31 +37,58 @@ def passing(marks: pd.DataFrame) -> list[str]:
 
 
 def answer(
-    marks: Mapping[str, pd.DataFrame], sets: Mapping[str, Subjects], edges: float, checked: int
+    marks: Mapping[str, pd.DataFrame], sets: Mapping[str, Subjects], tissue: pd.DataFrame, checked: int
 ) -> dict[str, str]:
-    """Answer which methods pass every check on both modalities.
+    """Answer which methods pass every check.
 
-    edges: overlap of the edge filter on tissue. checked: images of a modality that sanity checks use, at most.
+    tissue: scores on tissue, of `leaderboard.method_scores`. checked: images of a modality that sanity checks use, at
+    most.
     """
     everywhere = [name for name in METHODS if all(name in passing(table) for table in marks.values())]
-    which = f" ({'; '.join(METHODS[name].title for name in everywhere)})" if everywhere else ""
-    count = (
-        f"{len(everywhere)} of {len(METHODS)} methods" if everywhere else f"None of {len(METHODS)} methods"
-    )
-    passes = "passes" if len(everywhere) < 2 else "pass"
     counts = [
         f"{counted(len(each.images), 'image')} of {counted(len(set(each.groups)), OWNERS[name])} ({name.lower()})"
         for name, each in sets.items()
     ]
+    found = [passing_count(marks)]
+    if everywhere:
+        found.append(f"On all of them: {'; '.join(METHODS[name].title for name in everywhere)}.")
+    found.append(edge_sentence(tissue))
     return {
         "question": "Which heatmap methods point at what a network really used?",
-        "found": f"{count}{which} {passes} every check on both brains and tissue. An edge filter that never saw the "
-        f"network overlaps with the lesions of tissue by {edges:.2f} of 1.",
+        "found": " ".join(found),
         "how_sure": f"The overlap rests on {listed(counts)}, with one network each; the sanity checks use at most "
-        f"{counted(checked, 'image')} of each kind. A method that fails here may pass with more of them.",
+        f"{counted(checked, 'image')} of each kind. A method that fails here may pass with more images, and the reverse.",
         "not_shown": "How the methods rank on real patients. A method that passes can still mislead there, where "
         "nobody knows which places a network used.",
     }
+
+
+def passing_count(marks: Mapping[str, pd.DataFrame]) -> str:
+    """Say how many of the methods tried on each modality pass every check."""
+    parts = []
+    for name, table in marks.items():
+        good, tried = len(passing(table)), len(table.index.intersection(list(METHODS)))
+        one = good < 2
+        if parts:
+            parts.append(f"on {name.lower()} {good or 'none'} of {tried} {'does' if one else 'do'}")
+        else:
+            verb = "passes" if one else "pass"
+            parts.append(
+                f"On {name.lower()} {good or 'none'} of {counted(tried, 'method')} {verb} every check"
+            )
+    return f"{'; '.join(parts)}."
+
+
+def edge_sentence(tissue: pd.DataFrame) -> str:
+    """Compare the overlap of an edge filter on tissue with that of the best method there."""
+    own = tissue[tissue["score"] == SCORE].set_index("method")["mean"]
+    best = own.drop(list(CONTROLS)).idxmax()
+    edges, highest = f"{own['edges']:.2f}", f"{own[best]:.2f}"
+    than = "as much as" if edges == highest else "more than" if own["edges"] > own[best] else "less than"
+    return (
+        f"An edge filter that never saw the network overlaps with the lesions of tissue by {edges}, {than} the best "
+        f"method ({METHODS[best].title}, {highest})."
+    )
 
 
 def substitutions(amounts: HeatmapAmounts) -> tuple[dict[str, tuple[str, str]], str]:

@@ -56,8 +56,8 @@ def draw(count: int, sides: Sequence[int], seed: int) -> tuple[Tensor, Tensor, n
     return torch.from_numpy(images.astype(np.float32)), torch.from_numpy(labels), sign
 
 
-def octants(sides: Sequence[int]) -> np.ndarray:
-    """A label image that cuts each side in quarters: int (*sides), 1 and up."""
+def blocks(sides: Sequence[int]) -> np.ndarray:
+    """A label image that cuts each side in four: int (*sides), 1 and up; the sign of `draw` is one block."""
     quarters = [np.arange(side) * 4 // side for side in sides]
     mesh = np.meshgrid(*quarters, indexing="ij")
     return 1 + sum(axis * 4**place for place, axis in enumerate(mesh))
@@ -231,15 +231,24 @@ def needs() -> pd.DataFrame:
     )
 
 
-def answer(maps: Mapping[str, Tensor], sign: np.ndarray, shown: int) -> dict[str, str]:
-    """The answer box, from the heatmaps of the volume."""
+def answer(maps: Mapping[str, Tensor], sign: np.ndarray, areas: np.ndarray, shown: int) -> dict[str, str]:
+    """The answer box, from the heatmaps of the volume. areas: label image, for the methods that cover areas."""
     shares = share_inside(maps, sign, shown)
-    best = max(shares, key=shares.get)
+    given_areas = {method.title for method in METHODS.values() if "areas" in method.needs}
+    best = max(shares.keys() - given_areas, key=shares.get)
+    found = (
+        f"With one call for each method. On a drawn volume whose sign fills {percent(float(sign.mean()))} of it, "
+        f"{best.lower()} puts {percent(shares[best])} of its relevance there."
+    )
+    one_area = np.array_equal(areas == areas[sign][0], sign)
+    for name in sorted(shares.keys() & given_areas):
+        found += f" {name} puts {percent(shares[name])} there"
+        if one_area:
+            found += f"; the sign is exactly one of the {len(np.unique(areas))} areas that it covers, which favours it"
+        found += "."
     return {
         "question": "How do I get these heatmaps for a network of my own?",
-        "found": "With one call for each method. On a drawn volume whose sign fills "
-        f"{percent(float(sign.mean()))} of it, {best.lower()} puts {percent(shares[best])} of its relevance "
-        "there.",
+        "found": found,
         "how_sure": "One network and one volume: the page shows how, not which method is best.",
         "not_shown": "Whether a heatmap of your network shows what you hope. Compare it with one of a "
         "network that had nothing to learn.",

@@ -167,7 +167,7 @@ def network_size(
 
 
 def image_folds_in_words(cohort: VolumeCohort, folds: int, seed: int) -> str:
-    """What the guard answers to folds by image that claim to separate patients."""
+    """Say whether folds by image that claim to separate patients are refused."""
     patients = len(np.unique(cohort.groups))
     try:
         image_folds(cohort, folds, seed, promise="group")

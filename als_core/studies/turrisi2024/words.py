@@ -34,7 +34,7 @@ FORBIDS = (
 FORBIDS_BRIGHTNESS = (
     "Do not compare the histograms or the fitted ages of this page with the paper's: volumes are drawn."
 )
-FORBIDS_OWN = "Do not compare the scores of this page with the paper's: patients and sizes are others."
+FORBIDS_OWN = "Do not compare the scores of this page with the paper's: patients and sizes differ."
 OF_VOLUMES = ("Patients", "Voxel side")  # substitutions that matter on a page without features
 OF_FEATURES = (*OF_VOLUMES, "Disease", "Extractor's weights")  # and without classifiers
 LEVELS = {"<60": "under_60", "60-75": "60_75", ">75": "over_75", "F": "f", "M": "m"}

@@ -9,7 +9,7 @@ import pandas as pd
 
 from als_core.cohorts.volume_cohort import VolumeCohort
 from als_core.explain.overlap import SCORES
-from als_core.figures.drawn import counted, number, percent
+from als_core.figures.drawn import counted, listed, number, percent
 
 Lead = tuple[float, float, float]
 """Mean difference in overlap and the ends of its 95 % interval over patients."""
@@ -39,6 +39,10 @@ RANKING = (
 MAPS = "positive values; absolute values where a sign is no evidence (guided Grad-CAM, SVM)"
 FORBIDS = (
     "Do not read a rank on this page as the published one: scans, network and reference are not the paper's."
+)
+SAME_PLACES = (
+    " The drawn disease changes the same places in every patient, which favours a map of group differences such as "
+    "the SVM pattern."
 )
 
 
@@ -142,10 +146,10 @@ def nulls_in_words(scores: pd.DataFrame, titles: Mapping[str, str], nulls: tuple
     return f"Not every method is shown to exceed all three nulls. {'; '.join(at_null)}."
 
 
-def measures_in_words(wide: pd.DataFrame, titles: Mapping[str, str]) -> str:
+def measures_in_words(wide: pd.DataFrame, titles: Mapping[str, str], share: float) -> str:
     """Which method is first by each measure, and whose hottest voxel is never in the truth.
 
-    wide: methods by row, scores by column, means over patients.
+    wide: methods by row, scores by column, means over patients. share: of the brain that the truth holds, on average.
     """
     first = {SCORES[name].title: titles[wide[name].idxmax()] for name in SCORES}
     leaders = set(first.values())
@@ -156,12 +160,12 @@ def measures_in_words(wide: pd.DataFrame, titles: Mapping[str, str]) -> str:
             f"First by measure: {'; '.join(f'{name}: {title}' for name, title in first.items())}. Which "
             "method is best therefore depends on a choice that the abstract does not print."
         )
-    missed = [titles[name] for name in wide.index[wide["pointing_game"] == 0]]
-    if missed:
+    missed = wide[wide["pointing_game"] == 0]
+    if len(missed):
         text += (
-            f" The pointing game is 0.000 for {'; '.join(missed)}: in no patient is the hottest voxel inside "
-            "the true effect, although much of the heat may be there. It is elsewhere, at an edge of the "
-            "brain for instance."
+            f" The pointing game is 0.000 for {'; '.join(titles[name] for name in missed.index)}: in no patient is "
+            "the hottest voxel inside the truth. Of all heat in these maps "
+            f"{listed(map(percent, missed['mass_inside']))} is inside; in an even map it would be {percent(share)}."
         )
     return text
 
@@ -199,10 +203,11 @@ def answer(
     titles: Mapping[str, str],
     met: str,
     averaged: Mapping[str, float],
+    kind: str,
 ) -> dict[str, str]:
     """The answer box where overlap was measured.
 
-    scores: one row for each method. met: what with. averaged: overlap of the average maps, by title.
+    scores: one row for each method. met: what with. averaged: overlap of the average maps, by title. kind: of cohort.
     """
     by_average = averaged[titles["integrated_gradients"]], averaged[titles["svm_pattern"]]
     best = scores.loc[scores["mean"].idxmax()]
@@ -212,11 +217,12 @@ def answer(
         "question": QUESTION,
         "found": f"On the brains here, the map that best matches {met} is {titles[best['method']]} (overlap "
         f"{number(best['mean'])} of 1). Integrated gradients, first in the paper, overlaps "
-        f"{number(abs(mean))} {more} than SVM patterns scan by scan. Averaged over patients first, as the paper "
-        f"did, the two have {number(by_average[0])} and {number(by_average[1])}.",
+        f"{number(abs(mean))} {more} than SVM patterns scan by scan. Averaged over patients first, the two "
+        f"have {number(by_average[0])} and {number(by_average[1])}.",
         "how_sure": f"The 95 % interval of that difference, over {int(best['subjects'])} patients, is "
         f"{number(low, signed=True)} to {number(high, signed=True)}. Networks were trained once for each "
-        "fold; another training may order the methods otherwise. An SVM's map has seen many scans, a heatmap one.",
+        "fold; another training may order the methods otherwise. An SVM's map has seen many scans, a heatmap one."
+        + (SAME_PLACES if kind == "synthetic" else ""),
         "not_shown": "Whether the ranking holds on ADNI against the meta-analysis of 77 studies: neither is "
         "public.",
     }

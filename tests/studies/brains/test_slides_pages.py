@@ -248,7 +248,7 @@ def test_drawn_images_have_their_sign_and_maps_their_pictures():
     assert (bright[labels == 1].mean() - bright[labels == 0].mean()).item() == pytest.approx(
         own_network.BRIGHTER, abs=0.1
     )
-    areas = own_network.octants((16, 16))
+    areas = own_network.blocks((16, 16))
     assert (
         sorted(np.unique(areas)) == list(range(1, 17))
         and np.bincount(areas.ravel())[1:].tolist() == [16] * 16
@@ -260,7 +260,18 @@ def test_drawn_images_have_their_sign_and_maps_their_pictures():
     drawn = figures.own_model(picture, heat, outline, "a slice", "Slice")
     check_words(drawn)
     assert drawn.data.set_index("method").loc["Sign", "share_of_relevance_inside"] == 1
-    assert "sign puts 100 %" in own_network.answer(maps, sign, shown)["found"]
+
+
+def test_the_answer_says_that_areas_which_hold_the_sign_favour_a_method():
+    images, labels, sign = own_network.draw(count=4, sides=(16, 16, 16), seed=0)
+    areas, whole = own_network.blocks((16, 16, 16)), torch.ones(4, 16, 16, 16)
+    maps = {"Occlusion": whole, "Brain area occlusion": whole * torch.from_numpy(sign)}
+    found = own_network.answer(maps, sign, areas, own_network.first_with_sign(images, labels))["found"]
+    assert "occlusion puts 2 % of its relevance there. Brain area occlusion puts 100 % there" in found
+    assert found.endswith("exactly one of the 64 areas that it covers, which favours it.")
+    halves = 1 + (np.arange(16) >= 8)[:, None, None] * np.ones((16, 16, 16), dtype=int)
+    found = own_network.answer(maps, sign, halves, 1)["found"]
+    assert found.endswith("Brain area occlusion puts 100 % there.")
 
 
 def test_the_table_of_faithfulness_knows_a_heatmap_that_is_exact():

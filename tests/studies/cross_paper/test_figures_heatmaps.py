@@ -59,14 +59,41 @@ def test_grid_shows_and_offers_every_mark(grey):
     assert f"Brains. Passing every check: {TITLES['lrp_zplus']}." in drawn.alt
 
 
-def test_answer_counts_only_methods_that_pass_on_both_modalities():
-    sets = {"Brains": images(1), "Tissue": images()}
-    both = {"Brains": marks("lrp_zplus", "grad_cam"), "Tissue": marks("lrp_zplus")}
-    found = words.answer(both, sets, 0.2, 2)
-    assert f"1 of {len(METHODS)} methods ({TITLES['lrp_zplus']})" in found["found"]
+def test_answer_counts_the_methods_that_pass_on_each_modality():
+    sets, tried = {"Brains": images(1), "Tissue": images()}, len(METHODS)
+    both = {
+        "Brains": marks("lrp_zplus", "grad_cam"),
+        "Tissue": marks("lrp_zplus").drop(index="area_occlusion"),
+    }
+    tissue = pd.DataFrame({"score": leaderboard.SCORE, "method": SHOWN, "mean": 0.2})
+    found = words.answer(both, sets, tissue, 2)
+    assert found["found"].startswith(
+        f"On brains 2 of {tried} methods pass every check; on tissue 1 of {tried - 1} does. On all of them: "
+        f"{TITLES['lrp_zplus']}. An edge filter that never saw the network overlaps with the lesions of tissue by "
+        "0.20, as much as"
+    )
     assert "1 image of 1 patient (brains) and 2 images of 1 donor (tissue)" in found["how_sure"]
-    none = words.answer({"Brains": marks("grad_cam"), "Tissue": marks("lrp_zplus")}, sets, 0.2, 2)
-    assert none["found"].startswith(f"None of {len(METHODS)} methods pass")
+    tissue.loc[tissue["method"].isin(["grad_cam", "edges"]), "mean"] = 0.3, 0.4
+    none = words.answer({"Brains": marks(), "Tissue": marks("lrp_zplus", "grad_cam")}, sets, tissue, 2)[
+        "found"
+    ]
+    assert none.startswith(
+        f"On brains none of {tried} methods passes every check; on tissue 2 of {tried} do. An edge"
+    )
+    assert none.endswith("by 0.40, more than the best method (Grad-CAM, 0.30).")
+    tissue["mean"] = tissue["mean"].where(tissue["method"] != "edges", 0.1)
+    assert "by 0.10, less than the best method" in words.edge_sentence(tissue)
+
+
+def test_the_caption_says_how_many_random_maps_make_a_method_fail():
+    checks = {"Brains": pd.DataFrame({"random_maps": [9, 9]}), "Tissue": pd.DataFrame({"random_maps": [190]})}
+    caption = words.board_caption(checks)
+    assert caption.endswith(
+        "here a method fails with 1 or more of 9 (brains) and 20 or more of 190 (tissue)."
+    )
+    assert words.board_caption({"Brains": pd.DataFrame({"random_maps": [1]})}).endswith(
+        "1 or more of 1 (brains)."
+    )
 
 
 def test_sentences_on_a_modality():

@@ -72,7 +72,13 @@ def test_the_leaderboard_is_made_once_and_said_in_words(monkeypatch):
     overlap = pd.concat([values, auc], ignore_index=True).replace({"good": "grad_cam", "poor": "occlusion"})
     checks = pd.DataFrame(
         [
-            {"method": m, "check": c, "value": 0.25, "passed": None if c == "speaks" else m == "grad_cam"}
+            {
+                "method": m,
+                "check": c,
+                "value": 0.25,
+                "passed": None if c == "speaks" else m == "grad_cam",
+                "random_maps": 8,
+            }
             for m in ("grad_cam", "occlusion")
             for c in leaderboard.CHECKS
         ]
@@ -95,6 +101,6 @@ def test_the_leaderboard_is_made_once_and_said_in_words(monkeypatch):
     assert len(made) == 3
     assert line["Method"] == "Grad-CAM" and line["Overlap"].startswith("0.80 (0.7")
     assert (line["Null: untrained"], line["Null: atlas only"], line["AUC"]) == ("0.30", "–", "0.75")
-    assert line["Fails"] == "no check"
+    assert line["Fails"] == "none" and line["Random maps as faithful"] == "0.25 (2 of 8)"
     fails = leaderboard.lines_of(["occlusion"], "Tissue", amounts, 0)["Fails"].item()
     assert fails == "untrained, depends on parameters, faithful, repeatable"

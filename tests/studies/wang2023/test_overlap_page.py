@@ -99,10 +99,12 @@ def test_sentences_follow_from_the_numbers(standing):
     scores = ["dice_area", "mass_inside", "voxel_auc", "pointing_game"]
     wide = pd.DataFrame(0.5, index=list(TITLES), columns=scores)
     wide.loc["lrp_epsilon"] = 0.9
-    assert words.measures_in_words(wide, TITLES) == "By all 4 measures, LRP, epsilon comes first."
+    assert words.measures_in_words(wide, TITLES, 0.09) == "By all 4 measures, LRP, epsilon comes first."
     wide.loc["guided_grad_cam", "voxel_auc"], wide.loc["svm_pattern", "pointing_game"] = 1.0, 0.0
-    text = words.measures_in_words(wide, TITLES)
+    wide.loc["svm_pattern", "mass_inside"] = 0.18
+    text = words.measures_in_words(wide, TITLES, 0.09)
     assert "AUC of voxels: Guided Grad-CAM" in text and "0.000 for SVM pattern" in text
+    assert text.endswith("Of all heat in these maps 18 % is inside; in an even map it would be 9 %.")
 
 
 def test_the_bright_rim_is_mentioned_where_there_is_one():
@@ -122,12 +124,15 @@ def test_the_bright_rim_is_mentioned_where_there_is_one():
 def test_the_answer_names_the_best_map_and_the_signed_interval(standing):
     leads = {("integrated_gradients", "svm_pattern"): (-0.12, -0.2, -0.04)}
     averaged = dict.fromkeys(TITLES.values(), 0.9) | {TITLES["integrated_gradients"]: 0.77}
-    answer = words.answer(standing, leads, TITLES, "the true effect", averaged)
+    answer = words.answer(standing, leads, TITLES, "the true effect", averaged, "synthetic")
     assert set(answer) == {"question", "found", "how_sure", "not_shown"}
     assert (
         "overlaps 0.12 less than SVM patterns scan by scan" in answer["found"]
-        and "the two have 0.77 and 0.90" in answer["found"]
+        and "Averaged over patients first, the two have 0.77 and 0.90" in answer["found"]
         and "−0.20 to −0.04" in answer["how_sure"]
     )
+    assert "same places in every patient" in answer["how_sure"]
+    own = words.answer(standing, leads, TITLES, "your reference", averaged, "own")
+    assert "drawn" not in own["how_sure"] and own["found"].startswith("On the brains here, the map that best")
     alike = pd.DataFrame([[1, 0.2], [0.2, 1]], index=["a", "b"], columns=["a", "b"])
     assert "0.20" in words.answer_without_truth(alike)["found"]

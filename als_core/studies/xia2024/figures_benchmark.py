@@ -35,7 +35,7 @@ from als_core.figures.primitives import (
 from als_core.figures.style import INK, MUTED, house_style
 from als_core.statistics.metrics import matthews, mean_matthews_one_against_rest
 from als_core.studies.xia2024.figures_data import class_colours
-from als_core.studies.xia2024.words import pretraining
+from als_core.studies.xia2024.words import pretraining, trains_head_only
 from als_core.training.recipe import Recipe
 from als_core.training.runs import Run
 
@@ -279,7 +279,6 @@ def run_sources(runs_by_network: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
     rows = []
     for runs in runs_by_network.values():
         about, recipe = runs[0].about, Recipe.from_data(runs[0].about["recipe"])
-        head_only = set(recipe.trains) <= {"pool", "head"}
         rows.append(
             {
                 "Network": recipe.name,
@@ -288,7 +287,7 @@ def run_sources(runs_by_network: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
                 "Epochs": recipe.epochs,
                 "Training images": about["training_images"],
                 "Starting weights": pretraining(runs[0]),
-                "What trains": "the head only" if head_only else listed(recipe.trains),
+                "What trains": "the head only" if trains_head_only(recipe) else listed(recipe.trains),
                 "Computed in": recipe.precision + (", compiled" if recipe.compiled else ""),
             }
         )

@@ -39,6 +39,11 @@ def recipe_of(runs: Sequence[Run]) -> Recipe:
     return Recipe.from_data(runs[0].about["recipe"])
 
 
+def trains_head_only(recipe: Recipe) -> bool:
+    """Whether all stages of a network are frozen but its head."""
+    return set(recipe.trains) <= {"pool", "head"}
+
+
 def pretraining(run: Run) -> str:
     """Say in a few words which training the starting weights of a run come from."""
     name = run.about["weights"]
@@ -459,7 +464,7 @@ def heatmap_answer(
     )
     frozen = (
         " Only its last layer was trained on these images; all other layers are as their pretraining left them."
-        if set(recipe.trains) <= {"pool", "head"}
+        if trains_head_only(recipe)
         else ""
     )
     to = "they point to regions, not to details" if max(places) > 1 else "they point nowhere"

@@ -108,7 +108,7 @@ page.claims(values, words.claim_circumstances(list(values), runs, data.kind))
 #
 # <!-- not own -->
 # The abstract speaks of telling ALS from control. The three classes are collapsed to two, and then the two
-# classes of ALS are compared among images that are ALS.
+# classes of ALS are compared among ALS images that were called ALS.
 #
 # Where a test class holds few images, one image more or less moves its sensitivity by several points.
 

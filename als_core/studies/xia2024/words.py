@@ -196,7 +196,7 @@ def benchmark_answer(
         "found": " ".join(
             [
                 _accuracies(at_size, shares, recipes, printed, n),
-                _two_questions_answered(answers, classes),
+                _two_questions_answered(answers, classes, at_size),
             ]
         ).strip(),
         "how_sure": " ".join([sure, *_all_on_one_side(at_size, shares, printed, n)]),
@@ -220,7 +220,7 @@ def _accuracies(
     if not names:
         highest = max(shares[name].mean() for name in recipes)
         names = [name for name in recipes if shares[name].mean() == highest]
-        start = "No network was trained at published size. At the sizes of this page, "
+        start = "No network was trained at published size with weights of the paper's kind. At the sizes of this page, "
     each = []
     for name in names:
         note = f"{percent(printed[name])} in the paper" if name in printed else ""
@@ -230,20 +230,28 @@ def _accuracies(
     return f"{start}{listed(each)} of {n} test images right.{colour}"
 
 
-def _two_questions_answered(answers: Sequence[Answers], classes: Sequence[str]) -> str:
-    """Say how networks and colour answer ALS or control, and which kind of ALS; nothing for other classes."""
+def _two_questions_answered(
+    answers: Sequence[Answers], classes: Sequence[str], at_size: Sequence[str]
+) -> str:
+    """Say how networks and colour answer ALS or control, and which kind of ALS; nothing for other classes.
+
+    The networks are those that ran as printed (at_size), or all where none did.
+    """
     if set(classes) != PAPER_CLASSES:
         return ""
-    table = question_table(answers, classes)
-    means = table.groupby(["question", "name"])["value"].mean().dropna()
-    networks = [each.name for each in answers if each.learns]
+    means = question_table(answers, classes).groupby(["question", "name"])["value"].mean().dropna()
+    networks = [each.name for each in answers if each.learns and (not at_size or each.name in at_size)]
+    called = (
+        "this network" if len(networks) == 1 else "these networks" if at_size else "all networks of this page"
+    )
     als, kind = (means[question].reindex(networks).dropna() for question in (ALS_OR_CONTROL, KIND_OF_ALS))
     colour = means[ALS_OR_CONTROL].get(COLOUR)
-    said = f"ALS or control: networks {percent_range(als.min(), als.max())}"
+    said = f"ALS or control: {called} {percent_range(als.min(), als.max())}"
     if colour is not None:
         said += f", colour alone {percent(colour)}"
     if len(kind):
-        said += f". Concordant or discordant: networks {percent_range(kind.min(), kind.max())}, guessing 50 %"
+        ends = percent_range(kind.min(), kind.max())
+        said += f". Concordant or discordant, among ALS images called ALS: {called} {ends}, guessing 50 %"
     return said + "."
 
 

@@ -87,10 +87,12 @@ def test_the_benchmark_says_both_questions(runs):
     answers = [Answers(name, truth, given, None, 3), Answers(COLOUR, truth, given, None, 3, learns=False)]
     answer = words.benchmark_answer(answers, CLASSES, {"toy": runs}, None)
     assert answer["found"].startswith(
-        f"No network was trained at published size. At the sizes of this page, {name} gets 67 %"
+        "No network was trained at published size with weights of the paper's kind. At the sizes of this page, "
+        f"{name} gets 67 %"
     )
-    assert "ALS or control: networks 100 %, colour alone 100 %" in answer["found"]
-    assert "Concordant or discordant: networks 50 %, guessing 50 %" in answer["found"]
+    assert "ALS or control: this network 100 %, colour alone 100 %" in answer["found"]
+    asked = "Concordant or discordant, among ALS images called ALS: this network 50 %, guessing 50 %"
+    assert asked in answer["found"]
     assert "Whether attention helps is open" in answer["how_sure"]
     pretrained = {"toy": [changed(run, weights="imagenet") for run in runs]}
     at_size = words.benchmark_answer(answers, CLASSES, pretrained, pd.Series({name: 0.9}))
@@ -105,6 +107,25 @@ def test_the_benchmark_says_both_questions(runs):
     np.testing.assert_array_equal(two_questions(answers[0].confusions.sum(0), CLASSES)[0], [[4, 0], [0, 8]])
     for text in answer.values():
         assert_plain(text)
+
+
+def test_both_questions_are_answered_by_the_networks_that_ran_at_size_where_any_did(runs):
+    truth = np.repeat([0, 1, 2], 4)
+    wrong, right = np.ones((1, 12), int), truth[None]  # all called control; all right
+    answers = [
+        Answers(name, truth, given, None, 3) for name, given in (("A", right), ("B", right), ("C", wrong))
+    ]
+    names = {name: {**runs[0].about["recipe"], "name": name} for name in "ABC"}
+    none = {name: [changed(run, recipe=recipe) for run in runs] for name, recipe in names.items()}
+    found = words.benchmark_answer(answers, CLASSES, none, None)["found"]
+    assert "ALS or control: all networks of this page 33 % to 100 %." in found
+    assert "called ALS: all networks of this page 100 %, guessing" in found  # C calls no image ALS
+    two = {
+        name: [changed(run, weights="imagenet") for run in by] if name != "C" else by
+        for name, by in none.items()
+    }
+    found = words.benchmark_answer(answers, CLASSES, two, None)["found"]
+    assert "ALS or control: these networks 100 %." in found
 
 
 def table(**p):

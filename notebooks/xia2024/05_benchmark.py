@@ -88,8 +88,9 @@ page.html(figures.runs_to_point_at(every))
 # %% [markdown]
 # ## Table 1
 #
-# Table 1 calls its accuracies averages, section 2.2 speaks of medians; both are given. The exact interval
-# treats the test images as independent, and is too narrow where they are not, as fields of one slide.
+# Table 1 calls its accuracies averages, section 2.2 speaks of medians; both are given. The exact interval is
+# that of one run, the middle one. It treats the test images as independent, and is too narrow where they are
+# not, as fields of one slide.
 #
 # <!-- groups -->
 # The interval over donors resamples whole donors; the networks are not trained again for it.

@@ -135,7 +135,7 @@ def validation_curves(histories: pd.DataFrame, majority: float) -> Drawn:
 
 @house_style()
 def runs_as_points(runs: pd.DataFrame, table: pd.DataFrame, published: pd.Series | None) -> Drawn:
-    """Draw accuracy and Matthews correlation of every run, and the exact interval of the median run (Fig. 2, middle).
+    """Draw accuracy and Matthews correlation of every run, and the exact interval of the middle run (Fig. 2, middle).
 
     runs, table : of `benchmark.run_table` and `benchmark.accuracy_table`. published : accuracy, 0 to 1, by
     name, drawn as diamonds; None leaves them out.
@@ -156,7 +156,8 @@ def runs_as_points(runs: pd.DataFrame, table: pd.DataFrame, published: pd.Series
         for name, n in runs[runs["matthews"].isna()].groupby("name", sort=False).size().items()
     ]
     notes = [
-        "A dot is a run, a line the exact 95 % interval of the median run, with images taken as independent.",
+        "A dot is a run, a line the exact 95 % interval of the middle run (of two, the lower), with images taken as "
+        "independent.",
         "Diamonds: accuracy printed in Table 1." if published is not None else "",
         f"No Matthews correlation exists where one class only is predicted: {listed(undefined)}."
         if undefined
@@ -379,9 +380,10 @@ def accuracy_rows(table: pd.DataFrame, published: pd.Series | None, unit: GroupW
     rows[f"Correct of {n}, by run"] = table["correct"].map(lambda counts: ", ".join(map(str, counts)))
     for column in ("mean", "median", "sd"):
         rows[{"sd": "SD"}.get(column, column.capitalize())] = table[column].map(_tenth)
-    rows["95 %, images independent"] = _ranges(table, "low", "high")
+    run = "middle run (of two, the lower)" if table["correct"].map(len).mod(2).eq(0).any() else "middle run"
+    rows[f"95 % of the {run}, images independent"] = _ranges(table, "low", "high")
     if unit != IMAGE:
-        rows[f"95 %, {unit.many} resampled"] = _ranges(table, "group_low", "group_high")
+        rows[f"95 % of the mean, {unit.many} resampled"] = _ranges(table, "group_low", "group_high")
     return rows
 
 

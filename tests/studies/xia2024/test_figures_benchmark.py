@@ -114,7 +114,10 @@ def test_tables_write_percentages_ranges_and_minus_signs():
     assert (
         row["Correct of 38, by run"] == "30, 31" and row["Mean"] == "80.3 %" and row["Published"] == "86.84%"
     )
-    assert row["95 %, images independent"] == "62.7 % to 90.4 %" and row["95 %, donors resampled"] == ""
+    assert row["95 % of the middle run (of two, the lower), images independent"] == "62.7 % to 90.4 %"
+    assert row["95 % of the mean, donors resampled"] == ""
+    odd = figures.accuracy_rows(table.assign(correct=[[30, 31, 29]]), None)
+    assert "95 % of the middle run, images independent" in odd
     pairs = pd.DataFrame({"first": ["A"], "second": ["B"], "difference": [-0.053], "mcnemar_least": [0.12],
                           "mcnemar_greatest": [0.51], "p": [0.22]})  # fmt: skip
     (pair,) = figures.paired_rows(pairs).to_dict("records")

@@ -51,8 +51,8 @@ data = open_for_page(page, cohort)
 # runs at the profile's sizes where not; the tables mark each. *Majority class* always predicts the commonest
 # training class. *Stained area* is given one number per image, the share of pixels that have the colour of a
 # brown stain (DAB). *Colour statistics* are given mean, spread and percentiles of red, green, blue and of
-# three separated stains. Both use ridge regression without anything tuned. A network that does no better has
-# not used the picture.
+# three separated stains. Both use ridge regression without anything tuned. A network that does no better gives
+# no evidence that it uses structure beyond colour.
 
 # %% tags=["show"]
 amounts = page.profile.amounts("tissue_training", TissueAmounts)
@@ -141,7 +141,7 @@ page.table(
     "The comparisons that the paper draws, on the same test images. Difference: first minus second.",
 )
 page.text(words.paired_words(tests, data.unit.many))
-page.text(words.ahead_of_colour(table, [each.name for each in networks], benchmark.COLOUR))
+page.text(words.against_colour(table, [each.name for each in networks], benchmark.COLOUR))
 
 # %% [markdown]
 # ## What the gates, and what augmentation, change by themselves

@@ -302,13 +302,15 @@ def paired_words(tests: pd.DataFrame, unit: str) -> str:
     )
 
 
-def ahead_of_colour(table: pd.DataFrame, networks: Sequence[str], baseline: str) -> str:
-    """Say which networks do better than colour statistics on average. table: `benchmark.accuracy_table`."""
-    means = table.set_index("name")["mean"]
-    ahead = [name for name in networks if means[name] > means[baseline]]
-    if not ahead:
-        return "No network does better on average than colour statistics without any picture of the tissue."
-    return f"On average {listed(ahead)} {'does' if len(ahead) == 1 else 'do'} better than colour statistics alone."
+def against_colour(table: pd.DataFrame, networks: Sequence[str], baseline: str) -> str:
+    """Say how far each network's mean accuracy is from that of colour statistics. table: `benchmark.accuracy_table`."""
+    rows = table.set_index("name")
+    points = 100 * (rows["mean"] - rows.loc[baseline, "mean"])
+    said = listed(f"{name} {number(points[name], 1, signed=True)}" for name in networks)
+    return (
+        f"Mean accuracy minus that of colour statistics alone, in percentage points: {said}. One test image is "
+        f"{number(100 / rows.loc[baseline, 'n'], 1)} points."
+    )
 
 
 def printed_accuracies() -> pd.Series:

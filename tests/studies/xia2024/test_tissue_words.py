@@ -179,12 +179,11 @@ def test_words_on_splits_cues_tests_and_gates():
     )
     assert "1 is below 0.05 divided" in said and "none has p" in words.paired_words(tests.iloc[2:], "donors")
     assert "−1.3 percentage points" in words.gates_words(-0.013, 0.2, "donors")
-    means = pd.DataFrame({"name": ["A", "B", "Colour"], "mean": [0.6, 0.4, 0.5]})
-    assert (
-        words.ahead_of_colour(means, ["A", "B"], "Colour")
-        == "On average A does better than colour statistics alone."
+    means = pd.DataFrame({"name": ["A", "B", "Colour"], "mean": [0.6, 0.4, 0.5], "n": 40})
+    assert words.against_colour(means, ["A", "B"], "Colour") == (
+        "Mean accuracy minus that of colour statistics alone, in percentage points: A +10.0 and B −10.0. One test image is "
+        "2.5 points."
     )
-    assert words.ahead_of_colour(means, ["B"], "Colour").startswith("No network")
 
 
 def test_words_on_heatmaps(runs):

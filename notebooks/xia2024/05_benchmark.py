@@ -51,8 +51,8 @@ data = open_for_page(page, cohort)
 # runs at the profile's sizes where not; the tables mark each. *Majority class* always predicts the commonest
 # training class. *Stained area* is given one number per image, the share of pixels that have the colour of a
 # brown stain (DAB). *Colour statistics* are given mean, spread and percentiles of red, green, blue and of
-# three separated stains. Both use ridge regression without anything tuned. A network that does no better gives
-# no evidence that it uses structure beyond colour.
+# three separated stains. Both use ridge regression without anything tuned. A network that does no better
+# gives no evidence that it uses structure beyond colour.
 
 # %% tags=["show"]
 amounts = page.profile.amounts("tissue_training", TissueAmounts)
@@ -135,11 +135,7 @@ page.show(figures.confusion_matrices(matrices, data.classes), "xia-fig7-confusio
 # %%
 pairs = benchmark.compared(answers, RECIPES["miniset_densesenet"].name, RECIPES["basic_cnn"].name)
 tests = benchmark.paired_table(pairs, seed)
-page.table(
-    figures.paired_rows(tests),
-    "xia-paired-tests",
-    "The comparisons that the paper draws, on the same test images. Difference: first minus second.",
-)
+page.table(figures.paired_rows(tests), "xia-paired-tests", words.paired_caption(tests, runs))
 page.text(words.paired_words(tests, data.unit.many))
 page.text(words.against_colour(table, [each.name for each in networks], benchmark.COLOUR))
 

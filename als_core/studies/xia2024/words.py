@@ -58,6 +58,11 @@ def is_pretrained_as_printed(run: Run) -> bool:
     return run.about["weights"] != "random" or run.about["recipe"]["network"] == "basic_cnn"
 
 
+def ran_as_printed(runs: Sequence[Run]) -> bool:
+    """Whether runs have their recipe's own sizes and start as the paper says."""
+    return not recipe_of(runs).reduced_from and is_pretrained_as_printed(runs[0])
+
+
 def circumstances_of(runs: Sequence[Run], cohort_kind: str) -> Circumstances:
     """Return what the verdict rules need to know of the runs behind a number."""
     recipe, first = recipe_of(runs), runs[0]
@@ -99,11 +104,7 @@ def substitutions(runs_by_network: Mapping[str, Sequence[Run]]) -> dict[str, tup
 
 def forbids(runs_by_network: Mapping[str, Sequence[Run]]) -> str:
     """Say which conclusions the substitutions rule out."""
-    reduced = [
-        recipe_of(runs).name
-        for runs in runs_by_network.values()
-        if recipe_of(runs).reduced_from or not is_pretrained_as_printed(runs[0])
-    ]
+    reduced = [recipe_of(runs).name for runs in runs_by_network.values() if not ran_as_printed(runs)]
     if not reduced:
         return "With fewer runs than printed, an average is judged with the interval that its own runs give."
     return (
@@ -182,11 +183,7 @@ def benchmark_answer(
     shares = {each.name: each.right.mean(1) for each in answers}
     n, printed = len(answers[0].truth), printed if printed is not None else {}
     recipes = {recipe_of(runs).name: recipe_of(runs) for runs in runs_by_network.values()}
-    at_size = [
-        recipe_of(runs).name
-        for runs in runs_by_network.values()
-        if not recipe_of(runs).reduced_from and is_pretrained_as_printed(runs[0])
-    ]
+    at_size = [recipe_of(runs).name for runs in runs_by_network.values() if ran_as_printed(runs)]
     sure = f"One split by image and {n} test images: one image is {percent(1 / n, 1)}, and the intervals overlap."
     attention = [name for name in at_size if dict(recipes[name].options).get("gate")]
     if not attention:
@@ -299,6 +296,28 @@ def paired_words(tests: pd.DataFrame, unit: str) -> str:
         f"Of {len(tests)} comparisons, {len(small)} {'has' if len(small) == 1 else 'have'} p below 0.05 in the test over "
         f"{unit}: {named}. {str(corrected) if corrected else 'None'} {'is' if corrected == 1 else 'are'} below 0.05 divided "
         "by the number of comparisons."
+    )
+
+
+def paired_caption(tests: pd.DataFrame, runs_by_network: Mapping[str, Sequence[Run]]) -> str:
+    """Caption the comparisons, and say how many of them test the paper's ranking. tests: of `benchmark.paired_table`."""
+    of_paper = {
+        recipe_of(runs).name: runs for runs in runs_by_network.values() if recipe_of(runs).paper == PAPER
+    }
+    between = tests[tests["first"].isin(of_paper) & tests["second"].isin(of_paper)]
+    as_printed = [name for name, runs in of_paper.items() if ran_as_printed(runs)]
+    testing = int((between["first"].isin(as_printed) & between["second"].isin(as_printed)).sum())
+    caption = (
+        "The paper's comparisons, and those with networks and baselines that this book adds, on the same test images. "
+        "Difference: first minus second."
+    )
+    if testing == len(between):
+        return caption
+    start, where = (f"Only {testing}", "the others") if testing else ("None", "each")
+    return (
+        f"{caption} {start} of the {counted(len(between), 'row')} with two networks of the paper "
+        f"{'test' if testing > 1 else 'tests'} its ranking: in {where}, a network was trained at another size, or from "
+        "other weights, than in the paper."
     )
 
 

@@ -186,6 +186,24 @@ def test_words_on_splits_cues_tests_and_gates():
     )
 
 
+def test_the_caption_of_the_comparisons_counts_those_that_test_the_papers_ranking(runs):
+    def trained(name: str, weights: str = "imagenet", paper: str = "xia2024") -> list[Run]:
+        recipe = {**runs[0].about["recipe"], "name": name, "paper": paper}
+        return [changed(run, recipe=recipe, weights=weights) for run in runs]
+
+    tests = pd.DataFrame({"first": ["A", "A", "A", "B"], "second": ["B", "C", "Colour", "C"]})
+    three = {name: trained(name) for name in "ABC"}
+    start = "The paper's comparisons, and those with networks and baselines that this book adds"
+    caption = words.paired_caption(tests, three)
+    assert caption.startswith(start) and caption.endswith("first minus second.")
+    of_book = words.paired_caption(tests, three | {"C": trained("C", "random", "")})
+    assert of_book == caption, "a network that is not in the paper says nothing of its ranking"
+    some = words.paired_caption(tests, three | {"C": trained("C", "random")})
+    assert "Only 1 of the 3 rows with two networks of the paper tests its ranking" in some
+    none = words.paired_caption(tests, three | {"A": trained("A", "random"), "C": trained("C", "random")})
+    assert "None of the 3 rows with two networks of the paper tests its ranking: in each, a network" in none
+
+
 def test_words_on_heatmaps(runs):
     predicted = pd.DataFrame(
         {"sample": [0, 1, 0, 1], "run": [0, 0, 1, 1], "label": list("aabb"), "predicted": list("abbb")}

@@ -47,7 +47,7 @@ COLOURS = {
     COPIES_FIRST: PALETTE[1],
     PERMUTED: PALETTE[6],
 }
-COUNT_COLOURS = {"found": PALETTE[2], "missed": MUTED, "invented": PALETTE[4]}
+COUNT_COLOURS = {"found": PALETTE[2], "missed": MUTED, "spot outside aggregates": PALETTE[4]}
 METHODS = {
     "nearest": "Nearest neighbour",
     "bicubic": "Bicubic",
@@ -279,23 +279,26 @@ def restoration(summary: pd.DataFrame, crops: int, cases: int, unit: GroupWord =
 
 
 def aggregate_counts(counts: pd.DataFrame, crops: int) -> Drawn:
-    """Draw aggregates found, missed and invented.
+    """Draw aggregates found and missed, and spots outside aggregates.
 
     counts: index kind of image, columns of `restoration.Counted`.
     """
     figure, (axes,) = panels(1, height=0.9 + 0.34 * len(counts))
     texts = [f"{row.found:g} / {row.missed:g} / {row.invented:g}" for row in counts.itertuples()]
-    draw_bars(axes, counts[list(Counted._fields)], COUNT_COLOURS, texts=texts)
-    axes.set_xlabel("Aggregates: found / missed / invented")
+    parts = counts[list(Counted._fields)].set_axis(list(COUNT_COLOURS), axis=1)
+    draw_bars(axes, parts, COUNT_COLOURS, texts=texts)
+    axes.set_xlabel("Aggregates found / missed / spots outside aggregates")
     legend(figure, {kind: ("patch", colour) for kind, colour in COUNT_COLOURS.items()})
     said = [
-        f"{row.Index}: {row.found} found, {row.missed} missed, {row.invented} invented"
+        f"{row.Index}: {row.found} found, {row.missed} missed, {row.invented} outside"
         for row in counts.itertuples()
     ]
     caption = (
-        f"Aggregates found, missed and invented in {counted(crops, 'crop')}, by kind of image. "
-        "Found: an aggregate with a bright spot on it; missed: one without; invented: a spot on no aggregate."
+        f"Aggregates found and missed, and spots outside aggregates, in {counted(crops, 'crop')}, by kind of image. "
+        "Found: an aggregate with a bright spot on it; missed: one without."
     )
+    if "Truth" in counts.index:
+        caption += f" In the truth itself the rule marks {counted(counts.loc['Truth', 'invented'], 'spot')} outside aggregates."
     return Drawn(
         figure, caption, f"Stacked bars. {'; '.join(said)}.", counts.rename_axis("image").reset_index()
     )

@@ -205,24 +205,19 @@ def gains(summary: pd.DataFrame) -> str:
 
 
 def aggregates(counts: pd.DataFrame) -> str:
-    """Say what enlarging does to the count of aggregates. counts: of `restoration.count_all`."""
+    """Say what enlarging does to the count of aggregates. counts: of `restoration.count_all`, with a row `Truth`."""
     before, after, truth = (counts.loc[n] for n in (METHODS["bicubic"], METHODS["adversarial"], "Truth"))
-    total = int(before.found + before.missed)
-    shown = (
-        f"Of {counted(total, 'aggregate')} in these crops, {before.found} can be seen after bicubic "
-        f"enlarging and {after.found} after the adversarial network."
+    said = (
+        f"Of {counted(int(before.found + before.missed), 'aggregate')} in these crops, the spot rule finds {before.found} "
+        f"after bicubic enlarging, {after.found} after the adversarial network and {truth.found} in the truth itself. "
+        f"Spots outside aggregates: {before.invented}, {after.invented} and {truth.invented}."
     )
-    if after.invented > before.invented + truth.invented:
-        more = after.invented - before.invented
+    if after.invented > truth.invented:
         return (
-            f"{shown} The network also draws {counted(more, 'bright spot')} more where there is no aggregate "
-            f"({after.invented}, against {before.invented} after bicubic enlarging and {truth.invented} in "
-            "the truth itself). A sharper picture is therefore no proof that what it shows was in the cell."
+            f"{said} The network draws {after.invented - truth.invented} more of them than the truth has: an image nearer "
+            "to the truth on average is no proof that each spot in it was in the cell."
         )
-    return (
-        f"{shown} It draws hardly any bright spot where there is no aggregate ({after.invented}, against "
-        f"{before.invented} after bicubic enlarging and {truth.invented} in the truth itself)."
-    )
+    return f"{said} By this count the network adds no spot that the truth does not have."
 
 
 def super_resolution_box(
@@ -245,10 +240,11 @@ def super_resolution_box(
         f"interpolation (PSNR {_gain(gain, '; ', '')})."
     )
     if counts is not None:
-        bicubic, gan = counts.loc[METHODS["bicubic"]], counts.loc[METHODS["adversarial"]]
+        bicubic, gan, true = (counts.loc[n] for n in (METHODS["bicubic"], METHODS["adversarial"], "Truth"))
         found += (
-            f" It shows {gan.found} of {gan.found + gan.missed} aggregates and invents {gan.invented}; "
-            f"interpolation shows {bicubic.found} and invents {bicubic.invented}."
+            f" In its images the spot rule finds {gan.found} of {gan.found + gan.missed} aggregates and marks "
+            f"{counted(gan.invented, 'spot')} outside aggregates; after interpolation {bicubic.found} and "
+            f"{bicubic.invented}, in the truth itself {true.found} and {true.invented}."
         )
     return {
         "question": "Does a generative network enlarge crops better than interpolation, and does it draw "

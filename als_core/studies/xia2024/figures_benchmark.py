@@ -39,12 +39,6 @@ from als_core.studies.xia2024.words import pretraining, trains_head_only
 from als_core.training.recipe import Recipe
 from als_core.training.runs import Run
 
-BATCH_NORM = {
-    "eval": "keeps the statistics of its pretraining",
-    "adapt": "measured once on the training images, then kept",
-    "train": "follows the batches",
-}
-
 
 @house_style()
 def training_curves(
@@ -318,6 +312,18 @@ def as_share(printed: pd.Series | None) -> pd.Series | None:
     return None if printed is None else printed.str.rstrip("%").astype(float) / 100
 
 
+def _frozen_batch_norm(run: Run, parameters: tuple[int, int]) -> str:
+    """Say what the batch norm of frozen stages does. parameters: how many train, and how many there are."""
+    how = run.about["recipe"].get("batch_norm", "eval")
+    if parameters[0] == parameters[1]:
+        return "no stage is frozen"
+    if how == "train":
+        return "follows the batches"
+    if how == "adapt" or run.about["weights"] == "random":
+        return "measured once on the training images, then kept"
+    return "keeps the statistics of its pretraining"
+
+
 def training_card(runs: Sequence[Run], reason: str, parameters: tuple[int, int]) -> pd.DataFrame:
     """List how the runs of one recipe were trained, in two columns.
 
@@ -332,7 +338,7 @@ def training_card(runs: Sequence[Run], reason: str, parameters: tuple[int, int])
         "Recipe": about["title"],
         "Trains": f"{', '.join(recipe.trains)}: {parameters[0]:,} of {parameters[1]:,} parameters",
         "Starts from": f"{pretraining(runs[0])}. {reason}",
-        "Batch norm of frozen stages": BATCH_NORM[recipe.batch_norm],
+        "Batch norm of frozen stages": _frozen_batch_norm(runs[0], parameters),
         "Optimiser": f"{recipe.optimizer}, learning rate {recipe.learning_rate:g}, weight decay {recipe.weight_decay:g}",
         "Length": f"{recipe.epochs} epochs of {steps} steps, {recipe.batch_size} images a step",
         "Images": f"{images} to train on ({parts['train']} samples, {recipe.copies} of each), "

@@ -88,7 +88,8 @@ def everything(samples, found, scores, runs):
         {"name": "A", "group": list("pq"), "label": [0, 1], "share": [0.6, 0.2], "right": [True, False]}
     )
     images = [np.zeros((8, 8, 3), np.uint8)] * 4
-    changes = pd.DataFrame({"sharpness": [0.5, 2.0]}, index=["Blur", "Noise"])
+    same = {"snr": 1.0, "contrast": 1.0, "brightness": 0.0}
+    changes = pd.DataFrame({"sharpness": [0.5, 2.0], **same}, index=["Blur", "Noise"])
     report = pd.DataFrame(
         {"property": ["size"], "accuracy": 0.9, "chance": 0.5, "p": 0.1, "p_any": 0.1, "named": False}
     )

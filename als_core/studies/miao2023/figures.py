@@ -37,6 +37,7 @@ from als_core.studies.miao2023.protocol import (
     COPIES_FIRST,
     CROSS_VALIDATED,
     SuperResolution,
+    shown_as,
 )
 from als_core.studies.miao2023.restoration import Counted
 
@@ -311,6 +312,7 @@ def training_log(
     references: Mapping[str, float],
     network: str,
     figure_number: int,
+    unit: GroupWord = CASE,
 ) -> Drawn:
     """Draw loss and accuracy of the training images by epoch, beside the printed log.
 
@@ -327,7 +329,7 @@ def training_log(
         if printed is not None:
             one.plot(printed["epoch"], printed[column], "o", color=INK, markersize=3.5)
         one.set(xlabel="Epoch", ylabel=label)
-    marks = {f"here, {protocol}": ("line", COLOURS[protocol]) for protocol in protocols}
+    marks = {f"here, {shown_as(protocol, unit)}": ("line", COLOURS[protocol]) for protocol in protocols}
     if printed is not None:
         marks["printed"] = ("dot", INK)
     for kind, (name, value) in zip(("dashed", "dotted"), references.items(), strict=True):
@@ -335,16 +337,19 @@ def training_log(
         marks[name] = (kind, MUTED)
     axes[0].set_ylim(bottom=0)
     legend(figure, marks, columns=3)
-    last = ours[ours["epoch"] == ours["epoch"].max()]
+    splits = ours.groupby("protocol", sort=False)["number"].nunique()
+    drawn = listed(f"{count} {shown_as(protocol, unit)}" for protocol, count in splits.items())
+    last = ours[(ours["epoch"] == ours["epoch"].max()) & (ours["protocol"] == BY_CROP)]
     setting = f"learning rate {ours['learning_rate'].iloc[0]:g}, batch size {ours['batch_size'].iloc[0]}"
     beside = f" and as printed in Fig. {figure_number}" if printed is not None else ""
     caption = (
-        f"Training log of {network}, here{beside}. Setting: {setting}. Thin lines are splits, thick means."
+        f"Training log of {network}, here{beside}. Setting: {setting}. Thin lines are splits ({drawn}), thick lines their "
+        "means; the numbers compared with the paper are those by crop."
     )
     if printed is None:
         caption += f" Fig. {figure_number} is a picture without numbers."
     alt = (
-        f"Loss and accuracy of the training images by epoch. After the last epoch here: loss "
+        f"Loss and accuracy of the training images by epoch. After the last epoch here, by crop: loss "
         f"{number(last['loss'].mean(), 3)}, accuracy {number(last['accuracy'].mean(), 3)}."
     )
     tables = [ours.assign(source="here")]

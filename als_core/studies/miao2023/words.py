@@ -95,7 +95,7 @@ def listing(facts: Facts) -> str:
     return (
         f"**{facts['crops']} crops are of {facts['cases']} cases**, and {facts['pairs']} cases have two "
         f"crops. Crops of one case are alike, so there are {facts['cases']} independent units. If crops were "
-        f"split at random, all cases would stay on one side with a chance of {facts['none_torn']:.2g}. Read "
+        f"split at random, the chance that no case has crops in both parts would be {facts['none_torn']:.2g}. Read "
         f"by SD number alone there would be {facts['numbers']} cases, and "
         f"{facts['numbers_with_both_labels']} of them would be both ALS and not."
     )

@@ -83,16 +83,16 @@ def circumstances_of(runs: Sequence[Run], cohort_kind: str) -> Circumstances:
 def substitutions(runs_by_network: Mapping[str, Sequence[Run]]) -> dict[str, tuple[str, str]]:
     """List what runs used in place of what the paper used: network -> (here, in the paper)."""
     sizes = {
-        "side": "{} pixels",
-        "copies": "{} for each sample",
-        "batch_size": "batches of {}",
-        "epochs": "{} epochs",
+        "side": lambda pixels: f"{pixels} pixels",
+        "copies": lambda images: f"{counted(images, 'image')} per training image",
+        "batch_size": lambda images: f"batches of {images}",
+        "epochs": lambda epochs: counted(epochs, "epoch"),
     }
     rows = {}
     for runs in runs_by_network.values():
         recipe, pairs = recipe_of(runs), []
         for field, value in recipe.reduced_from:
-            pairs.append([sizes[field].format(number) for number in (getattr(recipe, field), value)])
+            pairs.append([sizes[field](size) for size in (getattr(recipe, field), value)])
         if not is_pretrained_as_printed(runs[0]):
             pairs.append(["random weights", "ImageNet weights"])
         if recipe.paper == PAPER and len(runs) != PRINTED_RUNS:

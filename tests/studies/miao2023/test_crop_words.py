@@ -109,7 +109,9 @@ def test_crops_and_filters(crops):
     ) and "99.0 dB against" in words.filters(medians)
     assert "only their sharpness" in whole(words.filters(medians[["Sharpness (levels²/pixel²)"]]))
     assert "39 crops of only 26 cases" in whole_box(words.crops_box(facts, medians))["found"]
-    assert "39 crops are of 26 cases" in whole(words.listing(facts))
+    text = whole(words.listing(facts))
+    assert "39 crops are of 26 cases" in text
+    assert "the chance that no case has crops in both parts would be 0.00031." in text
     als = np.arange(39) < 28
     text = whole(words.balancing(np.where(als, 7, 17) - (np.arange(39) == 0), als, 26, 391))
     assert (
@@ -193,6 +195,11 @@ def test_a_training_page(heads, network):
     assert_words(drawn)
     assert len(drawn.data) == len(log) + (0 if printed.log() is None else len(printed.log()))
     assert list(losses) == ["class shares, 0.595", "one half, 0.693"]
+    assert "Thin lines are splits (2 by case and 2 by crop), thick lines their means" in drawn.caption
+    last = log[(log["protocol"] == BY_CROP) & (log["epoch"] == log["epoch"].max())]
+    assert f"After the last epoch here, by crop: loss {last['loss'].mean():.3f}, accuracy" in drawn.alt
+    dishes = figures.training_log(log, None, losses, network, 16, GroupWord("dish", "dishes"))
+    assert "(2 by dish and 2 by crop)" in dishes.caption and "here, by dish" in texts_of(dishes.figure)
     grids = train.accuracy_grids(nine, printed.grid(), printed.grid_figure)
     drawn = figures.accuracy_grids(grids, network, 2)
     assert_words(drawn)

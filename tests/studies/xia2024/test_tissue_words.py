@@ -1,6 +1,7 @@
 """Sentences of the tissue pages against the numbers they are made from."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -53,6 +54,11 @@ def test_substitutions_say_what_differs_from_the_paper_and_nothing_else(runs):
     rows = words.substitutions({"toy": smaller})
     assert rows == {"Toy head": ("5 epochs; random weights", "20 epochs; ImageNet weights")}
     assert "Toy head" in words.forbids({"toy": smaller})
+    fewer = reduced(replace(HEAD_ONLY, copies=10), copies=1)
+    copies = words.substitutions(
+        {"toy": [changed(run, recipe=fewer.as_data(), weights="imagenet") for run in runs]}
+    )
+    assert copies == {"Toy head": ("1 image per training image", "10 images per training image")}
     pretrained = [changed(run, weights="imagenet") for run in runs]
     assert words.substitutions({"toy": pretrained}) == {}
     assert "fewer runs" in words.forbids({"toy": pretrained})

@@ -243,8 +243,8 @@ def _shifts_by_chance(unchanged: pd.DataFrame) -> str:
     farther = int((errors > NONE_ERRORS).sum())
     return (
         f"The limit of *no change* is wider because it judges {len(unchanged)} shifts that should all be 0: here {which} "
-        f"{'is' if len(beyond) == 1 else 'are'} beyond {UP_ERRORS} standard errors, and {max(len(beyond), 1)} or more would "
-        f"be by chance with a probability of {chance:.2g} if the shifts were independent. {farther or 'None'} "
+        f"{'is' if len(beyond) == 1 else 'are'} beyond {UP_ERRORS} standard errors. The chance of {max(len(beyond), 1)} or "
+        f"more is {chance:.2g} if the shifts are independent. {farther or 'None'} "
         f"{'are' if farther > 1 else 'is'} beyond {NONE_ERRORS}."
     )
 

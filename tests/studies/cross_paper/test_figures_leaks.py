@@ -132,9 +132,9 @@ def test_the_answer_and_the_directions_are_those_of_the_tables(null, pools):
     ("in_errors", "said"),
     [
         # two tails of t with 9 degrees of freedom beyond 2: 0.0766; 1 - 0.9234 ** 4 and 1 - 0.9234 ** 4 - 4 * 0.0766 * 0.9234 ** 3
-        ([0.1, -1.9, 2.0, np.nan], "here none are beyond 2 standard errors, and 1 or more would be by chance with a probability of 0.27"),
-        ([0.1, -1.9, -2.1, 2.4], "here 2 (c, *scale*; d, *scale*) are beyond 2 standard errors, and 2 or more would be by chance with a probability of 0.032"),
-        ([0.1, 0.2, 0.3, 3.4], "here 1 (d, *scale*) is beyond 2 standard errors, and 1 or more"),
+        ([0.1, -1.9, 2.0, np.nan], "here none are beyond 2 standard errors. The chance of 1 or more is 0.27 if"),
+        ([0.1, -1.9, -2.1, 2.4], "here 2 (c, *scale*; d, *scale*) are beyond 2 standard errors. The chance of 2 or more is 0.032 if"),
+        ([0.1, 0.2, 0.3, 3.4], "here 1 (d, *scale*) is beyond 2 standard errors. The chance of 1 or more"),
     ],
 )  # fmt: skip
 def test_shifts_beyond_two_standard_errors_are_counted_named_and_given_their_chance(in_errors, said):

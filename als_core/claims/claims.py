@@ -95,6 +95,7 @@ def _row(
     cohort: str = "",
     profile: str = "",
 ) -> dict:
+    shown = "" if regenerated is None else value_at_printed_precision(regenerated, claim.printed, claim.unit)
     return {
         "id": claim.id,
         "paper": claim.paper,
@@ -102,7 +103,7 @@ def _row(
         "quantity": claim.quantity,
         "published": claim.printed.text,
         "regenerated": regenerated,
-        "shown": "" if regenerated is None else value_at_printed_precision(regenerated, claim.printed),
+        "shown": shown,
         "verdict": verdict.kind,
         "reason": verdict.reason,
         "page": page,

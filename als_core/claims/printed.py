@@ -114,14 +114,20 @@ def agrees_as_printed(value: float, printed: Printed) -> bool:
     return abs(value - printed.value) <= printed.half_unit + slack
 
 
-def value_at_printed_precision(value: float, printed: Printed) -> str:
+def value_at_printed_precision(value: float, printed: Printed, unit: str = "") -> str:
     """`value` written in the form of `printed`: 11178051 beside `11.2M` becomes `11.2M`.
 
     Three digits are kept where the printed form fixes none: beside a bound (`> 84%`), for a value that is not
-    finite, and for one that would be rounded to nothing.
+    finite, and for one that would be rounded to nothing. A share that is printed without decimals keeps two
+    digits (unit `fraction` or `percent`), so that 0.80 beside `1` is not shown as equal.
     """
     value = 0.0 if 0 < abs(value) < TIE else value
-    written = f"{value / printed.scale:{',' if printed.grouped else ''}.{printed.decimals}f}"
+    decimals = printed.decimals
+    if not decimals and unit == "fraction":
+        decimals = 2
+    elif not decimals and unit == "percent" and abs(value) < 10:
+        decimals = 1
+    written = f"{value / printed.scale:{',' if printed.grouped else ''}.{decimals}f}"
     vanishes = value != 0 and not written.strip("-0.")
     if printed.relation in ("<", ">") or not math.isfinite(value) or vanishes:
         written = f"{value / printed.scale:.3g}"

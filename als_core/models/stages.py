@@ -63,6 +63,11 @@ class Backbone:
         """torchvision's description of the weights: address, file name, preprocessing."""
         return torchvision.models.get_model_weights(self.name)[self.weights]
 
+    @property
+    def title(self) -> str:
+        """The name as torchvision's classes write it (DenseNet121); for other networks the name itself."""
+        return type(self.imagenet).__name__.removesuffix("_Weights") if self.weights else self.name
+
     def plain(self) -> nn.Module:
         """Build the whole network with its own names and initial values (torchvision's)."""
         return torchvision.models.get_model(self.name, weights=None)

@@ -189,7 +189,7 @@ def available_weights(
             except RefusedInput as failure:
                 refusal = failure
                 continue
-            reason = f"The ImageNet weights of {backbone.name} from torchvision ({file.name}) are available."
+            reason = f"The ImageNet weights of {backbone.title} from torchvision ({file.name}) are available."
             return WeightsChoice(TORCHVISION, reason)
         if entries[name].path():
             return WeightsChoice(name, entries[name].sentence)
@@ -198,8 +198,9 @@ def available_weights(
     if refusal:
         found = "; ".join(problem.found.partition(" (")[0] for problem in refusal.problems)
     else:
-        found = "no file of data/weights.yml for it is here"
-    return WeightsChoice(RANDOM, f"No ImageNet weights of {backbone.name} here: {found}.")
+        found = "data/weights.yml names no file of them that is here"
+    said = f"ImageNet weights of {backbone.title} could not be had when this page was built: {found}."
+    return WeightsChoice(RANDOM, said)
 
 
 def load_weights(
@@ -277,7 +278,7 @@ def imagenet_file(backbone: Backbone) -> Path:
                 f"Download {url} where there is a network and put it there, set TORCH_HOME to a cache "
                 "that has it, or ask for weights 'random' or a path."
             )
-            found = f"no such file, and the download failed ({failure})"
+            found = f"no file of them, and the download failed ({failure})"
             raise RefusedInput(subject, [Problem(str(file), found, "the file", remedy)]) from failure
         finally:
             socket.setdefaulttimeout(patience)

@@ -114,8 +114,8 @@ page.text(words.gains(summary))
 #
 # For a diagnosis this matters more than decibels. One rule (a Laplacian of Gaussian above a fixed contrast)
 # looks for bright compact spots in every image and compares them with the mask. *Found*: an aggregate with
-# a spot on it. *Missed*: one without. *Invented*: a spot on no aggregate. Every cell also has faint specks
-# that are no aggregates, and a generator may turn them into some.
+# a spot on it. *Missed*: one without. Every cell also has faint specks that are no aggregates. The rule marks
+# some of them in the truth itself, so a spot outside aggregates is invented only where the truth has none.
 
 # %%
 counts = None

@@ -81,7 +81,7 @@ heads = training.train_grid(model, cells, features, pool, splits, cases, seed, s
 log = training.plotted_log(heads.logs, printed.cell)
 page.show(
     figures.training_log(
-        log, printed.log(), training.constant_losses(audit.als_share()), name, printed.log_figure
+        log, printed.log(), training.constant_losses(audit.als_share()), name, printed.log_figure, unit
     ),
     f"miao-log-{slug}",
 )

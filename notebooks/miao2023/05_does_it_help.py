@@ -92,8 +92,8 @@ page.text(words_chain.inputs_compared(scores, comparisons, unit))
 # ## Is the help real?
 #
 # A classifier can do better on an image that shows more of what is there, or on one that shows what the
-# network has learned to expect. The truth of the synthetic crops tells the two apart: aggregates found,
-# missed and invented, counted in the very images that were tested.
+# network has learned to expect. The truth of the synthetic crops tells the two apart: aggregates found and
+# missed, and spots outside aggregates, counted in the very images that were tested.
 
 # %%
 counts = None if masks is None else count_all(result.tested, masks)

@@ -168,8 +168,8 @@ page.table(
 # ## What this means
 #
 # The networks of this book have the sizes and costs that the paper prints, so a difference in accuracy is
-# not a difference in size. FLOPs say how long an image takes, and nothing about what the network has
-# learnt.
+# not a difference in size. FLOPs count operations. They say little about the time an image takes, and nothing
+# about what the network has learnt.
 #
 # It does not mean that the paper's networks are known. Where the text and the code disagree, results can
 # differ by more than the gates change, and both variants are therefore kept. The last table lists the sizes
@@ -184,7 +184,7 @@ for name, recipe in recipes.items():
     with torch.device("meta"):
         network = build_tissue_network(name, classes=classes, side=recipe.side, seed=0)
     spent[name] = cost(network, (1, 3, network.side, network.side))
-caption = f"What the next pages train: {classes} classes, {amounts.runs} runs of each network."
+caption = figures.as_run_caption(classes, amounts.runs, amounts.recorded)
 page.table(figures.as_run(recipes, spent), "xia-as-run", caption)
 agreeing = sum(agrees_as_printed(int(value), claim_named(cell).printed) for cell, value in cells.items())
 page.answer(**figures.cost_answer(agreeing, len(cells), len(fitting)))

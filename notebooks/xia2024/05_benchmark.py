@@ -51,8 +51,8 @@ data = open_for_page(page, cohort)
 # runs at the profile's sizes where not; the tables mark each. *Majority class* always predicts the commonest
 # training class. *Stained area* is given one number per image, the share of pixels that have the colour of a
 # brown stain (DAB). *Colour statistics* are given mean, spread and percentiles of red, green, blue and of
-# three separated stains. Both use ridge regression without anything tuned. A network that does no better has
-# not used the picture.
+# three separated stains. Both use ridge regression without anything tuned. A network that does no better
+# gives no evidence that it uses structure beyond colour.
 
 # %% tags=["show"]
 amounts = page.profile.amounts("tissue_training", TissueAmounts)
@@ -88,8 +88,9 @@ page.html(figures.runs_to_point_at(every))
 # %% [markdown]
 # ## Table 1
 #
-# Table 1 calls its accuracies averages, section 2.2 speaks of medians; both are given. The exact interval
-# treats the test images as independent, and is too narrow where they are not, as fields of one slide.
+# Table 1 calls its accuracies averages, section 2.2 speaks of medians; both are given. The exact interval is
+# that of one run, the middle one. It treats the test images as independent, and is too narrow where they are
+# not, as fields of one slide.
 #
 # <!-- groups -->
 # The interval over donors resamples whole donors; the networks are not trained again for it.
@@ -108,7 +109,7 @@ page.claims(values, words.claim_circumstances(list(values), runs, data.kind))
 #
 # <!-- not own -->
 # The abstract speaks of telling ALS from control. The three classes are collapsed to two, and then the two
-# classes of ALS are compared among images that are ALS.
+# classes of ALS are compared among ALS images that were called ALS.
 #
 # Where a test class holds few images, one image more or less moves its sensitivity by several points.
 
@@ -134,13 +135,9 @@ page.show(figures.confusion_matrices(matrices, data.classes), "xia-fig7-confusio
 # %%
 pairs = benchmark.compared(answers, RECIPES["miniset_densesenet"].name, RECIPES["basic_cnn"].name)
 tests = benchmark.paired_table(pairs, seed)
-page.table(
-    figures.paired_rows(tests),
-    "xia-paired-tests",
-    "The comparisons that the paper draws, on the same test images. Difference: first minus second.",
-)
+page.table(figures.paired_rows(tests), "xia-paired-tests", words.paired_caption(tests, runs))
 page.text(words.paired_words(tests, data.unit.many))
-page.text(words.ahead_of_colour(table, [each.name for each in networks], benchmark.COLOUR))
+page.text(words.against_colour(table, [each.name for each in networks], benchmark.COLOUR))
 
 # %% [markdown]
 # ## What the gates, and what augmentation, change by themselves

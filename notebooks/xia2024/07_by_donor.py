@@ -124,9 +124,10 @@ if ladder:
 # ## Donor by donor
 #
 # <!-- groups -->
-# The networks trained under splits by donor, and the frozen ones. A donor's vote is the class predicted most
-# often for its images while the donor was held out; a tie is no vote. Donors are independent and images are
-# not, so the interval of the votes is the honest one.
+# Classifiers on the features of frozen networks (*frozen*), and networks trained under splits by donor: *head
+# trained* where all stages but the head are frozen, *trained* where more than the head trains. A donor's vote
+# is the class predicted most often for its images while the donor was held out; a tie counts as wrong. Images
+# of a donor are not independent, so the interval is over donors.
 
 # %% tags=["show"]
 trained = {}

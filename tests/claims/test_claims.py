@@ -54,6 +54,11 @@ def test_a_value_is_shown_in_the_printed_form_and_kept_whole():
     assert (empty["shown"], empty["regenerated"], empty["verdict"]) == ("", None, "not yet run")
 
 
+def test_a_sensitivity_below_a_printed_1_is_not_shown_as_1():
+    made = row("xia2024.abstract.headline.sensitivity", 0.8, "published")
+    assert (made["published"], made["shown"]) == ("1", "0.80")
+
+
 def test_an_unknown_claim_is_refused():
     with pytest.raises(RefusedInput, match=r"xia2024\.table1\.resnet18\.params"):
         row("xia2024.table1.resnet18.param")

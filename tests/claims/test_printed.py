@@ -108,6 +108,26 @@ def test_a_value_is_written_in_the_printed_form(text, value, shown):
     assert value_at_printed_precision(value, parse_printed(text)[0]) == shown
 
 
+@pytest.mark.parametrize(
+    ("text", "value", "unit", "shown"),
+    [
+        ("1", 0.8, "fraction", "0.80"),
+        ("one", 0.9286, "fraction", "0.93"),
+        ("1", 1.0, "fraction", "1.00"),
+        ("0.95", 0.826, "fraction", "0.83"),
+        ("~ 80%", 43.75, "percent", "44%"),
+        ("~ 80%", 4.4, "percent", "4.4%"),
+        ("> 84%", 91.23456789, "percent", "91.2%"),
+        ("1", 1e-4, "fraction", "0.0001"),
+        ("38", 37.0, "images", "37"),
+        ("one", 3, "", "3"),
+        ("95232", 95_231, "parameters", "95231"),
+    ],
+)
+def test_a_share_printed_without_decimals_keeps_two_digits_and_a_count_none(text, value, unit, shown):
+    assert value_at_printed_precision(value, parse_printed(text)[0], unit) == shown
+
+
 numbers = st.decimals(min_value=0, max_value=10**9, places=4, allow_nan=False)
 
 

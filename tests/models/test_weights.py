@@ -137,7 +137,10 @@ def test_absent_imagenet_weights_are_refused_with_a_remedy(hub):
 def test_a_fallback_must_be_asked_for_and_says_why(hub):
     choice = available_weights("imagenet", RESNET18, fallback="random")
     assert choice.name == "random"
-    assert choice.reason == "No ImageNet weights of resnet18 here: no such file, and the download failed."
+    assert choice.reason == (
+        "ImageNet weights of ResNet18 could not be had when this page was built: no file of them, and the download failed."
+    )
+    assert (DENSENET121.title, replace(DENSENET121, weights="").title) == ("DenseNet121", "densenet121")
     with pytest.raises(ValueError, match="fallback"):
         available_weights("imagenet", RESNET18, fallback="zeros")
 

@@ -254,7 +254,8 @@ def width_by_donors(curves: pd.DataFrame, marks: pd.DataFrame) -> Drawn:
         figure,
         "Half width of the 95 % interval of an accuracy against the number of donors, with the printed results as "
         "coloured bars. A bar reaches from all images independent (lower end) to each donor counting once (upper end). "
-        "Donors of the crops study are its inferred test cases; the abstract page of Wang 2023 prints no accuracy.",
+        "Donors of the tissue study are all those of its public list, the most that its test images can come from; donors "
+        "of the crops study are its inferred test cases. The abstract page of Wang 2023 prints no accuracy.",
         "Falling grey curves of interval half width against donors on logarithmic axes, with a coloured bar for each "
         f"printed result. {'; '.join(rows)}.",
         pd.concat([curves.assign(mark="curve"), marks.assign(mark="printed result")], ignore_index=True),

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.stats import binom, t
 
 from als_core.cohorts.group_word import DONOR, GroupWord
 from als_core.figures.drawn import Drawn, as_written, counted, listed, number, p_value
@@ -224,9 +225,27 @@ def agreement(checked: pd.DataFrame) -> str:
     share = "All" if held == len(applied) else f"{held} of"
     return (
         f"{share} {len(applied)} declared directions hold on these cohorts. *Rises* means a shift above "
-        f"{UP_ERRORS} standard errors, *no change* a shift within {NONE_ERRORS}, and *1 − AUC* exactly that. The limit of "
-        f"*no change* is wider because, of {int((applied['declared'] == 'none').sum())} shifts that are all 0 in truth, one "
-        f"beyond {UP_ERRORS} standard errors is no surprise."
+        f"{UP_ERRORS} standard errors, *no change* a shift within {NONE_ERRORS}, and *1 − AUC* exactly that. "
+        f"{_shifts_by_chance(applied[applied['declared'] == 'none'])}"
+    )
+
+
+def _shifts_by_chance(unchanged: pd.DataFrame) -> str:
+    """Say which shifts that should be 0 lie beyond the narrower limit, how likely so many are, and whether any is beyond
+    the wider one."""
+    (cohorts,) = unchanged["cohorts"].unique()
+    errors = unchanged["in_errors"].astype(float).abs()
+    beyond = unchanged[errors > UP_ERRORS]
+    named = [f"{row.kind}, *{row.procedure}*" for row in beyond.itertuples()]
+    tail = 2 * t.sf(UP_ERRORS, cohorts - 1)
+    chance = binom.sf(max(len(beyond), 1) - 1, len(unchanged), tail)
+    which = f"{len(beyond)} ({'; '.join(named)})" if named else "none"
+    farther = int((errors > NONE_ERRORS).sum())
+    return (
+        f"The limit of *no change* is wider because it judges {len(unchanged)} shifts that should all be 0: here {which} "
+        f"{'is' if len(beyond) == 1 else 'are'} beyond {UP_ERRORS} standard errors. The chance of {max(len(beyond), 1)} or "
+        f"more is {chance:.2g} if the shifts are independent. {farther or 'None'} "
+        f"{'are' if farther > 1 else 'is'} beyond {NONE_ERRORS}."
     )
 
 

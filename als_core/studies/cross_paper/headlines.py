@@ -22,7 +22,7 @@ COLUMNS = ("paper", "result", "measure", "value", "images", "donors", "unit", "t
 
 
 def headlines() -> pd.DataFrame:
-    """Return the main results as printed, one row each, columns `COLUMNS`.
+    """Return the main results as printed, one row each, columns `COLUMNS`; of several on the same images the main one first.
 
     value, trivial: 0 to 1. trivial: what `trivial_is` reaches without an image. donors: of the test images, where they
     are known or follow from a listing.
@@ -52,10 +52,11 @@ def with_intervals(results: pd.DataFrame) -> pd.DataFrame:
 def printed_widths(cohort: Cohort, accuracy: float) -> pd.DataFrame:
     """Return the half widths of the printed accuracies' intervals, one row per paper and number of donors.
 
-    Columns paper, label, donors, images, accuracy, low (images independent) and high (each donor counts once). The
-    book's own cohort, where its donors are known, is a row with the given accuracy.
+    Columns paper, label, donors, images, accuracy, low (images independent) and high (each donor counts once). Of
+    several results on the same images the main one is taken. The book's own cohort, where its donors are known, is a
+    row with the given accuracy.
     """
-    printed = headlines().query("measure == 'accuracy'").drop_duplicates(["paper", "donors"], keep="last")
+    printed = headlines().query("measure == 'accuracy'").drop_duplicates(["paper", "donors"])
     rows = []
     for row in printed.itertuples():
         field = f" {row.result.split()[0]}" if row.paper == "panagiotaras" else ""
@@ -74,8 +75,8 @@ def _xia() -> list[tuple]:
     donors = xia2024.public_manifest()["group"].nunique()
     sizes = (xia2024.TEST, donors, "donors", xia2024.CLASS_SIZES[0] / xia2024.TEST, "always control")
     rows = {
-        "Miniset-DenseSENet, best run": "section2_2.best_run",
         "Miniset-DenseSENet": "table1.miniset_densesenet",
+        "Miniset-DenseSENet, best run": "section2_2.best_run",
         "ResNet18": "table1.resnet18",
     }
     values = {name: claim_named(f"xia2024.{claim}.accuracy").value / 100 for name, claim in rows.items()}

@@ -74,8 +74,9 @@ def answer_on_donors(marks: pd.DataFrame, needed: pd.DataFrame, covered: pd.Data
     naive, known = (part["coverage"] for _, part in covered.groupby("interval", sort=False))
     return {
         "question": "How many donors does it take to know an accuracy?",
-        "found": f"An accuracy measured on {tissue['images']} images of {tissue['donors']} donors is known to within "
-        f"± {100 * tissue['low']:.0f} to {100 * tissue['high']:.0f} percentage points. To know it within ± 5 points "
+        "found": f"An accuracy of {tissue['accuracy']:.2f} measured on {tissue['images']} images of at most "
+        f"{tissue['donors']} donors is known to within ± {100 * tissue['low']:.0f} to {100 * tissue['high']:.0f} "
+        f"percentage points. To know it within ± 5 points "
         f"takes {narrow['donors'].min()} to {narrow['donors'].max()} donors, depending on how many images each "
         "gives and how alike these are.",
         "how_sure": f"In simulated cohorts the interval contains the true accuracy in {100 * known.min():.0f} to "

@@ -37,6 +37,7 @@ from als_core.studies.miao2023.protocol import (
     COPIES_FIRST,
     CROSS_VALIDATED,
     SuperResolution,
+    shown_as,
 )
 from als_core.studies.miao2023.restoration import Counted
 
@@ -47,7 +48,7 @@ COLOURS = {
     COPIES_FIRST: PALETTE[1],
     PERMUTED: PALETTE[6],
 }
-COUNT_COLOURS = {"found": PALETTE[2], "missed": MUTED, "invented": PALETTE[4]}
+COUNT_COLOURS = {"found": PALETTE[2], "missed": MUTED, "spot outside aggregates": PALETTE[4]}
 METHODS = {
     "nearest": "Nearest neighbour",
     "bicubic": "Bicubic",
@@ -279,23 +280,26 @@ def restoration(summary: pd.DataFrame, crops: int, cases: int, unit: GroupWord =
 
 
 def aggregate_counts(counts: pd.DataFrame, crops: int) -> Drawn:
-    """Draw aggregates found, missed and invented.
+    """Draw aggregates found and missed, and spots outside aggregates.
 
     counts: index kind of image, columns of `restoration.Counted`.
     """
     figure, (axes,) = panels(1, height=0.9 + 0.34 * len(counts))
     texts = [f"{row.found:g} / {row.missed:g} / {row.invented:g}" for row in counts.itertuples()]
-    draw_bars(axes, counts[list(Counted._fields)], COUNT_COLOURS, texts=texts)
-    axes.set_xlabel("Aggregates: found / missed / invented")
+    parts = counts[list(Counted._fields)].set_axis(list(COUNT_COLOURS), axis=1)
+    draw_bars(axes, parts, COUNT_COLOURS, texts=texts)
+    axes.set_xlabel("Aggregates found / missed / spots outside aggregates")
     legend(figure, {kind: ("patch", colour) for kind, colour in COUNT_COLOURS.items()})
     said = [
-        f"{row.Index}: {row.found} found, {row.missed} missed, {row.invented} invented"
+        f"{row.Index}: {row.found} found, {row.missed} missed, {row.invented} outside"
         for row in counts.itertuples()
     ]
     caption = (
-        f"Aggregates found, missed and invented in {counted(crops, 'crop')}, by kind of image. "
-        "Found: an aggregate with a bright spot on it; missed: one without; invented: a spot on no aggregate."
+        f"Aggregates found and missed, and spots outside aggregates, in {counted(crops, 'crop')}, by kind of image. "
+        "Found: an aggregate with a bright spot on it; missed: one without."
     )
+    if "Truth" in counts.index:
+        caption += f" In the truth itself the rule marks {counted(counts.loc['Truth', 'invented'], 'spot')} outside aggregates."
     return Drawn(
         figure, caption, f"Stacked bars. {'; '.join(said)}.", counts.rename_axis("image").reset_index()
     )
@@ -308,6 +312,7 @@ def training_log(
     references: Mapping[str, float],
     network: str,
     figure_number: int,
+    unit: GroupWord = CASE,
 ) -> Drawn:
     """Draw loss and accuracy of the training images by epoch, beside the printed log.
 
@@ -324,7 +329,7 @@ def training_log(
         if printed is not None:
             one.plot(printed["epoch"], printed[column], "o", color=INK, markersize=3.5)
         one.set(xlabel="Epoch", ylabel=label)
-    marks = {f"here, {protocol}": ("line", COLOURS[protocol]) for protocol in protocols}
+    marks = {f"here, {shown_as(protocol, unit)}": ("line", COLOURS[protocol]) for protocol in protocols}
     if printed is not None:
         marks["printed"] = ("dot", INK)
     for kind, (name, value) in zip(("dashed", "dotted"), references.items(), strict=True):
@@ -332,16 +337,19 @@ def training_log(
         marks[name] = (kind, MUTED)
     axes[0].set_ylim(bottom=0)
     legend(figure, marks, columns=3)
-    last = ours[ours["epoch"] == ours["epoch"].max()]
+    splits = ours.groupby("protocol", sort=False)["number"].nunique()
+    drawn = listed(f"{count} {shown_as(protocol, unit)}" for protocol, count in splits.items())
+    last = ours[(ours["epoch"] == ours["epoch"].max()) & (ours["protocol"] == BY_CROP)]
     setting = f"learning rate {ours['learning_rate'].iloc[0]:g}, batch size {ours['batch_size'].iloc[0]}"
     beside = f" and as printed in Fig. {figure_number}" if printed is not None else ""
     caption = (
-        f"Training log of {network}, here{beside}. Setting: {setting}. Thin lines are splits, thick means."
+        f"Training log of {network}, here{beside}. Setting: {setting}. Thin lines are splits ({drawn}), thick lines their "
+        "means; the numbers compared with the paper are those by crop."
     )
     if printed is None:
         caption += f" Fig. {figure_number} is a picture without numbers."
     alt = (
-        f"Loss and accuracy of the training images by epoch. After the last epoch here: loss "
+        f"Loss and accuracy of the training images by epoch. After the last epoch here, by crop: loss "
         f"{number(last['loss'].mean(), 3)}, accuracy {number(last['accuracy'].mean(), 3)}."
     )
     tables = [ours.assign(source="here")]

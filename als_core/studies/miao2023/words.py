@@ -20,7 +20,7 @@ from als_core.studies.miao2023.figures import METHODS, TITLES
 from als_core.studies.miao2023.filters import FILTERS
 from als_core.studies.miao2023.protocol import BY_CASE, BY_CROP, COPIES_FIRST, CropSettings, SuperResolution
 from als_core.studies.miao2023.super_resolution import Pairs
-from als_core.studies.miao2023.train import LONGER
+from als_core.studies.miao2023.train import GRID, LONGER
 
 Box = dict[str, str]
 """The four texts of `Page.answer`."""
@@ -95,7 +95,7 @@ def listing(facts: Facts) -> str:
     return (
         f"**{facts['crops']} crops are of {facts['cases']} cases**, and {facts['pairs']} cases have two "
         f"crops. Crops of one case are alike, so there are {facts['cases']} independent units. If crops were "
-        f"split at random, all cases would stay on one side with a chance of {facts['none_torn']:.2g}. Read "
+        f"split at random, the chance that no case has crops in both parts would be {facts['none_torn']:.2g}. Read "
         f"by SD number alone there would be {facts['numbers']} cases, and "
         f"{facts['numbers_with_both_labels']} of them would be both ALS and not."
     )
@@ -205,24 +205,19 @@ def gains(summary: pd.DataFrame) -> str:
 
 
 def aggregates(counts: pd.DataFrame) -> str:
-    """Say what enlarging does to the count of aggregates. counts: of `restoration.count_all`."""
+    """Say what enlarging does to the count of aggregates. counts: of `restoration.count_all`, with a row `Truth`."""
     before, after, truth = (counts.loc[n] for n in (METHODS["bicubic"], METHODS["adversarial"], "Truth"))
-    total = int(before.found + before.missed)
-    shown = (
-        f"Of {counted(total, 'aggregate')} in these crops, {before.found} can be seen after bicubic "
-        f"enlarging and {after.found} after the adversarial network."
+    said = (
+        f"Of {counted(int(before.found + before.missed), 'aggregate')} in these crops, the spot rule finds {before.found} "
+        f"after bicubic enlarging, {after.found} after the adversarial network and {truth.found} in the truth itself. "
+        f"Spots outside aggregates: {before.invented}, {after.invented} and {truth.invented}."
     )
-    if after.invented > before.invented + truth.invented:
-        more = after.invented - before.invented
+    if after.invented > truth.invented:
         return (
-            f"{shown} The network also draws {counted(more, 'bright spot')} more where there is no aggregate "
-            f"({after.invented}, against {before.invented} after bicubic enlarging and {truth.invented} in "
-            "the truth itself). A sharper picture is therefore no proof that what it shows was in the cell."
+            f"{said} The network draws {after.invented - truth.invented} more of them than the truth has: an image nearer "
+            "to the truth on average is no proof that each spot in it was in the cell."
         )
-    return (
-        f"{shown} It draws hardly any bright spot where there is no aggregate ({after.invented}, against "
-        f"{before.invented} after bicubic enlarging and {truth.invented} in the truth itself)."
-    )
+    return f"{said} By this count the network adds no spot that the truth does not have."
 
 
 def super_resolution_box(
@@ -245,10 +240,11 @@ def super_resolution_box(
         f"interpolation (PSNR {_gain(gain, '; ', '')})."
     )
     if counts is not None:
-        bicubic, gan = counts.loc[METHODS["bicubic"]], counts.loc[METHODS["adversarial"]]
+        bicubic, gan, true = (counts.loc[n] for n in (METHODS["bicubic"], METHODS["adversarial"], "Truth"))
         found += (
-            f" It shows {gan.found} of {gan.found + gan.missed} aggregates and invents {gan.invented}; "
-            f"interpolation shows {bicubic.found} and invents {bicubic.invented}."
+            f" In its images the spot rule finds {gan.found} of {gan.found + gan.missed} aggregates and marks "
+            f"{counted(gan.invented, 'spot')} outside aggregates; after interpolation {bicubic.found} and "
+            f"{bicubic.invented}, in the truth itself {true.found} and {true.invented}."
         )
     return {
         "question": "Does a generative network enlarge crops better than interpolation, and does it draw "
@@ -339,13 +335,20 @@ def left_out(settings: CropSettings, variants: tuple[str, ...]) -> str:
 def training_box(
     kind: str, name: str, row: pd.Series, train_accuracy: float, majority: float, unit: GroupWord = CASE
 ) -> Box:
-    """Return the answer box of a training page. row: of `train.score_cases` at the plotted setting."""
+    """Return the answer box of a training page.
+
+    row : of `train.score_cases` at the plotted setting
+    train_accuracy : at the same setting, mean over the trainings by crop
+    majority : share of the cases with the commoner label
+    """
     return {
         "question": f"How well does {name}, trained as the study describes, classify crops of {unit.many} it has "
         "not seen?",
-        "found": f"Trained on {CROPS[kind]}, {name} classifies {row['right']} of {row['cases']} unseen {unit.many} "
-        f"correctly ({percent(row['accuracy'])}), where always giving the commoner label is right for "
-        f"{percent(majority)}; on its own training images it reaches {percent(train_accuracy)}.",
+        "found": f"Trained on {CROPS[kind]} at the setting the paper plots (learning rate "
+        f"{row['learning_rate']:g}, batch size {row['batch_size']}), {name} classifies {row['right']} of "
+        f"{row['cases']} unseen {unit.many} correctly ({percent(row['accuracy'])}), where always giving the commoner "
+        f"label is right for {percent(majority)}. These are networks of a cross-validation by {unit.one}. In the "
+        f"trainings by crop, at the same setting, {name} reaches {percent(train_accuracy)} on its training images.",
         "how_sure": f"With {row['cases']} {unit.many} the 95 % interval is wide: "
         f"{percent_range(row['low'], row['high'])}.",
         "not_shown": "Nothing about the paper's own result: its crops are not public, and it prints no "
@@ -458,16 +461,22 @@ def no_signal(null: pd.DataFrame, moved: pd.DataFrame) -> str:
 
 
 def classical(scores: pd.DataFrame, unit: GroupWord = CASE) -> str:
-    """Compare the best classical method with the best network. scores: of `checks.compare_methods`."""
+    """Compare the best classical method with the best network. scores: of `checks.compare_methods`.
+
+    Each network is scored at one setting only, so neither kind is called better.
+    """
     best = scores.sort_values("accuracy", ascending=False).groupby("kind").first()
     network, method = best.loc["network on a frozen base"], best.loc["classical"]
-    cases = int(method["cases"])
-    said = (
-        f"The best classical method, {method['network']}, classifies {method['right']} of {cases} {unit.many} "
-        f"correctly; the best network, {TITLES[network['network']]}, {network['right']}."
+    tried = scores["kind"].value_counts()
+    return (
+        f"The best of {counted(tried['classical'], 'classical method')}, {method['network']}, classifies "
+        f"{method['right']} of {method['cases']} {unit.many} correctly; the best of "
+        f"{counted(tried['network on a frozen base'], 'network')}, {TITLES[network['network']]}, "
+        f"{network['right']}. Each network was trained at one setting, that of the training which the paper "
+        f"plots. The training pages list {len(GRID)} settings of each network, and another setting can classify "
+        f"more {unit.many} correctly. The best of each kind was picked afterwards, so these numbers do not show "
+        "that either kind is better."
     )
-    better = "" if method["accuracy"] <= network["accuracy"] else " Deep learning does not do better here."
-    return f"{said}{better} Both were picked as the best afterwards, and with so few {unit.many} intervals are wide."
 
 
 def announced(m11: Facts, table: pd.DataFrame) -> str:

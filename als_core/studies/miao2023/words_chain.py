@@ -64,10 +64,9 @@ def is_the_help_real(comparisons: pd.DataFrame, counts: pd.DataFrame | None, sig
     if counts is not None:
         bicubic, gan = counts.loc[BICUBIC], counts.loc[GAN]
         sentences.append(
-            f"In the tested crops the GAN shows {gan.found} of "
-            f"{counted(gan.found + gan.missed, 'aggregate')} and interpolation {bicubic.found}; the GAN "
-            f"draws {counted(gan.invented, 'spot')} where there is no aggregate, interpolation "
-            f"{bicubic.invented}."
+            f"In the tested crops the spot rule finds {gan.found} of {counted(gan.found + gan.missed, 'aggregate')} after "
+            f"the GAN and {bicubic.found} after interpolation; outside aggregates it marks "
+            f"{counted(gan.invented, 'spot')} after the GAN and {bicubic.invented} after interpolation."
         )
     return " ".join(sentences)
 

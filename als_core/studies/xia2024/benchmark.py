@@ -155,8 +155,8 @@ def accuracy_table(answers: Iterable[Answers], seed: int = 0) -> pd.DataFrame:
     """One row a network or baseline over its runs.
 
     Columns: name, runs, n, correct (of each run), mean, median, sd (NaN for one run), least, greatest, all
-    shares; the median is that of a run, the lower one of two. low, high: Clopper-Pearson 95 % of the median
-    run, samples taken as independent. group_low, group_high: of the mean over runs, whole groups drawn anew;
+    shares. low, high: Clopper-Pearson 95 % of the middle run, of two the lower one, samples taken as
+    independent. group_low, group_high: of the mean over runs, whole groups drawn anew;
     NaN without groups, or where the part has only one.
     """
     rows = []
@@ -171,7 +171,7 @@ def accuracy_table(answers: Iterable[Answers], seed: int = 0) -> pd.DataFrame:
             "n": len(each.truth),
             "correct": correct.tolist(),
             "mean": shares.mean(),
-            "median": middle / len(each.truth),
+            "median": np.median(correct) / len(each.truth),
             "sd": shares.std(ddof=1) if len(shares) > 1 else math.nan,
             "least": shares.min(),
             "greatest": shares.max(),

@@ -22,6 +22,9 @@ AMPLIFIED = ("noise", "colour_denoised")
 
 FACTOR = 10
 
+KEPT = (0.005, 0.5)
+"""Changes of a median that count as none: this share of it, or for brightness this number of levels."""
+
 CONSTANTS = {
     "diameter": "window of {:g} px",
     "sigma_levels": "SD {:g} levels",
@@ -134,20 +137,21 @@ def quality_by_augmentation(quality: pd.DataFrame) -> Drawn:
 
 
 def quality_changes(quality: pd.DataFrame) -> pd.DataFrame:
-    """Median change of each quality measure by each augmentation, relative for sharpness and contrast.
+    """Median change of each quality measure by each augmentation, relative but for brightness.
 
     quality : as in `quality_by_augmentation`, augmentation given by title.
 
     Returns
     -------
     DataFrame
-        By augmentation: `sharpness` and `contrast` as factors, `brightness` in levels, of medians over images.
+        By augmentation: `sharpness`, `snr` and `contrast` as factors, `brightness` in levels, of medians over images.
     """
     medians = quality.groupby("augmentation", sort=False)[list(AXIS_LABELS)].median()
     base = medians.loc["original"]
     changes = pd.DataFrame(
         {
             "sharpness": medians["laplacian_variance"] / base["laplacian_variance"],
+            "snr": medians["snr"] / base["snr"],
             "brightness": medians["brightness_mean"] - base["brightness_mean"],
             "contrast": medians["contrast_sd"] / base["contrast_sd"],
         }
@@ -155,35 +159,54 @@ def quality_changes(quality: pd.DataFrame) -> pd.DataFrame:
     return changes.drop(index="original")
 
 
+def quality_kept(changes: pd.DataFrame) -> list[str]:
+    """Name the augmentations that leave all four medians as they were, to `KEPT`. changes: of `quality_changes`."""
+    factors = (changes[["sharpness", "snr", "contrast"]] - 1).abs().max(axis=1)
+    return list(changes.index[(factors < KEPT[0]) & (changes["brightness"].abs() < KEPT[1])])
+
+
 def quality_change_words(changes: pd.DataFrame) -> str:
-    """Say what augmentation does to image quality. changes: of `quality_changes`."""
-    noise, perspective = (AUGMENTATIONS[name] for name in ("noise", "perspective"))
-    lines = [f"{_sharpness_span(changes)}: the Laplacian variance counts noise and black borders as detail."]
+    """Say what augmentation does to image quality, and why. changes: of `quality_changes`."""
+    scaling, noise, perspective = (AUGMENTATIONS[name] for name in ("scale", "noise", "perspective"))
+    lines = [f"{_sharpness_span(changes)}."]
+    if scaling.title in changes.index:
+        lines.append(f"{scaling.title} shrinks an image and enlarges it again, which blurs it.")
     if noise.title in changes.index:
         shift = changes["brightness"][noise.title]
         lines.append(
             f"{noise.title} never subtracts: it adds whole numbers from 0 to {noise.constants['levels'] - 1}, "
-            f"so the images become brighter ({number(shift, 1, signed=True)} levels) as well as noisier."
+            f"so the images become brighter ({number(shift, 1, signed=True)} levels) as well as noisier, and noise counts "
+            "as sharp."
         )
     if perspective.title in changes.index:
         contrast = 100 * (changes["contrast"][perspective.title] - 1)
         lines.append(
-            f"{perspective.title} leaves black corners where the image has moved away, which changes the contrast by "
-            f"{number(contrast, 0, signed=True)} %: a network can recognise such a copy by its border."
+            f"{perspective.title} leaves black corners where the image has moved away. Their borders count as sharp, and "
+            f"they change the contrast by {number(contrast, 0, signed=True)} %: a network can recognise such a copy by its "
+            "border."
         )
-    return " ".join(
-        [*lines, "Turning and mirroring move pixels and leave brightness and contrast as they were."]
-    )
+    if kept := quality_kept(changes):
+        lines.append(f"{_kept_words(kept)}.")
+    return " ".join(lines)
+
+
+def _kept_words(kept: Sequence[str]) -> str:
+    named = listed(name.lower() for name in kept).capitalize()
+    return f"{named} {'leaves' if len(kept) == 1 else 'leave'} the medians of all four measures as they were"
 
 
 def augmentation_answer(
     changes: pd.DataFrame, originals: int, total: int, unit: GroupWord = DONOR
 ) -> dict[str, str]:
     """Fill the answer box of the page on augmentation. changes: of `quality_changes`; images of the training set."""
+    kept = quality_kept(changes)
+    altered = (
+        f"{_kept_words(kept)}; the others change image quality" if kept else "Each changes image quality"
+    )
     return {
         "question": "How does the study turn a few hundred images into more, and what does that do to them?",
         "found": f"{originals} training images become {total:,} by {len(changes)} augmentations each. "
-        f"These change image quality as well as content. {_sharpness_span(changes)}.",
+        f"{altered}. {_sharpness_span(changes)}.",
         "how_sure": "The steps are those of the authors' released code, and are exact; the paper prints only that "
         "rotation is by 90 degrees and mirroring left to right.",
         "not_shown": "Whether augmentation makes a network better: this page trains none. No copy of an image adds "

@@ -35,15 +35,9 @@ from als_core.figures.primitives import (
 from als_core.figures.style import INK, MUTED, house_style
 from als_core.statistics.metrics import matthews, mean_matthews_one_against_rest
 from als_core.studies.xia2024.figures_data import class_colours
-from als_core.studies.xia2024.words import pretraining
+from als_core.studies.xia2024.words import pretraining, trains_head_only
 from als_core.training.recipe import Recipe
 from als_core.training.runs import Run
-
-BATCH_NORM = {
-    "eval": "keeps the statistics of its pretraining",
-    "adapt": "measured once on the training images, then kept",
-    "train": "follows the batches",
-}
 
 
 @house_style()
@@ -135,7 +129,7 @@ def validation_curves(histories: pd.DataFrame, majority: float) -> Drawn:
 
 @house_style()
 def runs_as_points(runs: pd.DataFrame, table: pd.DataFrame, published: pd.Series | None) -> Drawn:
-    """Draw accuracy and Matthews correlation of every run, and the exact interval of the median run (Fig. 2, middle).
+    """Draw accuracy and Matthews correlation of every run, and the exact interval of the middle run (Fig. 2, middle).
 
     runs, table : of `benchmark.run_table` and `benchmark.accuracy_table`. published : accuracy, 0 to 1, by
     name, drawn as diamonds; None leaves them out.
@@ -156,7 +150,8 @@ def runs_as_points(runs: pd.DataFrame, table: pd.DataFrame, published: pd.Series
         for name, n in runs[runs["matthews"].isna()].groupby("name", sort=False).size().items()
     ]
     notes = [
-        "A dot is a run, a line the exact 95 % interval of the median run, with images taken as independent.",
+        "A dot is a run, a line the exact 95 % interval of the middle run (of two, the lower), with images taken as "
+        "independent.",
         "Diamonds: accuracy printed in Table 1." if published is not None else "",
         f"No Matthews correlation exists where one class only is predicted: {listed(undefined)}."
         if undefined
@@ -279,7 +274,6 @@ def run_sources(runs_by_network: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
     rows = []
     for runs in runs_by_network.values():
         about, recipe = runs[0].about, Recipe.from_data(runs[0].about["recipe"])
-        head_only = set(recipe.trains) <= {"pool", "head"}
         rows.append(
             {
                 "Network": recipe.name,
@@ -288,7 +282,7 @@ def run_sources(runs_by_network: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
                 "Epochs": recipe.epochs,
                 "Training images": about["training_images"],
                 "Starting weights": pretraining(runs[0]),
-                "What trains": "the head only" if head_only else listed(recipe.trains),
+                "What trains": "the head only" if trains_head_only(recipe) else listed(recipe.trains),
                 "Computed in": recipe.precision + (", compiled" if recipe.compiled else ""),
             }
         )
@@ -318,6 +312,18 @@ def as_share(printed: pd.Series | None) -> pd.Series | None:
     return None if printed is None else printed.str.rstrip("%").astype(float) / 100
 
 
+def _frozen_batch_norm(run: Run, parameters: tuple[int, int]) -> str:
+    """Say what the batch norm of frozen stages does. parameters: how many train, and how many there are."""
+    how = run.about["recipe"].get("batch_norm", "eval")
+    if parameters[0] == parameters[1]:
+        return "no stage is frozen"
+    if how == "train":
+        return "follows the batches"
+    if how == "adapt" or run.about["weights"] == "random":
+        return "measured once on the training images, then kept"
+    return "keeps the statistics of its pretraining"
+
+
 def training_card(runs: Sequence[Run], reason: str, parameters: tuple[int, int]) -> pd.DataFrame:
     """List how the runs of one recipe were trained, in two columns.
 
@@ -332,7 +338,7 @@ def training_card(runs: Sequence[Run], reason: str, parameters: tuple[int, int])
         "Recipe": about["title"],
         "Trains": f"{', '.join(recipe.trains)}: {parameters[0]:,} of {parameters[1]:,} parameters",
         "Starts from": f"{pretraining(runs[0])}. {reason}",
-        "Batch norm of frozen stages": BATCH_NORM[recipe.batch_norm],
+        "Batch norm of frozen stages": _frozen_batch_norm(runs[0], parameters),
         "Optimiser": f"{recipe.optimizer}, learning rate {recipe.learning_rate:g}, weight decay {recipe.weight_decay:g}",
         "Length": f"{recipe.epochs} epochs of {steps} steps, {recipe.batch_size} images a step",
         "Images": f"{images} to train on ({parts['train']} samples, {recipe.copies} of each), "
@@ -380,9 +386,10 @@ def accuracy_rows(table: pd.DataFrame, published: pd.Series | None, unit: GroupW
     rows[f"Correct of {n}, by run"] = table["correct"].map(lambda counts: ", ".join(map(str, counts)))
     for column in ("mean", "median", "sd"):
         rows[{"sd": "SD"}.get(column, column.capitalize())] = table[column].map(_tenth)
-    rows["95 %, images independent"] = _ranges(table, "low", "high")
+    run = "middle run (of two, the lower)" if table["correct"].map(len).mod(2).eq(0).any() else "middle run"
+    rows[f"95 % of the {run}, images independent"] = _ranges(table, "low", "high")
     if unit != IMAGE:
-        rows[f"95 %, {unit.many} resampled"] = _ranges(table, "group_low", "group_high")
+        rows[f"95 % of the mean, {unit.many} resampled"] = _ranges(table, "group_low", "group_high")
     return rows
 
 

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Patch, Polygon, Rectangle
 
 from als_core.claims.printed import Printed, agrees_as_printed
-from als_core.figures.drawn import Drawn, listed
+from als_core.figures.drawn import Drawn, counted, listed
 from als_core.figures.pictures import canvas, draw_arrow, draw_box
 from als_core.figures.primitives import ON_COLOUR
 from als_core.figures.style import GRID, GROUND, INK, MUTED, PALETTE, WIDTH, house_style
@@ -282,6 +282,13 @@ def as_run(recipes: Mapping[str, Recipe], spent: Mapping[str, Cost]) -> pd.DataF
         }
         for name, recipe in recipes.items()
     )
+
+
+def as_run_caption(classes: int, runs: int, recorded: bool) -> str:
+    """Caption `as_run`. runs: of each network. recorded: whether recorded runs are shown where there are any."""
+    sizes = f"Sizes of the runs trained on these pages: {classes} classes, {counted(runs, 'run')} of each network."
+    instead = " Recorded runs of published size are shown instead where there are any."
+    return sizes + instead if recorded else sizes
 
 
 def recovered_words(

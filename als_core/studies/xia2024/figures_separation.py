@@ -24,6 +24,7 @@ from als_core.figures.style import PALETTE, house_style
 from als_core.statistics.intervals import clopper_pearson
 from als_core.studies.xia2024.by_donor import count_predictions, group_votes
 from als_core.studies.xia2024.separation import ALONE, BY_DONOR, COGNITION, CUES, DISEASE, EVERY_CLASS
+from als_core.studies.xia2024.words import recipe_of, trains_head_only
 from als_core.training.runs import Run
 
 MEASURES = {
@@ -151,7 +152,8 @@ def donor_votes(
 ) -> pd.DataFrame:
     """Return one row per classifier and held-out donor (`by_donor.group_votes`), with the classifier's name.
 
-    counts: of `separation.separation_table`. trained: runs under splits by donor, by name.
+    counts: of `separation.separation_table`. trained: runs under splits by donor, by name; the name says where all
+    stages but the head are frozen.
     """
     if cohort.groups is None:
         return pd.DataFrame()
@@ -161,7 +163,9 @@ def donor_votes(
         if (question, split) == (EVERY_CLASS, BY_DONOR)
     }
     predicted = {name: each for name, each in predicted.items() if name not in MEASURES.values()}
-    predicted |= {f"{name}, trained": count_predictions(runs) for name, runs in trained.items()}
+    for name, runs in trained.items():
+        part = "head trained" if trains_head_only(recipe_of(runs)) else "trained"
+        predicted[f"{name}, {part}"] = count_predictions(runs)
     tables = [
         group_votes(each, cohort.labels, cohort.groups).assign(name=name) for name, each in predicted.items()
     ]

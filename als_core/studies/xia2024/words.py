@@ -39,6 +39,11 @@ def recipe_of(runs: Sequence[Run]) -> Recipe:
     return Recipe.from_data(runs[0].about["recipe"])
 
 
+def trains_head_only(recipe: Recipe) -> bool:
+    """Whether all stages of a network are frozen but its head."""
+    return set(recipe.trains) <= {"pool", "head"}
+
+
 def pretraining(run: Run) -> str:
     """Say in a few words which training the starting weights of a run come from."""
     name = run.about["weights"]
@@ -51,6 +56,11 @@ def pretraining(run: Run) -> str:
 def is_pretrained_as_printed(run: Run) -> bool:
     """Whether a run starts as the paper says: from ImageNet, or from nothing for the Basic CNN."""
     return run.about["weights"] != "random" or run.about["recipe"]["network"] == "basic_cnn"
+
+
+def ran_as_printed(runs: Sequence[Run]) -> bool:
+    """Whether runs have their recipe's own sizes and start as the paper says."""
+    return not recipe_of(runs).reduced_from and is_pretrained_as_printed(runs[0])
 
 
 def circumstances_of(runs: Sequence[Run], cohort_kind: str) -> Circumstances:
@@ -73,16 +83,16 @@ def circumstances_of(runs: Sequence[Run], cohort_kind: str) -> Circumstances:
 def substitutions(runs_by_network: Mapping[str, Sequence[Run]]) -> dict[str, tuple[str, str]]:
     """List what runs used in place of what the paper used: network -> (here, in the paper)."""
     sizes = {
-        "side": "{} pixels",
-        "copies": "{} for each sample",
-        "batch_size": "batches of {}",
-        "epochs": "{} epochs",
+        "side": lambda pixels: f"{pixels} pixels",
+        "copies": lambda images: f"{counted(images, 'image')} per training image",
+        "batch_size": lambda images: f"batches of {images}",
+        "epochs": lambda epochs: counted(epochs, "epoch"),
     }
     rows = {}
     for runs in runs_by_network.values():
         recipe, pairs = recipe_of(runs), []
         for field, value in recipe.reduced_from:
-            pairs.append([sizes[field].format(number) for number in (getattr(recipe, field), value)])
+            pairs.append([sizes[field](size) for size in (getattr(recipe, field), value)])
         if not is_pretrained_as_printed(runs[0]):
             pairs.append(["random weights", "ImageNet weights"])
         if recipe.paper == PAPER and len(runs) != PRINTED_RUNS:
@@ -94,11 +104,7 @@ def substitutions(runs_by_network: Mapping[str, Sequence[Run]]) -> dict[str, tup
 
 def forbids(runs_by_network: Mapping[str, Sequence[Run]]) -> str:
     """Say which conclusions the substitutions rule out."""
-    reduced = [
-        recipe_of(runs).name
-        for runs in runs_by_network.values()
-        if recipe_of(runs).reduced_from or not is_pretrained_as_printed(runs[0])
-    ]
+    reduced = [recipe_of(runs).name for runs in runs_by_network.values() if not ran_as_printed(runs)]
     if not reduced:
         return "With fewer runs than printed, an average is judged with the interval that its own runs give."
     return (
@@ -177,11 +183,7 @@ def benchmark_answer(
     shares = {each.name: each.right.mean(1) for each in answers}
     n, printed = len(answers[0].truth), printed if printed is not None else {}
     recipes = {recipe_of(runs).name: recipe_of(runs) for runs in runs_by_network.values()}
-    at_size = [
-        recipe_of(runs).name
-        for runs in runs_by_network.values()
-        if not recipe_of(runs).reduced_from and is_pretrained_as_printed(runs[0])
-    ]
+    at_size = [recipe_of(runs).name for runs in runs_by_network.values() if ran_as_printed(runs)]
     sure = f"One split by image and {n} test images: one image is {percent(1 / n, 1)}, and the intervals overlap."
     attention = [name for name in at_size if dict(recipes[name].options).get("gate")]
     if not attention:
@@ -191,7 +193,7 @@ def benchmark_answer(
         "found": " ".join(
             [
                 _accuracies(at_size, shares, recipes, printed, n),
-                _two_questions_answered(answers, classes),
+                _two_questions_answered(answers, classes, at_size),
             ]
         ).strip(),
         "how_sure": " ".join([sure, *_all_on_one_side(at_size, shares, printed, n)]),
@@ -215,7 +217,7 @@ def _accuracies(
     if not names:
         highest = max(shares[name].mean() for name in recipes)
         names = [name for name in recipes if shares[name].mean() == highest]
-        start = "No network was trained at published size. At the sizes of this page, "
+        start = "No network was trained at published size with weights of the paper's kind. At the sizes of this page, "
     each = []
     for name in names:
         note = f"{percent(printed[name])} in the paper" if name in printed else ""
@@ -225,20 +227,28 @@ def _accuracies(
     return f"{start}{listed(each)} of {n} test images right.{colour}"
 
 
-def _two_questions_answered(answers: Sequence[Answers], classes: Sequence[str]) -> str:
-    """Say how networks and colour answer ALS or control, and which kind of ALS; nothing for other classes."""
+def _two_questions_answered(
+    answers: Sequence[Answers], classes: Sequence[str], at_size: Sequence[str]
+) -> str:
+    """Say how networks and colour answer ALS or control, and which kind of ALS; nothing for other classes.
+
+    The networks are those that ran as printed (at_size), or all where none did.
+    """
     if set(classes) != PAPER_CLASSES:
         return ""
-    table = question_table(answers, classes)
-    means = table.groupby(["question", "name"])["value"].mean().dropna()
-    networks = [each.name for each in answers if each.learns]
+    means = question_table(answers, classes).groupby(["question", "name"])["value"].mean().dropna()
+    networks = [each.name for each in answers if each.learns and (not at_size or each.name in at_size)]
+    called = (
+        "this network" if len(networks) == 1 else "these networks" if at_size else "all networks of this page"
+    )
     als, kind = (means[question].reindex(networks).dropna() for question in (ALS_OR_CONTROL, KIND_OF_ALS))
     colour = means[ALS_OR_CONTROL].get(COLOUR)
-    said = f"ALS or control: networks {percent_range(als.min(), als.max())}"
+    said = f"ALS or control: {called} {percent_range(als.min(), als.max())}"
     if colour is not None:
         said += f", colour alone {percent(colour)}"
     if len(kind):
-        said += f". Concordant or discordant: networks {percent_range(kind.min(), kind.max())}, guessing 50 %"
+        ends = percent_range(kind.min(), kind.max())
+        said += f". Concordant or discordant, among ALS images called ALS: {called} {ends}, guessing 50 %"
     return said + "."
 
 
@@ -289,13 +299,37 @@ def paired_words(tests: pd.DataFrame, unit: str) -> str:
     )
 
 
-def ahead_of_colour(table: pd.DataFrame, networks: Sequence[str], baseline: str) -> str:
-    """Say which networks do better than colour statistics on average. table: `benchmark.accuracy_table`."""
-    means = table.set_index("name")["mean"]
-    ahead = [name for name in networks if means[name] > means[baseline]]
-    if not ahead:
-        return "No network does better on average than colour statistics without any picture of the tissue."
-    return f"On average {listed(ahead)} {'does' if len(ahead) == 1 else 'do'} better than colour statistics alone."
+def paired_caption(tests: pd.DataFrame, runs_by_network: Mapping[str, Sequence[Run]]) -> str:
+    """Caption the comparisons, and say how many of them test the paper's ranking. tests: of `benchmark.paired_table`."""
+    of_paper = {
+        recipe_of(runs).name: runs for runs in runs_by_network.values() if recipe_of(runs).paper == PAPER
+    }
+    between = tests[tests["first"].isin(of_paper) & tests["second"].isin(of_paper)]
+    as_printed = [name for name, runs in of_paper.items() if ran_as_printed(runs)]
+    testing = int((between["first"].isin(as_printed) & between["second"].isin(as_printed)).sum())
+    caption = (
+        "The paper's comparisons, and those with networks and baselines that this book adds, on the same test images. "
+        "Difference: first minus second."
+    )
+    if testing == len(between):
+        return caption
+    start, where = (f"Only {testing}", "the others") if testing else ("None", "each")
+    return (
+        f"{caption} {start} of the {counted(len(between), 'row')} with two networks of the paper "
+        f"{'test' if testing > 1 else 'tests'} its ranking: in {where}, a network was trained at another size, or from "
+        "other weights, than in the paper."
+    )
+
+
+def against_colour(table: pd.DataFrame, networks: Sequence[str], baseline: str) -> str:
+    """Say how far each network's mean accuracy is from that of colour statistics. table: `benchmark.accuracy_table`."""
+    rows = table.set_index("name")
+    points = 100 * (rows["mean"] - rows.loc[baseline, "mean"])
+    said = listed(f"{name} {number(points[name], 1, signed=True)}" for name in networks)
+    return (
+        f"Mean accuracy minus that of colour statistics alone, in percentage points: {said}. One test image is "
+        f"{number(100 / rows.loc[baseline, 'n'], 1)} points."
+    )
 
 
 def printed_accuracies() -> pd.Series:
@@ -459,7 +493,7 @@ def heatmap_answer(
     )
     frozen = (
         " Only its last layer was trained on these images; all other layers are as their pretraining left them."
-        if set(recipe.trains) <= {"pool", "head"}
+        if trains_head_only(recipe)
         else ""
     )
     to = "they point to regions, not to details" if max(places) > 1 else "they point nowhere"

@@ -128,6 +128,23 @@ def test_the_answer_and_the_directions_are_those_of_the_tables(null, pools):
     )
 
 
+@pytest.mark.parametrize(
+    ("in_errors", "said"),
+    [
+        # two tails of t with 9 degrees of freedom beyond 2: 0.0766; 1 - 0.9234 ** 4 and 1 - 0.9234 ** 4 - 4 * 0.0766 * 0.9234 ** 3
+        ([0.1, -1.9, 2.0, np.nan], "here none are beyond 2 standard errors. The chance of 1 or more is 0.27 if"),
+        ([0.1, -1.9, -2.1, 2.4], "here 2 (c, *scale*; d, *scale*) are beyond 2 standard errors. The chance of 2 or more is 0.032 if"),
+        ([0.1, 0.2, 0.3, 3.4], "here 1 (d, *scale*) is beyond 2 standard errors. The chance of 1 or more"),
+    ],
+)  # fmt: skip
+def test_shifts_beyond_two_standard_errors_are_counted_named_and_given_their_chance(in_errors, said):
+    checked = pd.DataFrame({"kind": list("abcd"), "procedure": "scale", "declared": "none", "cohorts": 10,
+                            "in_errors": in_errors, "holds": True})  # fmt: skip
+    text = figures.agreement(checked)
+    assert "because it judges 4 shifts that should all be 0" in text and said in text
+    assert text.endswith("1 is beyond 3." if 3.4 in in_errors else "None is beyond 3.")
+
+
 def test_the_convolutional_network_is_compared_cohort_by_cohort():
     def checks(gains):
         pairs = [(number, 0.5, 0.5 + gain) for number, gain in enumerate(gains)]

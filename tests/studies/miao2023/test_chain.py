@@ -152,7 +152,7 @@ def test_help_is_called_real_only_beyond_its_interval_and_the_null(signal, null,
     table = compared(signal=signal, null=null)
     counts = pd.DataFrame({"found": [9, 12], "missed": [4, 1], "invented": [0, 1]}, index=["bicubic", "gan"])
     text = words_chain.is_the_help_real(table, counts, SIGNAL, NULL)
-    assert said in text and "12 of 13 aggregates" in text and "draws 1 spot where" in text
+    assert said in text and "12 of 13 aggregates" in text and "marks 1 spot after the GAN and 0" in text
     unchanged = compared(signal=0, null=0).assign(low=0.0, high=0.0)
     assert "changes no decision of MobileNetV3" in words_chain.is_the_help_real(unchanged, None, SIGNAL, NULL)
     assert (

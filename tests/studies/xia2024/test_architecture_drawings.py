@@ -13,6 +13,7 @@ from als_core.models.attention import SqueezeExcitation
 from als_core.models.cost import describe
 from als_core.studies.xia2024.build import build_tissue_network
 from als_core.studies.xia2024.figures_networks import (
+    as_run_caption,
     compact,
     cost_answer,
     cost_table,
@@ -103,6 +104,13 @@ def test_variants_say_what_trains(networks):
         "everything",
     ]
     assert rows.loc["resnet18", ["Dropout (as printed)", "Dropout (as released)"]].tolist() == ["none", "0.8"]
+
+
+def test_the_sizes_are_those_of_runs_trained_here_beside_recorded_ones():
+    caption = as_run_caption(3, 2, True)
+    assert caption.startswith("Sizes of the runs trained on these pages: 3 classes, 2 runs of each network.")
+    assert caption.endswith("Recorded runs of published size are shown instead where there are any.")
+    assert as_run_caption(2, 1, False).endswith("2 classes, 1 run of each network.")
 
 
 def test_hyper_parameters_and_their_claims_agree():

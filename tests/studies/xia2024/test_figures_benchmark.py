@@ -7,12 +7,14 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+import toy_training
 from drawn_words import assert_words, words
 from matplotlib.colors import to_hex
 from sklearn.metrics import matthews_corrcoef
 
 from als_core.figures.primitives import TRAINING, VALIDATION
 from als_core.studies.xia2024 import figures_benchmark as figures
+from als_core.training.runs import Run
 
 CLASSES = ("concordant", "control", "discordant")
 
@@ -114,11 +116,35 @@ def test_tables_write_percentages_ranges_and_minus_signs():
     assert (
         row["Correct of 38, by run"] == "30, 31" and row["Mean"] == "80.3 %" and row["Published"] == "86.84%"
     )
-    assert row["95 %, images independent"] == "62.7 % to 90.4 %" and row["95 %, donors resampled"] == ""
+    assert row["95 % of the middle run (of two, the lower), images independent"] == "62.7 % to 90.4 %"
+    assert row["95 % of the mean, donors resampled"] == ""
+    odd = figures.accuracy_rows(table.assign(correct=[[30, 31, 29]]), None)
+    assert "95 % of the middle run, images independent" in odd
     pairs = pd.DataFrame({"first": ["A"], "second": ["B"], "difference": [-0.053], "mcnemar_least": [0.12],
                           "mcnemar_greatest": [0.51], "p": [0.22]})  # fmt: skip
     (pair,) = figures.paired_rows(pairs).to_dict("records")
     assert pair["Difference, points"] == "−5.3" and pair["McNemar p, by run"] == "0.12 to 0.51"
+
+
+@pytest.mark.parametrize(
+    ("batch_norm", "weights", "trains", "said"),
+    [
+        ("eval", "imagenet", 10, "keeps the statistics of its pretraining"),
+        ("eval", "random", 10, "measured once on the training images, then kept"),
+        ("adapt", "imagenet", 10, "measured once on the training images, then kept"),
+        ("train", "random", 10, "follows the batches"),
+        ("eval", "random", 100, "no stage is frozen"),
+    ],
+)
+def test_the_training_card_says_what_the_batch_norm_of_frozen_stages_does(
+    tmp_path, batch_norm, weights, trains, said
+):
+    (run,) = toy_training.train(tmp_path, toy_training.HEAD_ONLY, seeds=(0,))
+    recipe = {**run.about["recipe"], "batch_norm": batch_norm}
+    changed = Run(run.folder, {**run.about, "recipe": recipe, "weights": weights})
+    card = figures.training_card([changed], "Because.", (trains, 100)).set_index("What")["How"]
+    assert card["Batch norm of frozen stages"] == said
+    assert card["Trains"] == f"pool, head: {trains} of 100 parameters"
 
 
 def test_each_run_has_both_matthews_correlations():

@@ -324,14 +324,26 @@ def test_quality_by_augmentation_names_the_medians(augmented_quality):
 def test_the_words_say_how_noise_brightens(augmented_quality):
     changes = augmentation.quality_changes(augmented_quality)
     assert changes.loc["Adding noise", "brightness"] == pytest.approx(4.5, abs=0.6)
-    assert changes.loc["Flipping"].round(6).tolist() == [1, 0, 1]
+    assert changes.loc["Flipping"].round(6).tolist() == [1, 1, 0, 1]
     text = augmentation.quality_change_words(changes)
     assert (
         "adds whole numbers from 0 to 9" in text
         and f"+{changes.loc['Adding noise', 'brightness']:.1f} levels" in text
     )
-    answer = augmentation.augmentation_answer(changes, 114, 1140)
-    assert answer["found"].startswith("114 training images become 1,140 by 9 augmentations each.")
+    changes = changes.drop(
+        index=["Gray denoised", "Colour denoised"]
+    )  # these blocks leave them nothing to smooth
+    text = augmentation.quality_change_words(changes)
+    answer = augmentation.augmentation_answer(changes, 114, 912)
+    said = "Flipping, grayscale and rotating leave the medians of all four measures as they were"
+    assert answer["found"].startswith(
+        f"114 training images become 912 by 7 augmentations each. {said}; the others change image quality."
+    )
+    assert text.endswith(f"{said}.") and "enlarges it again, which blurs it" in text
+    one = changes.drop(index=["Flipping", "Rotating"])
+    assert "Grayscale leaves the medians" in augmentation.quality_change_words(one)
+    none = augmentation.augmentation_answer(one.drop(index="Grayscale"), 114, 800)
+    assert "Each changes image quality." in none["found"]
 
 
 def test_constants_are_words_and_the_angle_is_printed():

@@ -1,8 +1,11 @@
 """Figures of the page on what separates the classes: marks, words and data."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
+import toy_training
 from drawn_words import assert_words
 from matplotlib.colors import to_hex
 from separation_rows import separation_rows
@@ -76,6 +79,19 @@ def test_a_donor_whose_vote_is_right_is_framed():
     assert drawn.data["label"].tolist() == ["control", "concordant", "control"]
     rows = figures.vote_rows(votes)
     assert rows["Donors right"].tolist() == ["1 of 2", "0 of 1"]
+
+
+def test_a_vote_says_whether_more_than_the_head_of_its_network_was_trained(tmp_path):
+    cohort = toy_training.cohort_split_images()[0]
+    samples = cohort.samples.assign(group=np.arange(len(cohort.samples)) // 3)
+    trained = {
+        "Whole": toy_training.train(tmp_path),
+        "Head": toy_training.train(tmp_path, toy_training.HEAD_ONLY),
+    }
+    frozen = {(EVERY_CLASS, BY_DONOR, "Head, frozen"): np.ones((len(samples), 3), int)}
+    votes = figures.donor_votes(frozen, trained, replace(cohort, samples=samples))
+    assert list(dict.fromkeys(votes["name"])) == ["Head, frozen", "Whole, trained", "Head, head trained"]
+    assert not votes.loc[votes["name"] == "Head, frozen", "right"].any()  # every vote is a tie
 
 
 def test_single_measures_are_one_column_each():

@@ -1,6 +1,7 @@
 """Sentences of the tissue pages against the numbers they are made from."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -53,6 +54,11 @@ def test_substitutions_say_what_differs_from_the_paper_and_nothing_else(runs):
     rows = words.substitutions({"toy": smaller})
     assert rows == {"Toy head": ("5 epochs; random weights", "20 epochs; ImageNet weights")}
     assert "Toy head" in words.forbids({"toy": smaller})
+    fewer = reduced(replace(HEAD_ONLY, copies=10), copies=1)
+    copies = words.substitutions(
+        {"toy": [changed(run, recipe=fewer.as_data(), weights="imagenet") for run in runs]}
+    )
+    assert copies == {"Toy head": ("1 image per training image", "10 images per training image")}
     pretrained = [changed(run, weights="imagenet") for run in runs]
     assert words.substitutions({"toy": pretrained}) == {}
     assert "fewer runs" in words.forbids({"toy": pretrained})
@@ -87,10 +93,12 @@ def test_the_benchmark_says_both_questions(runs):
     answers = [Answers(name, truth, given, None, 3), Answers(COLOUR, truth, given, None, 3, learns=False)]
     answer = words.benchmark_answer(answers, CLASSES, {"toy": runs}, None)
     assert answer["found"].startswith(
-        f"No network was trained at published size. At the sizes of this page, {name} gets 67 %"
+        "No network was trained at published size with weights of the paper's kind. At the sizes of this page, "
+        f"{name} gets 67 %"
     )
-    assert "ALS or control: networks 100 %, colour alone 100 %" in answer["found"]
-    assert "Concordant or discordant: networks 50 %, guessing 50 %" in answer["found"]
+    assert "ALS or control: this network 100 %, colour alone 100 %" in answer["found"]
+    asked = "Concordant or discordant, among ALS images called ALS: this network 50 %, guessing 50 %"
+    assert asked in answer["found"]
     assert "Whether attention helps is open" in answer["how_sure"]
     pretrained = {"toy": [changed(run, weights="imagenet") for run in runs]}
     at_size = words.benchmark_answer(answers, CLASSES, pretrained, pd.Series({name: 0.9}))
@@ -105,6 +113,25 @@ def test_the_benchmark_says_both_questions(runs):
     np.testing.assert_array_equal(two_questions(answers[0].confusions.sum(0), CLASSES)[0], [[4, 0], [0, 8]])
     for text in answer.values():
         assert_plain(text)
+
+
+def test_both_questions_are_answered_by_the_networks_that_ran_at_size_where_any_did(runs):
+    truth = np.repeat([0, 1, 2], 4)
+    wrong, right = np.ones((1, 12), int), truth[None]  # all called control; all right
+    answers = [
+        Answers(name, truth, given, None, 3) for name, given in (("A", right), ("B", right), ("C", wrong))
+    ]
+    names = {name: {**runs[0].about["recipe"], "name": name} for name in "ABC"}
+    none = {name: [changed(run, recipe=recipe) for run in runs] for name, recipe in names.items()}
+    found = words.benchmark_answer(answers, CLASSES, none, None)["found"]
+    assert "ALS or control: all networks of this page 33 % to 100 %." in found
+    assert "called ALS: all networks of this page 100 %, guessing" in found  # C calls no image ALS
+    two = {
+        name: [changed(run, weights="imagenet") for run in by] if name != "C" else by
+        for name, by in none.items()
+    }
+    found = words.benchmark_answer(answers, CLASSES, two, None)["found"]
+    assert "ALS or control: these networks 100 %." in found
 
 
 def table(**p):
@@ -163,12 +190,29 @@ def test_words_on_splits_cues_tests_and_gates():
     )
     assert "1 is below 0.05 divided" in said and "none has p" in words.paired_words(tests.iloc[2:], "donors")
     assert "−1.3 percentage points" in words.gates_words(-0.013, 0.2, "donors")
-    means = pd.DataFrame({"name": ["A", "B", "Colour"], "mean": [0.6, 0.4, 0.5]})
-    assert (
-        words.ahead_of_colour(means, ["A", "B"], "Colour")
-        == "On average A does better than colour statistics alone."
+    means = pd.DataFrame({"name": ["A", "B", "Colour"], "mean": [0.6, 0.4, 0.5], "n": 40})
+    assert words.against_colour(means, ["A", "B"], "Colour") == (
+        "Mean accuracy minus that of colour statistics alone, in percentage points: A +10.0 and B −10.0. One test image is "
+        "2.5 points."
     )
-    assert words.ahead_of_colour(means, ["B"], "Colour").startswith("No network")
+
+
+def test_the_caption_of_the_comparisons_counts_those_that_test_the_papers_ranking(runs):
+    def trained(name: str, weights: str = "imagenet", paper: str = "xia2024") -> list[Run]:
+        recipe = {**runs[0].about["recipe"], "name": name, "paper": paper}
+        return [changed(run, recipe=recipe, weights=weights) for run in runs]
+
+    tests = pd.DataFrame({"first": ["A", "A", "A", "B"], "second": ["B", "C", "Colour", "C"]})
+    three = {name: trained(name) for name in "ABC"}
+    start = "The paper's comparisons, and those with networks and baselines that this book adds"
+    caption = words.paired_caption(tests, three)
+    assert caption.startswith(start) and caption.endswith("first minus second.")
+    of_book = words.paired_caption(tests, three | {"C": trained("C", "random", "")})
+    assert of_book == caption, "a network that is not in the paper says nothing of its ranking"
+    some = words.paired_caption(tests, three | {"C": trained("C", "random")})
+    assert "Only 1 of the 3 rows with two networks of the paper tests its ranking" in some
+    none = words.paired_caption(tests, three | {"A": trained("A", "random"), "C": trained("C", "random")})
+    assert "None of the 3 rows with two networks of the paper tests its ranking: in each, a network" in none
 
 
 def test_words_on_heatmaps(runs):

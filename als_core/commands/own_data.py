@@ -62,7 +62,7 @@ def _check_images(folder: Path, settings: dict, kind: str) -> None:
     from als_core.cohorts.shortcuts import shortcut_notices
 
     about, problems = read_about(folder)
-    as_crops = kind == "crops" and set(settings) <= {"group_word"}  # grey, of several sizes
+    as_crops = kind == "crops" and set(settings) <= {"accept", "group_word"}  # grey, of several sizes
     if settings and not problems:
         settings["accept"] = tuple(dict.fromkeys((*about.accept, *settings.get("accept", ()))))
         about = _with(folder, about, settings)
@@ -70,7 +70,7 @@ def _check_images(folder: Path, settings: dict, kind: str) -> None:
         from als_core.studies.miao2023.cohort import open_crops
         from als_core.studies.miao2023.synthetic import CropParameters
 
-        cohort = open_crops(str(folder), CropParameters())
+        cohort = open_crops(str(folder), CropParameters(), about=None if problems else about)
     else:
         cohort = Cohort.load(folder, about=None if problems else about, progress=True)
     height, width = cohort.image_shape

@@ -23,6 +23,8 @@ from als_core.cohorts.duplicates import find_overlaps
 from als_core.cohorts.folders import kind_of
 from als_core.cohorts.reading import read_image
 from als_core.cohorts.sources import local_folder, sources
+from als_core.cohorts.volume_cohort import VolumeCohort
+from als_core.cohorts.volumes import Preprocessing
 from als_core.refusal import RefusedInput
 from als_core.storage import repository
 
@@ -323,6 +325,47 @@ def test_what_a_reader_settled_is_kept_for_the_book(tmp_path):
     assert run("check", folder)[0] == 0
     code, printed = run("check", folder, "--accept", "ALS009")
     assert code == 1 and "one of ALS017" in printed
+
+
+def test_what_a_reader_settled_is_kept_for_scans_too(tmp_path):
+    folder = _volume_manifest(scans(tmp_path / "given"))
+    (folder / "cohort.yml").write_text("title: Mine\naccept: [ALS018]\n")
+    edit(folder, lambda t: t.assign(group=["7", "007", *t["group"][2:]]))
+    assert "or add --accept ALS017" in run("check", folder)[1]
+    code, printed = run("check", folder, "--accept", "ALS017", "--group-word", "mouse, mice")
+    assert code == 0 and READ in printed, printed
+    kept = VolumeCohort.load(folder, Preprocessing()).about
+    assert (kept["title"], kept["accept"], kept["group_word"]) == (
+        "Mine",
+        ("ALS018", "ALS017"),
+        "mouse, mice",
+    )
+    code, printed = run("check", folder, "--accept", "ALS009")
+    assert code == 1 and "ALS021 accept: found ALS009; expected one of ALS017" in printed
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "refusals"),
+    [
+        (scans, ("--resize", 64, "--fit", "pad", "--convert", "--accept", "ALS017"),
+         [f"--{name}: found scans; expected images. Leave it out" for name in ("resize", "fit", "convert")]),
+        (cohort, ("--mask-label", 1, "--resize", 64), ["--mask-label: found images; expected scans. Leave it out."]),
+        (table(lambda t: t), ("--accept", "ALS017", "--group-word", "people"),
+         [f"--{name}: found a feature table; expected images or scans." for name in ("accept", "group-word")]),
+    ],
+)  # fmt: skip
+def test_an_option_that_is_not_for_the_data_is_refused(tmp_path, make, options, refusals):
+    code, printed = run("check", make(tmp_path / "given"), *options)
+    assert code == 1 and f"{len(refusals)} problem" in printed, printed
+    assert all(words in printed for words in refusals), printed
+    assert not list(tmp_path.rglob("cohort.yml"))
+
+
+def test_a_feature_table_is_not_offered_what_it_does_not_take(tmp_path):
+    subjects = {"S001": "S-000", "S002": "P7", "S003": "p-07"}
+    code, printed = run("check", table(lambda t: t.replace({"subject": subjects}))(tmp_path / "given"))
+    assert code == 1 and "Spell each subject one way, or rename one if they differ." in printed
+    assert "--accept" not in printed
 
 
 def test_a_manifest_is_written_with_groups_from_names_or_folders(tmp_path):

@@ -231,13 +231,11 @@ def leaks(
 
     Ends with exit code 1 where a split leaks.
     """
-    from als_core.cohorts.check import read_about
     from als_core.cohorts.cohort import Cohort
     from als_core.cohorts.duplicates import find_overlaps
     from als_core.cohorts.splits import read_splits, split_leaks
 
-    about, _ = read_about(folder)
-    cohort = Cohort.load(folder, about=about, progress=True)
+    cohort = Cohort.load(folder, progress=True)
     paths = cohort.samples["path"].tolist()
     overlaps = find_overlaps(cohort.image, len(cohort), cohort.twins)
     pairs = (*cohort.twins, *overlaps)

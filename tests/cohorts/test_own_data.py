@@ -465,6 +465,13 @@ def test_leaks_names_what_a_split_has_on_both_sides(tmp_path):
     assert code == 1 and "by_image: 6 groups and 6 pairs of copies are in two parts." in printed
 
 
+def test_leaks_refuses_a_cohort_yml_that_check_refuses(tmp_path):
+    folder = cohort(tmp_path / "given")
+    (folder / "cohort.yml").write_text("resize: many\n")
+    code, printed = run("leaks", folder)
+    assert code == 1 and "ALS021 cohort.yml: found resize" in printed, printed
+
+
 def test_two_fields_of_the_published_images_overlap(real_data):
     source = sources()["xia2024"]
     if not (folder := local_folder("xia2024", source)):

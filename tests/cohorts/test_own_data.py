@@ -416,6 +416,23 @@ def test_a_manifest_is_written_from_a_table_of_labels(tmp_path):
     assert "no column `Kind`" in run(*command[:-1], "Kind")[1]
 
 
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("{number:05d}.png", "found {number:05d}, a format of numbers; expected columns in braces, filled up as text "
+         "where need be. Cells are text: write {number:0>5}."),
+        ("{number:05}.png", "Cells are text: write {number:0>5}."),
+        ("{number:d}.png", "Cells are text: write {number}."),
+        ("{number.png", "Correct the braces"),
+        ("{}.png", "found no column ``; expected one of number, label"),
+    ],
+)  # fmt: skip
+def test_a_path_that_cells_of_text_do_not_fit_is_refused(tmp_path, path, words):
+    pd.DataFrame({"number": [7, 8], "label": ["A", "B"]}).to_csv(tmp_path / "labels.csv", index=False)
+    code, printed = run("manifest", tmp_path, "--table", "labels.csv", "--path", path)
+    assert code == 1 and "1 problem" in printed and words in printed, printed
+
+
 def test_the_real_blood_cells_become_a_cohort_in_one_command(tmp_path, real_data):
     source = real_data / "bccd_wbc"
     if not source.is_dir():

@@ -70,8 +70,10 @@ def check(
 
 def _refuse_other_options(folder: Path, settings: dict, kind: str) -> None:
     """Raise RefusedInput for options that are not for this kind of data."""
-    from als_core.book.build import KIND_WORDS
-    from als_core.refusal import Problem, refuse_if
+    if not (wrong := [name for name in settings if kind not in TAKEN_BY[name]]):
+        return
+    from als_core.book.build import KIND_WORDS  # seconds to load; a check without a refusal does not need it
+    from als_core.refusal import Problem, RefusedInput
 
     remedies = {
         "volumes": "Leave it out: all scans are resampled to one grid.",
@@ -84,10 +86,9 @@ def _refuse_other_options(folder: Path, settings: dict, kind: str) -> None:
             " or ".join(KIND_WORDS[each] for each in TAKEN_BY[name]),
             remedies.get(kind, "Leave it out."),
         )
-        for name in settings
-        if kind not in TAKEN_BY[name]
+        for name in wrong
     ]
-    refuse_if(f"The options for {folder}", problems)
+    raise RefusedInput(f"The options for {folder}", problems)
 
 
 def _check_images(folder: Path, settings: dict, kind: str) -> None:

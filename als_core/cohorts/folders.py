@@ -120,11 +120,12 @@ def table_samples(folder: Path, file: Path, path_from: str, label_column: str, g
 
     path_from: the path of an image, with columns in braces: "images/Image_{number:0>5}.jpg" fills up with zeros.
     only: labels to keep. Rows without a label or with another one, and rows whose file is missing, are passed over
-    and counted in `attrs["notices"]`. Raises RefusedInput where nothing is left or a column is missing.
+    and counted in `attrs["notices"]`. Raises RefusedInput where nothing is left, a column is missing, or a path cannot
+    be made.
     """
     subject = f"The table {file}"
     rows = read_table(subject, file, file.name, unnamed_allowed=True)
-    wanted = [name for _, name, _, _ in string.Formatter().parse(path_from) if name]
+    wanted = _columns_of(subject, path_from)
     wanted += [name for name in (label_column, group_column) if name]
     lacking = [name for name in wanted if name not in rows]
     expected = f"one of {', '.join(filter(None, rows.columns))}"
@@ -165,6 +166,30 @@ def table_samples(folder: Path, file: Path, path_from: str, label_column: str, g
         if number
     ]
     return kept
+
+
+def _columns_of(subject: str, path_from: str) -> list[str]:
+    """The columns in braces of a path. Raises RefusedInput where they cannot be put in: cells are text."""
+
+    def refused(found: str, remedy: str) -> RefusedInput:
+        expected = "columns in braces, filled up as text where need be"
+        return RefusedInput(subject, [Problem("--path", found, expected, remedy, check="ALS003")])
+
+    try:
+        fields = [field for field in string.Formatter().parse(path_from) if field[1] is not None]
+    except ValueError as error:
+        raise refused(f"{path_from} ({error})", "Correct the braces, as in {number:0>5}.") from error
+    for _, name, spec, _ in fields:
+        try:
+            format("", spec)
+            fits = not re.match(r"0(?![<>^])", spec)  # {number:05} makes 70000 of 7
+        except ValueError:
+            fits = False
+        if not fits:
+            width = re.search(r"[1-9]\d*", spec)
+            instead = f"{{{name}:0>{width[0]}}}" if width else f"{{{name}}}"
+            raise refused(f"{{{name}:{spec}}}, a format of numbers", f"Cells are text: write {instead}.")
+    return [name for _, name, _, _ in fields]
 
 
 def write_manifest(folder: Path, table: pd.DataFrame) -> Path:

@@ -68,16 +68,23 @@ def says_missing(name: str) -> bool:
     return name.strip().casefold().rstrip(".").replace("n.a", "na") in MISSING
 
 
-def group_problems(table: pd.DataFrame, where: str, column: str = "group") -> list[Problem]:
-    """Names of groups that are probably one, and words for missing where they cover several samples."""
+def group_problems(
+    table: pd.DataFrame, where: str, column: str = "group", accepts: bool = True
+) -> list[Problem]:
+    """Names of groups that are probably one, and words for missing where they cover several samples.
+
+    accepts: whether a reader can accept them with `--accept`; for a feature table, names are changed instead.
+    """
     counts = table[column].value_counts()
     place = f"{where}, column `{column}`"
-    remedy = f"Spell each {column} one way, or add --accept ALS017 if they differ."
+    action = "add --accept ALS017" if accepts else "rename one"
+    remedy = f"Spell each {column} one way, or {action} if they differ."
     problems = [
         Problem(place, " and ".join(names), "one spelling per group", remedy, check="ALS017")
         for names in spelled_alike(counts.index)
     ]
-    remedy = f"Fill in the {column}s or drop the rows; --accept ALS018 if it is a name."
+    action = "add --accept ALS018" if accepts else "rename it"
+    remedy = f"Fill in the {column}s or drop the rows, or {action} if it is a name."
     problems += [
         Problem(place, f"`{name}` in {count} rows", "names of groups", remedy, check="ALS018")
         for name, count in counts.items()

@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from als_core.cohorts.identifiers import unnamed_groups
+from als_core.cohorts.checks import counted
+from als_core.cohorts.identifiers import says_missing, unnamed_groups
 from als_core.statistics.paired import permutation_p_value, permute_labels
 
 PERMUTATIONS = 500
@@ -86,19 +87,25 @@ def shortcut_report(
     measures: one row per sample, as `measure` gives them. Covariates are all other columns of the manifest.
     Columns: property; accuracy (balanced over labels); chance (of guessing); p; p_any (against the best of all
     properties); groups (number left out in turn); named (whether to call it a shortcut: p_any of at most 0.05 and
-    more accurate than guessing, or a category that coincides with the label).
+    more accurate than guessing, or a category that coincides with the label); missing (samples without a value).
+
+    Of a numeric property, samples without a value are left out; where no sample of a label has one, whether there is
+    a value is the property. Among categories, no value is a category.
     """
     labels = pd.factorize(samples["label"], sort=True)[0]
     groups = samples["group"].to_numpy(str) if "group" in samples else np.arange(len(samples)).astype(str)
     values = {MEASURES[name]: measures[name] for name in measures}
     other = (*NOT_COVARIATES, *unnamed_groups(samples), *measures)
-    values |= {name: samples[name] for name in samples if name not in other}
+    values |= {name: _numbers_or_words(samples[name]) for name in samples if name not in other}
+    missing = {name: int(column.isna().sum()) for name, column in values.items()}
     mixed = (pd.Series(labels).groupby(groups).nunique() > 1).any()
     if not mixed:  # a group is one observation: its median, or its most frequent category
         first = pd.Series(np.arange(len(labels))).groupby(groups, sort=False).first().to_numpy()
         values = {name: _of_groups(column, groups) for name, column in values.items()}
         labels, groups = labels[first], groups[first]
-    columns = {name: read for name, column in values.items() if (read := _as_numbers(column)) is not None}
+    columns = {
+        name: read for name, column in values.items() if (read := _as_numbers(column, labels)) is not None
+    }
     generator = np.random.default_rng(seed)
     observed = _explained(columns, labels)
     null = np.array(
@@ -112,7 +119,8 @@ def shortcut_report(
             "chance": 1 / (labels.max() + 1),
             "p": [permutation_p_value(share, each) for share, each in zip(observed, null.T, strict=True)],
             "p_any": [permutation_p_value(share, null.max(1)) for share in observed],
-            "groups": len(set(groups)),
+            "groups": [len(set(groups[~np.isnan(column)])) for column in columns.values()],
+            "missing": [missing[name] for name in columns],
         }
     )
     complete = np.array([column.dtype.kind == "i" for column in columns.values()], bool) & (
@@ -123,38 +131,65 @@ def shortcut_report(
 
 
 def shortcut_notices(report: pd.DataFrame, has_groups: bool = True) -> list[str]:
-    """One sentence for each property that is called a shortcut."""
+    """One sentence for each property that is called a shortcut, and one for cells without a value."""
     unit = "left-out groups" if has_groups else "left-out images"
-    return [
+    named = [
         f"{row.property.capitalize()} alone predicts the label of {100 * row.accuracy:.0f} % of {unit} (balanced over "
         f"labels; {100 * row.chance:.0f} % by guessing; p = {row.p_any:.3f} over all properties): a network can use it (ALS026)."
         for row in report.itertuples()
         if row.named
     ]
+    return [*named, *missing_notices(report)]
+
+
+def missing_notices(report: pd.DataFrame) -> list[str]:
+    """One sentence on numeric properties that some samples have no value of; none where there are none."""
+    cells = [
+        f"{row.property} in {counted(row.missing, 'sample')}" for row in report.itertuples() if row.missing
+    ]
+    return cells and [
+        f"No value of {', of '.join(cells)}: the test for shortcuts leaves them out or, where no sample of a label has a "
+        "value, tests whether there is one (ALS026)."
+    ]
+
+
+def _numbers_or_words(column: pd.Series) -> pd.Series:
+    """Read cells as float64, NaN where there is none, if all that hold a value hold numbers; else leave them."""
+    numbers = pd.to_numeric(column, errors="coerce").astype(np.float64)
+    missing = column.astype(str).map(lambda cell: not cell.strip() or says_missing(cell))
+    return numbers if numbers.notna().any() and (numbers.notna() | missing).all() else column
 
 
 def _of_groups(column: pd.Series, groups: np.ndarray) -> pd.Series:
     by_group = column.reset_index(drop=True).groupby(groups, sort=False)
-    numbers = pd.to_numeric(column, errors="coerce")
-    if numbers.notna().all():
-        return numbers.reset_index(drop=True).groupby(groups, sort=False).median()
+    if pd.api.types.is_numeric_dtype(column):
+        return by_group.median()
     return by_group.agg(lambda cells: cells.mode().iloc[0])
 
 
-def _as_numbers(column: pd.Series) -> np.ndarray | None:
-    """Categories as int codes, numbers as float64; None for a constant, and for names of single samples."""
+def _as_numbers(column: pd.Series, labels: np.ndarray) -> np.ndarray | None:
+    """Categories as int codes, numbers as float64; None for a constant, and for names of single samples.
+
+    Numbers that no sample of some label has become two categories: with and without a value.
+    """
     if column.nunique() < 2:
         return None
-    numbers = pd.to_numeric(column, errors="coerce")
-    if numbers.notna().all():
-        return numbers.to_numpy(np.float64)
+    if pd.api.types.is_numeric_dtype(column):
+        known = column.notna().to_numpy()
+        if set(labels[known]) == set(labels):
+            return column.to_numpy(np.float64)
+        return known.astype(np.int64)
     if column.nunique() > max(2, len(column) // 2):
         return None
     return pd.factorize(column)[0].astype(np.int64)
 
 
 def _explained(columns: dict[str, np.ndarray], labels: np.ndarray) -> np.ndarray:
-    """Share of each property's variance that lies between labels; of categories, that of the best one."""
+    """Share of each property's variance that lies between labels; of categories, that of the best one.
+
+    A sample without a value counts as the mean, so that the share under permuted labels is as large as of any other
+    property, however few have a value.
+    """
     number = np.bincount(labels)
     shares = []
     for column in columns.values():
@@ -163,7 +198,7 @@ def _explained(columns: dict[str, np.ndarray], labels: np.ndarray) -> np.ndarray
         )
         best = 0.0
         for level in levels:
-            centred = level - level.mean()
+            centred = np.nan_to_num(level - np.nanmean(level))
             between = (np.bincount(labels, centred) ** 2 / number).sum()
             best = max(best, between / (centred @ centred))
         shares.append(best)
@@ -171,7 +206,9 @@ def _explained(columns: dict[str, np.ndarray], labels: np.ndarray) -> np.ndarray
 
 
 def _left_out_accuracy(column: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> float:
-    """Balanced accuracy of one property, each group left out in turn. groups: int (n,), from 0."""
+    """Balanced accuracy of one property over samples with a value, each group left out in turn. groups: int (n,), from 0."""
+    known = ~np.isnan(column)
+    column, labels, groups = column[known], labels[known], groups[known]
     classes, count = labels.max() + 1, groups.max() + 1
     cell = labels * count + groups
     number = np.bincount(cell, minlength=classes * count).reshape(classes, count)

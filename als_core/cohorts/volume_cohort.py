@@ -23,7 +23,7 @@ from scipy.ndimage import affine_transform
 from tqdm import tqdm
 
 from als_core.cohorts import check
-from als_core.cohorts.checks import counted, merge_problems
+from als_core.cohorts.checks import counted, merge_problems, unknown_accepts
 from als_core.cohorts.duplicates import ImagePair
 from als_core.cohorts.samples import Kind, Samples
 from als_core.cohorts.tables import other_than_it_looks
@@ -105,7 +105,7 @@ class VolumeCohort(Samples):
             table = check.read_manifest(folder, folder / check.MANIFEST)
         table = table.astype(str)
         about, problems = (about, []) if about else check.read_about(folder)
-        problems += check.check_cells(table)
+        problems += [*unknown_accepts(about.accept), *check.check_cells(table)]
         problems += [problem for column in COVARIATES if column in table for problem in _cells(table, column)]
 
         def examined(row: int) -> tuple[str, list[Problem]]:

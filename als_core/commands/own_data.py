@@ -13,6 +13,15 @@ from als_core.commands.predict import predict
 from als_core.storage import atomic_write
 
 WORD = typer.Option(help="What a group is, for the pages: a plural such as patients, or 'mouse, mice'.")
+TAKEN_BY = {
+    "resize": ("images",),
+    "fit": ("images",),
+    "convert": ("images",),
+    "accept": ("images", "volumes"),
+    "group_word": ("images", "volumes"),
+    "mask_label": ("volumes",),
+}
+"""Kinds of data that an option of `als check` is for; crops are images."""
 Folder = Annotated[Path, typer.Argument(help="A folder with manifest.csv, or with one subfolder per class")]
 
 
@@ -44,35 +53,57 @@ def check(
         "convert": convert or None,
         "accept": sorted(accept or ()) or None,
         "group_word": group_word or None,
+        "mask_label": mask_label,
     }
+    settings = {name: value for name, value in settings.items() if value is not None}
     kind = kind_of(folder)
+    _refuse_other_options(folder, settings, "images" if kind == "crops" else kind)
     if kind in ("images", "crops"):
-        _check_images(folder, {name: value for name, value in settings.items() if value is not None}, kind)
+        _check_images(folder, settings, kind)
     elif kind == "volumes":
-        _check_volumes(folder, mask_label)
+        _check_volumes(folder, settings)
     else:
         _check_features(
             folder if folder.is_file() else feature_file(folder) or folder / "manifest.csv", positive
         )
 
 
+def _refuse_other_options(folder: Path, settings: dict, kind: str) -> None:
+    """Raise RefusedInput for options that are not for this kind of data."""
+    if not (wrong := [name for name in settings if kind not in TAKEN_BY[name]]):
+        return
+    from als_core.book.build import KIND_WORDS  # seconds to load; a check without a refusal does not need it
+    from als_core.refusal import Problem, RefusedInput
+
+    remedies = {
+        "volumes": "Leave it out: all scans are resampled to one grid.",
+        "features": "Leave it out; what has to change is changed in the table itself.",
+    }
+    problems = [
+        Problem(
+            f"--{name.replace('_', '-')}",
+            KIND_WORDS[kind],
+            " or ".join(KIND_WORDS[each] for each in TAKEN_BY[name]),
+            remedies.get(kind, "Leave it out."),
+        )
+        for name in wrong
+    ]
+    raise RefusedInput(f"The options for {folder}", problems)
+
+
 def _check_images(folder: Path, settings: dict, kind: str) -> None:
-    from als_core.cohorts.check import read_about
     from als_core.cohorts.cohort import Cohort
     from als_core.cohorts.shortcuts import shortcut_notices
 
-    about, problems = read_about(folder)
-    as_crops = kind == "crops" and set(settings) <= {"group_word"}  # grey, of several sizes
-    if settings and not problems:
-        settings["accept"] = tuple(dict.fromkeys((*about.accept, *settings.get("accept", ()))))
-        about = _with(folder, about, settings)
+    about = _settled(folder, settings)
+    as_crops = kind == "crops" and set(settings) <= {"accept", "group_word"}  # grey, of several sizes
     if as_crops:
         from als_core.studies.miao2023.cohort import open_crops
         from als_core.studies.miao2023.synthetic import CropParameters
 
-        cohort = open_crops(str(folder), CropParameters())
+        cohort = open_crops(str(folder), CropParameters(), about=about)
     else:
-        cohort = Cohort.load(folder, about=None if problems else about, progress=True)
+        cohort = Cohort.load(folder, about=about, progress=True)
     height, width = cohort.image_shape
     what = "grey crops" if kind == "crops" else "images"
     typer.echo(
@@ -84,12 +115,21 @@ def _check_images(folder: Path, settings: dict, kind: str) -> None:
         _keep(folder, about)
 
 
+def _settled(folder: Path, settings: dict):
+    """What `cohort.yml` says together with options; None for a file that is wrong, which the check then reports."""
+    from als_core.cohorts.check import read_about
+
+    about, problems = read_about(folder)
+    return None if problems else _with(folder, about, settings)
+
+
 def _with(folder: Path, about, settings: dict):
     """What `cohort.yml` says together with options of a command. Raises RefusedInput for values that do not fit."""
     from als_core.cohorts.check import validated
     from als_core.refusal import refuse_if
 
-    settled, problems = validated({**about.model_dump(), **settings}, "the options")
+    accept = tuple(dict.fromkeys((*about.accept, *settings.get("accept", ()))))
+    settled, problems = validated({**about.model_dump(), **settings, "accept": accept}, "the options")
     refuse_if(f"The cohort in {folder}", problems)
     return settled
 
@@ -108,19 +148,16 @@ def _keep(folder: Path, about) -> None:
     typer.echo(f"Kept for the book in {file}.")
 
 
-def _check_volumes(folder: Path, mask_label: int | None) -> None:
-    from als_core.cohorts.check import read_about
+def _check_volumes(folder: Path, settings: dict) -> None:
     from als_core.cohorts.volume_cohort import VolumeCohort
     from als_core.cohorts.volumes import Preprocessing
 
-    about, problems = read_about(folder)
-    if mask_label is not None:
-        about = about.model_copy(update={"mask_label": mask_label})
-    cohort = VolumeCohort.load(folder, Preprocessing(), about=None if problems else about)
+    about = _settled(folder, settings)
+    cohort = VolumeCohort.load(folder, Preprocessing(), about=about)
     typer.echo(f"{cohort.name}: {len(cohort)} volumes; {_counts(cohort.samples)}. No problems.")
     for notice in cohort.notices:
         typer.echo(f"Note: {notice}")
-    if mask_label is not None:
+    if settings:
         _keep(folder, about)
 
 
@@ -195,13 +232,11 @@ def leaks(
 
     Ends with exit code 1 where a split leaks.
     """
-    from als_core.cohorts.check import read_about
     from als_core.cohorts.cohort import Cohort
     from als_core.cohorts.duplicates import find_overlaps
     from als_core.cohorts.splits import read_splits, split_leaks
 
-    about, _ = read_about(folder)
-    cohort = Cohort.load(folder, about=about, progress=True)
+    cohort = Cohort.load(folder, progress=True)
     paths = cohort.samples["path"].tolist()
     overlaps = find_overlaps(cohort.image, len(cohort), cohort.twins)
     pairs = (*cohort.twins, *overlaps)

@@ -22,7 +22,7 @@ def predict(
     ] = False,
 ) -> None:
     """Score unlabelled images with a trained run, and say what the scores can and cannot mean."""
-    from als_core.cohorts.check import About, read_about
+    from als_core.cohorts.check import read_about, validated
     from als_core.cohorts.checks import counted
     from als_core.refusal import Problem
     from als_core.training.prediction import find_trained, new_images, score_images, what_scores_mean
@@ -31,7 +31,8 @@ def predict(
     about, problems = read_about(folder)
     asked = {"resize": resize, "fit": fit, "convert": convert or None}
     said = {name: value for name, value in asked.items() if value is not None}
-    about = About.model_validate(about.model_dump() | said)
+    about, unfit = validated(about.model_dump() | said, "the options")
+    problems += unfit
     if output.exists():
         remedy = "Move it away, or name another with --output."
         problems.append(Problem(str(output), "a file", "a name that is free", remedy))

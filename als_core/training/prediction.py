@@ -29,7 +29,8 @@ def find_trained(name: str) -> Run:
     folder = next((each for each in (store / name, Path(name)) if (each / "run.json").is_file()), None)
     if folder and (folder / "weights.safetensors").is_file():
         return load_run(folder)
-    recorded = next((repository() / "data" / "recorded").rglob(f"{Path(name).name}/run.json"), None)
+    runs = (file.parent for file in (repository() / "data" / "recorded").rglob("run.json"))
+    recorded = next((each for each in runs if each.name == Path(name).name), None)
     kept = sorted(file.parent for file in store.glob("*/weights.safetensors"))
     known = "; ".join(f"{each.name} ({load_run(each).title})" for each in kept[:3]) or "none yet"
     expected = f"the key of one of {counted(len(kept), 'run')} with weights in {store}: {known}"

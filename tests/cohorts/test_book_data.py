@@ -219,10 +219,17 @@ def test_a_page_is_stale_where_its_own_data_changed_and_only_there(tmp_path):
     assert changed() == set(), "the same data in another place"
 
 
-def test_another_label_of_the_patients_makes_the_pages_of_scans_stale(tmp_path):
+def test_another_label_of_the_patients_or_word_of_the_reader_makes_the_pages_of_scans_stale(tmp_path):
     place = make("volumes", tmp_path / "mine")
-    first, second = (settle(place, {}, "test", patients=label)[0]["data"]["brains"] for label in ("AD", "CN"))
-    assert first["digest"] != second["digest"] and first["slug"] != second["slug"]
+
+    def entry(label: str) -> dict[str, str]:
+        return settle(place, {}, "test", patients=label, pages=["turrisi2024/01_cohort"])[0]["data"]["brains"]
+
+    entries = [entry("AD"), entry("CN")]
+    for line in ("title: Mine", "group_word: dishes"):
+        (Path(place) / "cohort.yml").write_text(f"{line}\n")
+        entries.append(entry("AD"))
+    assert len({each["digest"] for each in entries}) == len({each["slug"] for each in entries}) == 4
 
 
 def test_a_page_without_the_readers_data_says_where_they_are(tmp_path):

@@ -23,6 +23,8 @@ from als_core.cohorts.duplicates import find_overlaps
 from als_core.cohorts.folders import kind_of
 from als_core.cohorts.reading import read_image
 from als_core.cohorts.sources import local_folder, sources
+from als_core.cohorts.volume_cohort import VolumeCohort
+from als_core.cohorts.volumes import Preprocessing
 from als_core.refusal import RefusedInput
 from als_core.storage import repository
 
@@ -325,6 +327,47 @@ def test_what_a_reader_settled_is_kept_for_the_book(tmp_path):
     assert code == 1 and "one of ALS017" in printed
 
 
+def test_what_a_reader_settled_is_kept_for_scans_too(tmp_path):
+    folder = _volume_manifest(scans(tmp_path / "given"))
+    (folder / "cohort.yml").write_text("title: Mine\naccept: [ALS018]\n")
+    edit(folder, lambda t: t.assign(group=["7", "007", *t["group"][2:]]))
+    assert "or add --accept ALS017" in run("check", folder)[1]
+    code, printed = run("check", folder, "--accept", "ALS017", "--group-word", "mouse, mice")
+    assert code == 0 and READ in printed, printed
+    kept = VolumeCohort.load(folder, Preprocessing()).about
+    assert (kept["title"], kept["accept"], kept["group_word"]) == (
+        "Mine",
+        ("ALS018", "ALS017"),
+        "mouse, mice",
+    )
+    code, printed = run("check", folder, "--accept", "ALS009")
+    assert code == 1 and "ALS021 accept: found ALS009; expected one of ALS017" in printed
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "refusals"),
+    [
+        (scans, ("--resize", 64, "--fit", "pad", "--convert", "--accept", "ALS017"),
+         [f"--{name}: found scans; expected images. Leave it out" for name in ("resize", "fit", "convert")]),
+        (cohort, ("--mask-label", 1, "--resize", 64), ["--mask-label: found images; expected scans. Leave it out."]),
+        (table(lambda t: t), ("--accept", "ALS017", "--group-word", "people"),
+         [f"--{name}: found a feature table; expected images or scans." for name in ("accept", "group-word")]),
+    ],
+)  # fmt: skip
+def test_an_option_that_is_not_for_the_data_is_refused(tmp_path, make, options, refusals):
+    code, printed = run("check", make(tmp_path / "given"), *options)
+    assert code == 1 and f"{len(refusals)} problem" in printed, printed
+    assert all(words in printed for words in refusals), printed
+    assert not list(tmp_path.rglob("cohort.yml"))
+
+
+def test_a_feature_table_is_not_offered_what_it_does_not_take(tmp_path):
+    subjects = {"S001": "S-000", "S002": "P7", "S003": "p-07"}
+    code, printed = run("check", table(lambda t: t.replace({"subject": subjects}))(tmp_path / "given"))
+    assert code == 1 and "Spell each subject one way, or rename one if they differ." in printed
+    assert "--accept" not in printed
+
+
 def test_a_manifest_is_written_with_groups_from_names_or_folders(tmp_path):
     folder = companions(class_folders(tmp_path / "given"))
     (folder / "als" / "d01_1.png").rename(folder / "als" / "d01_1.PNG")
@@ -371,6 +414,23 @@ def test_a_manifest_is_written_from_a_table_of_labels(tmp_path):
     )
     assert len(Cohort.load(folder)) == 20
     assert "no column `Kind`" in run(*command[:-1], "Kind")[1]
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("{number:05d}.png", "found {number:05d}, a format of numbers; expected columns in braces, filled up as text "
+         "where need be. Cells are text: write {number:0>5}."),
+        ("{number:05}.png", "Cells are text: write {number:0>5}."),
+        ("{number:d}.png", "Cells are text: write {number}."),
+        ("{number.png", "Correct the braces"),
+        ("{}.png", "found no column ``; expected one of number, label"),
+    ],
+)  # fmt: skip
+def test_a_path_that_cells_of_text_do_not_fit_is_refused(tmp_path, path, words):
+    pd.DataFrame({"number": [7, 8], "label": ["A", "B"]}).to_csv(tmp_path / "labels.csv", index=False)
+    code, printed = run("manifest", tmp_path, "--table", "labels.csv", "--path", path)
+    assert code == 1 and "1 problem" in printed and words in printed, printed
 
 
 def test_the_real_blood_cells_become_a_cohort_in_one_command(tmp_path, real_data):
@@ -420,6 +480,13 @@ def test_leaks_names_what_a_split_has_on_both_sides(tmp_path):
     )
     code, printed = run("leaks", folder, "--split", tmp_path / "by_image.csv")
     assert code == 1 and "by_image: 6 groups and 6 pairs of copies are in two parts." in printed
+
+
+def test_leaks_refuses_a_cohort_yml_that_check_refuses(tmp_path):
+    folder = cohort(tmp_path / "given")
+    (folder / "cohort.yml").write_text("resize: many\n")
+    code, printed = run("leaks", folder)
+    assert code == 1 and "ALS021 cohort.yml: found resize" in printed, printed
 
 
 def test_two_fields_of_the_published_images_overlap(real_data):

@@ -72,6 +72,50 @@ def test_a_category_that_coincides_with_the_label_is_named_however_few_the_group
     assert shortcut_report(table, measures).query("named")["property"].tolist() == ["file type"]
 
 
+def plain(table: pd.DataFrame) -> pd.DataFrame:
+    """Measures that say nothing of the label."""
+    return pd.DataFrame({"brightness": np.random.default_rng(3).normal(size=len(table))})
+
+
+@pytest.mark.parametrize("missing", ["", "NA", "unknown"])
+@pytest.mark.parametrize(("fields", "groups_with_a_value"), [(1, 39), (3, 40)])
+def test_a_cell_without_a_value_leaves_a_numeric_covariate_in_the_test(missing, fields, groups_with_a_value):
+    table = samples(groups=40, fields=fields)
+    age = np.where(table["label"] == "als", 70, 50) + np.arange(len(table)) % 7
+    table["age"] = age.astype(str)
+    table.loc[5, "age"] = missing
+    report = shortcut_report(table, plain(table), permutations=99).set_index("property")
+    assert report.loc["age", ["named", "accuracy", "groups", "missing"]].tolist() == [
+        True,
+        1,
+        groups_with_a_value,
+        1,
+    ]
+    assert report.loc["brightness", ["groups", "missing"]].tolist() == [40, 0]
+    predicts, without = shortcut_notices(report.reset_index())
+    assert predicts.startswith("Age alone predicts") and without.startswith("No value of age in 1 sample: ")
+
+
+def test_a_covariate_that_few_samples_have_is_not_named_for_chance_and_hides_no_other():
+    table = samples(groups=40, fields=1)
+    table["age"] = np.where(table["label"] == "als", "70", "50")
+    named = 0
+    for seed in range(20):
+        weight = np.random.default_rng(seed).normal(80, 9, 40).astype(str)
+        weight[4:] = ""
+        report = shortcut_report(table.assign(weight=weight), plain(table), permutations=99, seed=seed)
+        assert report.set_index("property").loc["age", "named"]
+        named += report.set_index("property").loc["weight", "named"]
+    assert named <= 3  # of 20 at the level 0.05: more has a probability of 0.02
+
+
+def test_a_covariate_that_one_label_lacks_is_named_by_its_absence():
+    table = samples(groups=8, fields=1)
+    table["onset"] = np.where(table["label"] == "als", 60 + np.arange(8), "")
+    report = shortcut_report(table, plain(table), permutations=99)
+    assert report.query("named")["property"].tolist() == ["onset"]
+
+
 def test_measures_say_what_they_are_called():
     pixels = texture(0)
     plain = measure(pixels, "PNG", (72, 72), 5184)

@@ -127,3 +127,12 @@ def test_a_recorded_run_and_an_unknown_one_are_refused_kindly(trained, tmp_path,
     assert code == 1 and "without weights" in printed and "`make book` keeps the weights" in printed
     code, printed = predict("0123456789abcdef", folder)
     assert code == 1 and "found no run" in printed and run.folder.name in printed
+    assert "found no run" in predict(".", folder)[1] and "found no run" in predict("*", folder)[1]
+
+
+@pytest.mark.parametrize("options", [("--fit", "squeeze"), ("--resize", "8")])
+def test_an_option_with_a_value_that_does_not_fit_is_refused(trained, tmp_path, options):
+    output = tmp_path / "scores.csv"
+    code, printed = predict(trained[0].folder, new(tmp_path / "new"), "--output", output, *options)
+    assert code == 1 and f"the options: found {options[0].strip('-')}: Input should be" in printed
+    assert "1 problem" in printed and not output.exists()

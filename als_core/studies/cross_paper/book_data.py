@@ -244,7 +244,7 @@ def _open_brains(value: str, profile: Profile, patients: str) -> Opened:
     # the classifiers need this many patients of a label even with a single neighbour for SMOTE
     cohort = find_brains(value, amounts.resolution, max(amounts.folds, least_class_size(1)), label)
     parameters, line = {"brains": value, "patients": label}, _line("Scans", cohort, "scans", label)
-    digest = content_key(cohort.digest, label)
+    digest = content_key(_digest_with_words(cohort), label)
     return Opened(parameters, cohort.name, cohort.kind, digest, line, cohort.classes, cohort.notices)
 
 

@@ -7,7 +7,9 @@ refused with the reason. A reader's crops become 8-bit squares of one size, and 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -33,7 +35,13 @@ MOST_TRIMMED = 0.2  # of the longer side; a crop further from square would lose 
 SMALLEST_SIDE = 32  # pixels; the networks' own limit
 
 
-def open_crops(crops: str, parameters: CropParameters, seed: int = 0, channel: str | int = "") -> Cohort:
+def open_crops(
+    crops: str,
+    parameters: CropParameters,
+    seed: int = 0,
+    channel: str | int = "",
+    about: About | None = None,
+) -> Cohort:
     """Open the crops of a folder whose labels are ALS and one other word, or the synthetic crops.
 
     Parameters
@@ -42,20 +50,21 @@ def open_crops(crops: str, parameters: CropParameters, seed: int = 0, channel: s
     parameters, seed : of the synthetic cohort
     channel : of a reader's images that have several: a number from 0, "red", "green" or "blue"; empty where
         every image holds one channel only
+    about : in place of the folder's own `cohort.yml`
 
     Raises
     ------
     RefusedInput
-        With every problem found.
+        With every problem found, under the names of the reader's files.
     """
     number = channel_number(channel)
     if crops != SYNTHETIC:
         own = Path(crops).expanduser().resolve()
         prepared = prepare_own_crops(own, results_folder() / "cohorts", number)
-        about, problems = read_about(own)
+        about, problems = (about, []) if about else read_about(own)
         refuse_if(f"The crops in {own}", problems)
         about = about.model_copy(update={"title": about.title or own.name, "convert": False, "resize": None})
-        return Cohort.load(prepared, name=own.name, kind="own", about=about)
+        return _load_prepared(prepared, own, about)
     folder = results_folder() / "cohorts" / f"synthetic-crops-{cohort_key(parameters, seed)}"
     build_if_missing(folder, lambda: make_synthetic_crops(folder, parameters, seed, progress=False))
     about = About(title="Synthetic microscopy crops", label_of="group")
@@ -114,6 +123,25 @@ def prepare_own_crops(folder: Path, results: Path, channel: int | None = None) -
                 write_png(temporary / name, np.repeat(grey[..., None], 3, axis=2))
             table.assign(path=names, source=table["path"]).to_csv(temporary / MANIFEST, index=False)
     return target
+
+
+def _load_prepared(prepared: Path, own: Path, about: About) -> Cohort:
+    """Load the prepared crops of the folder `own`; problems and notices name the reader's files."""
+    table = read_table(f"The crops in {own}", prepared / MANIFEST, MANIFEST)
+    source = dict(zip(table["path"], table["source"], strict=True))
+
+    def in_own_names(text: str) -> str:
+        return re.sub(r"crops/\d+\.png", lambda name: source.get(name[0], name[0]), text)
+
+    try:
+        cohort = Cohort.load(prepared, name=own.name, kind="own", about=about)
+    except RefusedInput as refusal:
+        problems = [
+            replace(each, where=in_own_names(each.where), examples=tuple(map(in_own_names, each.examples)))
+            for each in refusal.problems
+        ]
+        raise RefusedInput(f"The crops in {own}", problems) from refusal
+    return replace(cohort, notices=tuple(map(in_own_names, cohort.notices)))
 
 
 def is_case(cohort: Cohort) -> np.ndarray:

@@ -55,7 +55,7 @@ def load_feature_table(
     positive = (table["label"] == positive_label).to_numpy()
     problems = [*cell_problems(table, file.name, ("subject", "label", "group")), *_row_problems(table)]
     problems += row_number_problems(features, file.name)
-    problems += group_problems(table, file.name, "group" if "group" in table else "subject")
+    problems += group_problems(table, file.name, "group" if "group" in table else "subject", accepts=False)
     refuse_if(file.name, merge_problems([*problems, *feature_problems(features, positive, neighbours)]))
     groups = table["group"].to_numpy(str) if "group" in table else None
     notices = table.attrs["notices"]

@@ -133,11 +133,12 @@ def open_patients(
         return open_table(features, patients)
     if brains != "synthetic":
         scans = find_brains(brains, amounts.resolution, least_class_size(1), patients)
-        first = scans.samples.groupby("group", sort=False).head(1).index
+        first = first_scans(scans)
         if not (further := len(scans) - len(first)):
-            return scans
-        notice = f"Left out: {further} further scans of patients of whom an earlier one is shown."
-        return replace(scans.subset(first), notices=(*scans.notices, notice))
+            return first
+        shown = "the first visit of each is shown, or the first row where the manifest names no visits"
+        notice = f"Left out: {further} further scans of patients; {shown}."
+        return replace(first, notices=(*scans.notices, notice))
     drawn = open_synthetic_brains(_parameters(amounts.fraction, amounts, seed), progress=False)
     if amounts.at_most is None:
         return drawn
@@ -207,7 +208,15 @@ def open_control_patients(amounts: TurrisiAmounts, seed: int, brains: str = "syn
         if opened.about.get("title") == MAPS:
             problem = Problem("control", MAPS, "T1-weighted scans", "Put them into ALS_DATA/oasis1.")
             raise RefusedInput("The positive control", [problem])
-    return replace(opened, samples=opened.samples.drop_duplicates("group").reset_index(drop=True))
+    return first_scans(opened)
+
+
+def first_scans(cohort: VolumeCohort) -> VolumeCohort:
+    """Keep the first scan of each group, in manifest order: that of the lowest `visit`, where there is such a column."""
+    samples = cohort.samples
+    if "visit" in samples:
+        samples = samples.sort_values("visit", kind="stable")
+    return cohort.subset(sorted(samples.drop_duplicates("group").index))
 
 
 def _parameters(fraction: float, amounts: TurrisiAmounts, seed: int) -> BrainParameters:

@@ -15,6 +15,7 @@ from als_core.claims.published import claim_named
 from als_core.cohorts.cohort import Cohort
 from als_core.cohorts.group_word import DONOR, IMAGE, GroupWord
 from als_core.cohorts.quality import AXIS_LABELS
+from als_core.cohorts.shortcuts import missing_notices
 from als_core.cohorts.splits import PARTS, Split
 from als_core.figures.drawn import (
     Drawn,
@@ -518,6 +519,7 @@ def check_words(notices: Sequence[str], report: pd.DataFrame) -> str:
         if named
         else "No single property predicts the label better than the best property does under permuted labels."
     )
+    notices = [*notices, *missing_notices(report)]
     return "\n".join([found, *(["", *(f"- {as_written(notice)}" for notice in notices)] if notices else [])])
 
 

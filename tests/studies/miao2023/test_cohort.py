@@ -197,6 +197,25 @@ def test_what_a_reader_accepted_and_named_holds_for_crops_too(tmp_path, monkeypa
     assert done.exit_code == 0 and "8 grey crops of 64 x 64 pixels" in done.output, done.output
 
 
+def test_copies_of_crops_are_refused_under_the_readers_names_and_accepted_as_the_refusal_says(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("ALS_RESULTS", str(tmp_path / "results"))
+    noise = np.random.default_rng(0).integers(0, 256, (16, 64, 64), dtype=np.uint8)
+    crops = {f"field {n}.png": each for n, each in enumerate(noise)}
+    crops |= dict.fromkeys(("field 8.png", "field 9.png"), crops["field 4.png"])  # each a group, one label
+    folder = own_folder(tmp_path / "mine", crops, ["ALS"] * 10 + ["control"] * 6)
+    refusal = CliRunner().invoke(app, ["check", folder]).exception
+    assert f"The crops in {folder}: 1 problem" in str(refusal) and "--accept ALS020" in str(refusal)
+    assert "field 4.png, line 6 and field 8.png, line 10 and field 9.png, line 11" in str(refusal)
+    assert "crops/0" not in str(refusal)
+    done = CliRunner().invoke(app, ["check", folder, "--accept", "ALS020", "--group-word", "dishes"])
+    assert done.exit_code == 0, done.exception
+    assert "14 grey crops" in done.output and "label or group: field 8.png, field 9.png" in done.output
+    cohort = open_crops(folder, SMALL)
+    assert len(cohort) == 14 and cohort.about["group_word"] == "dishes", "kept in cohort.yml for the book"
+
+
 def test_own_crops_that_cannot_be_used_are_refused_with_their_reasons(tmp_path, monkeypatch):
     monkeypatch.setenv("ALS_RESULTS", str(tmp_path / "results"))
     noise = np.random.default_rng(0).integers(1, 255, (64, 64, 3), dtype=np.uint8)

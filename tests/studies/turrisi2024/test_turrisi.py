@@ -80,6 +80,17 @@ def test_a_readers_scans_are_taken_with_their_own_labels_one_a_patient(tmp_path)
         turrisi.open_patients(folder, AMOUNTS, 0)
 
 
+def test_the_scan_of_the_lowest_visit_is_shown_wherever_it_is_listed(tmp_path):
+    groups = ["P0", "P0", "P0", *(f"P{number}" for number in range(1, 10))]
+    folder = scans(tmp_path / "mine", ["AD"] * 7 + ["CN"] * 5, groups)
+    manifest = tmp_path / "mine" / "manifest.csv"
+    table = pd.read_csv(manifest).assign(visit=[2, 1, 10, *[0] * 9])
+    table.to_csv(manifest, index=False)
+    data = turrisi.open_patients(folder, AMOUNTS, 0, "AD")
+    assert data.samples["path"].tolist() == ["1.nii.gz", *(f"{number}.nii.gz" for number in range(3, 12))]
+    assert "2 further scans of patients; the first visit of each is shown" in data.notices[-1]
+
+
 def test_a_feature_table_takes_the_place_of_scans(tmp_path):
     generator, positive = np.random.default_rng(0), np.arange(60) % 4 > 0
     drawn = synthetic_feature_table(generator, positive, 6)

@@ -193,12 +193,15 @@ def test_shortcuts_and_notices_of_the_check_are_repeated():
             "p": [0.001, 0.6],
             "p_any": [0.002, 1.0],
             "named": [True, False],
+            "missing": [2, 0],
         }
     )
     assert figures.shortcut_rows(report)["Shortcut"].tolist() == ["yes", "no"]
     said = figures.check_words(["An image a_b is odd (ALS028)."], report)
     assert said.startswith("Sharpness alone predicts the label") and r"- An image a\_b is odd" in said
-    assert figures.check_words([], report.iloc[1:]).startswith("No single property")
+    assert "- No value of sharpness in 2 samples: the test for shortcuts leaves them out" in said
+    said = figures.check_words([], report.iloc[1:])
+    assert said.startswith("No single property") and "No value of" not in said
 
 
 def test_stacked_bars_hold_every_image_of_a_donor(table):

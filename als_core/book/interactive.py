@@ -80,7 +80,6 @@ def roc_threshold(
     score: str,
     by: str,
     positive: str,
-    menu: str = "Split",
     heading: str = "Move the threshold",
 ) -> str:
     """ROC curves with a menu, a slider of the threshold and the confusion matrix that follows from it.
@@ -89,7 +88,7 @@ def roc_threshold(
     ----------
     table : one row for each sample. truth : column of bool, True for the class `positive`.
     score : column of float; a sample is called positive where its score is at least the threshold.
-    by : column that names the curve that a sample belongs to. menu : what these names are.
+    by : column that names the split that a sample belongs to: one curve each.
     """
     curves = {}
     for name, part in table.groupby(by, sort=False):
@@ -111,7 +110,7 @@ def roc_threshold(
     )
     steps = len(next(iter(curves.values()))["points"])
     slider = _slider("Threshold, strict to lax", "step", 0, steps - 1, steps // 2)
-    form = f"{_menu(menu, 'curve', curves)}{slider}"
+    form = f"{_menu('Split', 'curve', curves)}{slider}"
     return _block(
         "roc",
         heading,
@@ -153,9 +152,8 @@ def curve_slider(
 
 
 def donor_calculator(
-    accuracy: float = 0.9, correlation: float = 0.5, images_per_donor: float = 10, donors: int = 15,
-    heading: str = "How many donors?",
-) -> str:  # fmt: skip
+    accuracy: float = 0.9, correlation: float = 0.5, images_per_donor: float = 10, donors: int = 15
+) -> str:
     """How sure an accuracy is with so many donors, and how many a wanted certainty needs.
 
     The formulas are those of `als_core.statistics.power` (`accuracy_interval`, `donors_needed`), at 95 %.
@@ -168,12 +166,10 @@ def donor_calculator(
         + _number("Wanted: plus or minus (%)", "within", 1, 49, 5, "any")
     )
     data = {"z": float(stats.norm.ppf((1 + LEVEL) / 2)), "level": round(100 * LEVEL)}
-    return _block("donors", heading, data, f"<form>{fields}{_output()}</form>")
+    return _block("donors", "How many donors?", data, f"<form>{fields}{_output()}</form>")
 
 
-def share_calculator(
-    printed: str = "70.34%", largest: int = 400, heading: str = "Of how many images can it be a share?"
-) -> str:
+def share_calculator(printed: str = "70.34%", largest: int = 400) -> str:
     """Every number of images of which a printed percentage is a share.
 
     The check is that of `als_core.statistics.granularity` (`possible_sizes`, `possible_counts`).
@@ -182,7 +178,8 @@ def share_calculator(
         '<label>Printed share <input type="text" name="printed" inputmode="text" '
         f'value="{html.escape(printed)}"></label>' + _number("Of at most", "largest", 1, 100000, largest, "1")
     )
-    return _block("share", heading, {}, f"<form>{field}{_output()}</form>")
+    form = f"<form>{field}{_output()}</form>"
+    return _block("share", "Of how many images can it be a share?", {}, form)
 
 
 def named_points(

@@ -24,20 +24,20 @@ class Interval(NamedTuple):
         return (self.high - self.low) / 2
 
 
-def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> Interval:
-    """Return the exact interval of a proportion (Clopper and Pearson 1934). NaN for 0 trials."""
-    return _proportion(successes, trials, level, "exact")
+def clopper_pearson(successes: int, trials: int) -> Interval:
+    """Return the exact 95 % interval of a proportion (Clopper and Pearson 1934). NaN for 0 trials."""
+    return _proportion(successes, trials, "exact")
 
 
-def wilson(successes: int, trials: int, level: float = 0.95) -> Interval:
-    """Return the score interval of a proportion (Wilson 1927). NaN for 0 trials."""
-    return _proportion(successes, trials, level, "wilson")
+def wilson(successes: int, trials: int) -> Interval:
+    """Return the 95 % score interval of a proportion (Wilson 1927). NaN for 0 trials."""
+    return _proportion(successes, trials, "wilson")
 
 
-def _proportion(successes: int, trials: int, level: float, method: str) -> Interval:
+def _proportion(successes: int, trials: int, method: str) -> Interval:
     if trials == 0:
         return Interval(np.nan, np.nan)
-    ends = binomtest(int(successes), int(trials)).proportion_ci(level, method=method)
+    ends = binomtest(int(successes), int(trials)).proportion_ci(0.95, method=method)
     return Interval(float(ends.low), float(ends.high))
 
 

@@ -154,10 +154,10 @@ def write_run(
     return load_run(path)
 
 
-def load_run(path: Path, *, recorded: bool = False) -> Run:
+def load_run(path: Path) -> Run:
     """The run in a folder. Raises FileNotFoundError where there is none."""
     about = json.loads((Path(path) / "run.json").read_text(encoding="utf-8"))
-    return Run(Path(path), about, recorded)
+    return Run(Path(path), about)
 
 
 def find_run(folder: Path, identity: RunIdentity) -> Run | None:

@@ -77,11 +77,6 @@ def test_too_few_groups_are_refused_by_name():
         split_by_group(labels, groups, np.random.default_rng(0))
 
 
-def test_shares_must_sum_to_one():
-    with pytest.raises(ValueError, match="sum to 1"):
-        split_by_image(np.repeat([0, 1], 20), np.random.default_rng(0), (0.6, 0.2, 0.3))
-
-
 PARTED = np.array(["train", "train", "validation", "test"])
 
 

@@ -27,13 +27,11 @@ def second_split(cohort: Cohort, seed: int = 0) -> Split:
     return Split("by image, 80/20", "image", parts)
 
 
-def augmented_training_set(
-    cohort: Cohort, split: Split, copies: int = 10, seed: int = 0, progress: bool = False
-) -> AugmentedSet:
+def augmented_training_set(cohort: Cohort, split: Split, copies: int = 10, seed: int = 0) -> AugmentedSet:
     """Return the training images and their augmented copies (section 4.4), made once and kept.
 
     copies: training images a sample, itself included: 10 for the nine of Fig. 5, 4 for those of section 4.5.2.
     """
     names = {1 + len(FIGURE_5): FIGURE_5, 1 + len(SECOND_PROTOCOL): SECOND_PROTOCOL}[copies]
     images = cohort.images(split.rows("train"))
-    return augmented_set(images, names, seed, results_folder() / "augmented", progress)
+    return augmented_set(images, names, seed, results_folder() / "augmented")

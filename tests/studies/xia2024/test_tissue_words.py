@@ -129,7 +129,8 @@ def test_what_separates_the_classes_follows_the_p_values():
     assert "But sharpness alone gets 82 %" in words_separation.separation_answer(measured, (15, 10))["found"]
     together = words_separation.separation_answer(measured, (15, 10), together="3 of 3 ALS donors")
     assert (
-        "gets 82 % and one folder of slide scans holds 3 of 3 ALS donors: this need not be" in together["found"]
+        "gets 82 % and one folder of slide scans holds 3 of 3 ALS donors: this need not be"
+        in together["found"]
     )
     nothing = words_separation.separation_answer(table(), (15, 10))
     assert "ALS and control sections: not shown to differ" in nothing["found"]

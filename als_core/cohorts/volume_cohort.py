@@ -28,13 +28,12 @@ from als_core.cohorts.duplicates import ImagePair
 from als_core.cohorts.samples import Kind, Samples
 from als_core.cohorts.tables import other_than_it_looks
 from als_core.cohorts.volumes import (
-    FindBrain,
+    BRAIN_EXTRACTION,
     Preprocessing,
     examine_volume,
     mni_map,
     preprocess,
     read_volume,
-    template_brain,
 )
 from als_core.refusal import Problem, RefusedInput, refuse_if
 from als_core.storage import atomic_write, code_digest, content_key, file_digest, results_folder
@@ -57,7 +56,7 @@ class VolumeCohort(Samples):
     """Checked volumes of one cohort, prepared when they are first asked for.
 
     name, folder, kind, samples, twins, notices, about: as in `cohorts.cohort.Cohort`; twins are
-    byte-identical files only. settings, find_brain: how volumes are prepared (`images.volumes.preprocess`).
+    byte-identical files only. settings: how volumes are prepared (`images.volumes.preprocess`).
     cache: folder of the prepared volumes, one `.npy` and one `.json` each, named by content.
     """
 
@@ -67,7 +66,6 @@ class VolumeCohort(Samples):
     samples: pd.DataFrame
     settings: Preprocessing
     cache: Path
-    find_brain: FindBrain = template_brain
     twins: tuple[ImagePair, ...] = ()
     notices: tuple[str, ...] = ()
     about: dict[str, str] = field(default_factory=dict)
@@ -81,7 +79,6 @@ class VolumeCohort(Samples):
         name: str | None = None,
         kind: Kind = "own",
         about: check.About | None = None,
-        find_brain: FindBrain = template_brain,
         cache: Path | None = None,
         table: pd.DataFrame | None = None,
     ) -> VolumeCohort:
@@ -109,7 +106,7 @@ class VolumeCohort(Samples):
         problems += [problem for column in COVARIATES if column in table for problem in _cells(table, column)]
 
         def examined(row: int) -> tuple[str, list[Problem]]:
-            digest, found = _examined(folder, table.iloc[row], row + 2, settings, find_brain, cache)
+            digest, found = _examined(folder, table.iloc[row], row + 2, settings, cache)
             # a synthetic scan names its effect there: of any value, and empty where there is none
             if kind != "synthetic" and not found and table.iloc[row].get("mask", ""):
                 paths = (folder / table.iloc[row][column] for column in ("mask", "path"))
@@ -136,7 +133,6 @@ class VolumeCohort(Samples):
             samples=samples,
             settings=settings,
             cache=cache,
-            find_brain=find_brain,
             twins=twins,
             notices=(*table.attrs.get("notices", ()), *check.notices_of(samples, twins)),
             about=about.model_dump(),
@@ -147,7 +143,7 @@ class VolumeCohort(Samples):
         """Key of what is in the cohort: the manifest, every file's bytes, and how volumes are prepared."""
         table = self.samples.astype(str).to_dict(orient="list")
         label = [self.about["mask_label"]] if self.about.get("mask_label") is not None else []
-        return content_key(table, asdict(self.settings), _named(self.find_brain), *label)
+        return content_key(table, asdict(self.settings), BRAIN_EXTRACTION, *label)
 
     @property
     def grid(self) -> nibabel.Nifti1Image:
@@ -218,12 +214,12 @@ class VolumeCohort(Samples):
             pass
 
     def _prepared(self, number: int) -> Path:
-        return _prepared(self.cache, self.samples["sha256"].iloc[number], self.settings, self.find_brain)
+        return _prepared(self.cache, self.samples["sha256"].iloc[number], self.settings)
 
     def _prepare(self, number: int) -> None:
         name = self.samples["path"].iloc[number]
         try:
-            prepared = preprocess(read_volume(self.folder / name), self.settings, self.find_brain)
+            prepared = preprocess(read_volume(self.folder / name), self.settings)
         except RefusedInput as refusal:
             raise RefusedInput(f"The volume {name}", refusal.problems) from refusal
         path = self._prepared(number)
@@ -235,7 +231,7 @@ class VolumeCohort(Samples):
 
 
 def _examined(
-    folder: Path, sample: pd.Series, line: int, settings: Preprocessing, find_brain: FindBrain, cache: Path
+    folder: Path, sample: pd.Series, line: int, settings: Preprocessing, cache: Path
 ) -> tuple[str, list[Problem]]:
     """A row's file digest, and everything wrong with its volume and with where its mask is."""
     if not sample["path"].strip() or other_than_it_looks(sample["path"]):
@@ -244,7 +240,7 @@ def _examined(
         return "", problems
     path = folder / sample["path"]
     digest = file_digest(path)
-    if not _prepared(cache, digest, settings, find_brain).exists():
+    if not _prepared(cache, digest, settings).exists():
         problems += examine_volume(path, sample["path"], line)[1]
     mask = sample.get("mask", "")
     if mask and not problems:
@@ -331,15 +327,11 @@ def _byte_identical(samples: pd.DataFrame) -> tuple[ImagePair, ...]:
     )
 
 
-def _named(function: Callable) -> str:
-    return f"{function.__module__}.{function.__qualname__}"
-
-
-def _prepared(cache: Path, digest: str, settings: Preprocessing, find_brain: FindBrain) -> Path:
+def _prepared(cache: Path, digest: str, settings: Preprocessing) -> Path:
     """Where a file's prepared volume is: by its bytes, the settings, and the code that reads them."""
-    return cache / f"{content_key(digest, asdict(settings), _named(find_brain), _code(find_brain))}.npy"
+    return cache / f"{content_key(digest, asdict(settings), _code())}.npy"
 
 
-@lru_cache(maxsize=8)
-def _code(find_brain: FindBrain) -> str:
-    return code_digest(preprocess.__module__, find_brain.__module__)
+@lru_cache(maxsize=1)
+def _code() -> str:
+    return code_digest(preprocess.__module__)

@@ -44,7 +44,8 @@ LARGEST_DISAGREEMENT = 2.0  # mm, between sform and qform at the far corner
 MNI152 = 4  # NIfTI-1 standard, sform_code and qform_code
 SMOOTHING = 0.42  # Gaussian sd in voxels of the coarser grid: full width at half maximum of one voxel
 
-FindBrain = Callable[[nibabel.Nifti1Image], np.ndarray]
+BRAIN_EXTRACTION = f"{__name__}.template_brain"
+"""How the brain is found, as records and the digests of cohorts name it."""
 
 
 @dataclass(frozen=True)
@@ -271,7 +272,7 @@ def coarser(voxels: np.ndarray, step: int) -> np.ndarray:
 
 
 def template_brain(image: nibabel.Nifti1Image) -> np.ndarray:
-    """nilearn's ICBM152 brain mask, bool (X, Y, Z): the default brain extraction.
+    """nilearn's ICBM152 brain mask, bool (X, Y, Z): the brain extraction.
 
     The same for every volume, so it holds only after registration. `image` must lie on the MNI grid.
     """
@@ -298,14 +299,11 @@ def brain_box(resolution: int, margin: int = 1) -> tuple[slice, slice, slice]:
     return tuple(spans)
 
 
-def preprocess(
-    image: nibabel.Nifti1Image, settings: Preprocessing, find_brain: FindBrain = template_brain
-) -> Preprocessed:
+def preprocess(image: nibabel.Nifti1Image, settings: Preprocessing) -> Preprocessed:
     """Take a volume from scanner space to a normalised brain on the MNI grid.
 
-    find_brain: given the registered volume on the MNI grid, the brain as bool of its shape.
     Deterministic. Raises RefusedInput where registration left less than half of the template's brain in
-    the field of view, or the brain found is empty or constant.
+    the field of view, or the brain is constant.
     """
     upright, turned = reorient(image)
     grid = mni_map("t1", settings.resolution)
@@ -331,7 +329,7 @@ def preprocess(
             )  # fmt: skip
             raise RefusedInput("The preprocessing of a volume", [problem])
         resampled, sampling = registration.resample(upright, grid, transform)
-    brain, extraction = _extract(resampled, find_brain)
+    brain, extraction = _extract(resampled)
     voxels = np.asarray(resampled.dataobj)
     mean, sd = float(voxels[brain].mean(dtype=np.float64)), float(voxels[brain].std(dtype=np.float64))
     normalised = np.where(brain, (voxels - np.float32(mean)) / np.float32(sd), np.float32(0))
@@ -359,13 +357,11 @@ def reorient(image: nibabel.Nifti1Image) -> tuple[nibabel.Nifti1Image, dict[str,
     return upright, record
 
 
-def _extract(image: nibabel.Nifti1Image, find_brain: FindBrain) -> tuple[np.ndarray, dict[str, Any]]:
-    """The brain, checked for being one, and the record of it."""
-    brain = np.asarray(find_brain(image), dtype=bool)
-    if brain.shape != image.shape:
-        raise ValueError(f"brain extraction gave {_times(brain.shape)} voxels for {_times(image.shape)}")
+def _extract(image: nibabel.Nifti1Image) -> tuple[np.ndarray, dict[str, Any]]:
+    """The brain, checked for being in view, and the record of it."""
+    brain = template_brain(image)
     voxels = np.asarray(image.dataobj)
-    in_view = float(np.mean(voxels[brain] != 0)) if brain.any() else 0.0
+    in_view = float(np.mean(voxels[brain] != 0))
     if in_view < LEAST_BRAIN_IN_VIEW or np.ptp(voxels[brain]) == 0:
         problem = Problem(
             "brain extraction",
@@ -377,7 +373,7 @@ def _extract(image: nibabel.Nifti1Image, find_brain: FindBrain) -> tuple[np.ndar
         raise RefusedInput("The preprocessing of a volume", [problem])
     record = {
         "step": "brain extraction",
-        "method": f"{find_brain.__module__}.{find_brain.__qualname__}",
+        "method": BRAIN_EXTRACTION,
         "voxels": int(np.count_nonzero(brain)),
         "share_with_signal": round(in_view, 4),
     }

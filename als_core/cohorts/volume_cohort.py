@@ -11,20 +11,17 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, lru_cache
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import nibabel
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from scipy.ndimage import affine_transform
-from tqdm import tqdm
 
 from als_core.cohorts import check
 from als_core.cohorts.checks import counted, merge_problems
-from als_core.cohorts.duplicates import ImagePair
+from als_core.cohorts.duplicates import ImagePair, find_twins
 from als_core.cohorts.samples import Kind, Samples
 from als_core.cohorts.tables import other_than_it_looks
 from als_core.cohorts.volumes import (
@@ -202,16 +199,11 @@ class VolumeCohort(Samples):
         samples = self.samples.iloc[np.asarray(rows)].reset_index(drop=True)
         return replace(self, samples=samples, twins=_byte_identical(samples))
 
-    def prepare(self, jobs: int = 1, progress: bool = True) -> None:
-        """Prepare every volume that is not in the cache, `jobs` at a time; resumes after an interruption."""
-        missing = [number for number in range(len(self)) if not self._prepared(number).exists()]
-        work = Parallel(n_jobs=jobs, return_as="generator_unordered")(
-            delayed(self._prepare)(number) for number in missing
-        )
-        for _ in tqdm(
-            work, total=len(missing), desc=f"{self.name}: volumes", disable=not progress or not missing
-        ):
-            pass
+    def prepare(self) -> None:
+        """Prepare every volume that is not in the cache; resumes after an interruption."""
+        for number in range(len(self)):
+            if not self._prepared(number).exists():
+                self._prepare(number)
 
     def _prepared(self, number: int) -> Path:
         return _prepared(self.cache, self.samples["sha256"].iloc[number], self.settings)
@@ -318,13 +310,7 @@ def _cells(table: pd.DataFrame, column: str) -> Iterator[Problem]:
 
 
 def _byte_identical(samples: pd.DataFrame) -> tuple[ImagePair, ...]:
-    alike = samples.groupby("sha256").indices.values()
-    return tuple(
-        sorted(
-            (ImagePair(int(a), int(b), True) for rows in alike for a, b in combinations(rows, 2)),
-            key=lambda pair: (pair.first, pair.second),
-        )
-    )
+    return find_twins(samples["sha256"].tolist(), [None] * len(samples))
 
 
 def _prepared(cache: Path, digest: str, settings: Preprocessing) -> Path:

@@ -25,10 +25,11 @@ from torch import Tensor, nn
 from als_core.cohorts.cohort import Cohort
 from als_core.cohorts.splits import Split
 from als_core.models.stages import IMAGENET_SCALING, Scaling, StagedNetwork, seeded, set_trainable
+from als_core.models.stages import seeded as seeded_dropout
 from als_core.models.weights import LoadedWeights, calibrate_batch_norm, load_weights, state_dict_digest
 from als_core.refusal import refuse_if
 from als_core.storage import code_digest, content_key, exclusive_lock, remove_orphans
-from als_core.training.epochs import raise_if_not_finite, seeded_dropout
+from als_core.training.epochs import raise_if_not_finite
 from als_core.training.features import Inputs, as_input, cohort_scaling, frozen_inputs, image_inputs
 from als_core.training.fit import class_scores, first_run_stage, fit
 from als_core.training.heads import stacked, train_heads, unstacked

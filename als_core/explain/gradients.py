@@ -63,13 +63,10 @@ def guided_backpropagation(
 
 @dataclass(frozen=True)
 class IntegratedGradientsResult:
-    """heatmap (N, *spatial); difference (N,), score(image) - score(baseline), which the heatmap should
-    sum to; delta (N,), its sum minus that difference. `contract.completeness_error` puts delta in
-    relation to the difference."""
+    """heatmap (N, *spatial); difference (N,), score(image) - score(baseline), which the heatmap should sum to."""
 
     heatmap: Tensor
     difference: Tensor
-    delta: Tensor
 
 
 def integrate_gradients(
@@ -110,13 +107,12 @@ def integrate_gradients(
             n_steps=steps,
             internal_batch_size=max(batch, len(images)),  # Captum takes whole steps only
         )
-    heatmap = to_heatmap(attribution)
-    return IntegratedGradientsResult(heatmap, difference, heatmap.flatten(1).sum(1) - difference)
+    return IntegratedGradientsResult(to_heatmap(attribution), difference)
 
 
 def integrated_gradients(model: nn.Module, images: Tensor, target: int | Tensor, **settings) -> Tensor:
     """Each voxel's share of score(image) - score(baseline), in units of the score, signed.
 
-    Settings and source as `integrate_gradients`, which also tells how far the sum is off.
+    Settings and source as `integrate_gradients`, which also tells what the sum should be.
     """
     return integrate_gradients(model, images, target, **settings).heatmap

@@ -2,7 +2,7 @@
 
 All scores take one heatmap and one truth (bool) of the same shape, and `within` (bool), the voxels that
 count, such as the brain; by default all. Higher is better for each. They look at the heatmap's positive
-values; pass `np.abs(heatmap)` where both signs mean relevance. `SCORES` states range and chance level.
+values; pass `np.abs(heatmap)` where both signs mean relevance.
 """
 
 from __future__ import annotations
@@ -96,36 +96,29 @@ def pointing_game(
 
 @dataclass(frozen=True)
 class OverlapScore:
-    """A score, its range and what chance gives; for all of them higher is better."""
+    """A score from 0 to 1, higher is better."""
 
     function: Callable[..., float]
     title: str
-    chance: str
-    low: float = 0.0
-    high: float = 1.0
-    better: str = "higher"
 
 
 SCORES = {
-    "dice_area": OverlapScore(dice_area, "Dice area (share of best)", "see the nulls"),
-    "mass_inside": OverlapScore(mass_inside, "Mass inside", "the truth's share of voxels"),
-    "voxel_auc": OverlapScore(voxel_auc, "AUC of voxels", "0.5"),
-    "pointing_game": OverlapScore(pointing_game, "Pointing game", "the truth's share of voxels"),
+    "dice_area": OverlapScore(dice_area, "Dice area (share of best)"),
+    "mass_inside": OverlapScore(mass_inside, "Mass inside"),
+    "voxel_auc": OverlapScore(voxel_auc, "AUC of voxels"),
+    "pointing_game": OverlapScore(pointing_game, "Pointing game"),
 }
 
 
 @dataclass(frozen=True)
 class AreaRelevance:
-    """Per area, ascending by label (A,): its label, its voxels, the heat it holds and the heat per voxel.
+    """Per area, ascending by label (A,): its label, its heat per voxel and its part of all heat.
 
-    total sums the heatmap over the area, in the heatmap's unit; mean divides by its voxels, so that a
-    large area does not lead by size alone. share is |heat| in the area over |heat| in all areas, 0..1,
+    mean is in the heatmap's unit; a large area does not lead by size alone. share is |heat| in the area over |heat| in all areas, 0..1,
     and concentration is that share over the area's share of voxels: 1 is what an even heatmap gives.
     """
 
     areas: np.ndarray
-    voxels: np.ndarray
-    total: np.ndarray
     mean: np.ndarray
     share: np.ndarray
     concentration: np.ndarray
@@ -141,10 +134,10 @@ def relevance_by_area(heatmap: np.ndarray, areas: np.ndarray) -> AreaRelevance:
     refuse_if("relevance by area", problems)
     labelled = areas > 0
     labels, place, voxels = np.unique(areas[labelled], return_inverse=True, return_counts=True)
-    total = np.bincount(place, heatmap[labelled])
+    mean = np.bincount(place, heatmap[labelled]) / voxels
     absolute = np.bincount(place, np.abs(heatmap[labelled]))
     share = absolute / absolute.sum() if absolute.sum() > 0 else np.full(len(labels), np.nan)
-    return AreaRelevance(labels, voxels, total, total / voxels, share, share / (voxels / voxels.sum()))
+    return AreaRelevance(labels, mean, share, share / (voxels / voxels.sum()))
 
 
 def _voxels(

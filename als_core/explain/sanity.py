@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -108,13 +107,12 @@ class Limits:
 
 @dataclass(frozen=True)
 class Check:
-    """One sanity check: what was measured, the limit it is held to, and on which side it passes."""
+    """One sanity check: what was measured, and the limit that it must not exceed."""
 
     name: str
     measured: str
     value: float
     limit: float
-    better: Literal["lower"] = "lower"
 
     @property
     def passed(self) -> bool:
@@ -153,7 +151,7 @@ def judge(
     without knowledge gets about one half.
 
     Integrated gradients and LRP have one more, of their own: that the map sums to the score, see
-    `contract.completeness_error`.
+    `gradients.integrate_gradients` and `lrp.propagate`.
     """
     targets = check_call(model, images, target)
     limits = limits or Limits()

@@ -123,11 +123,6 @@ def small_network():
 
 
 @pytest.fixture
-def planted_in():
-    return planted
-
-
-@pytest.fixture
 def some_images():
     def make(axes: int, count: int = 2, side: int = 8, seed: int = 1) -> Tensor:
         generator = torch.Generator().manual_seed(seed)

@@ -108,9 +108,9 @@ def guard(
     return split
 
 
-def split_table(split: Split, paths: Sequence[str], fold: int = 0) -> pd.DataFrame:
+def split_table(split: Split, paths: Sequence[str]) -> pd.DataFrame:
     """A split to download, cite and check: columns path, part, fold."""
-    return pd.DataFrame({"path": list(paths), "part": split.parts, "fold": fold})
+    return pd.DataFrame({"path": list(paths), "part": split.parts, "fold": 0})
 
 
 def read_splits(file: Path, paths: Sequence[str]) -> list[Split]:

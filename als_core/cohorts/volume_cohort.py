@@ -157,14 +157,6 @@ class VolumeCohort(Samples):
             self._prepare(number)
         return np.load(path, mmap_mode="r")
 
-    def volumes(self, numbers: Sequence[int] | None = None) -> np.ndarray:
-        """Samples as float32 (n, X, Y, Z) in memory, in the order asked for (all by default)."""
-        wanted = range(len(self)) if numbers is None else numbers
-        stack = np.empty((len(wanted), *self.grid.shape), dtype=np.float32)
-        for place, number in enumerate(wanted):
-            stack[place] = self.volume(int(number))
-        return stack
-
     def record(self, number: int) -> list[dict[str, Any]]:
         """What was done to sample `number`, one entry a step (`images.volumes.Preprocessed.record`)."""
         self.volume(number)

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import binary_dilation
 from scipy.stats import rankdata
 
 from als_core.refusal import Problem, refuse_if
@@ -80,17 +79,13 @@ def voxel_auc(heatmap: np.ndarray, truth: np.ndarray, within: np.ndarray | None 
     return float((rankdata(values)[inside].sum() - size * (size + 1) / 2) / (size * others))
 
 
-def pointing_game(
-    heatmap: np.ndarray, truth: np.ndarray, within: np.ndarray | None = None, *, tolerance: int = 0
-) -> float:
+def pointing_game(heatmap: np.ndarray, truth: np.ndarray, within: np.ndarray | None = None) -> float:
     """Share of the hottest voxels (one, unless several tie) that lie in the truth, 0..1.
 
-    Zhang et al. 2018 (doi 10.1007/s11263-017-1059-x). `tolerance` widens the truth by that many voxels.
-    Chance is the (widened) truth's share of the voxels, which is what a constant heatmap scores.
+    Zhang et al. 2018 (doi 10.1007/s11263-017-1059-x), without their tolerance around the truth. Chance is
+    the truth's share of the voxels, which is what a constant heatmap scores.
     """
-    if tolerance:
-        truth = binary_dilation(truth, iterations=tolerance)
-    values, inside = _voxels(heatmap, truth, within, whole_truth_allowed=True)
+    values, inside = _voxels(heatmap, truth, within)
     return float(inside[values == values.max()].mean())
 
 
@@ -141,7 +136,7 @@ def relevance_by_area(heatmap: np.ndarray, areas: np.ndarray) -> AreaRelevance:
 
 
 def _voxels(
-    heatmap: np.ndarray, truth: np.ndarray, within: np.ndarray | None, whole_truth_allowed: bool = False
+    heatmap: np.ndarray, truth: np.ndarray, within: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Values and truth of the voxels that count, (V,) each, once they can be compared."""
     heatmap, truth = np.asarray(heatmap, dtype=float), np.asarray(truth)
@@ -155,7 +150,7 @@ def _voxels(
     values, inside = heatmap[counted], truth[counted]
     if not np.isfinite(values).all():
         problems.append(Problem("heatmap", "NaN or infinite values", "finite values", "Check the method."))
-    if not inside.any() or (inside.all() and not whole_truth_allowed):
+    if not inside.any() or inside.all():
         found = f"{int(inside.sum())} of {inside.size} voxels"
         problems.append(Problem("truth", found, "some voxels, not all", "Check threshold and mask."))
     refuse_if("overlap", problems)

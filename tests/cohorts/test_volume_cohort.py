@@ -64,7 +64,6 @@ def test_prepared_volumes_are_mapped_from_the_cache_and_recorded(volume_folder, 
     assert len(list((tmp_path / "cache").glob("*.npy"))) == 1
     cohort.prepare()
     assert len(list((tmp_path / "cache").glob("*.npy"))) == 12
-    assert np.array_equal(cohort.volumes([3, 0]), [cohort.volume(3), cohort.volume(0)])
     steps = [step["step"] for step in cohort.record(5)]
     assert steps == ["reorientation", "registration", "resampling", "brain extraction", "normalisation"]
 

@@ -8,7 +8,7 @@ Rieke et al. 2018, section 2). The MNI grid and mask are those of nilearn's bund
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -93,19 +93,13 @@ def examine_volume(
         return Problem(where, found, expected, remedy, row)
 
     if not path.name.endswith(SUFFIXES):
-        return None, [
-            problem(
-                "another file type",
-                "a NIfTI file, .nii or .nii.gz",
-                "Convert it, from DICOM with dcm2niix for instance.",
-            )
-        ]
+        remedy = "Convert it, from DICOM with dcm2niix for instance."
+        return None, [problem("another file type", "a NIfTI file, .nii or .nii.gz", remedy)]
     if not path.is_file():
         return None, [problem("no such file", "a NIfTI file", "Correct the path, or add the file.")]
     try:
         image = nibabel.load(path)
-        problems = _header_problems(image, problem)
-        if problems:
+        if problems := list(_header_problems(image, problem)):
             return None, problems
         with np.errstate(over="ignore"):  # what becomes infinite is found below
             voxels = image.get_fdata(dtype=np.float32, caching="unchanged")
@@ -120,93 +114,51 @@ def examine_volume(
         zlib.error,
     ) as error:
         # what nibabel and the decompressors raise on files that are cut short or damaged
-        return None, [
-            problem(
-                f"a damaged file ({' '.join(str(error).split())})",
-                "a NIfTI file that reads to its end",
-                "Copy or convert it again.",
-            )
-        ]
-    if not np.isfinite(voxels).all():
-        problems.append(
-            problem(
-                f"{np.count_nonzero(~np.isfinite(voxels))} voxels that are not finite",
-                "a number in every voxel",
-                "Set them to 0, or mask them before export.",
-            )
-        )
-    elif voxels.min() == voxels.max():
-        problems.append(
-            problem(
-                f"the same value {voxels.flat[0]:g} in every voxel",
-                "an image",
-                "Export it again, or drop it.",
-            )
-        )
-    return (None, problems) if problems else (nibabel.Nifti1Image(voxels, image.affine), [])
+        found = f"a damaged file ({' '.join(str(error).split())})"
+        return None, [problem(found, "a NIfTI file that reads to its end", "Copy or convert it again.")]
+    if bad := np.count_nonzero(~np.isfinite(voxels)):
+        remedy = "Set them to 0, or mask them before export."
+        return None, [problem(f"{bad} voxels that are not finite", "a number in every voxel", remedy)]
+    if voxels.min() == voxels.max():
+        found = f"the same value {voxels.flat[0]:g} in every voxel"
+        return None, [problem(found, "an image", "Export it again, or drop it.")]
+    return nibabel.Nifti1Image(voxels, image.affine), []
 
 
-def _header_problems(image: Any, problem: Callable[[str, str, str], Problem]) -> list[Problem]:
+def _header_problems(image: Any, problem: Callable[[str, str, str], Problem]) -> Iterator[Problem]:
     """What shape and affine alone give away, before a voxel is read."""
     if not isinstance(image, nibabel.Nifti1Pair):
-        return [problem(type(image).__name__, "NIfTI", "Convert it to NIfTI.")]
-    problems = []
+        yield problem(type(image).__name__, "NIfTI", "Convert it to NIfTI.")
+        return
     kind = image.get_data_dtype()
     if kind.kind not in "iuf":
-        problems.append(
-            problem(
-                f"voxels of type {kind}",
-                "one real number a voxel",
-                "Export magnitudes, not phases or colours.",
-            )
-        )
+        remedy = "Export magnitudes, not phases or colours."
+        yield problem(f"voxels of type {kind}", "one real number a voxel", remedy)
     if len(image.shape) < 3 or np.prod(image.shape[3:]) != 1:
-        problems.append(
-            problem(
-                f"{len(image.shape)}-D, {_times(image.shape)}",
-                "one 3-D volume",
-                "Save the one volume that is meant (nibabel.four_to_three, or fslroi).",
-            )
-        )
+        found = f"{len(image.shape)}-D, {_times(image.shape)}"
+        remedy = "Save the one volume that is meant (nibabel.four_to_three, or fslroi)."
+        yield problem(found, "one 3-D volume", remedy)
     elif min(image.shape[:3]) < SMALLEST_SIDE or np.prod(image.shape) > LARGEST_VOLUME:
-        problems.append(
-            problem(
-                f"{_times(image.shape)} voxels",
-                f"at least {SMALLEST_SIDE} a side and at most {LARGEST_VOLUME:,} in all",
-                "Use the volume, not a slice or a montage of it.",
-            )
-        )
-    problems += _orientation_problems(image, problem)
+        expected = f"at least {SMALLEST_SIDE} a side and at most {LARGEST_VOLUME:,} in all"
+        remedy = "Use the volume, not a slice or a montage of it."
+        yield problem(f"{_times(image.shape)} voxels", expected, remedy)
+    yield from _orientation_problems(image, problem)
     axes = image.affine[:3, :3]
     sides = np.linalg.norm(axes, axis=0)
     sound = np.isfinite(image.affine).all() and min(sides) > 0
     if not sound or abs(np.linalg.det(axes / sides)) < 1e-6:
-        problems.append(
-            problem(
-                "a singular affine",
-                "three independent voxel axes",
-                "Take the affine from the scanner's own export.",
-            )
-        )
-        return problems
+        remedy = "Take the affine from the scanner's own export."
+        yield problem("a singular affine", "three independent voxel axes", remedy)
+        return
     cosines = np.abs((axes / sides).T @ (axes / sides) - np.eye(3)).max()
     if cosines > LARGEST_SHEAR:
-        problems.append(
-            problem(
-                f"a sheared affine (axes {np.degrees(np.arccos(cosines)):.1f} degrees apart)",
-                "voxel axes at right angles",
-                "Resample it once onto an unsheared grid (nilearn.image.resample_img).",
-            )
-        )
+        found = f"a sheared affine (axes {np.degrees(np.arccos(cosines)):.1f} degrees apart)"
+        remedy = "Resample it once onto an unsheared grid (nilearn.image.resample_img)."
+        yield problem(found, "voxel axes at right angles", remedy)
     if min(sides) < SMALLEST_VOXEL or max(sides) > LARGEST_VOXEL:
-        problems.append(
-            problem(
-                f"voxels of {' x '.join(f'{side:.3g}' for side in sides)} mm",
-                f"{SMALLEST_VOXEL:g} to {LARGEST_VOXEL:g} mm a side",
-                "Correct the units of the affine.",
-            )
-        )
-    return problems
+        found = f"voxels of {' x '.join(f'{side:.3g}' for side in sides)} mm"
+        expected = f"{SMALLEST_VOXEL:g} to {LARGEST_VOXEL:g} mm a side"
+        yield problem(found, expected, "Correct the units of the affine.")
 
 
 def _orientation_problems(image: nibabel.Nifti1Pair, problem: Callable[..., Problem]) -> list[Problem]:
@@ -310,11 +262,8 @@ def preprocess(image: nibabel.Nifti1Image, settings: Preprocessing) -> Preproces
     if settings.registration == "already" and _same_grid(upright, grid):
         resampled = upright
         registered = {"step": "registration", "method": "already in MNI space"}
-        sampling = {
-            "step": "resampling",
-            "interpolation": "none: on the grid already",
-            "shape": list(grid.shape),
-        }
+        done = "none: on the grid already"
+        sampling = {"step": "resampling", "interpolation": done, "shape": list(grid.shape)}
     else:
         from als_core.cohorts import registration  # SimpleITK is slow to import, and needed only here
 

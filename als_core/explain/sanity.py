@@ -132,7 +132,6 @@ def judge(
     draws: int = 3,
     nulls: int = 5,
     steps: int = 10,
-    limits: Limits | None = None,
     trained: Tensor | None = None,
     blind: Sequence[Tensor] | None = None,
 ) -> tuple[Check, ...]:
@@ -154,7 +153,6 @@ def judge(
     `gradients.integrate_gradients` and `lrp.propagate`.
     """
     targets = check_call(model, images, target)
-    limits = limits or Limits()
     trained = explainer(model, images, targets) if trained is None else trained
     again = explainer(model, images[:1], targets[:1])
     largest = float(trained.abs().max())
@@ -176,13 +174,13 @@ def judge(
     own = faith(trained)
     as_good = torch.stack([faith(torch.as_tensor(null).to(images)) >= own for null in surrogates])
     return (
-        Check("repeatable", "difference between two runs", difference, limits.difference),
-        Check("speaks", "share of blank maps", float(blank(trained).double().mean()), limits.blank),
+        Check("repeatable", "difference between two runs", difference, Limits.difference),
+        Check("speaks", "share of blank maps", float(blank(trained).double().mean()), Limits.blank),
         Check(
             "depends on parameters",
             "Spearman with an untrained network",
             float(np.nan_to_num(correlations).mean()),
-            limits.similarity,
+            Limits.similarity,
         ),
-        Check("faithful", "share of random maps as good", float(as_good.double().mean()), limits.random),
+        Check("faithful", "share of random maps as good", float(as_good.double().mean()), Limits.random),
     )

@@ -71,13 +71,13 @@ def possible_counts(text: str, n: int, runs: int = 1, truncated: bool = False) -
     return tuple(range(max(0, -(-total * lowest // unit)), min(total, last) + 1))
 
 
-def possible_sizes(texts: Sequence[str], largest: int) -> list[int]:
-    """Return every n up to `largest` of which all the printed shares are shares.
+def possible_sizes(texts: Sequence[str], largest: int, smallest: int = 1) -> list[int]:
+    """Return every n from `smallest` to `largest` of which all the printed shares are shares.
 
     >>> possible_sizes(["0.7034"], largest=150)
     [118, 145]
     """
-    sizes = np.arange(1, largest + 1)
+    sizes = np.arange(smallest, largest + 1)
     fits = np.ones(len(sizes), bool)
     for text in texts:
         lowest, highest, unit = _range(text)

@@ -52,6 +52,7 @@ def test_possible_sizes_are_those_at_which_every_share_is_a_count():
     texts = ["0.7034", "0.9524"]
     expected = [n for n in range(1, 1100) if all(possible_counts(text, n) for text in texts)]
     assert possible_sizes(texts, 1099) == expected == [735, 799, 988, 1008, 1072]
+    assert possible_sizes(texts, 1099, smallest=800) == [988, 1008, 1072]
 
 
 @pytest.mark.parametrize("text", ["", "about 90%", "-0.5", "0.5 ± 0.1", "9 of 10", ".5"])

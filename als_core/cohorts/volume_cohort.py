@@ -53,7 +53,7 @@ class VolumeCohort(Samples):
     """Checked volumes of one cohort, prepared when they are first asked for.
 
     name, folder, kind, samples, twins, notices, about: as in `cohorts.cohort.Cohort`; twins are
-    byte-identical files only. settings: how volumes are prepared (`images.volumes.preprocess`).
+    byte-identical files only. settings: how volumes are prepared (`volumes.preprocess`).
     cache: folder of the prepared volumes, one `.npy` and one `.json` each, named by content.
     """
 
@@ -122,7 +122,7 @@ class VolumeCohort(Samples):
         for column, kind_of in NUMBERS.items():
             if column in samples:
                 samples[column] = samples[column].map(kind_of)
-        twins = _byte_identical(samples)
+        twins = find_twins(samples["sha256"].tolist(), [None] * len(samples))
         return cls(
             name=name or folder.name,
             folder=folder,
@@ -158,7 +158,7 @@ class VolumeCohort(Samples):
         return np.load(path, mmap_mode="r")
 
     def record(self, number: int) -> list[dict[str, Any]]:
-        """What was done to sample `number`, one entry a step (`images.volumes.Preprocessed.record`)."""
+        """What was done to sample `number`, one entry a step (`volumes.Preprocessed.record`)."""
         self.volume(number)
         return json.loads(self._prepared(number).with_suffix(".json").read_text(encoding="utf-8"))
 
@@ -189,7 +189,8 @@ class VolumeCohort(Samples):
     def subset(self, rows: Sequence[int]) -> VolumeCohort:
         """These samples as a cohort of their own, in the order given."""
         samples = self.samples.iloc[np.asarray(rows)].reset_index(drop=True)
-        return replace(self, samples=samples, twins=_byte_identical(samples))
+        twins = find_twins(samples["sha256"].tolist(), [None] * len(samples))
+        return replace(self, samples=samples, twins=twins)
 
     def prepare(self) -> None:
         """Prepare every volume that is not in the cache; resumes after an interruption."""
@@ -246,7 +247,11 @@ def examine_mask(
     except (nibabel.filebasedimages.ImageFileError, OSError, EOFError, ValueError) as error:
         return None, [Problem(where, f"a damaged file ({error})", "a NIfTI file", "Export it again.", line)]
     grid = like.shape[:3]
-    if values.shape[:3] != grid or values.size != np.prod(grid) or not _same_place(image, like):
+    if (
+        values.shape[:3] != grid
+        or values.size != np.prod(grid)
+        or not np.allclose(image.affine, like.affine, atol=1e-3)
+    ):
         remedy = "Resample it (nilearn.image.resample_to_img, interpolation='nearest')."
         found = f"another grid than its volume's, {' x '.join(map(str, image.shape))} voxels"
         expected = f"{' x '.join(map(str, grid))} voxels and the same affine"
@@ -285,10 +290,6 @@ def _inside(values: np.ndarray, label: int | None) -> tuple[np.ndarray, str, str
     return values != 0, "" if 0 in there else f"the values {shown}", "Set the background to 0."
 
 
-def _same_place(first: nibabel.Nifti1Image, second: nibabel.Nifti1Image) -> bool:
-    return np.allclose(first.affine, second.affine, atol=1e-3)
-
-
 def _cells(table: pd.DataFrame, column: str) -> Iterator[Problem]:
     fits, words = COVARIATES[column]
     for row, cell in enumerate(table[column]):
@@ -299,10 +300,6 @@ def _cells(table: pd.DataFrame, column: str) -> Iterator[Problem]:
         if not right:
             where = f"{check.MANIFEST}, column `{column}`"
             yield Problem(where, repr(cell), words, "Correct it, or drop the column.", row + 2)
-
-
-def _byte_identical(samples: pd.DataFrame) -> tuple[ImagePair, ...]:
-    return find_twins(samples["sha256"].tolist(), [None] * len(samples))
 
 
 def _prepared(cache: Path, digest: str, settings: Preprocessing) -> Path:

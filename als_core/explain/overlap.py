@@ -33,11 +33,6 @@ class DiceCurve:
         """Area under dice over kept, 0 <= area <= best_area < 1."""
         return float(np.trapezoid(self.dice, self.kept))
 
-    @property
-    def peak(self) -> float:
-        """The best Dice on the curve, 0..1; its threshold is chosen with the truth in hand."""
-        return float(self.dice.max())
-
 
 def dice_curve(heatmap: np.ndarray, truth: np.ndarray, within: np.ndarray | None = None) -> DiceCurve:
     """Dice 2|A and B| / (|A| + |B|) as the threshold falls.

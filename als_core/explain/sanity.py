@@ -149,8 +149,7 @@ def judge(
     as faithful as the method's (insertion minus deletion in `steps` steps, covered by `fill`); a map
     without knowledge gets about one half.
 
-    Integrated gradients and LRP have one more, of their own: that the map sums to the score, see
-    `gradients.integrate_gradients` and `lrp.propagate`.
+    LRP has one more, of its own: how much of the score the map does not share out, see `lrp.propagate`.
     """
     targets = check_call(model, images, target)
     trained = explainer(model, images, targets) if trained is None else trained

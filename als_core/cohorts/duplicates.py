@@ -280,9 +280,8 @@ def _shared(image: Callable[[int], np.ndarray], a: int, b: int, shift: np.ndarra
             one = first[max(y, 0) : second.shape[0] + y, max(x, 0) : second.shape[1] + x]
             two = second[max(-y, 0) :, max(-x, 0) :][: one.shape[0], : one.shape[1]]
             if min(one.shape) > 8 and one.shape == two.shape:
-                agreement = float(
-                    _correlations(*(each[None].astype(np.float32) for each in (one, two)))[0, 0]
-                )
+                pair = (each[None].astype(np.float32) for each in (one, two))
+                agreement = float(_correlations(*pair)[0, 0])
                 if agreement > best:
                     best, share = agreement, one.size / first.size
     return share if best >= OVERLAP_CORRELATION and share >= LEAST_OVERLAP else 0.0

@@ -102,7 +102,8 @@ def donors_to_tell_apart(
 ) -> int:
     """Return the donors that a paired test (McNemar) of two classifiers needs to find a difference in accuracy.
 
-    Two-sided, at the level 0.05, by the normal approximation of Connor (1987, doi 10.2307/2531961), times the design effect.
+    Two-sided, at the level 0.05, by the normal approximation of Connor (1987, doi 10.2307/2531961), times the
+    design effect.
 
     Parameters
     ----------

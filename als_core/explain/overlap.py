@@ -105,7 +105,8 @@ class AreaRelevance:
     """Per area, ascending by label (A,): its label, its heat per voxel and its part of all heat.
 
     mean is in the heatmap's unit; a large area does not lead by size alone. share is |heat| in the area
-    over |heat| in all areas, 0..1, and concentration is that share over the area's share of voxels: 1 is what an even heatmap gives.
+    over |heat| in all areas, 0..1, and concentration is that share over the area's share of voxels: 1 is
+    what an even heatmap gives.
     """
 
     areas: np.ndarray

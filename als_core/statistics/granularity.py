@@ -55,8 +55,8 @@ def printed_range(text: str) -> tuple[Fraction, Fraction]:
 def possible_counts(text: str, n: int, runs: int = 1, truncated: bool = False) -> tuple[int, ...]:
     """Return every count that prints as this share of n things, or of n in each of `runs` runs that are averaged.
 
-    Empty where there is none: the share is then of another number of things. truncated: digits were cut off and not
-    rounded; the upper end of the range is then just not reached.
+    Empty where there is none: the share is then of another number of things. truncated: digits were cut off
+    and not rounded; the upper end of the range is then just not reached.
 
     >>> possible_counts("89.47%", n=38)  # 34 of 38
     (34,)

@@ -201,10 +201,8 @@ def _read_source(text: str, name: str) -> tuple[str, frozenset[str], frozenset[s
 
 def _is_text(node: ast.AST) -> bool:
     """Whether a statement is a bare string: a docstring of a module, class, function or constant."""
-    match node:
-        case ast.Expr(value=ast.Constant(value=str())):
-            return True
-    return False
+    value = node.value if isinstance(node, ast.Expr) else None
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)
 
 
 def _library() -> dict[str, Path]:

@@ -53,9 +53,7 @@ def real_data() -> Path:
 def cohort_folder(tmp_path: Path) -> Callable[..., Path]:
     """Builds a sound cohort folder: `classes` x `groups` x `fields` random images and their manifest."""
 
-    def build(
-        classes: int = 2, groups: int = 3, fields: int = 2, side: int = 32, group_column: bool = True
-    ) -> Path:
+    def build(classes: int = 2, groups: int = 3, fields: int = 2, side: int = 32) -> Path:
         folder = tmp_path / "cohort"
         (folder / "images").mkdir(parents=True)
         generator = np.random.default_rng(0)
@@ -67,8 +65,7 @@ def cohort_folder(tmp_path: Path) -> Callable[..., Path]:
                     pixels = generator.integers(0, 256, (side, side, 3), dtype=np.uint8)
                     Image.fromarray(pixels).save(folder / path)
                     rows.append({"path": path, "label": f"class {label}", "group": f"donor {label}-{group}"})
-        table = pd.DataFrame(rows)
-        (table if group_column else table.drop(columns="group")).to_csv(folder / "manifest.csv", index=False)
+        pd.DataFrame(rows).to_csv(folder / "manifest.csv", index=False)
         return folder
 
     return build

@@ -113,14 +113,14 @@ def from_nothing(root: Path) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
-def interrupt(root: Path, profile: str, kills: int, log: Path, seed: int = 0) -> pd.DataFrame:
+def interrupt(root: Path, profile: str, kills: int, log: Path) -> pd.DataFrame:
     """Spend `kills` on builds in `root`; one row a kill.
 
     Two kills are at most half an undisturbed build apart. Columns: kill, build, seconds (since the build was
     resumed), killed, at_work (running jobs), finished (pages and runs before the kill), made_again (number of
     these that were written again afterwards), same (whether every file of the finished build has the same bytes).
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     began = time.monotonic()
     if start(root, profile, log).wait():
         raise SystemExit(f"the undisturbed build failed: see {log}")

@@ -57,8 +57,8 @@ class PlantedNet(nn.Module):
         return self.head(torch.relu(found).flatten(2).mean(2))
 
 
-def planted(axes: int, seed: int = 0, count: int = 4) -> Planted:
-    rng = np.random.default_rng(seed)
+def planted(axes: int) -> Planted:
+    rng, count = np.random.default_rng(0), 4
     side, patch = SIDE[axes], PATCH[axes]
     patterns = rng.choice([-1.0, 1.0], (2, *[patch] * axes))
     images = rng.choice([-1.0, 1.0], (count, 1, *[side] * axes))
@@ -120,11 +120,6 @@ def small_net(axes: int, *, norm: bool = True, bias: bool = True, inplace: bool 
 @pytest.fixture
 def small_network():
     return small_net
-
-
-@pytest.fixture
-def planted_in():
-    return planted
 
 
 @pytest.fixture

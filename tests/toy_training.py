@@ -17,7 +17,7 @@ from als_core.training.recipe import Recipe
 from als_core.training.runs import Run
 from als_core.training.train import train_recipe
 
-SIDE, CLASSES = 8, 3
+SIDE, CLASSES, N = 8, 3, 45
 
 TOY = Recipe("Toy", "toy", "published", 3e-2, 8, 20, 1e-3, ("gate", "head"), side=SIDE, copies=1)
 HEAD_ONLY = Recipe("Toy head", "toy", "published", 0.3, 8, 20, 1e-3, ("pool", "head"), side=SIDE, copies=1)
@@ -72,12 +72,11 @@ def builder(recipe, n_classes, seed):
     return network(seed) if "gate" in recipe.trains else network(seed, gate_seed=0)
 
 
-def images_and_labels(n: int = 45, seed: int = 0, strength: float = 60) -> tuple[np.ndarray, np.ndarray]:
-    """uint8 (n, 8, 8, 3) noise, colour number `label` lifted by `strength` levels; labels (n,)."""
-    generator = np.random.default_rng(seed)
-    labels = np.arange(n) % CLASSES
-    images = generator.integers(40, 160, (n, SIDE, SIDE, 3)).astype(float)
-    images[np.arange(n), :, :, labels] += strength
+def images_and_labels() -> tuple[np.ndarray, np.ndarray]:
+    """uint8 (N, 8, 8, 3) noise, colour number `label` lifted by 60 levels; labels (N,)."""
+    labels = np.arange(N) % CLASSES
+    images = np.random.default_rng(0).integers(40, 160, (N, SIDE, SIDE, 3))
+    images[np.arange(N), :, :, labels] += 60
     return images.astype(np.uint8), labels
 
 
@@ -90,11 +89,11 @@ def train(folder: Path, recipe=TOY, seeds=(0, 1), images=None, **more) -> list[R
     )  # fmt: skip
 
 
-def cohort_split_images(n: int = 45) -> tuple[Cohort, Split, TrainingImages]:
+def cohort_split_images() -> tuple[Cohort, Split, TrainingImages]:
     """A cohort of the toy images, two of each five samples held out, and its images."""
-    images, labels = images_and_labels(n)
+    images, labels = images_and_labels()
     names = np.array(["control", "concordant", "discordant"])
-    samples = pd.DataFrame({"path": [f"images/{i}.png" for i in range(n)], "label": names[labels]})
+    samples = pd.DataFrame({"path": [f"images/{i}.png" for i in range(N)], "label": names[labels]})
     cohort = Cohort("toy", Path("toy"), "synthetic", samples, (SIDE, SIDE))
-    parts = np.array(["train", "train", "train", "validation", "test"])[np.arange(n) // 3 % 5]
+    parts = np.array(["train", "train", "train", "validation", "test"])[np.arange(N) // 3 % 5]
     return cohort, Split("by image", "image", parts), TrainingImages(images)

@@ -159,9 +159,9 @@ def substitutions_block(rows: Mapping[str, tuple[str, str]], forbids: str) -> Bl
     return Block(myst, preview={"text/html": preview}, on_top=True)
 
 
-def html_block(text: str, files: Mapping[str, bytes] | None = None) -> Block:
+def html_block(text: str) -> Block:
     """HTML for what MyST cannot express. The caller has escaped everything that came from data."""
-    return Block(_raw_html(text), files or {}, preview={"text/html": text})
+    return Block(_raw_html(text), preview={"text/html": text})
 
 
 VERDICT_SIGNS = {
@@ -178,7 +178,7 @@ VERDICT_SIGNS = {
 }
 
 
-def verdict_block(rows: Sequence[Mapping[str, Any]], heading: str = "Published beside regenerated") -> Block:
+def verdict_block(rows: Sequence[Mapping[str, Any]]) -> Block:
     """Published, regenerated and verdict of the claims a figure bears on, as a compact table.
 
     rows: as `als_core.claims.claims.record` makes them. A long table is folded under the count of its verdicts.
@@ -194,7 +194,7 @@ def verdict_block(rows: Sequence[Mapping[str, Any]], heading: str = "Published b
     columns = ("In the paper", "Published", "Regenerated", "Verdict")
     head = "".join(f'<th scope="col">{name}</th>' for name in columns)
     head_and_body = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
-    name = html.escape(heading)
+    name = "Published beside regenerated"
     table = f"<table><caption>{name}</caption>{head_and_body}</table>"
     if len(rows) > LONGEST_VERDICTS:
         counts = Counter(row["verdict"] for row in rows)

@@ -184,15 +184,15 @@ def failure_file(book: dict[str, Any], job: str) -> Path:
 
 
 @contextmanager
-def keep_failure(book: dict[str, Any], job: str, report: Callable[[str], None] = print) -> Iterator[None]:
-    """On error, report job and cause in one line, write the cause to the job's failure file, and re-raise."""
+def keep_failure(book: dict[str, Any], job: str) -> Iterator[None]:
+    """On error, print job and cause in one line, write the cause to the job's failure file, and re-raise."""
     file = failure_file(book, job)
     file.unlink(missing_ok=True)
     try:
         yield
     except Exception as error:
         cause = first_cause(error)
-        report(f"{job}: failed. {cause}")
+        print(f"{job}: failed. {cause}")
         with suppress(OSError):  # a full disk, for instance: that error is raised, not this one
             write_text_if_changed(file, f"{cause}\n")
         raise

@@ -155,10 +155,10 @@ def executed_notebook(page: str) -> Path:
     return page_folder(page, made_book()) / EXECUTED
 
 
-def papermill_command(page: str, parameters: dict[str, Any], output: str = "mine.ipynb") -> str:
+def papermill_command(page: str, parameters: dict[str, Any]) -> str:
     """Shell command, one parameter a line, that runs a page's notebook from the root of the repository."""
     given = [shlex.join(["-p", name, str(value)]) for name, value in parameters.items()]
-    return " \\\n  ".join([shlex.join([".venv/bin/papermill", tracked_notebook(page), output]), *given])
+    return " \\\n  ".join([shlex.join([".venv/bin/papermill", tracked_notebook(page), "mine.ipynb"]), *given])
 
 
 def repository_address() -> str | None:
@@ -171,18 +171,18 @@ def repository_address() -> str | None:
     return found[1] if found else None
 
 
-def launch_targets(page: str, address: str, branch: str = BRANCH) -> dict[str, str]:
+def launch_targets(page: str, address: str) -> dict[str, str]:
     """Addresses at which a page's tracked notebook opens ready to run, by name of the service."""
-    notebook, place = quote(tracked_notebook(page)), f"{address}/{quote(branch)}"
+    notebook, place = quote(tracked_notebook(page)), f"{address}/{BRANCH}"
     return {
         "Binder": f"https://mybinder.org/v2/gh/{place}?urlpath={quote(f'lab/tree/{notebook}', safe='')}",
-        "Colab": f"https://colab.research.google.com/github/{address}/blob/{quote(branch)}/{notebook}",
+        "Colab": f"https://colab.research.google.com/github/{address}/blob/{BRANCH}/{notebook}",
     }
 
 
-def edit_target(source: str, address: str, branch: str = BRANCH) -> str:
+def edit_target(source: str, address: str) -> str:
     """Address at which the source of a page is edited: the text of its notebook, or its Markdown."""
-    return f"https://github.com/{address}/edit/{quote(branch)}/{quote(source)}"
+    return f"https://github.com/{address}/edit/{BRANCH}/{quote(source)}"
 
 
 def reference(key: str = "") -> str:

@@ -7,12 +7,10 @@ the search, `search_terms.csv`. This module reads them and writes the page "From
 from __future__ import annotations
 
 import csv
-import importlib.util
 import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -56,28 +54,6 @@ def figures_on_pages() -> dict[str, str]:
             for cell in cells:
                 found |= dict.fromkeys(NAME.findall("".join(cell["source"])), page)
     return found
-
-
-def function_exists(name: str) -> bool:
-    """Whether `module:function`, or `module` alone, names something of the library, without importing the module."""
-    module, _, function = name.partition(":")
-    spec = importlib.util.find_spec(module)
-    if spec is None or not spec.origin:
-        return False
-    if not function:
-        return True
-    text = Path(spec.origin).read_text(encoding="utf-8")
-    return re.search(rf"^(?:def|class) {re.escape(function)}\b", text, re.MULTILINE) is not None
-
-
-def test_exists(name: str) -> bool:
-    """Whether `file:test` names a test of this repository."""
-    file, _, test = name.partition(":")
-    path = repository() / file
-    return path.is_file() and f"def {test}(" in path.read_text(encoding="utf-8")
-
-
-test_exists.__test__ = False  # type: ignore[attr-defined]  # its name begins as a test's does
 
 
 # --- the page

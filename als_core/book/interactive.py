@@ -67,7 +67,7 @@ def heatmap_overlay(
     data = {"maps": maps, "images": {}}
     if isinstance(image, Mapping):
         data["images"] = {name: _image_address(images[name], size) for name in maps}
-    slider = _slider("Opacity of the heat (%)", "opacity", 0, 100, 50)
+    slider = _slider("Opacity of the heat (%)", "opacity", 100, 50)
     pictures = _stack(size, subject, images[first], f"heatmap over {subject}", maps[first])
     return _block(
         "overlay", heading, data, f"<form>{_menu(menu, 'method', maps)}{slider}{_output()}</form>{pictures}"
@@ -80,7 +80,6 @@ def roc_threshold(
     score: str,
     by: str,
     positive: str,
-    menu: str = "Split",
     heading: str = "Move the threshold",
 ) -> str:
     """ROC curves with a menu, a slider of the threshold and the confusion matrix that follows from it.
@@ -89,7 +88,7 @@ def roc_threshold(
     ----------
     table : one row for each sample. truth : column of bool, True for the class `positive`.
     score : column of float; a sample is called positive where its score is at least the threshold.
-    by : column that names the curve that a sample belongs to. menu : what these names are.
+    by : column that names the split that a sample belongs to: one curve each.
     """
     curves = {}
     for name, part in table.groupby(by, sort=False):
@@ -110,8 +109,8 @@ def roc_threshold(
         '<tr><th scope="row">other</th><td></td><td></td></tr></tbody></table>'
     )
     steps = len(next(iter(curves.values()))["points"])
-    slider = _slider("Threshold, strict to lax", "step", 0, steps - 1, steps // 2)
-    form = f"{_menu(menu, 'curve', curves)}{slider}"
+    slider = _slider("Threshold, strict to lax", "step", steps - 1, steps // 2)
+    form = f"{_menu('Split', 'curve', curves)}{slider}"
     return _block(
         "roc",
         heading,
@@ -148,14 +147,13 @@ def curve_slider(
     )
     values = f"<table><caption>{html.escape(y_label)}</caption><tbody>{rows}</tbody></table>"
     highest = max((point for curve in curves.values() for point in curve), key=lambda point: point[1])
-    slider = _slider(x_label, "step", 0, len(places) - 1, places.index(highest[0]))
+    slider = _slider(x_label, "step", len(places) - 1, places.index(highest[0]))
     return _block("curves", heading, data, f"<form>{slider}{_output()}</form>{values}")
 
 
 def donor_calculator(
-    accuracy: float = 0.9, correlation: float = 0.5, images_per_donor: float = 10, donors: int = 15,
-    heading: str = "How many donors?",
-) -> str:  # fmt: skip
+    accuracy: float = 0.9, correlation: float = 0.5, images_per_donor: float = 10, donors: int = 15
+) -> str:
     """How sure an accuracy is with so many donors, and how many a wanted certainty needs.
 
     The formulas are those of `als_core.statistics.power` (`accuracy_interval`, `donors_needed`), at 95 %.
@@ -164,16 +162,14 @@ def donor_calculator(
         _number("Accuracy (%)", "accuracy", 50, 100, round(100 * accuracy, 2), "any")
         + _number("Donors", "donors", 1, 100000, donors, "1")
         + _number("Images a donor", "images", 1, 10000, images_per_donor, "any")
-        + _slider("Correlation within a donor", "correlation", 0, 100, round(100 * correlation))
+        + _slider("Correlation within a donor", "correlation", 100, round(100 * correlation))
         + _number("Wanted: plus or minus (%)", "within", 1, 49, 5, "any")
     )
     data = {"z": float(stats.norm.ppf((1 + LEVEL) / 2)), "level": round(100 * LEVEL)}
-    return _block("donors", heading, data, f"<form>{fields}{_output()}</form>")
+    return _block("donors", "How many donors?", data, f"<form>{fields}{_output()}</form>")
 
 
-def share_calculator(
-    printed: str = "70.34%", largest: int = 400, heading: str = "Of how many images can it be a share?"
-) -> str:
+def share_calculator(printed: str = "70.34%", largest: int = 400) -> str:
     """Every number of images of which a printed percentage is a share.
 
     The check is that of `als_core.statistics.granularity` (`possible_sizes`, `possible_counts`).
@@ -182,7 +178,8 @@ def share_calculator(
         '<label>Printed share <input type="text" name="printed" inputmode="text" '
         f'value="{html.escape(printed)}"></label>' + _number("Of at most", "largest", 1, 100000, largest, "1")
     )
-    return _block("share", heading, {}, f"<form>{field}{_output()}</form>")
+    form = f"<form>{field}{_output()}</form>"
+    return _block("share", "Of how many images can it be a share?", {}, form)
 
 
 def named_points(
@@ -260,7 +257,7 @@ def before_after(
     size = _display_size(before.shape[:2])
     images = {name: _image_address(image, size) for name, image in after.items()}
     first = next(iter(images))
-    slider = _slider("Share that shows the result (%)", "share", 0, 100, 50)
+    slider = _slider("Share that shows the result (%)", "share", 100, 50)
     form = f"<form>{_menu('What was done', 'name', images)}{slider}{_output()}</form>"
     pictures = _stack(size, "before", before, f"after: {first}", images[first])
     return _block("wipe", heading, {"images": images}, f"{form}{pictures}")
@@ -294,9 +291,9 @@ def _menu(label: str, name: str, choices: Mapping[str, Any]) -> str:
     return f'<label>{html.escape(label)} <select name="{name}">{options}</select></label>'
 
 
-def _slider(label: str, name: str, least: int, most: int, value: int) -> str:
+def _slider(label: str, name: str, most: int, value: int) -> str:
     return (
-        f'<label>{html.escape(label)} <input type="range" name="{name}" min="{least}" max="{most}" '
+        f'<label>{html.escape(label)} <input type="range" name="{name}" min="0" max="{most}" '
         f'value="{value}"></label>'
     )
 

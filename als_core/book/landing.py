@@ -195,23 +195,18 @@ def plain_words(rows: Rows, synthetic: bool) -> str:
 
 def _how_papers_split() -> str:
     """Which papers allow that a person is recognised, from `split` of `data/papers.yml`; empty where none is known to."""
-    titled = {
-        split: [about["title"] for about in papers().values() if about.get("split") == split]
-        for split in ("images", "not stated")
-    }
     said = {
-        "images": "splits its images without regard to persons",
-        "not stated": "does not say what it separates",
+        "images": (
+            "splits its images without regard to persons",
+            "split their images without regard to persons",
+        ),
+        "not stated": ("does not say what it separates", "do not say what they separate"),
     }
-    plurals = {
-        "images": "split their images without regard to persons",
-        "not stated": "do not say what they separate",
-    }
-    parts = [
-        f"{listed(titles)} {agreeing(len(titles), said[split], plurals[split])}"
-        for split, titles in titled.items()
-        if titles
-    ]
+    parts = []
+    for split, words in said.items():
+        titles = [about["title"] for about in papers().values() if about.get("split") == split]
+        if titles:
+            parts.append(f"{listed(titles)} {agreeing(len(titles), *words)}")
     return f"; {', and '.join(parts)}" if parts else ""
 
 

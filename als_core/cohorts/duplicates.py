@@ -223,12 +223,6 @@ def _turned(values: np.ndarray, way: tuple[bool, bool, bool], signs: bool = True
     return values * (alternating[:, None] if rows else 1) * (alternating if columns else 1)
 
 
-def _correlation(first: np.ndarray, second: np.ndarray) -> float:
-    first, second = first.ravel() - first.mean(), second.ravel() - second.mean()
-    scale = np.sqrt((first @ first) * (second @ second))
-    return float(first @ second / scale) if scale > 0 else 0.0
-
-
 def find_overlaps(
     image: Callable[[int], np.ndarray], count: int, known: Sequence[ImagePair] = ()
 ) -> tuple[ImagePair, ...]:
@@ -286,7 +280,8 @@ def _shared(image: Callable[[int], np.ndarray], a: int, b: int, shift: np.ndarra
             one = first[max(y, 0) : second.shape[0] + y, max(x, 0) : second.shape[1] + x]
             two = second[max(-y, 0) :, max(-x, 0) :][: one.shape[0], : one.shape[1]]
             if min(one.shape) > 8 and one.shape == two.shape:
-                agreement = _correlation(one.astype(np.float32), two.astype(np.float32))
+                pair = (each[None].astype(np.float32) for each in (one, two))
+                agreement = float(_correlations(*pair)[0, 0])
                 if agreement > best:
                     best, share = agreement, one.size / first.size
     return share if best >= OVERLAP_CORRELATION and share >= LEAST_OVERLAP else 0.0

@@ -36,9 +36,7 @@ class Split:
         return np.flatnonzero(self.parts == part)
 
 
-def split_by_image(
-    labels: np.ndarray, generator: np.random.Generator, shares: tuple[float, float, float] = (0.6, 0.2, 0.2)
-) -> Split:
+def split_by_image(labels: np.ndarray, generator: np.random.Generator) -> Split:
     """Split samples at random, stratified by label (Xia 2024, section 4.2.1: 6:2:2).
 
     The test part is drawn first, then the validation part from what remains; sizes are rounded to
@@ -46,9 +44,8 @@ def split_by_image(
     divided by itself instead, with one sample at least in each part.
     Raises RefusedInput for a label with fewer than three samples.
     """
-    _check_shares(shares)
     rows = np.arange(len(labels))
-    n_validation, n_test = (round(share * len(rows)) for share in shares[1:])
+    n_validation = n_test = round(0.2 * len(rows))
     states = [_state(generator) for _ in range(2)]
     try:
         rest, test = train_test_split(rows, test_size=n_test, stratify=labels, random_state=states[0])
@@ -59,7 +56,7 @@ def split_by_image(
     except ValueError:  # fewer samples in a part than there are labels
         parts = np.full(len(rows), "")
     if any(len(np.unique(labels[parts == part])) < len(np.unique(labels)) for part in PARTS):
-        parts = _one_of_each_label_at_least(labels, shares, generator)
+        parts = _one_of_each_label_at_least(labels, generator)
     return Split("by image", "image", parts)
 
 
@@ -67,22 +64,19 @@ def split_by_group(
     labels: np.ndarray,
     groups: np.ndarray,
     generator: np.random.Generator,
-    shares: tuple[float, float, float] = (0.6, 0.2, 0.2),
-    name: str = "by group",
 ) -> Split:
-    """Split whole groups at random, each label's groups shared out as evenly as they allow.
+    """Split whole groups at random, 6:2:2, each label's groups shared out as evenly as they allow.
 
     Raises RefusedInput, naming the labels, when a label has fewer than three groups: then not every
     part can hold it.
     """
-    _check_shares(shares)
     _refuse_few_groups(labels, groups, len(PARTS))
     rows = np.arange(len(labels))
-    test = _held_out(rows, labels, groups, shares[2], generator)
+    test = _held_out(rows, labels, groups, 0.2, generator)
     rest = np.setdiff1d(rows, test)
-    validation = _held_out(rest, labels, groups, shares[1] / (shares[0] + shares[1]), generator)
+    validation = _held_out(rest, labels, groups, 0.25, generator)
     train = np.setdiff1d(rest, validation)
-    return Split(name, "group", _parts(len(rows), train, validation, test))
+    return Split("by group", "group", _parts(len(rows), train, validation, test))
 
 
 def guard(
@@ -114,9 +108,9 @@ def guard(
     return split
 
 
-def split_table(split: Split, paths: Sequence[str], fold: int = 0) -> pd.DataFrame:
+def split_table(split: Split, paths: Sequence[str]) -> pd.DataFrame:
     """A split to download, cite and check: columns path, part, fold."""
-    return pd.DataFrame({"path": list(paths), "part": split.parts, "fold": fold})
+    return pd.DataFrame({"path": list(paths), "part": split.parts, "fold": 0})
 
 
 def read_splits(file: Path, paths: Sequence[str]) -> list[Split]:
@@ -186,9 +180,7 @@ def _in_order(parts: np.ndarray) -> tuple[str, ...]:
     return tuple(part for part in PARTS if part in parts)
 
 
-def _one_of_each_label_at_least(
-    labels: np.ndarray, shares: tuple[float, float, float], generator: np.random.Generator
-) -> np.ndarray:
+def _one_of_each_label_at_least(labels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Part of each sample, each label divided by itself; the parts of a rare label have one sample at least."""
     parts = np.full(len(labels), PARTS[0], dtype="<U10")
     names, counts = np.unique(labels, return_counts=True)
@@ -207,17 +199,12 @@ def _one_of_each_label_at_least(
     )
     for name in names:
         rows = generator.permutation(np.flatnonzero(labels == name))
-        n_validation, n_test = (max(1, round(share * len(rows))) for share in shares[1:])
+        n_validation = n_test = max(1, round(0.2 * len(rows)))
         if n_validation + n_test >= len(rows):
             n_validation, n_test = 1, 1
         parts[rows[:n_test]] = "test"
         parts[rows[n_test : n_test + n_validation]] = "validation"
     return parts
-
-
-def _check_shares(shares: tuple[float, float, float]) -> None:
-    if min(shares) <= 0 or not np.isclose(sum(shares), 1):
-        raise ValueError(f"shares {shares}: three positive numbers that sum to 1 are needed")
 
 
 def _refuse_few_groups(labels: np.ndarray, groups: np.ndarray, least: int) -> None:

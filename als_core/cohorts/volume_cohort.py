@@ -11,30 +11,26 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, lru_cache
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import nibabel
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from scipy.ndimage import affine_transform
-from tqdm import tqdm
 
 from als_core.cohorts import check
 from als_core.cohorts.checks import counted, merge_problems, unknown_accepts
-from als_core.cohorts.duplicates import ImagePair
+from als_core.cohorts.duplicates import ImagePair, find_twins
 from als_core.cohorts.samples import Kind, Samples
 from als_core.cohorts.tables import other_than_it_looks
 from als_core.cohorts.volumes import (
-    FindBrain,
+    BRAIN_EXTRACTION,
     Preprocessing,
     examine_volume,
     mni_map,
     preprocess,
     read_volume,
-    template_brain,
 )
 from als_core.refusal import Problem, RefusedInput, refuse_if
 from als_core.storage import atomic_write, code_digest, content_key, file_digest, results_folder
@@ -57,7 +53,7 @@ class VolumeCohort(Samples):
     """Checked volumes of one cohort, prepared when they are first asked for.
 
     name, folder, kind, samples, twins, notices, about: as in `cohorts.cohort.Cohort`; twins are
-    byte-identical files only. settings, find_brain: how volumes are prepared (`images.volumes.preprocess`).
+    byte-identical files only. settings: how volumes are prepared (`volumes.preprocess`).
     cache: folder of the prepared volumes, one `.npy` and one `.json` each, named by content.
     """
 
@@ -67,7 +63,6 @@ class VolumeCohort(Samples):
     samples: pd.DataFrame
     settings: Preprocessing
     cache: Path
-    find_brain: FindBrain = template_brain
     twins: tuple[ImagePair, ...] = ()
     notices: tuple[str, ...] = ()
     about: dict[str, str] = field(default_factory=dict)
@@ -81,7 +76,6 @@ class VolumeCohort(Samples):
         name: str | None = None,
         kind: Kind = "own",
         about: check.About | None = None,
-        find_brain: FindBrain = template_brain,
         cache: Path | None = None,
         table: pd.DataFrame | None = None,
     ) -> VolumeCohort:
@@ -109,7 +103,7 @@ class VolumeCohort(Samples):
         problems += [problem for column in COVARIATES if column in table for problem in _cells(table, column)]
 
         def examined(row: int) -> tuple[str, list[Problem]]:
-            digest, found = _examined(folder, table.iloc[row], row + 2, settings, find_brain, cache)
+            digest, found = _examined(folder, table.iloc[row], row + 2, settings, cache)
             # a synthetic scan names its effect there: of any value, and empty where there is none
             if kind != "synthetic" and not found and table.iloc[row].get("mask", ""):
                 paths = (folder / table.iloc[row][column] for column in ("mask", "path"))
@@ -128,7 +122,7 @@ class VolumeCohort(Samples):
         for column, kind_of in NUMBERS.items():
             if column in samples:
                 samples[column] = samples[column].map(kind_of)
-        twins = _byte_identical(samples)
+        twins = find_twins(samples["sha256"].tolist(), [None] * len(samples))
         return cls(
             name=name or folder.name,
             folder=folder,
@@ -136,7 +130,6 @@ class VolumeCohort(Samples):
             samples=samples,
             settings=settings,
             cache=cache,
-            find_brain=find_brain,
             twins=twins,
             notices=(*table.attrs.get("notices", ()), *check.notices_of(samples, twins)),
             about=about.model_dump(),
@@ -147,7 +140,7 @@ class VolumeCohort(Samples):
         """Key of what is in the cohort: the manifest, every file's bytes, and how volumes are prepared."""
         table = self.samples.astype(str).to_dict(orient="list")
         label = [self.about["mask_label"]] if self.about.get("mask_label") is not None else []
-        return content_key(table, asdict(self.settings), _named(self.find_brain), *label)
+        return content_key(table, asdict(self.settings), BRAIN_EXTRACTION, *label)
 
     @property
     def grid(self) -> nibabel.Nifti1Image:
@@ -164,16 +157,8 @@ class VolumeCohort(Samples):
             self._prepare(number)
         return np.load(path, mmap_mode="r")
 
-    def volumes(self, numbers: Sequence[int] | None = None) -> np.ndarray:
-        """Samples as float32 (n, X, Y, Z) in memory, in the order asked for (all by default)."""
-        wanted = range(len(self)) if numbers is None else numbers
-        stack = np.empty((len(wanted), *self.grid.shape), dtype=np.float32)
-        for place, number in enumerate(wanted):
-            stack[place] = self.volume(int(number))
-        return stack
-
     def record(self, number: int) -> list[dict[str, Any]]:
-        """What was done to sample `number`, one entry a step (`images.volumes.Preprocessed.record`)."""
+        """What was done to sample `number`, one entry a step (`volumes.Preprocessed.record`)."""
         self.volume(number)
         return json.loads(self._prepared(number).with_suffix(".json").read_text(encoding="utf-8"))
 
@@ -204,26 +189,22 @@ class VolumeCohort(Samples):
     def subset(self, rows: Sequence[int]) -> VolumeCohort:
         """These samples as a cohort of their own, in the order given."""
         samples = self.samples.iloc[np.asarray(rows)].reset_index(drop=True)
-        return replace(self, samples=samples, twins=_byte_identical(samples))
+        twins = find_twins(samples["sha256"].tolist(), [None] * len(samples))
+        return replace(self, samples=samples, twins=twins)
 
-    def prepare(self, jobs: int = 1, progress: bool = True) -> None:
-        """Prepare every volume that is not in the cache, `jobs` at a time; resumes after an interruption."""
-        missing = [number for number in range(len(self)) if not self._prepared(number).exists()]
-        work = Parallel(n_jobs=jobs, return_as="generator_unordered")(
-            delayed(self._prepare)(number) for number in missing
-        )
-        for _ in tqdm(
-            work, total=len(missing), desc=f"{self.name}: volumes", disable=not progress or not missing
-        ):
-            pass
+    def prepare(self) -> None:
+        """Prepare every volume that is not in the cache; resumes after an interruption."""
+        for number in range(len(self)):
+            if not self._prepared(number).exists():
+                self._prepare(number)
 
     def _prepared(self, number: int) -> Path:
-        return _prepared(self.cache, self.samples["sha256"].iloc[number], self.settings, self.find_brain)
+        return _prepared(self.cache, self.samples["sha256"].iloc[number], self.settings)
 
     def _prepare(self, number: int) -> None:
         name = self.samples["path"].iloc[number]
         try:
-            prepared = preprocess(read_volume(self.folder / name), self.settings, self.find_brain)
+            prepared = preprocess(read_volume(self.folder / name), self.settings)
         except RefusedInput as refusal:
             raise RefusedInput(f"The volume {name}", refusal.problems) from refusal
         path = self._prepared(number)
@@ -235,7 +216,7 @@ class VolumeCohort(Samples):
 
 
 def _examined(
-    folder: Path, sample: pd.Series, line: int, settings: Preprocessing, find_brain: FindBrain, cache: Path
+    folder: Path, sample: pd.Series, line: int, settings: Preprocessing, cache: Path
 ) -> tuple[str, list[Problem]]:
     """A row's file digest, and everything wrong with its volume and with where its mask is."""
     if not sample["path"].strip() or other_than_it_looks(sample["path"]):
@@ -244,7 +225,7 @@ def _examined(
         return "", problems
     path = folder / sample["path"]
     digest = file_digest(path)
-    if not _prepared(cache, digest, settings, find_brain).exists():
+    if not _prepared(cache, digest, settings).exists():
         problems += examine_volume(path, sample["path"], line)[1]
     mask = sample.get("mask", "")
     if mask and not problems:
@@ -266,7 +247,11 @@ def examine_mask(
     except (nibabel.filebasedimages.ImageFileError, OSError, EOFError, ValueError) as error:
         return None, [Problem(where, f"a damaged file ({error})", "a NIfTI file", "Export it again.", line)]
     grid = like.shape[:3]
-    if values.shape[:3] != grid or values.size != np.prod(grid) or not _same_place(image, like):
+    if (
+        values.shape[:3] != grid
+        or values.size != np.prod(grid)
+        or not np.allclose(image.affine, like.affine, atol=1e-3)
+    ):
         remedy = "Resample it (nilearn.image.resample_to_img, interpolation='nearest')."
         found = f"another grid than its volume's, {' x '.join(map(str, image.shape))} voxels"
         expected = f"{' x '.join(map(str, grid))} voxels and the same affine"
@@ -305,10 +290,6 @@ def _inside(values: np.ndarray, label: int | None) -> tuple[np.ndarray, str, str
     return values != 0, "" if 0 in there else f"the values {shown}", "Set the background to 0."
 
 
-def _same_place(first: nibabel.Nifti1Image, second: nibabel.Nifti1Image) -> bool:
-    return np.allclose(first.affine, second.affine, atol=1e-3)
-
-
 def _cells(table: pd.DataFrame, column: str) -> Iterator[Problem]:
     fits, words = COVARIATES[column]
     for row, cell in enumerate(table[column]):
@@ -321,25 +302,11 @@ def _cells(table: pd.DataFrame, column: str) -> Iterator[Problem]:
             yield Problem(where, repr(cell), words, "Correct it, or drop the column.", row + 2)
 
 
-def _byte_identical(samples: pd.DataFrame) -> tuple[ImagePair, ...]:
-    alike = samples.groupby("sha256").indices.values()
-    return tuple(
-        sorted(
-            (ImagePair(int(a), int(b), True) for rows in alike for a, b in combinations(rows, 2)),
-            key=lambda pair: (pair.first, pair.second),
-        )
-    )
-
-
-def _named(function: Callable) -> str:
-    return f"{function.__module__}.{function.__qualname__}"
-
-
-def _prepared(cache: Path, digest: str, settings: Preprocessing, find_brain: FindBrain) -> Path:
+def _prepared(cache: Path, digest: str, settings: Preprocessing) -> Path:
     """Where a file's prepared volume is: by its bytes, the settings, and the code that reads them."""
-    return cache / f"{content_key(digest, asdict(settings), _named(find_brain), _code(find_brain))}.npy"
+    return cache / f"{content_key(digest, asdict(settings), _code())}.npy"
 
 
-@lru_cache(maxsize=8)
-def _code(find_brain: FindBrain) -> str:
-    return code_digest(preprocess.__module__, find_brain.__module__)
+@lru_cache(maxsize=1)
+def _code() -> str:
+    return code_digest(preprocess.__module__)

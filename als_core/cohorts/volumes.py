@@ -8,7 +8,7 @@ Rieke et al. 2018, section 2). The MNI grid and mask are those of nilearn's bund
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -44,7 +44,8 @@ LARGEST_DISAGREEMENT = 2.0  # mm, between sform and qform at the far corner
 MNI152 = 4  # NIfTI-1 standard, sform_code and qform_code
 SMOOTHING = 0.42  # Gaussian sd in voxels of the coarser grid: full width at half maximum of one voxel
 
-FindBrain = Callable[[nibabel.Nifti1Image], np.ndarray]
+BRAIN_EXTRACTION = f"{__name__}.template_brain"
+"""How the brain is found, as records and the digests of cohorts name it."""
 
 
 @dataclass(frozen=True)
@@ -92,19 +93,13 @@ def examine_volume(
         return Problem(where, found, expected, remedy, row)
 
     if not path.name.endswith(SUFFIXES):
-        return None, [
-            problem(
-                "another file type",
-                "a NIfTI file, .nii or .nii.gz",
-                "Convert it, from DICOM with dcm2niix for instance.",
-            )
-        ]
+        remedy = "Convert it, from DICOM with dcm2niix for instance."
+        return None, [problem("another file type", "a NIfTI file, .nii or .nii.gz", remedy)]
     if not path.is_file():
         return None, [problem("no such file", "a NIfTI file", "Correct the path, or add the file.")]
     try:
         image = nibabel.load(path)
-        problems = _header_problems(image, problem)
-        if problems:
+        if problems := list(_header_problems(image, problem)):
             return None, problems
         with np.errstate(over="ignore"):  # what becomes infinite is found below
             voxels = image.get_fdata(dtype=np.float32, caching="unchanged")
@@ -119,93 +114,51 @@ def examine_volume(
         zlib.error,
     ) as error:
         # what nibabel and the decompressors raise on files that are cut short or damaged
-        return None, [
-            problem(
-                f"a damaged file ({' '.join(str(error).split())})",
-                "a NIfTI file that reads to its end",
-                "Copy or convert it again.",
-            )
-        ]
-    if not np.isfinite(voxels).all():
-        problems.append(
-            problem(
-                f"{np.count_nonzero(~np.isfinite(voxels))} voxels that are not finite",
-                "a number in every voxel",
-                "Set them to 0, or mask them before export.",
-            )
-        )
-    elif voxels.min() == voxels.max():
-        problems.append(
-            problem(
-                f"the same value {voxels.flat[0]:g} in every voxel",
-                "an image",
-                "Export it again, or drop it.",
-            )
-        )
-    return (None, problems) if problems else (nibabel.Nifti1Image(voxels, image.affine), [])
+        found = f"a damaged file ({' '.join(str(error).split())})"
+        return None, [problem(found, "a NIfTI file that reads to its end", "Copy or convert it again.")]
+    if bad := np.count_nonzero(~np.isfinite(voxels)):
+        remedy = "Set them to 0, or mask them before export."
+        return None, [problem(f"{bad} voxels that are not finite", "a number in every voxel", remedy)]
+    if voxels.min() == voxels.max():
+        found = f"the same value {voxels.flat[0]:g} in every voxel"
+        return None, [problem(found, "an image", "Export it again, or drop it.")]
+    return nibabel.Nifti1Image(voxels, image.affine), []
 
 
-def _header_problems(image: Any, problem: Callable[[str, str, str], Problem]) -> list[Problem]:
+def _header_problems(image: Any, problem: Callable[[str, str, str], Problem]) -> Iterator[Problem]:
     """What shape and affine alone give away, before a voxel is read."""
     if not isinstance(image, nibabel.Nifti1Pair):
-        return [problem(type(image).__name__, "NIfTI", "Convert it to NIfTI.")]
-    problems = []
+        yield problem(type(image).__name__, "NIfTI", "Convert it to NIfTI.")
+        return
     kind = image.get_data_dtype()
     if kind.kind not in "iuf":
-        problems.append(
-            problem(
-                f"voxels of type {kind}",
-                "one real number a voxel",
-                "Export magnitudes, not phases or colours.",
-            )
-        )
+        remedy = "Export magnitudes, not phases or colours."
+        yield problem(f"voxels of type {kind}", "one real number a voxel", remedy)
     if len(image.shape) < 3 or np.prod(image.shape[3:]) != 1:
-        problems.append(
-            problem(
-                f"{len(image.shape)}-D, {_times(image.shape)}",
-                "one 3-D volume",
-                "Save the one volume that is meant (nibabel.four_to_three, or fslroi).",
-            )
-        )
+        found = f"{len(image.shape)}-D, {_times(image.shape)}"
+        remedy = "Save the one volume that is meant (nibabel.four_to_three, or fslroi)."
+        yield problem(found, "one 3-D volume", remedy)
     elif min(image.shape[:3]) < SMALLEST_SIDE or np.prod(image.shape) > LARGEST_VOLUME:
-        problems.append(
-            problem(
-                f"{_times(image.shape)} voxels",
-                f"at least {SMALLEST_SIDE} a side and at most {LARGEST_VOLUME:,} in all",
-                "Use the volume, not a slice or a montage of it.",
-            )
-        )
-    problems += _orientation_problems(image, problem)
+        expected = f"at least {SMALLEST_SIDE} a side and at most {LARGEST_VOLUME:,} in all"
+        remedy = "Use the volume, not a slice or a montage of it."
+        yield problem(f"{_times(image.shape)} voxels", expected, remedy)
+    yield from _orientation_problems(image, problem)
     axes = image.affine[:3, :3]
     sides = np.linalg.norm(axes, axis=0)
     sound = np.isfinite(image.affine).all() and min(sides) > 0
     if not sound or abs(np.linalg.det(axes / sides)) < 1e-6:
-        problems.append(
-            problem(
-                "a singular affine",
-                "three independent voxel axes",
-                "Take the affine from the scanner's own export.",
-            )
-        )
-        return problems
+        remedy = "Take the affine from the scanner's own export."
+        yield problem("a singular affine", "three independent voxel axes", remedy)
+        return
     cosines = np.abs((axes / sides).T @ (axes / sides) - np.eye(3)).max()
     if cosines > LARGEST_SHEAR:
-        problems.append(
-            problem(
-                f"a sheared affine (axes {np.degrees(np.arccos(cosines)):.1f} degrees apart)",
-                "voxel axes at right angles",
-                "Resample it once onto an unsheared grid (nilearn.image.resample_img).",
-            )
-        )
+        found = f"a sheared affine (axes {np.degrees(np.arccos(cosines)):.1f} degrees apart)"
+        remedy = "Resample it once onto an unsheared grid (nilearn.image.resample_img)."
+        yield problem(found, "voxel axes at right angles", remedy)
     if min(sides) < SMALLEST_VOXEL or max(sides) > LARGEST_VOXEL:
-        problems.append(
-            problem(
-                f"voxels of {' x '.join(f'{side:.3g}' for side in sides)} mm",
-                f"{SMALLEST_VOXEL:g} to {LARGEST_VOXEL:g} mm a side",
-                "Correct the units of the affine.",
-            )
-        )
-    return problems
+        found = f"voxels of {' x '.join(f'{side:.3g}' for side in sides)} mm"
+        expected = f"{SMALLEST_VOXEL:g} to {LARGEST_VOXEL:g} mm a side"
+        yield problem(found, expected, "Correct the units of the affine.")
 
 
 def _orientation_problems(image: nibabel.Nifti1Pair, problem: Callable[..., Problem]) -> list[Problem]:
@@ -271,7 +224,7 @@ def coarser(voxels: np.ndarray, step: int) -> np.ndarray:
 
 
 def template_brain(image: nibabel.Nifti1Image) -> np.ndarray:
-    """nilearn's ICBM152 brain mask, bool (X, Y, Z): the default brain extraction.
+    """nilearn's ICBM152 brain mask, bool (X, Y, Z): the brain extraction.
 
     The same for every volume, so it holds only after registration. `image` must lie on the MNI grid.
     """
@@ -298,25 +251,19 @@ def brain_box(resolution: int, margin: int = 1) -> tuple[slice, slice, slice]:
     return tuple(spans)
 
 
-def preprocess(
-    image: nibabel.Nifti1Image, settings: Preprocessing, find_brain: FindBrain = template_brain
-) -> Preprocessed:
+def preprocess(image: nibabel.Nifti1Image, settings: Preprocessing) -> Preprocessed:
     """Take a volume from scanner space to a normalised brain on the MNI grid.
 
-    find_brain: given the registered volume on the MNI grid, the brain as bool of its shape.
     Deterministic. Raises RefusedInput where registration left less than half of the template's brain in
-    the field of view, or the brain found is empty or constant.
+    the field of view, or the brain is constant.
     """
     upright, turned = reorient(image)
     grid = mni_map("t1", settings.resolution)
     if settings.registration == "already" and _same_grid(upright, grid):
         resampled = upright
         registered = {"step": "registration", "method": "already in MNI space"}
-        sampling = {
-            "step": "resampling",
-            "interpolation": "none: on the grid already",
-            "shape": list(grid.shape),
-        }
+        done = "none: on the grid already"
+        sampling = {"step": "resampling", "interpolation": done, "shape": list(grid.shape)}
     else:
         from als_core.cohorts import registration  # SimpleITK is slow to import, and needed only here
 
@@ -331,7 +278,7 @@ def preprocess(
             )  # fmt: skip
             raise RefusedInput("The preprocessing of a volume", [problem])
         resampled, sampling = registration.resample(upright, grid, transform)
-    brain, extraction = _extract(resampled, find_brain)
+    brain, extraction = _extract(resampled)
     voxels = np.asarray(resampled.dataobj)
     mean, sd = float(voxels[brain].mean(dtype=np.float64)), float(voxels[brain].std(dtype=np.float64))
     normalised = np.where(brain, (voxels - np.float32(mean)) / np.float32(sd), np.float32(0))
@@ -359,13 +306,11 @@ def reorient(image: nibabel.Nifti1Image) -> tuple[nibabel.Nifti1Image, dict[str,
     return upright, record
 
 
-def _extract(image: nibabel.Nifti1Image, find_brain: FindBrain) -> tuple[np.ndarray, dict[str, Any]]:
-    """The brain, checked for being one, and the record of it."""
-    brain = np.asarray(find_brain(image), dtype=bool)
-    if brain.shape != image.shape:
-        raise ValueError(f"brain extraction gave {_times(brain.shape)} voxels for {_times(image.shape)}")
+def _extract(image: nibabel.Nifti1Image) -> tuple[np.ndarray, dict[str, Any]]:
+    """The brain, checked for being in view, and the record of it."""
+    brain = template_brain(image)
     voxels = np.asarray(image.dataobj)
-    in_view = float(np.mean(voxels[brain] != 0)) if brain.any() else 0.0
+    in_view = float(np.mean(voxels[brain] != 0))
     if in_view < LEAST_BRAIN_IN_VIEW or np.ptp(voxels[brain]) == 0:
         problem = Problem(
             "brain extraction",
@@ -377,7 +322,7 @@ def _extract(image: nibabel.Nifti1Image, find_brain: FindBrain) -> tuple[np.ndar
         raise RefusedInput("The preprocessing of a volume", [problem])
     record = {
         "step": "brain extraction",
-        "method": f"{find_brain.__module__}.{find_brain.__qualname__}",
+        "method": BRAIN_EXTRACTION,
         "voxels": int(np.count_nonzero(brain)),
         "share_with_signal": round(in_view, 4),
     }

@@ -132,15 +132,6 @@ def blank(heatmap: Tensor) -> Tensor:
     return (heatmap == 0).flatten(1).all(1)
 
 
-def completeness_error(heatmap: Tensor, expected: Tensor, floor: float = 1e-3) -> Tensor:
-    """|sum of the heatmap - expected| / max(|expected|, floor), (N,) >= 0, lower is better.
-
-    expected (N,): the score, or difference of scores, that the heatmap is meant to share out; `floor`,
-    in its unit, keeps a difference near zero from looking like a failure.
-    """
-    return (heatmap.flatten(1).sum(1) - expected).abs() / expected.abs().clamp(min=floor)
-
-
 def find_layer(model: nn.Module, layer: nn.Module | str) -> nn.Module:
     """The module itself, or the one of that dotted name in `model` (a name survives copying the model).
 

@@ -149,10 +149,12 @@ def subset_drops(
     subsets: Tensor,
     *,
     fill: float | Tensor = 0.0,
-    score: Score = "logit",
     batch: int = 8,
 ) -> SubsetDrops:
-    """Cover each of the `subsets`, bool (count, *spatial), in each image; `fill` as `perturbation_curve`."""
+    """Cover each of the `subsets`, bool (count, *spatial), in each image; `fill` as `perturbation_curve`.
+
+    Scores are logits.
+    """
     targets = check_call(model, images, target)
     problems = []
     for name, found, expected in (
@@ -167,11 +169,11 @@ def subset_drops(
     subsets = subsets.to(images.device)
     observed = images.new_empty(len(images), len(subsets))
     with torch.no_grad():
-        whole = scores_as(model, images, targets, score)
+        whole = scores_as(model, images, targets, "logit")
         for row, image in enumerate(images):
             for part in torch.arange(len(subsets), device=images.device).split(batch):
                 covered = torch.where(subsets[part][:, None], cover, image)
-                after = scores_as(model, covered, targets[row].expand(len(part)), score)
+                after = scores_as(model, covered, targets[row].expand(len(part)), "logit")
                 observed[row, part] = whole[row] - after
     predicted = heatmaps.flatten(1) @ subsets.flatten(1).to(heatmaps).T
     return SubsetDrops(predicted, observed)

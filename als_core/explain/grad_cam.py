@@ -6,8 +6,6 @@ Selvaraju et al. 2017 (arXiv 1610.02391), equations 1 and 2. The contract of all
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -23,8 +21,6 @@ from als_core.explain.contract import (
 from als_core.explain.gradients import guided_gradient
 from als_core.explain.interception import captured_output
 from als_core.refusal import Problem, RefusedInput
-
-Upsampling = Literal["linear", "nearest"]
 
 
 def layer_map(model: nn.Module, images: Tensor, targets: Tensor, layer: nn.Module | str) -> Tensor:
@@ -55,31 +51,20 @@ def layer_map(model: nn.Module, images: Tensor, targets: Tensor, layer: nn.Modul
     return torch.einsum("nk,nk...->n...", weights, outputs[0].detach())
 
 
-def _upsampled(maps: Tensor, size: torch.Size, upsampling: Upsampling) -> Tensor:
-    linear = {2: "bilinear", 3: "trilinear"}[len(size)]
-    mode = {"linear": linear, "nearest": "nearest"}[upsampling]
-    return F.interpolate(maps[:, None], size=size, mode=mode)
+def _upsampled(maps: Tensor, size: torch.Size) -> Tensor:
+    return F.interpolate(maps[:, None], size=size, mode={2: "bilinear", 3: "trilinear"}[len(size)])
 
 
-def grad_cam(
-    model: nn.Module,
-    images: Tensor,
-    target: int | Tensor,
-    *,
-    layer: nn.Module | str,
-    rectify: bool = True,
-    upsampling: Upsampling = "linear",
-) -> Tensor:
+def grad_cam(model: nn.Module, images: Tensor, target: int | Tensor, *, layer: nn.Module | str) -> Tensor:
     """Where the channels of `layer` that raise the score are active, brought to the images' size.
 
-    Score units, >= 0; with `rectify=False` signed. `layer`: a module of the model, or its dotted name.
+    Score units, >= 0. `layer`: a module of the model, or its dotted name.
     A map that is zero everywhere says that nothing at that layer speaks for the target: it is returned
     as it is, and `contract.blank` finds it.
     """
     targets = check_call(model, images, target)
-    maps = layer_map(model, images, targets, layer)
-    maps = maps.clamp(min=0) if rectify else maps
-    return to_heatmap(_upsampled(maps, images.shape[2:], upsampling))
+    maps = layer_map(model, images, targets, layer).clamp(min=0)
+    return to_heatmap(_upsampled(maps, images.shape[2:]))
 
 
 def guided_grad_cam(
@@ -88,7 +73,6 @@ def guided_grad_cam(
     target: int | Tensor,
     *,
     layer: nn.Module | str,
-    upsampling: Upsampling = "linear",
 ) -> Tensor:
     """Guided backpropagation times Grad-CAM, summed over channels, signed.
 
@@ -98,4 +82,4 @@ def guided_grad_cam(
     targets = check_call(model, images, target)
     maps = layer_map(model, images, targets, layer).clamp(min=0)
     guided = guided_gradient(model, images, targets)
-    return to_heatmap(guided * _upsampled(maps, images.shape[2:], upsampling))
+    return to_heatmap(guided * _upsampled(maps, images.shape[2:]))

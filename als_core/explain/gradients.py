@@ -6,7 +6,6 @@ The contract of all methods is in `als_core.explain.contract`.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -61,18 +60,7 @@ def guided_backpropagation(
     return to_heatmap(guided_gradient(model, images, targets), signed)
 
 
-@dataclass(frozen=True)
-class IntegratedGradientsResult:
-    """heatmap (N, *spatial); difference (N,), score(image) - score(baseline), which the heatmap should
-    sum to; delta (N,), its sum minus that difference. `contract.completeness_error` puts delta in
-    relation to the difference."""
-
-    heatmap: Tensor
-    difference: Tensor
-    delta: Tensor
-
-
-def integrate_gradients(
+def integrated_gradients(
     model: nn.Module,
     images: Tensor,
     target: int | Tensor,
@@ -80,8 +68,8 @@ def integrate_gradients(
     baseline: float | Tensor = 0.0,
     steps: int = 64,
     batch: int = 16,
-) -> IntegratedGradientsResult:
-    """Integrated gradients with what its completeness is judged by.
+) -> Tensor:
+    """Each voxel's share of score(image) - score(baseline), in units of the score, signed.
 
     Sundararajan et al. 2017 (arXiv 1703.01365), equation 1, by Captum with Gauss-Legendre quadrature.
     `baseline`: the image without evidence, a number or a tensor that broadcasts to one image (C, *spatial).
@@ -102,7 +90,7 @@ def integrate_gradients(
     refuse_if("integrated gradients", problems)
     start = torch.as_tensor(baseline, dtype=images.dtype, device=images.device).expand(images.shape)
     with torch.inference_mode(False), torch.no_grad():
-        difference = target_scores(model, images, targets) - target_scores(model, start, targets)
+        target_scores(model, images, targets)  # refuses what is no class of the model
         attribution = IntegratedGradients(model).attribute(
             images.detach().clone(),
             baselines=start.clone(),
@@ -110,13 +98,4 @@ def integrate_gradients(
             n_steps=steps,
             internal_batch_size=max(batch, len(images)),  # Captum takes whole steps only
         )
-    heatmap = to_heatmap(attribution)
-    return IntegratedGradientsResult(heatmap, difference, heatmap.flatten(1).sum(1) - difference)
-
-
-def integrated_gradients(model: nn.Module, images: Tensor, target: int | Tensor, **settings) -> Tensor:
-    """Each voxel's share of score(image) - score(baseline), in units of the score, signed.
-
-    Settings and source as `integrate_gradients`, which also tells how far the sum is off.
-    """
-    return integrate_gradients(model, images, target, **settings).heatmap
+    return to_heatmap(attribution)

@@ -7,8 +7,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 
@@ -31,25 +29,3 @@ def atlas_only(areas: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     labels, place = np.unique(areas, return_inverse=True)
     values = np.where(labels > 0, generator.random(len(labels)), 0.0)
     return values[place].reshape(areas.shape)
-
-
-def null_scores(
-    score: Callable[..., float],
-    draw: Callable[[np.random.Generator], np.ndarray],
-    truth: np.ndarray,
-    generator: np.random.Generator,
-    *,
-    draws: int = 99,
-    within: np.ndarray | None = None,
-) -> np.ndarray:
-    """A score of `overlap` for `draws` random maps, (draws,)."""
-    return np.array([score(draw(generator), truth, within) for _ in range(draws)])
-
-
-def exceedance(observed: float, null: np.ndarray) -> float:
-    """Share of null scores at least as high as the observed one, which counts as one of them; 0 to 1.
-
-    (1 + count) / (1 + draws): a valid p-value where the null holds (Phipson and Smyth 2010,
-    doi 10.2202/1544-6115.1585).
-    """
-    return (1 + np.count_nonzero(np.asarray(null) >= observed)) / (1 + len(null))

@@ -2,7 +2,7 @@
 
 All scores take one heatmap and one truth (bool) of the same shape, and `within` (bool), the voxels that
 count, such as the brain; by default all. Higher is better for each. They look at the heatmap's positive
-values; pass `np.abs(heatmap)` where both signs mean relevance. `SCORES` states range and chance level.
+values; pass `np.abs(heatmap)` where both signs mean relevance.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import binary_dilation
 from scipy.stats import rankdata
 
 from als_core.refusal import Problem, refuse_if
@@ -33,11 +32,6 @@ class DiceCurve:
     def area(self) -> float:
         """Area under dice over kept, 0 <= area <= best_area < 1."""
         return float(np.trapezoid(self.dice, self.kept))
-
-    @property
-    def peak(self) -> float:
-        """The best Dice on the curve, 0..1; its threshold is chosen with the truth in hand."""
-        return float(self.dice.max())
 
 
 def dice_curve(heatmap: np.ndarray, truth: np.ndarray, within: np.ndarray | None = None) -> DiceCurve:
@@ -80,52 +74,42 @@ def voxel_auc(heatmap: np.ndarray, truth: np.ndarray, within: np.ndarray | None 
     return float((rankdata(values)[inside].sum() - size * (size + 1) / 2) / (size * others))
 
 
-def pointing_game(
-    heatmap: np.ndarray, truth: np.ndarray, within: np.ndarray | None = None, *, tolerance: int = 0
-) -> float:
+def pointing_game(heatmap: np.ndarray, truth: np.ndarray, within: np.ndarray | None = None) -> float:
     """Share of the hottest voxels (one, unless several tie) that lie in the truth, 0..1.
 
-    Zhang et al. 2018 (doi 10.1007/s11263-017-1059-x). `tolerance` widens the truth by that many voxels.
-    Chance is the (widened) truth's share of the voxels, which is what a constant heatmap scores.
+    Zhang et al. 2018 (doi 10.1007/s11263-017-1059-x), without their tolerance around the truth. Chance is
+    the truth's share of the voxels, which is what a constant heatmap scores.
     """
-    if tolerance:
-        truth = binary_dilation(truth, iterations=tolerance)
-    values, inside = _voxels(heatmap, truth, within, whole_truth_allowed=True)
+    values, inside = _voxels(heatmap, truth, within)
     return float(inside[values == values.max()].mean())
 
 
 @dataclass(frozen=True)
 class OverlapScore:
-    """A score, its range and what chance gives; for all of them higher is better."""
+    """A score from 0 to 1, higher is better."""
 
     function: Callable[..., float]
     title: str
-    chance: str
-    low: float = 0.0
-    high: float = 1.0
-    better: str = "higher"
 
 
 SCORES = {
-    "dice_area": OverlapScore(dice_area, "Dice area (share of best)", "see the nulls"),
-    "mass_inside": OverlapScore(mass_inside, "Mass inside", "the truth's share of voxels"),
-    "voxel_auc": OverlapScore(voxel_auc, "AUC of voxels", "0.5"),
-    "pointing_game": OverlapScore(pointing_game, "Pointing game", "the truth's share of voxels"),
+    "dice_area": OverlapScore(dice_area, "Dice area (share of best)"),
+    "mass_inside": OverlapScore(mass_inside, "Mass inside"),
+    "voxel_auc": OverlapScore(voxel_auc, "AUC of voxels"),
+    "pointing_game": OverlapScore(pointing_game, "Pointing game"),
 }
 
 
 @dataclass(frozen=True)
 class AreaRelevance:
-    """Per area, ascending by label (A,): its label, its voxels, the heat it holds and the heat per voxel.
+    """Per area, ascending by label (A,): its label, its heat per voxel and its part of all heat.
 
-    total sums the heatmap over the area, in the heatmap's unit; mean divides by its voxels, so that a
-    large area does not lead by size alone. share is |heat| in the area over |heat| in all areas, 0..1,
-    and concentration is that share over the area's share of voxels: 1 is what an even heatmap gives.
+    mean is in the heatmap's unit; a large area does not lead by size alone. share is |heat| in the area
+    over |heat| in all areas, 0..1, and concentration is that share over the area's share of voxels: 1 is
+    what an even heatmap gives.
     """
 
     areas: np.ndarray
-    voxels: np.ndarray
-    total: np.ndarray
     mean: np.ndarray
     share: np.ndarray
     concentration: np.ndarray
@@ -141,14 +125,14 @@ def relevance_by_area(heatmap: np.ndarray, areas: np.ndarray) -> AreaRelevance:
     refuse_if("relevance by area", problems)
     labelled = areas > 0
     labels, place, voxels = np.unique(areas[labelled], return_inverse=True, return_counts=True)
-    total = np.bincount(place, heatmap[labelled])
+    mean = np.bincount(place, heatmap[labelled]) / voxels
     absolute = np.bincount(place, np.abs(heatmap[labelled]))
     share = absolute / absolute.sum() if absolute.sum() > 0 else np.full(len(labels), np.nan)
-    return AreaRelevance(labels, voxels, total, total / voxels, share, share / (voxels / voxels.sum()))
+    return AreaRelevance(labels, mean, share, share / (voxels / voxels.sum()))
 
 
 def _voxels(
-    heatmap: np.ndarray, truth: np.ndarray, within: np.ndarray | None, whole_truth_allowed: bool = False
+    heatmap: np.ndarray, truth: np.ndarray, within: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Values and truth of the voxels that count, (V,) each, once they can be compared."""
     heatmap, truth = np.asarray(heatmap, dtype=float), np.asarray(truth)
@@ -162,7 +146,7 @@ def _voxels(
     values, inside = heatmap[counted], truth[counted]
     if not np.isfinite(values).all():
         problems.append(Problem("heatmap", "NaN or infinite values", "finite values", "Check the method."))
-    if not inside.any() or (inside.all() and not whole_truth_allowed):
+    if not inside.any() or inside.all():
         found = f"{int(inside.sum())} of {inside.size} voxels"
         problems.append(Problem("truth", found, "some voxels, not all", "Check threshold and mask."))
     refuse_if("overlap", problems)

@@ -55,13 +55,11 @@ class LinearMaps:
     pattern: np.ndarray
 
 
-def svm_maps(
-    images: np.ndarray, labels: np.ndarray, *, mask: np.ndarray | None = None, cost: float = 1.0
-) -> LinearMaps:
+def svm_maps(images: np.ndarray, labels: np.ndarray, *, mask: np.ndarray | None = None) -> LinearMaps:
     """Weights and activation pattern of a linear support vector machine fitted to whole images.
 
-    images (N, *shape); labels (N,) of two classes; mask bool (*shape), the voxels used (default all);
-    cost: the C of the SVM. Voxels are not scaled: give images of one unit.
+    images (N, *shape); labels (N,) of two classes; mask bool (*shape), the voxels used (default all).
+    C is 1. Voxels are not scaled: give images of one unit.
     """
     from sklearn.svm import SVC
 
@@ -76,7 +74,7 @@ def svm_maps(
         problems.append(Problem("labels", found, "one label per image, two classes", "Select two classes."))
     refuse_if("SVM maps", problems)
     features = images[:, mask].astype(float)
-    weights = SVC(kernel="linear", C=cost).fit(features, labels).coef_[0]
+    weights = SVC(kernel="linear").fit(features, labels).coef_[0]
     return LinearMaps(_placed(weights, mask), _placed(activation_pattern(features, weights), mask))
 
 

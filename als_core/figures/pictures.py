@@ -252,12 +252,12 @@ def draw_box(
 
 
 @house_style()
-def draw_arrow(axes: Axes, *points: tuple[float, float], colour: str = MUTED) -> None:
+def draw_arrow(axes: Axes, *points: tuple[float, float]) -> None:
     """Draw an arrow along points; corners between the first and the last stay square."""
     if len(points) > 2:
         x, y = zip(*points[:-1], strict=True)
-        axes.plot(x, y, color=colour, linewidth=0.9, solid_capstyle="butt", solid_joinstyle="miter")
-    look = {"arrowstyle": "-|>", "color": colour, "linewidth": 0.9, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 8}  # fmt: skip
+        axes.plot(x, y, color=MUTED, linewidth=0.9, solid_capstyle="butt", solid_joinstyle="miter")
+    look = {"arrowstyle": "-|>", "color": MUTED, "linewidth": 0.9, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 8}  # fmt: skip
     axes.annotate("", points[-1], points[-2], arrowprops=look)
 
 

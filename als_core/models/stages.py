@@ -192,9 +192,15 @@ def train_mode(network: nn.Module) -> nn.Module:
 
 
 @contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Within, initial values on the CPU are drawn from `seed`; the global generator is left untouched."""
-    with torch.random.fork_rng(devices=[]):
+def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
+    """Within, initial values and dropout are drawn from `seed`, on the CPU and on `device` where that is a GPU.
+
+    The global generators are left as they were.
+    """
+    on_gpu = [device] if device is not None and device.type == "cuda" else []
+    with torch.random.fork_rng(devices=on_gpu):
         # not torch.manual_seed: that would also reseed every GPU
         torch.default_generator.manual_seed(seed)
+        if on_gpu:
+            torch.cuda.manual_seed(seed)
         yield

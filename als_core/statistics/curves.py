@@ -71,13 +71,13 @@ def auc_bounds(sensitivity: np.ndarray, specificity: np.ndarray) -> Bounds:
     return Bounds(sensitivity * specificity, 0.5, 1 - (1 - sensitivity) * (1 - specificity))
 
 
-def auc_interval(auc: float, positives: int, negatives: int, level: float = 0.95) -> tuple[float, float]:
-    """Return the interval of a printed AUC from class sizes alone, by Hanley and McNeil (1982).
+def auc_interval(auc: float, positives: int, negatives: int) -> tuple[float, float]:
+    """Return the 95 % interval of a printed AUC from class sizes alone, by Hanley and McNeil (1982).
 
     Source: doi 10.1148/radiology.143.1.7063747. Where scores are available, a bootstrap assumes less.
     """
     q_positive, q_negative = auc / (2 - auc), 2 * auc**2 / (1 + auc)
     variance = auc * (1 - auc)
     variance += (positives - 1) * (q_positive - auc**2) + (negatives - 1) * (q_negative - auc**2)
-    half = stats.norm.ppf((1 + level) / 2) * math.sqrt(variance / (positives * negatives))
+    half = stats.norm.ppf(0.975) * math.sqrt(variance / (positives * negatives))
     return max(0.0, auc - half), min(1.0, auc + half)

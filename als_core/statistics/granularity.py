@@ -40,23 +40,23 @@ class RandomSplit(NamedTuple):
     seen: float
 
 
-def printed_range(text: str, truncated: bool = False) -> tuple[Fraction, Fraction]:
+def printed_range(text: str) -> tuple[Fraction, Fraction]:
     """Return the least and greatest share that a printed share can stand for.
 
-    text: `0.8947` or `89.47%`. truncated: digits were cut off and not rounded; the upper end is then just not
-    reached. Raises ValueError for anything but one plain number.
+    text: `0.8947` or `89.47%`, rounded. Raises ValueError for anything but one plain number.
 
     >>> [float(end) for end in printed_range("89.47%")]
     [0.89465, 0.89475]
     """
-    lowest, highest, unit = _range(text, truncated)
+    lowest, highest, unit = _range(text)
     return Fraction(lowest, unit), Fraction(highest, unit)
 
 
 def possible_counts(text: str, n: int, runs: int = 1, truncated: bool = False) -> tuple[int, ...]:
     """Return every count that prints as this share of n things, or of n in each of `runs` runs that are averaged.
 
-    Empty where there is none: the share is then of another number of things.
+    Empty where there is none: the share is then of another number of things. truncated: digits were cut off
+    and not rounded; the upper end of the range is then just not reached.
 
     >>> possible_counts("89.47%", n=38)  # 34 of 38
     (34,)

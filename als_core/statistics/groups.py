@@ -13,11 +13,10 @@ from scipy import stats
 
 
 class ChiSquare(NamedTuple):
-    """A chi-square statistic, the probability of one at least as large, and its degrees of freedom."""
+    """A chi-square statistic, and the probability of one at least as large."""
 
     statistic: float
     p: float
-    degrees: int
 
 
 class KolmogorovSmirnov(NamedTuple):
@@ -49,7 +48,7 @@ def chi_square(counts: np.ndarray, yates: bool) -> ChiSquare:
     if yates and counts.shape != (2, 2):
         raise ValueError(f"Yates' correction is for 2 x 2 tables, not {counts.shape}: pass yates=False")
     found = stats.chi2_contingency(counts, correction=yates)
-    return ChiSquare(float(found.statistic), float(found.pvalue), int(found.dof))
+    return ChiSquare(float(found.statistic), float(found.pvalue))
 
 
 def kolmogorov_smirnov(first: np.ndarray, second: np.ndarray) -> KolmogorovSmirnov:

@@ -24,20 +24,20 @@ class Interval(NamedTuple):
         return (self.high - self.low) / 2
 
 
-def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> Interval:
-    """Return the exact interval of a proportion (Clopper and Pearson 1934). NaN for 0 trials."""
-    return _proportion(successes, trials, level, "exact")
+def clopper_pearson(successes: int, trials: int) -> Interval:
+    """Return the exact 95 % interval of a proportion (Clopper and Pearson 1934). NaN for 0 trials."""
+    return _proportion(successes, trials, "exact")
 
 
-def wilson(successes: int, trials: int, level: float = 0.95) -> Interval:
-    """Return the score interval of a proportion (Wilson 1927). NaN for 0 trials."""
-    return _proportion(successes, trials, level, "wilson")
+def wilson(successes: int, trials: int) -> Interval:
+    """Return the 95 % score interval of a proportion (Wilson 1927). NaN for 0 trials."""
+    return _proportion(successes, trials, "wilson")
 
 
-def _proportion(successes: int, trials: int, level: float, method: str) -> Interval:
+def _proportion(successes: int, trials: int, method: str) -> Interval:
     if trials == 0:
         return Interval(np.nan, np.nan)
-    ends = binomtest(int(successes), int(trials)).proportion_ci(level, method=method)
+    ends = binomtest(int(successes), int(trials)).proportion_ci(0.95, method=method)
     return Interval(float(ends.low), float(ends.high))
 
 
@@ -81,9 +81,8 @@ def bootstrap_over_groups(
     *,
     strata: np.ndarray | None = None,
     resamples: int = 2000,
-    level: float = 0.95,
 ) -> Interval:
-    """Return the percentile interval of a statistic of sums over samples, with whole groups resampled.
+    """Return the 95 % percentile interval of a statistic of sums over samples, with whole groups resampled.
 
     Parameters
     ----------
@@ -100,7 +99,7 @@ def bootstrap_over_groups(
     totals = np.zeros((drawn.shape[1], *contributions.shape[1:]), dtype=contributions.dtype)
     np.add.at(totals, number, contributions)
     values = np.asarray(statistic(np.tensordot(drawn, totals, axes=1)), dtype=float)
-    return percentile_interval(values, level)
+    return percentile_interval(values)
 
 
 def bootstrap_mean(
@@ -111,13 +110,13 @@ def bootstrap_mean(
     return bootstrap_over_groups(sums, groups, lambda s: s[:, 0] / s[:, 1], generator, resamples=resamples)
 
 
-def percentile_interval(values: np.ndarray, level: float = 0.95) -> Interval:
-    """Return the central interval of resampled values.
+def percentile_interval(values: np.ndarray) -> Interval:
+    """Return the central 95 % of resampled values.
 
     NaN values are left out: a resample without any sample of a class has no balanced accuracy.
     """
     defined = values[~np.isnan(values)]
     if not len(defined):
         return Interval(np.nan, np.nan)
-    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(defined, [0.025, 0.975])
     return Interval(float(low), float(high))

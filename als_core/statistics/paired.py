@@ -19,12 +19,10 @@ class McNemar(NamedTuple):
 
 
 class PairedPermutation(NamedTuple):
-    """Mean difference first - second, two-sided p value, and how many sign patterns gave it."""
+    """Mean difference first - second, and the two-sided p value."""
 
     difference: float
     p_value: float
-    patterns: int
-    exact: bool
 
 
 def mcnemar_exact(first_right: np.ndarray, second_right: np.ndarray) -> McNemar:
@@ -66,7 +64,7 @@ def paired_permutation_over_groups(
     difference = float(totals.sum())
     as_far = int((null >= abs(difference) - _ROUNDING).sum())
     p_value = as_far / len(null) if exact else (as_far + 1) / (len(null) + 1)
-    return PairedPermutation(difference, p_value, len(null), exact)
+    return PairedPermutation(difference, p_value)
 
 
 def permutation_p_value(observed: float, null: np.ndarray) -> float:

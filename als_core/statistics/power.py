@@ -99,11 +99,11 @@ def donors_to_tell_apart(
     images_per_donor: float = 1,
     correlation: float = 0.0,
     power: float = 0.8,
-    level: float = 0.05,
 ) -> int:
     """Return the donors that a paired test (McNemar) of two classifiers needs to find a difference in accuracy.
 
-    Two-sided, by the normal approximation of Connor (1987, doi 10.2307/2531961), times the design effect.
+    Two-sided, at the level 0.05, by the normal approximation of Connor (1987, doi 10.2307/2531961), times the
+    design effect.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def donors_to_tell_apart(
         raise ValueError(
             f"difference {difference}, discordant {discordant}: 0 < difference <= discordant <= 1"
         )
-    z_level, z_power = stats.norm.ppf([1 - level / 2, power])
+    z_level, z_power = stats.norm.ppf([0.975, power])
     images = (z_level * discordant**0.5 + z_power * (discordant - difference**2) ** 0.5) ** 2 / difference**2
     return math.ceil(images * design_effect(images_per_donor, correlation) / images_per_donor)
 

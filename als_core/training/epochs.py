@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from math import log
 
 import numpy as np
@@ -65,17 +64,6 @@ def epoch_seed(seed: int, epoch: int) -> int:
 def epoch_generator(seed: int, epoch: int) -> torch.Generator:
     """Generator of one epoch's order of images (first) and of its mirrorings (after), on the CPU."""
     return torch.Generator().manual_seed(epoch_seed(seed, epoch))
-
-
-@contextmanager
-def seeded_dropout(seed: int, device: torch.device) -> Iterator[None]:
-    """Within, dropout draws from `seed` on CPU and `device`; the global generators are left as they were."""
-    on_gpu = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=on_gpu):
-        torch.default_generator.manual_seed(seed)
-        if on_gpu:
-            torch.cuda.manual_seed(seed)
-        yield
 
 
 def is_better(recipe: Recipe, validation_accuracy: float, best: float) -> bool:

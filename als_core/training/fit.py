@@ -20,7 +20,7 @@ from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from tqdm import tqdm
 
-from als_core.models.stages import first_live_stage, live_stages
+from als_core.models.stages import first_live_stage, live_stages, seeded
 from als_core.storage import atomic_write
 from als_core.training.epochs import (
     accuracy_and_loss,
@@ -31,7 +31,6 @@ from als_core.training.epochs import (
     raise_if_diverged,
     raise_if_not_finite,
     require_validation,
-    seeded_dropout,
 )
 from als_core.training.features import Inputs
 from als_core.training.recipe import Recipe
@@ -126,7 +125,7 @@ def fit(
         mirrored = torch.rand(len(train), generator=generator) < 0.5
         loss_sum, correct = torch.zeros(2, dtype=torch.float64, device=device)
         tail.mode(training=True)
-        with seeded_dropout(epoch_seed(seed, epoch), device):
+        with seeded(epoch_seed(seed, epoch), device):
             batches = zip(order.split(recipe.batch_size), mirrored.split(recipe.batch_size), strict=True)
             for rows, flips in batches:
                 target = labels[rows.to(device)]

@@ -3,7 +3,7 @@
 A run is one recipe, one split, one seed, and everything it left behind, in a folder named by its key:
 
     run.json             what went in (`RunIdentity`), and versions, device, times, the epoch kept
-    history.csv          one row an epoch, columns `course.HISTORY`
+    history.csv          one row an epoch, columns `epochs.HISTORY`
     predictions.csv      one row a sample: path, part, label, then `score <class>`, softmax, 0 .. 1
     weights.safetensors  every tensor that training changed; `frozen/<digest>.safetensors` beside the
                          runs holds the others, once for all runs that share them
@@ -156,10 +156,10 @@ def write_run(
     return load_run(path)
 
 
-def load_run(path: Path, *, recorded: bool = False) -> Run:
+def load_run(path: Path) -> Run:
     """The run in a folder. Raises FileNotFoundError where there is none."""
     about = json.loads((Path(path) / "run.json").read_text(encoding="utf-8"))
-    return Run(Path(path), about, recorded)
+    return Run(Path(path), about)
 
 
 def find_run(folder: Path, identity: RunIdentity) -> Run | None:
@@ -174,14 +174,10 @@ def find_recorded(folder: Path, recipe: Recipe, cohort_digest: str, split: Split
     Precision and compiling may differ from the recipe's: they change rounding, and `run.json` says them. Of two runs
     of one seed the one in fp32 counts. folder: searched at any depth for run.json.
     """
-    parts = content_key(split.parts.tolist())
+    wanted = cohort_digest, content_key(split.parts.tolist()), weights
     by_seed: dict[int, Run] = {}
     for about, path in _recorded(Path(folder)):
-        same = (about["cohort_digest"], about["split_digest"], about["weights"]) == (
-            cohort_digest,
-            parts,
-            weights,
-        )
+        same = (about["cohort_digest"], about["split_digest"], about["weights"]) == wanted
         made = Recipe.from_data(about["recipe"])
         same = same and _without_rounding(made) == _without_rounding(recipe)
         if same and (about["seed"] not in by_seed or made.precision == "fp32"):

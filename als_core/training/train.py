@@ -28,7 +28,7 @@ from als_core.models.stages import IMAGENET_SCALING, Scaling, StagedNetwork, see
 from als_core.models.weights import LoadedWeights, calibrate_batch_norm, load_weights, state_dict_digest
 from als_core.refusal import refuse_if
 from als_core.storage import code_digest, content_key, exclusive_lock, remove_orphans
-from als_core.training.epochs import raise_if_not_finite, seeded_dropout
+from als_core.training.epochs import raise_if_not_finite
 from als_core.training.features import Inputs, as_input, cohort_scaling, frozen_inputs, image_inputs
 from als_core.training.fit import class_scores, first_run_stage, fit
 from als_core.training.heads import stacked, train_heads, unstacked
@@ -215,7 +215,7 @@ class _Work:
         start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
         network.to(self.device)
         if self.recipe.batch_norm == "adapt":
-            with seeded_dropout(seed, self.device):
+            with seeded(seed, self.device):
                 calibrate_batch_norm(network, self.scaled_training_images().to(self.device))
         return network, start
 

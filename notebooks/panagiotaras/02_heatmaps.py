@@ -36,8 +36,7 @@ import pandas as pd
 
 from als_core.book.page import Page
 from als_core.cohorts.volumes import mni_map, template_brain
-from als_core.explain.nulls import exceedance
-from als_core.statistics.paired import permute_labels_over_groups
+from als_core.statistics.paired import permutation_p_value, permute_labels_over_groups
 from als_core.studies.brains import training
 from als_core.studies.brains.atlas import open_atlas
 from als_core.studies.brains.cohorts import open_brains
@@ -154,7 +153,7 @@ for draw in range(amounts.null_cohorts):
     nulls.append(explain.linear_trial(null_parts, labels, null.groups, folds, inside))
 nulls = pd.DataFrame(nulls)
 for measure in nulls:
-    p = exceedance(real[measure], nulls[measure])
+    p = permutation_p_value(real[measure], nulls[measure])
     drawn = figures.null_cohorts(nulls[measure], real[measure], p, *words.MEASURES[measure])
     page.show(drawn, f"panagiotaras-null-{words.NAMES[measure]}")
 page.text(words.linear_in_words(nulls, real))

@@ -175,7 +175,6 @@ def table(change: Callable[[pd.DataFrame], pd.DataFrame], **options) -> Callable
     return make
 
 
-NO_GROUP = "no group column"
 CASES = {
     # pixels
     "opaque alpha": Case(saved("RGBA", ".png"), "ALS028", "24 images: an alpha channel that is opaque everywhere dropped"),

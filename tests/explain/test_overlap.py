@@ -32,7 +32,6 @@ def test_dice_curve_equals_dice_at_each_threshold(rng):
         kept = heatmap >= threshold
         dice = curve.dice[kept.sum()]
         assert dice == pytest.approx(f1_score(truth.ravel(), kept.ravel()))
-    assert curve.peak == curve.dice.max()
 
 
 def test_ties_count_as_a_random_order_on_average(rng):
@@ -69,7 +68,7 @@ def test_pointing_game_shares_ties_and_tolerates():
     truth[2, 2] = True
     hot = np.zeros((5, 5))
     hot[2, 3] = 1
-    assert pointing_game(hot, truth) == 0 and pointing_game(hot, truth, tolerance=1) == 1
+    assert pointing_game(hot, truth) == 0
     hot[2, 2] = 1
     assert pointing_game(hot, truth) == 0.5
     assert pointing_game(np.ones((5, 5)), truth) == truth.mean()
@@ -80,11 +79,10 @@ def test_every_score_keeps_its_range_and_direction(score, rng):
     truth = np.zeros((8, 8), dtype=bool)
     truth[2:4, 2:5] = True
     for _ in range(20):
-        assert score.low <= score.function(rng.standard_normal((8, 8)), truth) <= score.high
-    assert score.better == "higher"
+        assert 0 <= score.function(rng.standard_normal((8, 8)), truth) <= 1
     perfect, opposite = truth.astype(float), (~truth).astype(float)
-    assert score.function(perfect, truth) == pytest.approx(score.high)
-    assert score.function(opposite, truth) < score.function(perfect + opposite, truth) < score.high
+    assert score.function(perfect, truth) == pytest.approx(1)
+    assert score.function(opposite, truth) < score.function(perfect + opposite, truth) < 1
 
 
 @pytest.mark.parametrize("score", SCORES.values(), ids=SCORES)
@@ -115,8 +113,7 @@ def test_relevance_by_area_corrects_for_size():
     areas = np.array([[0, 5, 5], [5, 5, 9]])
     heatmap = np.array([[7.0, 1.0, -2.0], [1.0, 2.0, 2.0]])
     result = relevance_by_area(heatmap, areas)
-    assert result.areas.tolist() == [5, 9] and result.voxels.tolist() == [4, 1]
-    assert result.total.tolist() == [2.0, 2.0] and result.mean.tolist() == [0.5, 2.0]
+    assert result.areas.tolist() == [5, 9] and result.mean.tolist() == [0.5, 2.0]
     np.testing.assert_allclose(result.share, [6 / 8, 2 / 8])
     np.testing.assert_allclose(result.concentration, [6 / 8 / 0.8, 2 / 8 / 0.2])
     even = relevance_by_area(np.full(areas.shape, -3.0), areas)

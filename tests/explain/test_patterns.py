@@ -49,8 +49,8 @@ def test_svm_maps_are_those_of_the_fitted_machine():
     rng = np.random.default_rng(1)
     images, labels = rng.standard_normal((20, 3, 4, 2)), np.repeat(["AD", "NC"], 10)
     images[labels == "NC", 1] += 1
-    maps = svm_maps(images, labels, cost=0.1)
-    machine = SVC(kernel="linear", C=0.1).fit(images.reshape(20, -1), labels)
+    maps = svm_maps(images, labels)
+    machine = SVC(kernel="linear", C=1.0).fit(images.reshape(20, -1), labels)
     np.testing.assert_allclose(maps.weights.ravel(), machine.coef_[0])
     covariance = np.cov(images.reshape(20, -1), rowvar=False)
     expected = (

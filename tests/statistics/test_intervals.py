@@ -12,8 +12,8 @@ from als_core.statistics import intervals, metrics
     ("interval", "method"), [(intervals.clopper_pearson, "beta"), (intervals.wilson, "wilson")]
 )
 def test_proportion_intervals_equal_statsmodels(successes, trials, interval, method):
-    found = interval(successes, trials, 0.9)
-    assert found == pytest.approx(proportion_confint(successes, trials, 0.1, method))
+    found = interval(successes, trials)
+    assert found == pytest.approx(proportion_confint(successes, trials, 0.05, method))
 
 
 def test_the_interval_of_no_trials_is_nan():
@@ -31,14 +31,14 @@ def test_bootstrap_equals_a_plain_loop_over_drawn_groups():
     truth, predicted, groups = clustered(np.random.default_rng(1))
     found = intervals.bootstrap_over_groups(
         metrics.one_confusion_each(truth, predicted, 3), groups, metrics.accuracy,
-        np.random.default_rng(7), resamples=200, level=0.8,
+        np.random.default_rng(7), resamples=200,
     )  # fmt: skip
     number, drawn = intervals.draw_groups(groups, 200, np.random.default_rng(7))
     plain = []
     for times in drawn:
         right = [truth[i] == predicted[i] for i in range(len(truth)) for _ in range(times[number[i]])]
         plain.append(np.mean(right))
-    assert found == pytest.approx(np.quantile(plain, [0.1, 0.9]))
+    assert found == pytest.approx(np.quantile(plain, [0.025, 0.975]))
     assert found.half_width == pytest.approx((found.high - found.low) / 2)
 
 
@@ -67,9 +67,7 @@ def test_each_group_is_drawn_once_on_average():
 
 
 def test_undefined_resamples_are_left_out():
-    assert intervals.percentile_interval(np.array([np.nan, 0, 1, np.nan, 2]), 0.5) == pytest.approx(
-        (0.5, 1.5)
-    )
+    assert intervals.percentile_interval(np.array([np.nan, 0, 1, np.nan, 2])) == pytest.approx((0.05, 1.95))
     assert np.isnan(intervals.percentile_interval(np.full(3, np.nan))).all()
 
 

@@ -16,7 +16,7 @@ from als_core.training.fit import class_scores, first_run_stage, fit
 from als_core.training.recipe import Plateau
 
 CPU = torch.device("cpu")
-IMAGES, NUMBERS = images_and_labels(strength=60)
+IMAGES, NUMBERS = images_and_labels()
 LABELS = torch.from_numpy(NUMBERS)
 TRAIN, VALIDATION = torch.arange(0, 29), torch.arange(29, 45)
 # what the released code does: nothing cached, dropout, mirrored images, batch norm that follows the batches, a plateau

@@ -31,9 +31,9 @@ def built(name, dtype=torch.float64):
     return network
 
 
-def cached(network, precision="fp32"):
+def cached(network):
     prefix = network.stages[: first_live_stage(network)]
-    return frozen_inputs(prefix, [IMAGES], IMAGENET_SCALING, device=CPU, folder=None, precision=precision)
+    return frozen_inputs(prefix, [IMAGES], IMAGENET_SCALING, device=CPU, folder=None, precision="fp32")
 
 
 @pytest.mark.slow

@@ -58,7 +58,7 @@ def open_brains(
     resolution = max(parameters.resolution for parameters in synthetic.values())
     cohorts = _by_field(find_brains(name, resolution, folds, patients), folds)
     for each in cohorts.values():
-        each.prepare(progress=False)
+        each.prepare()
     return cohorts
 
 
@@ -107,14 +107,14 @@ def prepared_brains(parameters: BrainParameters) -> VolumeCohort:
     """The synthetic cohort of these parameters, drawn and prepared once, by one process at a time."""
     with exclusive_lock(results_folder() / "cohorts" / parameters.structure):
         cohort = open_synthetic_brains(parameters, progress=False)
-        cohort.prepare(progress=False)
+        cohort.prepare()
     return cohort
 
 
 def at_resolution(cohort: VolumeCohort, resolution: int) -> VolumeCohort:
     """The same scans prepared at another resolution (mm)."""
     other = replace(cohort, settings=replace(cohort.settings, resolution=resolution))
-    other.prepare(progress=False)
+    other.prepare()
     return other
 
 

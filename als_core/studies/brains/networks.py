@@ -81,7 +81,6 @@ def panagiotaras_network(
     *,
     seed: int,
     classes: int = 2,
-    dropout: float = PUBLISHED_DROPOUT,
 ) -> VolumeNetwork:
     """The CNN of the slides for volumes of `shape` (X, Y, Z).
 
@@ -108,7 +107,7 @@ def panagiotaras_network(
             stages[f"block{number}"] = _block(nn.Conv3d(inputs, outputs, 3), pool)
             sides = [(side - 2) // pool for side in sides]
         stages["flatten"] = nn.Flatten()
-        stages["dropout"] = nn.Dropout(dropout)
+        stages["dropout"] = nn.Dropout(PUBLISHED_DROPOUT)
         stages["dense1"] = _dense(PANAGIOTARAS_MAPS[-1] * prod(sides), 128)
         stages["dense2"] = _dense(128, 64)
         stages["head"] = nn.Linear(64, classes)

@@ -185,7 +185,7 @@ def render(parameters: BrainParameters, row: pd.Series) -> np.ndarray:
     """
     body = anatomy(parameters.resolution)
     scanner = SCANNERS[float(row["field_strength"])]
-    visit = _generator(parameters, row, visit=True)
+    visit = np.random.default_rng(_stream(parameters, row, visit=True))
     contrast = replace(scanner, grey=scanner.grey * (1 + GREY_LEVEL_SPREAD * visit.standard_normal()))
     signal = _bent(_signal(body, parameters, row, contrast, _severity(parameters, row)), parameters, row)
     brain = signal > 0.3 * scanner.fluid
@@ -294,10 +294,6 @@ class _Person:
 def _stream(parameters: BrainParameters, row: pd.Series, visit: bool) -> list[int]:
     patient = zlib.crc32(str(row["group"]).encode())
     return [parameters.seed, patient, 1 + int(row["visit"]) if visit else 0]
-
-
-def _generator(parameters: BrainParameters, row: pd.Series, visit: bool) -> np.random.Generator:
-    return np.random.default_rng(_stream(parameters, row, visit))
 
 
 def _severity(parameters: BrainParameters, row: pd.Series) -> float:

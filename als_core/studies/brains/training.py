@@ -23,6 +23,7 @@ from torch.nn.functional import cross_entropy
 from als_core.cohorts.splits import Split, guard
 from als_core.cohorts.volume_cohort import VolumeCohort
 from als_core.cohorts.volumes import brain_box
+from als_core.models.stages import seeded
 from als_core.statistics.intervals import Interval, bootstrap_over_groups
 from als_core.statistics.metrics import accuracy, one_confusion_each
 from als_core.studies.brains.networks import VolumeNetwork, panagiotaras_network
@@ -32,7 +33,6 @@ from als_core.training.epochs import (
     epoch_generator,
     epoch_seed,
     raise_if_not_finite,
-    seeded_dropout,
 )
 
 LEARNING_RATE, BATCH = 1e-4, 5
@@ -168,7 +168,7 @@ def train_volumes(
         order = torch.randperm(len(train), generator=epoch_generator(seed, epoch)).numpy()
         loss_sum = right = 0.0
         network.train()
-        with seeded_dropout(epoch_seed(seed, epoch), device):
+        with seeded(epoch_seed(seed, epoch), device):
             for rows in np.split(train[order], range(BATCH, len(train), BATCH)):
                 scores = network(scans(cohort, rows, box).to(device))
                 target = labels[rows].to(device)

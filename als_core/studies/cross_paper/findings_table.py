@@ -67,14 +67,11 @@ SCRIPT = """
 """
 
 
-def findings_table(
-    findings: Sequence[Finding], numbers: pd.DataFrame, claims_page: str = "../claims.html"
-) -> str:
+def findings_table(findings: Sequence[Finding], numbers: pd.DataFrame) -> str:
     """Write all findings as HTML with filters for paper, category and severity.
 
     Each finding opens to its words, its numbers as stated and as computed on this page, and the code that computed them.
-    numbers: from `audit.check_all`; a finding without rows there is marked as not computed. claims_page: the page with
-    an anchor for each claim, as seen from this page.
+    numbers: from `audit.check_all`; a finding without rows there is marked as not computed.
     """
     choices = {
         "paper": {name: PAPER_NAMES[name] for name in PAPER_NAMES if any(f.paper == name for f in findings)},
@@ -83,7 +80,7 @@ def findings_table(
     }
     selects = "".join(_select(name, options) for name, options in choices.items())
     by_finding = dict(list(numbers.groupby("finding")))
-    items = "".join(_item(each, by_finding.get(each.id), claims_page) for each in findings)
+    items = "".join(_item(each, by_finding.get(each.id)) for each in findings)
     return (
         f'<div class="als-findings" id="als-findings"><style>{STYLE}</style>'
         f'<form hidden aria-label="Filter the findings">{selects}<button type="reset">Show all</button>'
@@ -99,7 +96,7 @@ def _select(name: str, options: dict[str, str]) -> str:
     return f'<label>{title}<select name="{name}"><option value="">all</option>{inside}</select></label>'
 
 
-def _item(finding: Finding, numbers: pd.DataFrame | None, claims_page: str) -> str:
+def _item(finding: Finding, numbers: pd.DataFrame | None) -> str:
     words = {
         "Where": finding.where,
         "Computed": finding.computed,
@@ -110,7 +107,7 @@ def _item(finding: Finding, numbers: pd.DataFrame | None, claims_page: str) -> s
     claims = claims_of(finding.id)
     if claims:
         links = ", ".join(
-            f'<a href="{claims_page}#{anchor_of(each)}"><code>{each}</code></a>' for each in claims[:6]
+            f'<a href="../claims.html#{anchor_of(each)}"><code>{each}</code></a>' for each in claims[:6]
         )
         more = f" and {len(claims) - 6} more" if len(claims) > 6 else ""
         parts += f"<dt>Published numbers it is about</dt><dd>{links}{more}</dd>"

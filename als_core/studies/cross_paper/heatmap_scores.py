@@ -25,16 +25,13 @@ def overlaps(
     truths: np.ndarray,
     *,
     within: np.ndarray | None = None,
-    absolute: bool = False,
 ) -> pd.DataFrame:
     """All of `overlap.SCORES` for each heatmap: columns image, score, value.
 
     heatmaps (N, *spatial); truths bool (N, *spatial), or (*spatial) for all; within bool (*spatial).
-    By default the heatmap's positive values count, its evidence for the target; `absolute` counts both
-    signs as relevance.
+    The heatmap's positive values count, its evidence for the target.
     """
     heat = heatmaps.double().cpu().numpy() if isinstance(heatmaps, Tensor) else np.asarray(heatmaps)
-    heat = np.abs(heat) if absolute else heat
     rows = [
         {"image": image, "score": name, "value": score.function(one, truth, within)}
         for image, (one, truth) in enumerate(zip(heat, np.broadcast_to(truths, heat.shape), strict=True))
@@ -60,7 +57,6 @@ def try_maps(
     generator: torch.Generator,
     areas: np.ndarray | None = None,
     within: np.ndarray | None = None,
-    absolute: bool = False,
     draws: int = 5,
 ) -> pd.DataFrame:
     """Overlap of every method's heatmaps and of their nulls: columns method, map, image, score, value.
@@ -70,7 +66,6 @@ def try_maps(
     are means over `draws` maps. Other arguments as `overlaps`.
     """
     numbers = np.random.default_rng(int(torch.randint(2**31, (), generator=generator)))
-    scored = {"within": within, "absolute": absolute}
     tables = []
     for method, own in tqdm(maps.items(), desc="overlaps", disable=None):
         heatmaps = own.double().cpu().numpy()
@@ -86,7 +81,7 @@ def try_maps(
                 np.broadcast_to(atlas_only(areas, numbers), heatmaps.shape) for _ in range(draws)
             ]
         for name, each in several.items():
-            scores = pd.concat([overlaps(one, truths, **scored) for one in each])
+            scores = pd.concat([overlaps(one, truths, within=within) for one in each])
             mean = scores.groupby(["image", "score"], sort=False, as_index=False)["value"].mean()
             tables.append(mean.assign(method=method, map=name))
     return pd.concat(tables, ignore_index=True)[["method", "map", "image", "score", "value"]]

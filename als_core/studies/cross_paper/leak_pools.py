@@ -225,8 +225,8 @@ def image_features(image: np.ndarray) -> np.ndarray:
     return np.concatenate([levels, *texture]).astype(np.float64)
 
 
-def random_features(values: np.ndarray, width: int = WIDTH) -> np.ndarray:
-    """Compute rectified random sums of standardised features, float64 (..., width).
+def random_features(values: np.ndarray) -> np.ndarray:
+    """Compute rectified random sums of standardised features, float64 (..., WIDTH).
 
     values: (..., F). A linear model on them can follow bends that it could not on the features themselves.
     Means and spreads are those of all values, the random sums always the same; no label is used.
@@ -235,8 +235,8 @@ def random_features(values: np.ndarray, width: int = WIDTH) -> np.ndarray:
     spread = flat.std(0)
     standard = (values - flat.mean(0)) / np.where(spread == 0, 1, spread)
     rng = np.random.default_rng(0)
-    sums = rng.standard_normal((values.shape[-1], width)) / np.sqrt(values.shape[-1])
-    return np.maximum(standard @ sums + rng.standard_normal(width), 0)
+    sums = rng.standard_normal((values.shape[-1], WIDTH)) / np.sqrt(values.shape[-1])
+    return np.maximum(standard @ sums + rng.standard_normal(WIDTH), 0)
 
 
 def cohort_samples(images: np.ndarray, positive: np.ndarray, groups: np.ndarray, side: int = 100) -> Samples:

@@ -9,7 +9,6 @@ slides (Panagiotaras, "Visualization Methods"; Rieke et al. 2018).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -19,10 +18,10 @@ from torch import nn
 from als_core.cohorts.splits import Split
 from als_core.cohorts.volume_cohort import VolumeCohort
 from als_core.explain.methods import METHODS
-from als_core.explain.nulls import exceedance, null_scores, phase_randomised
+from als_core.explain.nulls import phase_randomised
 from als_core.explain.overlap import mass_inside, relevance_by_area, voxel_auc
 from als_core.explain.sanity import rank_correlation
-from als_core.statistics.paired import permute_labels_over_groups
+from als_core.statistics.paired import permutation_p_value, permute_labels_over_groups
 from als_core.studies.brains.atlas import Atlas
 from als_core.studies.brains.cohorts import prepared_brains, published_split, with_labels
 from als_core.studies.brains.synthetic import BrainParameters, without_effects
@@ -158,8 +157,8 @@ def concentration(
     the AUC of `draws` phase-randomised maps. p: share of them that reach the AUC, itself counted in.
     """
     auc = voxel_auc(relevance, truth, brain)
-    draw = partial(phase_randomised, np.where(brain, relevance, 0.0))
-    null = null_scores(voxel_auc, draw, truth, generator, draws=draws, within=brain)
+    masked = np.where(brain, relevance, 0.0)
+    null = np.array([voxel_auc(phase_randomised(masked, generator), truth, brain) for _ in range(draws)])
     low, high = np.quantile(null, [0.025, 0.975])
     even = truth[brain].mean()
     return {
@@ -167,7 +166,7 @@ def concentration(
         "times": mass_inside(relevance, truth, brain) / even,
         "null_low": float(low),
         "null_high": float(high),
-        "p": exceedance(auc, null),
+        "p": permutation_p_value(auc, null),
     }
 
 

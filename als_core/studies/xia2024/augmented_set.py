@@ -15,7 +15,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from als_core.refusal import Problem, refuse_if
 from als_core.storage import atomic_write, content_key, exclusive_lock, file_digest
@@ -42,15 +41,12 @@ class AugmentedSet:
     file: Path
 
 
-def augmented_set(
-    images: np.ndarray, names: Sequence[str], seed: int, folder: Path | str, progress: bool = True
-) -> AugmentedSet:
+def augmented_set(images: np.ndarray, names: Sequence[str], seed: int, folder: Path | str) -> AugmentedSet:
     """Return `images` and the augmentations `names` (keys of `AUGMENTATIONS`) of each, from `folder`/<key> if it exists.
 
     images: uint8 (n, H, W, 3), RGB; augment the training images alone, after splitting.
     seed: for the random augmentations, not negative. Each pair of image and augmentation has a generator
     of its own, so neither the other names, their order, nor the number of threads changes an image.
-    progress: show a bar on stderr while computing.
 
     The key covers images, names, constants, seed, the code of the augmentations and the versions of OpenCV
     and NumPy. A file of the wrong size is replaced; two processes that need the same set compute it once.
@@ -70,7 +66,7 @@ def augmented_set(
             with exclusive_lock(file):
                 array = _loaded(file, shape)  # another process may have made it while this one waited
                 if array is None:
-                    _make(images, names, seed, file, progress)
+                    _make(images, names, seed, file)
                     array = _loaded(file, shape)
         except OSError as error:
             raise OSError(
@@ -117,7 +113,7 @@ def _loaded(file: Path, shape: tuple[int, ...]) -> np.ndarray | None:
     return array if whole and array.shape == shape and array.dtype == np.uint8 else None
 
 
-def _make(images: np.ndarray, names: list[str], seed: int, file: Path, progress: bool) -> None:
+def _make(images: np.ndarray, names: list[str], seed: int, file: Path) -> None:
     jobs = [(row, name) for name in names for row in range(len(images))]
     with (
         atomic_write(file) as temporary,
@@ -131,7 +127,7 @@ def _make(images: np.ndarray, names: list[str], seed: int, file: Path, progress:
         np.lib.format.write_array_header_1_0(stream, header)
         stream.write(np.ascontiguousarray(images).data)
         copies = pool.map(lambda job: _augmented(images[job[0]], *job, seed), jobs)
-        for copy in tqdm(copies, "augmenting", len(jobs), unit="image", disable=not progress):
+        for copy in copies:
             stream.write(np.ascontiguousarray(copy).data)
 
 

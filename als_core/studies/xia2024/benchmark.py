@@ -61,11 +61,11 @@ def histories(runs: Sequence[Run]) -> pd.DataFrame:
     )
 
 
-def answers_of_runs(runs: Sequence[Run], groups: np.ndarray | None, part: str = "test") -> Answers:
-    """Answers of all seeds of one network on a part of their split. groups: of every sample of the cohort."""
+def answers_of_runs(runs: Sequence[Run], groups: np.ndarray | None) -> Answers:
+    """Answers of all seeds of one network on the test part. groups: of every sample of the cohort."""
     tables = [run.predictions for run in runs]
     numbers = {name: number for number, name in enumerate(runs[0].classes)}
-    rows = np.flatnonzero(tables[0]["part"] == part)
+    rows = np.flatnonzero(tables[0]["part"] == "test")
     truth, *given = (
         column.iloc[rows].map(numbers).to_numpy(np.int64)
         for column in (tables[0]["label"], *(table["predicted"] for table in tables))

@@ -100,13 +100,13 @@ def chosen_jobs(numbers: str) -> tuple[Job, ...]:
     return PLAN[int(ends[0]) : int(ends[1]) + 1]
 
 
-def record(cohort: Cohort, plan: tuple[Job, ...] = PLAN, allow_random: bool = True) -> Iterator[str]:
+def record(cohort: Cohort, plan: tuple[Job, ...] = PLAN) -> Iterator[str]:
     """Train and record what the plan lacks, run by run; yield a line for each run.
 
-    allow_random: let heads train on random weights where no ImageNet weights can be had. A network with gates or
-    trained convolutions on random weights is left out of the plan: it would show nothing about the paper.
+    Where no ImageNet weights can be had, heads train on random weights. A network with gates or trained
+    convolutions is then left out of the plan: on random weights it would show nothing about the paper.
     """
-    sizes = TissueAmounts(without_imagenet="random" if allow_random else None)
+    sizes = TissueAmounts(without_imagenet="random")
     for job in plan:
         weights = tissue_weights(job.network, sizes).name
         if job.fast and weights == "random" and job.network != "basic_cnn":

@@ -209,17 +209,17 @@ def separation_table(
 
 
 def recognition_table(
-    features: Mapping[str, np.ndarray], units: Mapping[str, np.ndarray], seed: int = 0, least: int = 5
+    features: Mapping[str, np.ndarray], units: Mapping[str, np.ndarray], seed: int = 0
 ) -> pd.DataFrame:
     """Measure how well slides or donors themselves are recognised: one row a set of features and kind of unit.
 
-    units: by kind ("slide", "donor"), the name of each sample's unit; units with fewer than `least` images are left
+    units: by kind ("slide", "donor"), the name of each sample's unit; units with fewer than 5 images are left
     out, and a kind of which fewer than two remain. Columns: name, unit, right, answers, units, share (0 to 1).
     """
     rows = []
     for unit, names in units.items():
         _, number, sizes = np.unique(names, return_inverse=True, return_counts=True)
-        kept = np.flatnonzero(sizes[number] >= least)
+        kept = np.flatnonzero(sizes[number] >= 5)
         remaining, labels = np.unique(number[kept], return_inverse=True)
         if len(remaining) < 2:
             continue
@@ -259,11 +259,11 @@ def equal_sharpness(images: np.ndarray) -> np.ndarray:
     return np.stack([_blurred_to(each, goal) for each in images])
 
 
-def _blurred_to(image: np.ndarray, goal: float, steps: int = 10) -> np.ndarray:
+def _blurred_to(image: np.ndarray, goal: float) -> np.ndarray:
     if measure_quality(image).laplacian_variance <= goal:
         return image
     low, high = 0.0, 12.0  # pixels; the sharpness falls with the width of the blur
-    for _ in range(steps):
+    for _ in range(10):
         middle = (low + high) / 2
         sharp = measure_quality(cv2.GaussianBlur(image, (0, 0), middle)).laplacian_variance
         low, high = (middle, high) if sharp > goal else (low, middle)

@@ -30,8 +30,8 @@ def second_split(cohort: Cohort, seed: int = 0) -> Split:
 
 
 def augmented_training_set(
-    cohort: Cohort, split: Split, names: Sequence[str] = FIGURE_5, seed: int = 0, progress: bool = False
+    cohort: Cohort, split: Split, names: Sequence[str] = FIGURE_5, seed: int = 0
 ) -> AugmentedSet:
     """Return the training images and an augmented copy of each by every named augmentation (section 4.4), kept once made."""
     images = cohort.images(split.rows("train"))
-    return augmented_set(images, names, seed, results_folder() / "augmented", progress)
+    return augmented_set(images, names, seed, results_folder() / "augmented")

@@ -166,11 +166,9 @@ def synthetic_tissue_arrays(
     return np.stack(images), np.stack(masks), table
 
 
-def without_effect(
-    sizes: TissueParameters, seed: int, side: int = 64
-) -> tuple[np.ndarray, pd.Series, np.ndarray]:
+def without_effect(sizes: TissueParameters, seed: int) -> tuple[np.ndarray, pd.Series, np.ndarray]:
     """Return images, labels and donors of tissue in which donors differ strongly and the disease leaves no trace."""
-    parameters = replace(sizes, disease_effect=0, donor_effect=3, side=side)
+    parameters = replace(sizes, disease_effect=0, donor_effect=3, side=64)
     images, _, table = synthetic_tissue_arrays(parameters, seed)
     return images, table["label"], table["group"].to_numpy(str)
 

@@ -200,7 +200,7 @@ def test_field_strength_sets_contrast_and_noise():
 
 def _gain(parameters: BrainParameters, row: pd.Series) -> float:
     """The draw of a scan's gain, by going through its generator's draws again."""
-    generator = synthetic_brain._generator(parameters, row, visit=True)
+    generator = np.random.default_rng(synthetic_brain._stream(parameters, row, visit=True))
     generator.standard_normal()
     synthetic_brain._smooth_field(anatomy(4), synthetic_brain.BIAS_SPACING, 1.0, generator)
     generator.standard_normal((2, *anatomy(4).grey.shape), dtype=np.float32)

@@ -10,9 +10,8 @@ import pytest
 import torch
 
 from als_core.cohorts.volumes import brain_box, mni_map, template_brain
-from als_core.explain.nulls import exceedance
 from als_core.refusal import RefusedInput
-from als_core.statistics.paired import permute_labels_over_groups
+from als_core.statistics.paired import permutation_p_value, permute_labels_over_groups
 from als_core.studies.brains import training
 from als_core.studies.brains.cohorts import prepared_brains, published_split
 from als_core.studies.brains.synthetic import effect_map, true_places
@@ -177,8 +176,8 @@ def test_with_the_effect_on_patients_are_told_apart_and_heat_gathers_in_the_trut
         components, cohort.labels, cohort.groups, training.patient_folds(cohort, 5, 0), inside
     )
     nulls = permuted_trials(cohort, components, inside, draws=39)
-    assert exceedance(own["accuracy"], nulls["accuracy"]) <= 0.05
-    assert exceedance(own["auc"], nulls["auc"]) <= 0.05
+    assert permutation_p_value(own["accuracy"], nulls["accuracy"]) <= 0.05
+    assert permutation_p_value(own["auc"], nulls["auc"]) <= 0.05
 
 
 @pytest.mark.slow
@@ -192,7 +191,7 @@ def test_with_the_effect_off_there_is_chance_and_no_concentration():
     real, null = nulls[::2], nulls[1::2]
     assert abs(nulls["accuracy"].mean() - 0.5) < 0.06
     for measure in ("accuracy", "auc"):
-        p_values = np.array([exceedance(value, null[measure]) for value in real[measure]])
+        p_values = np.array([permutation_p_value(value, null[measure]) for value in real[measure]])
         assert (p_values <= 0.05).mean() <= 0.15 and p_values.mean() > 0.35
 
 

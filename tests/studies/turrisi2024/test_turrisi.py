@@ -12,7 +12,7 @@ import yaml
 from real_brains import PATIENTS, oasis_data
 
 from als_core.book.profile import load_profile
-from als_core.cohorts.volumes import mni_map
+from als_core.cohorts.volumes import mni_map, template_brain
 from als_core.refusal import Problem, RefusedInput
 from als_core.statistics.null_check import PERMUTED
 from als_core.statistics.paired import permutation_p_value
@@ -125,7 +125,7 @@ def test_smote_gets_no_more_neighbours_than_an_inner_part_has(members, neighbour
 
 def test_the_brain_mask_follows_the_patient(drawn):
     masks = [turrisi.brain_of(drawn, number) for number in range(len(drawn))]
-    template = drawn.find_brain(drawn.grid)
+    template = template_brain(drawn.grid)
     for number, mask in enumerate(masks):
         assert 0.8 * template.sum() < (mask & template).sum() < template.sum()
         raw_zero = drawn.volume(number) <= drawn.volume(number).min() + 1e-6
@@ -136,7 +136,7 @@ def test_the_brain_mask_follows_the_patient(drawn):
 def test_intensities_are_those_of_the_scan_with_background_at_zero(drawn):
     """The extractor was trained on volumes whose background is darker than any brain, not at the brain's mean."""
     scan = np.asarray(nibabel.load(drawn.folder / drawn.samples["path"].iloc[0]).dataobj)
-    inside = drawn.find_brain(drawn.grid)
+    inside = template_brain(drawn.grid)
     found = turrisi.intensities(drawn, 0)
     np.testing.assert_allclose(found, np.where(inside, scan, 0), atol=1e-3 * scan.max())
     assert (found[~inside] == 0).all() and np.asarray(drawn.volume(0))[~inside].max() == 0

@@ -28,7 +28,7 @@ def tiny_images(count=3, height=16, width=20):
 
 
 def make(folder, images=None, names=CHEAP, seed=1):
-    return augmented_set(tiny_images() if images is None else images, names, seed, folder, progress=False)
+    return augmented_set(tiny_images() if images is None else images, names, seed, folder)
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def test_two_processes_make_one_set(tmp_path):
     code = (
         "import sys, numpy as np; from als_core.studies.xia2024.augmented_set import augmented_set;"
         "images = np.random.default_rng(0).integers(0, 256, (40, 64, 64, 3), dtype=np.uint8);"
-        "made = augmented_set(images, ['noise', 'perspective'], 1, sys.argv[1], progress=False);"
+        "made = augmented_set(images, ['noise', 'perspective'], 1, sys.argv[1]);"
         "print(made.images.sum(dtype=np.int64))"
     )
     both = [

@@ -195,7 +195,9 @@ def train(network: str, state: StateOption) -> None:
         runs = tissue_runs(network, cohort, settings.amounts("tissue_training", TissueAmounts))
         counts = [run.confusion() for run in runs]
         correct = ", ".join(f"{each.trace()}/{each.sum()}" for each in counts)
-        typer.echo(f"training {network}: {len(runs)} runs, correct on the test part: {correct}")
+        typer.echo(
+            f"training {network}: {len(runs)} run{'s'[: len(runs) != 1]}, correct on the test part: {correct}"
+        )
 
 
 @app.command(hidden=True)

@@ -114,11 +114,11 @@ def what_holds(rows: Rows) -> str:
     if not measured:
         return f"{text} No trained result is among them."
     named = [
-        f"{claim_named(row['id']).location} ({row['shown']} here, {row['published']} printed)"
+        f"{claim_named(row['id']).location}: {row['shown']} here, {row['published']} printed"
         for row in measured[:MOST_NAMED]
     ]
     more = [f"{len(measured) - MOST_NAMED} more"] if len(measured) > MOST_NAMED else []
-    return f"{text} Measured: {listed([*named, *more])}."
+    return f"{text} Measured: {'; '.join([*named, *more])}."
 
 
 def what_conflicts(rows: Rows) -> str:

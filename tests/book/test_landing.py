@@ -37,7 +37,7 @@ def test_agreement_is_counted_by_its_kind_and_a_trained_result_is_missed(rows):
     assert "2 of" in text and "1 by arithmetic on the paper's own numbers" in text
     assert text.endswith("No trained result is among them.")
     measured = landing.what_holds([row | {"shown": "0.75"} for row in judged(rows, {AUC: "reproduced"})])
-    assert "No trained result" not in measured and "(0.75 here, 0.73 printed)." in measured
+    assert "No trained result" not in measured and ": 0.75 here, 0.73 printed." in measured
 
 
 def test_disagreement_is_counted_in_issues_and_not_in_cells(rows):

@@ -22,6 +22,7 @@ from als_core.studies.xia2024.benchmark import (
     KIND_OF_ALS,
     Answers,
     networks_behind,
+    paired_table,
     question_table,
 )
 from als_core.studies.xia2024.figures_data import PAPER_CLASSES
@@ -147,7 +148,7 @@ def training_answer(runs: Sequence[Run], majority: float, unit: GroupWord = DONO
         "question": f"How was {name_with_variant(recipe)} trained, and what did it learn?",
         "found": f"Trained {size}, {recipe.name} classifies {spread} of {n} test images correctly; {beyond}.",
         "how_sure": (
-            f"The spread is over {counted(len(runs), 'run')} on one split; one test image is "
+            f"{'One run' if len(runs) == 1 else f'The spread is over {len(runs)} runs'} on one split; one test image is "
             f"{percent(1 / n, 1)}. Training and test images can show the same slide."
         ),
         "not_shown": f"What is left when {unit.many} are kept apart: that is on the page on splits by {unit.one}."
@@ -196,7 +197,13 @@ def benchmark_answer(
                 _two_questions_answered(answers, classes, at_size),
             ]
         ).strip(),
-        "how_sure": " ".join([sure, *_all_on_one_side(at_size, shares, printed, n)]),
+        "how_sure": " ".join(
+            [
+                sure,
+                *_attention_against_plain(answers, attention, at_size, recipes, unit),
+                *_all_on_one_side(at_size, shares, printed, n),
+            ]
+        ),
         "not_shown": f"That the networks recognise the classes in new {unit.many}: images of one {unit.one} can be in "
         "training and test parts."
         if unit != IMAGE
@@ -252,6 +259,35 @@ def _two_questions_answered(
     return said + "."
 
 
+def _attention_against_plain(
+    answers: Sequence[Answers],
+    attention: Sequence[str],
+    at_size: Sequence[str],
+    recipes: Mapping[str, Recipe],
+    unit: GroupWord,
+) -> list[str]:
+    """Compare each network with attention with the same one without, where both ran at published size."""
+    by_name, said = {each.name: each for each in answers}, []
+    for name in attention:
+        gated = recipes[name]
+        same = [
+            other for other in at_size if recipes[other].builder == gated.builder and other not in attention
+        ]
+        for plain in (recipes[other] for other in same):
+            (row,) = paired_table([(by_name[name], by_name[plain.name])]).itertuples()
+            also = [
+                f"{what} {getattr(gated, field):g} in place of {getattr(plain, field):g}"
+                for field, what in (("epochs", "epochs"), ("learning_rate", "learning rate"))
+                if getattr(gated, field) != getattr(plain, field)
+            ]
+            besides = f", and differs in more than attention ({'; '.join(also)})" if also else ""
+            said.append(
+                f"{name}, in {counted(len(by_name[name].given), 'run')}, minus {plain.name}: {number(100 * row.difference, 1, signed=True)} points "
+                f"(p {p_value(row.p)}, permuted over {unit.many}){besides}."
+            )
+    return said
+
+
 def _all_on_one_side(
     at_size: Sequence[str], shares: Mapping[str, np.ndarray], printed: Mapping[str, float], n: int
 ) -> list[str]:
@@ -264,11 +300,11 @@ def _all_on_one_side(
         if below or above:
             side = "below" if below else "above"
             low, high = clopper_pearson(round(n * printed[name]), n)
-            inside = (
-                "contains their mean" if low <= shares[name].mean() <= high else "does not contain their mean"
-            )
+            one = len(shares[name]) == 1
+            what = "it" if one else "their mean"
+            inside = f"contains {what}" if low <= shares[name].mean() <= high else f"does not contain {what}"
             said.append(
-                f"All runs of {name} are {side} the printed {percent(printed[name])}, whose 95 % interval on {n} "
+                f"{f'The run of {name} is' if one else f'All runs of {name} are'} {side} the printed {percent(printed[name])}, whose 95 % interval on {n} "
                 f"images, {percent_range(low, high)}, {inside}."
             )
     return said

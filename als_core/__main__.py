@@ -181,6 +181,7 @@ def train(network: str, state: StateOption) -> None:
     """Train all runs of one network of the tissue study (called by Snakemake)."""
     from als_core.book.build import keep_failure
     from als_core.book.profile import load_profile
+    from als_core.figures.drawn import counted
     from als_core.studies.xia2024.amounts import TissueAmounts
     from als_core.studies.xia2024.cohort import open_cohort
     from als_core.studies.xia2024.synthetic import TissueParameters
@@ -195,9 +196,7 @@ def train(network: str, state: StateOption) -> None:
         runs = tissue_runs(network, cohort, settings.amounts("tissue_training", TissueAmounts))
         counts = [run.confusion() for run in runs]
         correct = ", ".join(f"{each.trace()}/{each.sum()}" for each in counts)
-        typer.echo(
-            f"training {network}: {len(runs)} run{'s'[: len(runs) != 1]}, correct on the test part: {correct}"
-        )
+        typer.echo(f"training {network}: {counted(len(runs), 'run')}, correct on the test part: {correct}")
 
 
 @app.command(hidden=True)

@@ -17,6 +17,7 @@ from als_core.book.freshness import stamp_of
 from als_core.book.site import papers
 from als_core.claims.claims import anchor_of
 from als_core.claims.published import claim_named, claims
+from als_core.claims.verdicts import NO_TARGET
 from als_core.figures.drawn import counted, listed
 from als_core.storage import repository, write_text_if_changed
 
@@ -25,7 +26,6 @@ Rows = Sequence[Mapping[str, Any]]
 HOLDS = ("reproduced", "adds up", "as built", "as released")
 CONFLICTS = ("conflicts", "cannot hold", "differs")
 UNTESTED = ("stand-in", "not yet run")
-NO_TARGET = "not a target"
 WORDS = {
     "reproduced": "by measurement, no further off than a rule fixed beforehand allows",
     "adds up": "by arithmetic on the paper's own numbers",

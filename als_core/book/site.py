@@ -9,6 +9,7 @@ from als_core.book.blocks import VERDICT_SIGNS, verdict_html
 from als_core.book.contents import PAGE, book_pages, made_book, page_folder, papers
 from als_core.book.freshness import stamp_of
 from als_core.claims.claims import anchor_of, every_claim
+from als_core.claims.verdicts import NO_TARGET
 from als_core.storage import results_folder
 
 
@@ -45,7 +46,7 @@ def claims_page(rows: list[dict[str, Any]]) -> str:
 
 def _claims_lead(rows: list[dict[str, Any]]) -> str:
     """Say how many numbers are listed, and how many of them no verdict counts."""
-    settings = sum(row["verdict"] == "not a target" for row in rows)
+    settings = sum(row["verdict"] == NO_TARGET for row in rows)
     return (
         f"{len(rows)} numbers that the five papers print about their own work, each with its regenerated value and its "
         f"verdict. {settings} of them are *not a target* (settings, inputs, values quoted from other work): they are "

@@ -24,6 +24,8 @@ from typing import Literal
 from als_core.claims.printed import agrees_as_printed
 from als_core.claims.published import PAPERS, Claim, printed_count, share_of
 
+NO_TARGET = "not a target"
+"""The verdict that counts in no total."""
 VERDICTS: Mapping[str, str] = MappingProxyType(
     {
         "reproduced": "a measurement on the paper's data, with weights of the kind it names and at its sizes, "
@@ -36,7 +38,7 @@ VERDICTS: Mapping[str, str] = MappingProxyType(
         "stand-in": "data, weights or amounts differ from the paper's: shown, not judged",
         "conflicts": "two printed statements disagree, or one holds only under a reading the text does not give",
         "cannot hold": "no reading of the printed words makes it arithmetically possible",
-        "not a target": "an input, a literature value or a wall time: in no total",
+        NO_TARGET: "an input, a literature value or a wall time: in no total",
         "not yet run": "this profile did not compute it",
     }
 )
@@ -116,13 +118,13 @@ def judge(claim: Claim, regenerated: Regenerated, circumstances: Circumstances) 
     if value is None:
         return Verdict("not yet run", "the page gave no number")
     if circumstances.went_in:
-        return Verdict("not a target", "this value was an input")
+        return Verdict(NO_TARGET, "this value was an input")
     if claim.needs in ("nothing", "printed"):
         return _compare(claim, value, reading)
     if circumstances.cohort is None:
         raise ValueError(f"{claim.id} needs {claim.needs}: say which cohort the value {value} is from")
     if claim.needs == "composition" and circumstances.cohort == "synthetic":
-        return Verdict("not a target", "the synthetic cohort was built from it")
+        return Verdict(NO_TARGET, "the synthetic cohort was built from it")
     if circumstances.cohort != "published" or circumstances.data_of != claim.paper:
         return Verdict(
             "stand-in", f"computed on {_COMPUTED_ON[circumstances.cohort]}, not on the paper's data"

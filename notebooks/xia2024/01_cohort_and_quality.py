@@ -125,10 +125,10 @@ page.text(figures.sharpness_finding(found, data.classes, unit))
 # %%
 page.table(figures.shortcut_rows(data.shortcuts, unit), "xia-shortcuts", figures.shortcut_caption(unit))
 page.text(figures.check_words(data.notices, data.shortcuts))
-folders = scans.folders_by_donor(data)
+folders, sides = scans.folders_by_donor(data), figures.two_sides(data.classes)
 if len(folders):
     page.table(scans.folder_table(folders), "xia-scan-folders", scans.FOLDERS)
-    page.text(scans.folder_words(folders, *figures.two_sides(data.classes), unit))
+    page.text(scans.folder_words(folders, *sides, unit))
 
 # %% [markdown]
 # ## The split
@@ -206,6 +206,7 @@ if data.kind != "own":
 # It does not mean that the classes look alike: what remains when sharpness is equal is another question.
 
 # %%
-page.answer(**figures.cohort_answer(samples, shared, found, data.classes, unit, folders))
+together = scans.coincidence(folders, *sides, unit)
+page.answer(**figures.cohort_answer(samples, shared, found, data.classes, unit, together))
 page.made_of(split=f"{split.name}, seed {seed}")
 page.provenance()

@@ -196,7 +196,7 @@ page.text(words_separation.recognition_words(recognised, empty))
 # and scanner recorded.
 
 # %%
-together = scans.coincidence(folders, *sides, unit) if len(folders) else ""
+together = scans.coincidence(folders, *sides, unit)
 page.answer(
     **words_separation.separation_answer(table, words_separation.units_by_question(data), unit, together)
 )

@@ -33,9 +33,10 @@ def features_and_control(
 ) -> dict[str, str]:
     """Answer the question of the page of features.
 
-    counts: of features, and of those that differ between patients. beyond: share of the latter that are more than two standard errors apart, by representation. control: one row per
-    deep representation, from `control_summary`. effect: of drawn atrophy; None for real patients.
-    patients: their label on this page. drawn: size of the disease on this page, of drawn patients.
+    counts: of features, and of those that differ between patients. beyond: share of the latter that are more than two
+    standard errors apart, by representation. control: one row per deep representation, from `control_summary`.
+    effect: of drawn atrophy; None for real patients. patients: their label on this page. drawn: size of the disease on
+    this page; None for real patients.
     """
     features, varying = counts
     said_of = "" if drawn is None else f"With a disease drawn at {drawn:g} times its stated size, "
@@ -58,7 +59,7 @@ def features_and_control(
         f"between the groups by more than two standard errors, where 5 % would by chance. {source} {verb} the atrophy it was "
         f"trained to find: AUC {listed(reached)} on {brains}, {number(best['permuted'])} with permuted labels.",
         "how_sure": "Group differences of single features are exploratory, and many features repeat each other: see the "
-        f"number of directions. The control, at its best,  is tested against {best['permutations']} permutations of its "
+        f"number of directions. At its best, the control is tested against {best['permutations']} permutations of its "
         f"labels (p {p_value(best['p'])}; none can be below {p_value(1 / (1 + best['permutations']))}).",
         "not_shown": f"{missing} The signs of {as_written(patients)} can be elsewhere in the brain.",
     }
@@ -87,9 +88,8 @@ def largest_difference(effects: pd.DataFrame, chance: float) -> str:
     effects: from `study.group_differences`. chance: standard error of a difference where there is none.
     """
     row = effects.loc[effects["d"].abs().idxmax()]
-    by_chance = chance * norm.isf(
-        np.log(2) / (2 * len(effects))
-    )  # median of the largest of independent differences
+    # median of the largest of so many independent differences
+    by_chance = chance * norm.isf(np.log(2) / (2 * len(effects)))
     return (
         f"The largest difference is that of `{row['feature']}`, {number(row['d'])} standard deviations; if nothing differed, "
         f"the largest of {counted(len(effects), 'independent feature')} would be about {number(by_chance)}. Which features "

@@ -156,7 +156,7 @@ def accuracy_table(answers: Iterable[Answers], seed: int = 0) -> pd.DataFrame:
 
     Columns: name, runs, n, correct (of each run), mean, median, sd (NaN for one run), least, greatest, all
     shares. low, high: Clopper-Pearson 95 % of the middle run, of two the lower one, samples taken as
-    independent. group_low, group_high: of the mean over runs, whole groups drawn anew;
+    independent. group_low, group_high: of the mean over runs, whole groups resampled;
     NaN without groups, or where the part has only one.
     """
     rows = []

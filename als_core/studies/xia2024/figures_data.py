@@ -40,7 +40,6 @@ from als_core.figures.primitives import (
 )
 from als_core.figures.style import INK, MUTED, PALETTE, WIDTH, house_style
 from als_core.statistics.separation import Separation
-from als_core.studies.xia2024.scans import coincidence
 from als_core.studies.xia2024.synthetic import TissueParameters
 
 QUALITY_NAMES = {
@@ -300,7 +299,7 @@ def cohort_answer(
     found: Mapping[str, Separation],
     classes: Sequence[str],
     unit: GroupWord = DONOR,
-    folders: pd.DataFrame | None = None,
+    together: str = "",
 ) -> dict[str, str]:
     """Fill the answer box of the page on the cohort.
 
@@ -312,8 +311,8 @@ def cohort_answer(
         Share of the test images with a training image of the same donor, 0 to 1.
     found : by quality measure
         Empty where donors are unknown, too few, or hold several classes.
-    folders : DataFrame, optional
-        Of `scans.folders_by_donor`.
+    together : str
+        How classes and folders of scans coincide (`scans.coincidence`), where the files name folders.
     """
     question = "Where do the images come from, and does their quality alone distinguish the classes?"
     units = {"slide": ("slide", "slides"), "group": (unit.one, unit.many)}
@@ -364,11 +363,7 @@ def cohort_answer(
         "found": f"{base} {seen}",
         "how_sure": sure + split,
         "not_shown": f"Why images differ in sharpness: preparation, scanner and biology cannot be separated with these {unit.many}."
-        + (
-            f" One folder of slide scans holds {coincidence(folders, first, others, unit)}."
-            if folders is not None and len(folders)
-            else ""
-        ),
+        + (f" One folder of slide scans holds {together}." if together else ""),
     }
 
 

@@ -61,7 +61,9 @@ def main_folder(folders: pd.DataFrame, control: str) -> tuple[str, list[str]]:
 
 
 def coincidence(folders: pd.DataFrame, control: str, others: str, unit: GroupWord = DONOR) -> str:
-    """Count who is in the folder of the others: "10 of 10 ALS donors and 1 of 5 control donors"."""
+    """Count who is in the folder of the others: "10 of 10 ALS donors and 1 of 5 control donors"; empty without folders."""
+    if folders.empty:
+        return ""
     folder, controls = main_folder(folders, control)
     is_control, there = folders["label"] == control, folders["folder"] == folder
     ill, of_ill, of_controls = (
@@ -82,7 +84,7 @@ def folder_words(folders: pd.DataFrame, control: str, others: str, unit: GroupWo
         f"Each file names the folder that its slide was in: {names}. `{folder}` has the slides of "
         f"{coincidence(folders, control, others, unit)}{which}. If a folder is a scanning session, session and class nearly "
         "coincide, and no classifier can tell which of the two it has learnt. A network does not see these names; it sees "
-        "whatever differed between the sessions. The release does not say what the folders are."
+        "what differed between the sessions. The release does not say what the folders are."
     )
 
 

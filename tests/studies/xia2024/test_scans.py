@@ -76,7 +76,8 @@ def test_votes_for_controls_of_either_folder_stand_side_by_side(folders):
 
 def test_drawn_images_name_no_folder():
     cohort = open_cohort("synthetic", TissueParameters(side=32, fields_per_slide=1), progress=False)
-    assert scans.folders_by_donor(cohort).empty
+    folders = scans.folders_by_donor(cohort)
+    assert folders.empty and scans.coincidence(folders, "control", "ALS") == ""
 
 
 def test_the_authors_files_name_two_folders_that_nearly_are_the_classes(real_data):

@@ -62,8 +62,10 @@ class ChannelGate(nn.Module):
         self.shared = nn.Sequential(_bottleneck(channels, reduction))
 
     def forward(self, maps: Tensor) -> Tensor:
-        # amax, not a max-pool layer: its gradient is deterministic on a GPU
-        score = self.shared(self.average(maps).flatten(1)) + self.shared(maps.amax(dim=(2, 3)))
+        # not a max-pool layer, whose gradient is not deterministic on a GPU; and not `amax`: compiled in bf16, it looks
+        # for its maximum among values that were rounded otherwise, finds none and divides by zero
+        maxima = maps.flatten(2).max(dim=2).values
+        score = self.shared(self.average(maps).flatten(1)) + self.shared(maxima)
         return torch.sigmoid(score)[:, :, None, None]
 
 
@@ -78,7 +80,7 @@ class SpatialGate(nn.Module):
         self.convolution = nn.Conv2d(2, 1, kernel_size=7, padding=3, bias=False)
 
     def forward(self, maps: Tensor) -> Tensor:
-        summary = torch.cat([maps.mean(dim=1, keepdim=True), maps.amax(dim=1, keepdim=True)], dim=1)
+        summary = torch.cat([maps.mean(dim=1, keepdim=True), maps.max(dim=1, keepdim=True).values], dim=1)
         return torch.sigmoid(self.convolution(summary))
 
 

@@ -1,14 +1,17 @@
 """What runs in a training step, against whole images through the plain network: equal for every network with a frozen part."""
 
+from collections import OrderedDict
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from test_fit import run
+from torch import nn
 from torch.nn.functional import cross_entropy
 from toy_training import TOY
 
+from als_core.models.attention import CBAM, SqueezeExcitation
 from als_core.models.stages import IMAGENET_SCALING, first_live_stage, set_trainable, train_mode
 from als_core.refusal import RefusedInput
 from als_core.studies.xia2024.build import build_tissue_network
@@ -94,6 +97,27 @@ def test_reduced_precision_is_near_and_leaves_what_trains_in_fp32(name):
     assert scores[1].dtype == torch.float32
     assert 0 < (scores[0] - scores[1]).abs().max() < 0.1 * scores[0].abs().max().clamp(min=1)
     assert torch.cosine_similarity(*(each.flatten() for each in gradients), dim=0) > 0.98
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("gate", [SqueezeExcitation, CBAM])
+def test_compiled_gates_have_the_gradients_of_the_plain_ones(gate):
+    """In bf16 and channels-last, as stored maps are: there a compiled `amax` gave NaN."""
+    if tail._missing_compiler():
+        pytest.skip("no C++ compiler on this machine")
+    torch.manual_seed(5)
+    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    stages = nn.Sequential(OrderedDict(gate=gate(64), mean=head, head=nn.Linear(64, 3)))
+    maps = (torch.randn(8, 64, 16, 16) + torch.randn(8, 64, 1, 1)).relu().bfloat16()
+    maps = maps.contiguous(memory_format=torch.channels_last)
+    plain = TrainableTail(stages, ["gate", "head"], "bf16").mode(training=True)
+    gradients = []
+    for step in (plain, torch.compile(plain, dynamic=False)):
+        stages.zero_grad()
+        step(maps).square().sum().backward()
+        gradients.append([each.grad.clone() for each in stages.parameters()])
+    for one, other in zip(*gradients, strict=True):
+        assert one.any() and (one - other).abs().max() <= 0.05 * one.abs().max()
 
 
 def _last_weight(network):

@@ -18,8 +18,8 @@ class ByDonorAmounts:
     """How much of the study by donor a profile does.
 
     rounds : how often folds are drawn. permutations : of the labels over donors. heads : networks whose frozen
-    features a linear classifier gets. trained : networks whose runs under splits by donor are shown. cues : the network
-    that the ladder of removed cues is shown to.
+    features a linear classifier gets. trained : networks that are trained under splits by donor; those with recorded runs
+    are shown, too. cues : the network that the ladder of removed cues is shown to.
     """
 
     rounds: int = 10

@@ -123,6 +123,19 @@ def test_runs_are_found_again_and_runs_by_donor_test_each_donor_once(small):
     assert (counts.sum(1) == 1).all()
 
 
+def test_recorded_runs_by_donor_count_where_every_fold_has_one(small, monkeypatch):
+    first, *_ = tissue_runs.donor_splits(small)
+    assert tissue_runs.recorded_by_donor(small, QUICK) == []  # nothing is recorded of this cohort
+
+    def recorded(recipe, cohort, split):
+        whole = recipe.network == "efficientnet_lite0" or split.name != first.name
+        return [f"{recipe.network}, {split.name}"] if whole else []
+
+    monkeypatch.setattr(tissue_runs, "recorded_runs", recorded)
+    assert tissue_runs.recorded_by_donor(small, replace(QUICK, recorded=True)) == ["efficientnet_lite0"]
+    assert tissue_runs.recorded_by_donor(small, replace(QUICK, recorded=False)) == []
+
+
 @pytest.mark.parametrize("variant, validated", [("released", 7), ("section 4.5.2", 0)])
 def test_a_page_can_ask_for_another_variant(variant, validated, small):
     one = replace(QUICK, runs=1, copies=1)

@@ -41,7 +41,7 @@ from als_core.studies.xia2024.cohort import open_for_page
 from als_core.studies.xia2024.figures_data import two_sides
 from als_core.studies.xia2024.recipes import RECIPES, with_added
 from als_core.studies.xia2024.synthetic import TissueParameters, without_effect
-from als_core.studies.xia2024.train import frozen_features, recorded_by_donor, runs_by_donor
+from als_core.studies.xia2024.train import frozen_features, runs_by_donor
 
 page = Page("xia2024/07_by_donor", profile, "Xia 2024, sections 4.2.1 and 2.2, split by donor")
 data = open_for_page(page, cohort)
@@ -132,8 +132,8 @@ if ladder:
 # %% tags=["show"]
 trained = {}
 if by_donor.can_validate(data.labels, data.groups):
-    chosen = with_added([*amounts.trained, *recorded_by_donor(data, training, seed)])
-    trained = {RECIPES[name].name: runs_by_donor(name, data, training, seed) for name in chosen}
+    by_network = runs_by_donor(with_added(amounts.trained), data, training, seed)
+    trained = {RECIPES[name].name: runs for name, runs in by_network.items()}
 votes = figures.donor_votes(counts, trained, data)
 if len(votes):
     page.show(figures.donor_grid(votes, data.classes, unit), "xia-donor-grid")

@@ -3,7 +3,7 @@
 recorded_runs    runs of published size that are kept with the project (`data/recorded/xia2024`)
 tissue_runs      what a page shows of a network: recorded runs where there are any, else runs at the profile's sizes
 recipe_runs      any recipe on any split: train what is missing
-runs_by_donor    one run a fold of a round by donor; `recorded_by_donor`: which networks have recorded ones
+runs_by_donor    one run a fold of a round by donor, of the networks asked for and of those with recorded ones
 frozen_features  what a head is fed when everything before it is frozen
 """
 
@@ -157,27 +157,33 @@ def donor_splits(cohort: Cohort, seed: int = 0) -> list[Split]:
     return [guard(split, cohort.groups, cohort.twins, paths) for split in splits]
 
 
-def runs_by_donor(network: str, cohort: Cohort, amounts: TissueAmounts, seed: int = 0) -> list[Run]:
-    """Return one run of a network a fold by donor: recorded where every fold is, else at the profile's sizes."""
-    splits = donor_splits(cohort, seed)
-    if amounts.recorded and (recorded := _recorded_on_each(network, cohort, splits)):
-        return recorded
-    runs = (recipe_runs(amounts.recipe(network), cohort, amounts, split, [seed], seed) for split in splits)
-    return [run for of_split in runs for run in of_split]
+def runs_by_donor(
+    networks: Sequence[str], cohort: Cohort, amounts: TissueAmounts, seed: int = 0
+) -> dict[str, list[Run]]:
+    """Return one run a fold by donor of each network, by network; trained at the profile's sizes unless recorded.
 
-
-def recorded_by_donor(cohort: Cohort, amounts: TissueAmounts, seed: int = 0) -> list[str]:
-    """Return the networks with a recorded run on every fold by donor of this cohort."""
-    splits, kept = (
-        donor_splits(cohort, seed),
-        [each for each in RECIPES if (recorded_folder() / each).is_dir()],
-    )
-    return [each for each in kept if amounts.recorded and _recorded_on_each(each, cohort, splits)]
+    Every network with a recorded run on each fold is among them, asked for or not.
+    """
+    splits, shown = donor_splits(cohort, seed), {}
+    for network in dict.fromkeys([*networks, *RECIPES]):
+        if amounts.recorded and (recorded := _recorded_on_each(network, cohort, splits)):
+            shown[network] = recorded
+        elif network in networks:
+            recipe = amounts.recipe(network)
+            shown[network] = [
+                run for split in splits for run in recipe_runs(recipe, cohort, amounts, split, [seed], seed)
+            ]
+    return shown
 
 
 def _recorded_on_each(network: str, cohort: Cohort, splits: Sequence[Split]) -> list[Run]:
-    recorded = [recorded_runs(RECIPES[network], cohort, split) for split in splits]
-    return [runs[0] for runs in recorded] if all(recorded) else []
+    """Return a recorded run of every split; none where one split has none."""
+    found = []
+    for split in splits:
+        if not (runs := recorded_runs(RECIPES[network], cohort, split)):
+            return []
+        found.append(runs[0])
+    return found
 
 
 def frozen_features(

@@ -114,7 +114,7 @@ def test_runs_are_found_again_and_runs_by_donor_test_each_donor_once(small):
     assert [run.about["seed"] for run in runs] == [0, 1]
     again = tissue_runs.tissue_runs("resnet18", small, QUICK)
     assert [run.folder.stat().st_mtime_ns for run in again] == [run.folder.stat().st_mtime_ns for run in runs]
-    by_donor = tissue_runs.runs_by_donor("resnet18", small, QUICK)
+    by_donor = tissue_runs.runs_by_donor(["resnet18"], small, QUICK)["resnet18"]
     assert len(by_donor) == 3 and {run.about["seed"] for run in by_donor} == {0}
     for run in by_donor:
         parts = run.predictions.groupby(small.groups)["part"].nunique()
@@ -125,15 +125,16 @@ def test_runs_are_found_again_and_runs_by_donor_test_each_donor_once(small):
 
 def test_recorded_runs_by_donor_count_where_every_fold_has_one(small, monkeypatch):
     first, *_ = tissue_runs.donor_splits(small)
-    assert tissue_runs.recorded_by_donor(small, QUICK) == []  # nothing is recorded of this cohort
+    assert tissue_runs.runs_by_donor([], small, QUICK) == {}  # nothing is recorded of this cohort
 
     def recorded(recipe, cohort, split):
         whole = recipe.network == "efficientnet_lite0" or split.name != first.name
         return [f"{recipe.network}, {split.name}"] if whole else []
 
     monkeypatch.setattr(tissue_runs, "recorded_runs", recorded)
-    assert tissue_runs.recorded_by_donor(small, replace(QUICK, recorded=True)) == ["efficientnet_lite0"]
-    assert tissue_runs.recorded_by_donor(small, replace(QUICK, recorded=False)) == []
+    found = tissue_runs.runs_by_donor([], small, replace(QUICK, recorded=True))
+    assert list(found) == ["efficientnet_lite0"] and len(found["efficientnet_lite0"]) == 3
+    assert tissue_runs.runs_by_donor([], small, replace(QUICK, recorded=False)) == {}
 
 
 @pytest.mark.parametrize("variant, validated", [("released", 7), ("section 4.5.2", 0)])

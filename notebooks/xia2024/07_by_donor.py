@@ -142,7 +142,8 @@ if len(votes):
     page.text(words_separation.missed_by_all(votes, data.classes, unit))
     if len(folders):
         page.text(scans.vote_words(folders, votes, data.classes, sides[0], unit))
-page.substitutions(words.substitutions(trained), words.forbids(trained))
+frozen = words.frozen_substitutions(amounts.heads, training)
+page.substitutions(frozen | words.substitutions(trained), words.forbids(trained, frozen))
 
 # %% [markdown]
 # ## Checks of the procedure

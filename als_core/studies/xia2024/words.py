@@ -5,7 +5,7 @@ Every function returns whole sentences from numbers, so that tests can hold them
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -103,15 +103,24 @@ def substitutions(runs_by_network: Mapping[str, Sequence[Run]]) -> dict[str, tup
     return rows
 
 
-def forbids(runs_by_network: Mapping[str, Sequence[Run]]) -> str:
-    """Say which conclusions the substitutions rule out."""
+def frozen_substitutions(networks: Sequence[str], amounts: TissueAmounts) -> dict[str, tuple[str, str]]:
+    """List frozen networks without ImageNet weights here: name -> (here, in the paper)."""
+    without = [name for name in networks if tissue_weights(name, amounts).name == "random"]
+    return {f"{RECIPES[name].name}, frozen": ("random weights", "ImageNet weights") for name in without}
+
+
+def forbids(runs_by_network: Mapping[str, Sequence[Run]], frozen: Iterable[str] = ()) -> str:
+    """Say which conclusions the substitutions rule out. frozen: names of frozen networks with random weights."""
     reduced = [recipe_of(runs).name for runs in runs_by_network.values() if not ran_as_printed(runs)]
-    if not reduced:
-        return "With fewer runs than printed, an average is judged with the interval that its own runs give."
-    return (
-        f"Do not compare the accuracy of {listed(reduced)} on this page with the paper's, or with that of networks "
-        "trained at other sizes."
-    )
+    said = "With fewer runs than printed, an average is judged with the interval that its own runs give."
+    if reduced:
+        said = (
+            f"Do not compare the accuracy of {listed(reduced)} on this page with the paper's, or with that of networks "
+            "trained at other sizes."
+        )
+    if names := list(frozen):
+        said += f" {listed(names)}: the score shows nothing about ImageNet features."
+    return said
 
 
 def name_with_variant(recipe: Recipe) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from toy_training import HEAD_ONLY, train
 
 from als_core.cohorts.group_word import IMAGE
 from als_core.studies.xia2024 import words, words_separation
+from als_core.studies.xia2024.amounts import TissueAmounts
 from als_core.studies.xia2024.benchmark import COLOUR, Answers, networks_behind, two_questions
 from als_core.studies.xia2024.recipes import RECIPES
 from als_core.studies.xia2024.separation import ALL_CUES, BY_DONOR, BY_IMAGE, COGNITION, DISEASE, EVERY_CLASS
@@ -63,6 +65,16 @@ def test_substitutions_say_what_differs_from_the_paper_and_nothing_else(runs):
     pretrained = [changed(run, weights="imagenet") for run in runs]
     assert words.substitutions({"toy": pretrained}) == {}
     assert "fewer runs" in words.forbids({"toy": pretrained})
+
+
+def test_a_frozen_network_without_imagenet_weights_is_named(monkeypatch):
+    had = {"resnet18": "random", "efficientnet_lite0": "imagenet-lite0"}
+    monkeypatch.setattr(words, "tissue_weights", lambda name, amounts: SimpleNamespace(name=had[name]))
+    rows = words.frozen_substitutions(list(had), TissueAmounts())
+    assert rows == {"ResNet18, frozen": ("random weights", "ImageNet weights")}
+    said = words.forbids({}, rows)
+    assert_plain(said)
+    assert "ResNet18, frozen" in said and words.forbids({}) == said.partition(" ResNet18")[0]
 
 
 def test_circumstances_follow_from_the_runs(runs):

@@ -78,9 +78,9 @@ def page(
     state: Annotated[Path | None, typer.Option(hidden=True)] = None,  # Snakemake's jobs: the data are settled
 ) -> None:
     """Make one page of the book, without the site."""
-    from als_core.book.build import keep_failure
     from als_core.book.contents import EXECUTED, PAGE, data_of, page_folder, page_parameters, source_of
     from als_core.book.execute import execute
+    from als_core.book.failures import keep_failure
     from als_core.book.freshness import stamp_of
 
     source_of(name)
@@ -179,7 +179,7 @@ def record(
 @app.command(hidden=True)
 def train(network: str, state: StateOption) -> None:
     """Train all runs of one network of the tissue study (called by Snakemake)."""
-    from als_core.book.build import keep_failure
+    from als_core.book.failures import keep_failure
     from als_core.book.profile import load_profile
     from als_core.figures.drawn import counted
     from als_core.studies.xia2024.amounts import TissueAmounts
@@ -237,7 +237,7 @@ def main() -> None:
     try:
         app()
     except Exception:
-        from als_core.book.build import exit_with_message  # loads the whole book: a second and more
+        from als_core.book.failures import exit_with_message  # loads papermill: half a second
 
         with exit_with_message():
             raise

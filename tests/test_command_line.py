@@ -44,3 +44,14 @@ def test_a_check_of_images_loads_neither_torch_nor_what_draws_and_runs_pages(coh
     )
     done = subprocess.run([sys.executable, "-c", code, str(cohort_folder())], capture_output=True, text=True)
     assert done.returncode == 0 and "No problems." in done.stdout, done.stderr
+
+
+def test_a_job_of_the_book_loads_nothing_that_draws_or_trains():
+    """The notebook's kernel loads it; loaded twice, it would cost each of some forty jobs a second more."""
+    code = (
+        "import sys, als_core.__main__, als_core.book.execute, als_core.book.failures\n"
+        "slow = {'torch', 'matplotlib', 'pandas', 'sklearn', 'scipy'} & set(sys.modules)\n"
+        "assert not slow, slow"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

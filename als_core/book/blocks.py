@@ -19,11 +19,10 @@ import pandas as pd
 from markdown_it import MarkdownIt
 from matplotlib.figure import Figure
 
+from als_core.book.prose import MIME, PLACEHOLDER, plain_roles
 from als_core.figures.drawn import as_written, counted
 from als_core.figures.style import WIDTH, to_png, to_svg
 
-MIME = "application/vnd.als.block+json"
-FILES = "%FILES%"  # placeholder for the page's folder of files until the page is rendered
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 SHORTEST_ALT = 30  # characters; less cannot say what a figure shows
 LONGEST_VERDICTS, LONGEST_TABLE, LONGEST_SUBSTITUTIONS = 12, 20, 8  # rows; a longer table is folded
@@ -71,7 +70,7 @@ def figure_block(figure: Figure, name: str, caption: str, alt: str, data: pd.Dat
     files = {f"{name}.svg": svg.encode(), f"{name}.png": to_png(figure), f"{name}.csv": _csv(data)}
     myst = "\n".join(
         [
-            f"```{{figure}} {FILES}/{name}.svg",
+            f"```{{figure}} {PLACEHOLDER}/{name}.svg",
             f":name: {name}",
             f":alt: {json.dumps(' '.join(alt.split()), ensure_ascii=False)}",
             f":width: {_share_of_column(svg)}%",
@@ -243,27 +242,6 @@ def code_details_block(title: str, text: str, code: str, language: str) -> Block
     return Block(_fold(title, inner, "als-details"), preview={"text/html": box})
 
 
-ROLE = re.compile(r"\{(?P<name>[a-z:]+)\}`(?P<text>[^`<]*?)\s*(?:<[^>`]*>)?`")
-
-
-def plain_roles(text: str) -> str:
-    """Replace MyST roles, which only the book resolves, by plain words: a citation by its paper, a formula by LaTeX.
-
-    >>> plain_roles("As {cite:t}`xia2024` and {ref}`the audit <audit-heatmaps>` say, {math}`n_1`.")
-    'As Xia 2024 and the audit say, $n_1$.'
-    """
-
-    def words(role: re.Match[str]) -> str:
-        name, inner = role["name"].partition(":")[0], role["text"]
-        if name == "cite":
-            return ", ".join(re.sub(r"(\D)(\d)", r"\1 \2", key, count=1).title() for key in inner.split(","))
-        if name == "math":
-            return f"${inner}$"
-        return inner.replace("-", " ") if name in ("ref", "numref") else inner
-
-    return ROLE.sub(words, text)
-
-
 def inline_html(text: str) -> str:
     """A line of MyST as HTML for a preview: emphasis and code are kept, roles are plain words, the rest is escaped."""
     return MarkdownIt("commonmark", {"html": False}).renderInline(plain_roles(text.strip()))
@@ -307,7 +285,7 @@ def _csv(table: pd.DataFrame) -> bytes:
 
 
 def _downloads(files: Mapping[str, str]) -> str:
-    links = " · ".join(f"{{download}}`{label} <{FILES}/{name}>`" for label, name in files.items())
+    links = " · ".join(f"{{download}}`{label} <{PLACEHOLDER}/{name}>`" for label, name in files.items())
     return f"```{{container}} als-downloads\n{links}\n```"
 
 

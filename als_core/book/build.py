@@ -9,7 +9,6 @@ als book
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import os
@@ -18,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,7 @@ from als_core.book.contents import (
     parameters_of,
     source_of,
 )
-from als_core.book.execute import NotebookFailed
+from als_core.book.failures import BookFailed, failed_trainings, failure_file, failures, missing_pages
 from als_core.book.freshness import stamp_of
 from als_core.refusal import Problem, RefusedInput
 from als_core.storage import (
@@ -50,12 +49,6 @@ SITE = "_build/html"
 BUILT = "book.built"
 FREE_DISK_NEEDED = 100_000_000
 """Bytes; a site has about 50 MB."""
-STORAGE_ERRORS = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the quota is used up",
-    errno.EROFS: "the disk is read-only",
-    errno.EACCES: "it may not be written",
-}
 
 FigureDigests = dict[str, dict[str, dict[str, str]]]
 COMPARED = (".svg", ".csv")
@@ -70,10 +63,6 @@ KINDS = {
 }
 """What kind of input a name is, by how it begins; the first that fits."""
 KIND_WORDS = {"images": "images", "crops": "crops", "volumes": "scans", "features": "a feature table"}
-
-
-class BookFailed(RuntimeError):
-    """The book could not be built; the message says why and where the log is."""
 
 
 # -- one book at a time ------------------------------------------------------------------------------------------
@@ -133,11 +122,11 @@ def make_book(book: dict[str, Any], executor: list[str], lock: int) -> str:
     if done.returncode:
         mark.unlink(missing_ok=True)
         _raise_if_disk_full()
-        missing = _missing(book)
+        missing = missing_pages(book)
         if not missing:
             raise BookFailed("The site could not be built (see above).")
         build_book(book, missing_allowed=True)
-        raise BookFailed(_failures(book, missing))
+        raise BookFailed(failures(book, missing))
     if before == mark.stat().st_mtime_ns:
         return f"Nothing to do: the book is up to date. Open {place}"
     return f"The book is ready. Open {place}"
@@ -171,78 +160,6 @@ def _raise_if_disk_full() -> None:
         raise BookFailed(
             f"The disk is full ({free / 1e6:.0f} MB free). The previous book is untouched.\n"
             "Free some space and run it again; finished pages and runs are kept."
-        )
-
-
-# -- jobs that fail ----------------------------------------------------------------------------------------------
-
-
-def failure_file(book: dict[str, Any], job: str) -> Path:
-    """File with the first cause of a job's failure. job: a page, or `train/<network>`."""
-    about = book["data"]["cohort"] if job.startswith("train") else data_of(job, book)
-    return results_folder() / book["profile"] / about["slug"] / "failed" / f"{job}.txt"
-
-
-@contextmanager
-def keep_failure(book: dict[str, Any], job: str) -> Iterator[None]:
-    """On error, print job and cause in one line, write the cause to the job's failure file, and re-raise."""
-    file = failure_file(book, job)
-    file.unlink(missing_ok=True)
-    try:
-        yield
-    except Exception as error:
-        cause = first_cause(error)
-        print(f"{job}: failed. {cause}")
-        with suppress(OSError):  # a full disk, for instance: that error is raised, not this one
-            write_text_if_changed(file, f"{cause}\n")
-        raise
-
-
-def first_cause(error: BaseException) -> str:
-    """Describe an error in one line: of a failed notebook the error of its cell, of a refusal its first problem."""
-    line, *more = str(error).splitlines() or [""]
-    if more and line.endswith("nothing was computed."):
-        line = f"{line} {more[0].strip()}"
-    return line.partition(": ")[2] if isinstance(error, NotebookFailed) else f"{type(error).__name__}: {line}"
-
-
-def _missing(book: dict[str, Any]) -> list[str]:
-    """Pages of the book that are not made."""
-    return [page for page in book_pages() if not (page_folder(page, book) / PAGE).is_file()]
-
-
-def _failures(book: dict[str, Any], missing: list[str]) -> str:
-    """What was not made and why, one line a page or training."""
-    jobs = [*(f"train/{file.stem}" for file in _failed_trainings(book)), *missing]
-    causes = {job: file for job in jobs if (file := failure_file(book, job)).is_file()}
-    lines = [f"  {job}: {file.read_text(encoding='utf-8').strip()}" for job, file in causes.items()]
-    if waiting := [page for page in missing if page not in causes]:
-        lines.append(f"  {', '.join(waiting)}: a training it needs failed, or its job was killed")
-    title = f"The book was built without {len(missing)} of its {len(book_pages())} pages."
-    return "\n".join([title, *lines, f"Logs are in logs/{book['profile']}/."])
-
-
-def _failed_trainings(book: dict[str, Any]) -> list[Path]:
-    """The failure files of trainings."""
-    return sorted(failure_file(book, "train").with_suffix("").glob("*.txt"))
-
-
-@contextmanager
-def exit_with_message() -> Iterator[None]:
-    """End refusals, failed notebooks and storage errors with their message on stderr and exit code 1.
-
-    All other errors keep their traceback.
-    """
-    try:
-        yield
-    except (RefusedInput, NotebookFailed, BookFailed, FileNotFoundError) as error:
-        sys.exit(f"{error}")
-    except OSError as error:
-        if error.errno not in STORAGE_ERRORS:
-            raise
-        place = error.filename or results_folder()
-        sys.exit(
-            f"{place}: {STORAGE_ERRORS[error.errno]}. No file is half-written; mend that and run it again."
         )
 
 
@@ -338,7 +255,7 @@ def put_on_top(rendered: dict[str, Any], text: str) -> None:
 
 def _missing_page(page: str, book: dict[str, Any]) -> str:
     own = failure_file(book, page)
-    files = [own] if own.is_file() else _failed_trainings(book)
+    files = [own] if own.is_file() else failed_trainings(book)
     causes = "".join(file.read_text(encoding="utf-8") for file in files)
     return (
         f"# {page}: not made\n\nThis page, or a training it needs, failed, so nothing of it is shown. "

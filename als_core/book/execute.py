@@ -25,7 +25,6 @@ from nbformat.v4 import new_markdown_cell
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
-from als_core.book import blocks
 from als_core.book.contents import (
     EXECUTED,
     FILES,
@@ -36,7 +35,7 @@ from als_core.book.contents import (
     without_home,
 )
 from als_core.book.freshness import stamp
-from als_core.book.prose import fit_prose
+from als_core.book.prose import MIME, PLACEHOLDER, fit_prose, plain_roles
 from als_core.refusal import refuse_if
 from als_core.storage import atomic_write, repository
 
@@ -162,10 +161,8 @@ def render(executed: nbformat.NotebookNode, folder: str) -> RenderedPage:
         cell = _tidy(cell)
         shown = []
         if cell.cell_type == "code":
-            shown = [
-                output.data[blocks.MIME] for output in cell.outputs if blocks.MIME in output.get("data", {})
-            ]
-            cell.outputs = [output for output in cell.outputs if blocks.MIME not in output.get("data", {})]
+            shown = [output.data[MIME] for output in cell.outputs if MIME in output.get("data", {})]
+            cell.outputs = [output for output in cell.outputs if MIME not in output.get("data", {})]
         cells.append(cell)
         for place, block in enumerate(shown):
             claims += block["claims"]
@@ -176,7 +173,7 @@ def render(executed: nbformat.NotebookNode, folder: str) -> RenderedPage:
                 if files.setdefault(name, decoded) != decoded:
                     raise ValueError(f"two blocks of {folder} bring different files named {name}")
             if block["myst"]:
-                text = block["myst"].replace(blocks.FILES, folder)
+                text = block["myst"].replace(PLACEHOLDER, folder)
                 block_cell = new_markdown_cell(text, id=f"{cell.id[:50]}-{place}")
                 if block["on_top"]:
                     (answers if block["headline"] else on_top).append(block_cell)
@@ -200,9 +197,9 @@ def without_blocks(executed: nbformat.NotebookNode) -> nbformat.NotebookNode:
     notebook.cells = [_without_run_times(cell) for cell in executed.cells]
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            cell.source = blocks.plain_roles(LABEL.sub("", cell.source))
+            cell.source = plain_roles(LABEL.sub("", cell.source))
         for output in cell.get("outputs", []):
-            output.get("data", {}).pop(blocks.MIME, None)
+            output.get("data", {}).pop(MIME, None)
     notebook.metadata = _kernel_metadata(executed)
     return notebook
 

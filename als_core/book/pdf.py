@@ -11,7 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from als_core.book.build import BUILT, BookFailed
+from als_core.book.build import BUILT
+from als_core.book.failures import BookFailed
 from als_core.refusal import Problem, refuse_if
 from als_core.storage import atomic_write, repository, results_folder
 

@@ -19,9 +19,14 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from als_core.book import blocks
 from als_core.cohorts.group_word import CASE, DONOR, GroupWord
 
+MIME = "application/vnd.als.block+json"
+"""Type of the output that is a block of a page (`blocks.Block`). Here, so that whoever runs a notebook needs no pandas
+and no matplotlib."""
+PLACEHOLDER = "%FILES%"
+"""Stands in a block for the page's folder of files until the page is rendered."""
+ROLE = re.compile(r"\{(?P<name>[a-z:]+)\}`(?P<text>[^`<]*?)\s*(?:<[^>`]*>)?`")
 MARK = re.compile(r"<!-- (?P<of>not own|groups) -->\n")
 WORDS_OF_PAPERS = {"miao2023": CASE}
 """What a study's notebooks call a group, by study; donors in all others."""
@@ -54,7 +59,7 @@ def fit_prose(executed: NotebookNode) -> NotebookNode:
     """Copy an executed notebook with prose that fits the data it ran on; empty cells are left out."""
     fitted = deepcopy(executed)
     outputs = [output for cell in fitted.cells for output in cell.get("outputs", [])]
-    about = [block["prose"] for each in outputs if (block := each.get("data", {}).get(blocks.MIME))]
+    about = [block["prose"] for each in outputs if (block := each.get("data", {}).get(MIME))]
     data = next((_read(each) for each in about if each), Data())
     for cell in fitted.cells:
         if cell.cell_type == "markdown":
@@ -88,6 +93,24 @@ def replace_word(text: str, old: GroupWord, new: GroupWord) -> str:
         return text[0].upper() + text[1:] if found[0][0].isupper() else text
 
     return re.sub(pattern, other, text, flags=re.IGNORECASE)
+
+
+def plain_roles(text: str) -> str:
+    """Replace MyST roles, which only the book resolves, by plain words: a citation by its paper, a formula by LaTeX.
+
+    >>> plain_roles("As {cite:t}`xia2024` and {ref}`the audit <audit-heatmaps>` say, {math}`n_1`.")
+    'As Xia 2024 and the audit say, $n_1$.'
+    """
+
+    def words(role: re.Match[str]) -> str:
+        name, inner = role["name"].partition(":")[0], role["text"]
+        if name == "cite":
+            return ", ".join(re.sub(r"(\D)(\d)", r"\1 \2", key, count=1).title() for key in inner.split(","))
+        if name == "math":
+            return f"${inner}$"
+        return inner.replace("-", " ") if name in ("ref", "numref") else inner
+
+    return ROLE.sub(words, text)
 
 
 def _read(content: Mapping[str, Any]) -> Data:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import pandas as pd
 import typer
 import yaml
 
 from als_core.commands.predict import predict
 from als_core.storage import atomic_write
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 WORD = typer.Option(help="What a group is, for the pages: a plural such as patients, or 'mouse, mice'.")
 TAKEN_BY = {

@@ -15,19 +15,17 @@ import pytest
 from typer.testing import CliRunner
 
 from als_core.__main__ import app
-from als_core.book import build
+from als_core.book import build, failures
 from als_core.book.build import (
-    BookFailed,
     book_lock,
     changes,
     changes_since_last,
     digests_file,
-    first_cause,
-    keep_failure,
     make_book,
 )
 from als_core.book.contents import page_folder
 from als_core.book.execute import NotebookFailed
+from als_core.book.failures import BookFailed, first_cause, keep_failure
 from als_core.book.freshness import drop_stale_pages
 from als_core.refusal import Problem, RefusedInput
 
@@ -98,7 +96,7 @@ PAGES = ("xia2024/01_cohort_and_quality", "xia2024/02_augmentation")
 def failed_graph(monkeypatch, tmp_path):
     """A book of two pages whose graph fails, in a folder of its own; Jupyter Book is not run."""
     monkeypatch.setattr(build, "repository", lambda: tmp_path)
-    monkeypatch.setattr(build, "book_pages", lambda: list(PAGES))
+    monkeypatch.setattr(failures, "book_pages", lambda: list(PAGES))
     monkeypatch.setattr(build.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 1))
     return tmp_path
 

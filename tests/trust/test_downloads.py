@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from als_core.book.build import exit_with_message
+from als_core.book.failures import exit_with_message
 from als_core.cohorts.sources import fetch
 from als_core.refusal import RefusedInput
 from als_core.storage import atomic_write

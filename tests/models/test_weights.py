@@ -184,6 +184,16 @@ def test_random_weights_are_one_backbone_for_every_run_and_network(images):
     assert load_weights(networks[0], "random", seed=7, images=2 * images).digest != loaded[0].digest
 
 
+def test_random_weights_are_measured_on_a_few_images_spread_over_all():
+    many = torch.randn(100, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    few = many[[number * 100 // 48 for number in range(48)]]
+    network = build_tissue_network("resnet18", side=32, seed=0)
+    loaded = [load_weights(network, "random", images=images) for images in (many, few)]
+    assert len({each.digest for each in loaded}) == 1
+    assert all("measured on 48 training images" in each.sentence for each in loaded)
+    assert load_weights(network, "random", images=many[:48]).digest != loaded[0].digest
+
+
 @pytest.mark.parametrize("images", [None, torch.zeros(1, 3, 32, 32), torch.zeros(3, 32, 32)])
 def test_random_weights_need_images_to_measure_on(images):
     with pytest.raises(RefusedInput, match="measured on them"):

@@ -192,7 +192,7 @@ def frozen_features(
     """Return what a network's head is fed for each image when everything before it is frozen, float32 (n, features).
 
     images: uint8 (n, H, W, 3) in place of the cohort's own, at the recipe's side or larger. Random weights measure
-    their batch-norm statistics on all images of the cohort, which know no label.
+    their batch-norm statistics on images of the whole cohort, which know no label. Computed in the profile's precision.
     """
     recipe = amounts.recipe(network)
     own = resized(cohort.images(), recipe.side)
@@ -203,6 +203,7 @@ def frozen_features(
     )
     shown = own if images is None else resized(images, recipe.side)
     inputs = frozen_inputs(
-        built.stages[:-1], [shown], scaling, device=found_device(), folder=results_folder() / "features"
-    )
+        built.stages[:-1], [shown], scaling,
+        device=found_device(), folder=results_folder() / "features", precision=recipe.precision,
+    )  # fmt: skip
     return inputs.batch(torch.arange(len(shown))).cpu().numpy()

@@ -109,6 +109,16 @@ def test_frozen_features_are_what_the_head_is_given(small):
     np.testing.assert_array_equal(tissue_runs.frozen_features("resnet18", small, QUICK), features)
 
 
+def test_frozen_features_in_bf16_are_those_of_fp32_to_its_rounding(small):
+    fine, coarse = (
+        tissue_runs.frozen_features("resnet18", small, replace(QUICK, precision={"resnet18": precision}))
+        for precision in ("fp32", "bf16")
+    )
+    assert coarse.dtype == np.float32
+    difference = np.abs(coarse - fine).max()
+    assert 0 < difference < 0.05 * np.abs(fine).max()
+
+
 def test_runs_are_found_again_and_runs_by_donor_test_each_donor_once(small):
     runs = tissue_runs.tissue_runs("resnet18", small, QUICK)
     assert [run.about["seed"] for run in runs] == [0, 1]

@@ -13,7 +13,7 @@ No method changes the model: parameters, their gradients, mode and hooks are as 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -103,10 +103,15 @@ def gradient_of(scores: Tensor, inputs: Tensor) -> Tensor:
 
     Raises RefusedInput when the scores carry no gradient back to the inputs.
     """
+    return gradients_of(scores, [inputs])[0]
+
+
+def gradients_of(scores: Tensor, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Gradients of each image's score by several tensors (N, ...), in one backward pass. Raises as `gradient_of`."""
     if scores.requires_grad:
-        (gradient,) = torch.autograd.grad(scores.sum(), inputs, allow_unused=True)
-        if gradient is not None:
-            return gradient
+        gradients = torch.autograd.grad(scores.sum(), inputs, allow_unused=True)
+        if all(gradient is not None for gradient in gradients):
+            return gradients
     raise RefusedInput(
         "heatmap",
         [Problem("model", "a score without gradient", "differentiable steps from images to score",

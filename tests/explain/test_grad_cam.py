@@ -9,7 +9,7 @@ from captum.attr import GuidedGradCam, LayerAttribution, LayerGradCam
 from torch import nn
 
 from als_core.explain.contract import blank
-from als_core.explain.grad_cam import grad_cam, guided_grad_cam, layer_map
+from als_core.explain.grad_cam import grad_cam, grad_cams, guided_grad_cam, layer_map
 from als_core.refusal import RefusedInput
 
 
@@ -34,6 +34,17 @@ def test_equals_captum_on_a_torchvision_model(resnet):
         positive = LayerAttribution.interpolate(expected.clamp(min=0)[:, None], (64, 64), "bilinear")[:, 0]
         heatmap = grad_cam(resnet, images, targets, layer=layer)
         assert (heatmap - positive).abs().max() < 1e-5 * scale and heatmap.min() >= 0
+
+
+def test_several_layers_cost_one_pass_and_give_what_each_gives_alone(resnet):
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    layers, passes = ["layer2.1.conv1", "layer3", "layer4"], []
+    hook = resnet.register_forward_hook(lambda *_: passes.append(1))
+    together = grad_cams(resnet, images, 1, layers=layers)
+    hook.remove()
+    assert len(passes) == 1
+    for layer, heatmap in zip(layers, together, strict=True):
+        torch.testing.assert_close(heatmap, grad_cam(resnet, images, 1, layer=layer))
 
 
 @pytest.mark.parametrize("axes", [2, 3])

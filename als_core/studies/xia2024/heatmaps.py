@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from als_core.cohorts.cohort import Cohort
 from als_core.explain.contract import blank
-from als_core.explain.grad_cam import grad_cam
+from als_core.explain.grad_cam import grad_cams
 from als_core.explain.interception import captured_output
 from als_core.explain.sanity import cascade, rank_correlation
 from als_core.models.stages import Scaling, StagedNetwork
@@ -102,10 +102,13 @@ def places(network: StagedNetwork, inputs: Tensor, layer: str) -> tuple[int, int
     return height, width
 
 
-def class_maps(network: StagedNetwork, inputs: Tensor, targets: Tensor, layer: str) -> Tensor:
-    """`grad_cam` in small batches: the gradients of DenseNet121 need half a gigabyte for an image of 400 pixels."""
+def class_maps(
+    network: StagedNetwork, inputs: Tensor, targets: Tensor, layers: Sequence[str]
+) -> list[Tensor]:
+    """`grad_cams` in small batches: the gradients of DenseNet121 need half a gigabyte for an image of 400 pixels."""
     batches = zip(inputs.split(BATCH), targets.split(BATCH), strict=True)
-    return torch.cat([grad_cam(network, some, target, layer=layer) for some, target in batches])
+    maps = [grad_cams(network, some, target, layers=layers) for some, target in batches]
+    return [torch.cat(of_layer) for of_layer in zip(*maps, strict=True)]
 
 
 def explained_runs(cohort: Cohort, amounts: TissueAmounts, seed: int = 0) -> list[Run]:
@@ -151,7 +154,7 @@ def heat_of_pairs(
         network = trained_network(run)
         inputs = network_inputs(run, cohort, rows["sample"].tolist())
         name = map_layers(network)[layer]
-        maps = class_maps(network, inputs, class_numbers(run, rows["predicted"]), name)
+        (maps,) = class_maps(network, inputs, class_numbers(run, rows["predicted"]), [name])
         heat |= dict(zip(rows.index, maps.numpy(), strict=True))
         size = places(network, inputs, name)
     return [heat[row] for row in chosen.index], size
@@ -181,11 +184,10 @@ def lesion_overlap(
         inputs = network_inputs(run, cohort, samples)
         labels = cohort.samples["label"].iloc[samples]
         _, noise = next(cascade(network, inputs, generator))
-        for title, layer in map_layers(network).items():
-            on, on_by_noise = (
-                heat_on(_enlarged(class_maps(model, inputs, class_numbers(run, labels), layer), masks), truth)
-                for model in (network, noise)
-            )
+        layers, targets = map_layers(network), class_numbers(run, labels)
+        maps = [class_maps(model, inputs, targets, [*layers.values()]) for model in (network, noise)]
+        for (title, layer), *both in zip(layers.items(), *maps, strict=True):
+            on, on_by_noise = (heat_on(_enlarged(heat, masks), truth) for heat in both)
             dense = on / truth.mean(axis=1)
             height, width = places(network, inputs, layer)
             tables.append(
@@ -291,7 +293,7 @@ def without_last_layer(
         )
         _, noise = next(cascade(network, inputs, generator))
         layer = map_layers(network)["last"]
-        maps, other = (class_maps(model, inputs, targets, layer) for model in (network, noise))
+        (maps,), (other,) = (class_maps(model, inputs, targets, [layer]) for model in (network, noise))
         tables.append(
             rows[["seed", "sample"]].assign(
                 blank=blank(maps).numpy(), correlation=rank_correlation(maps, other)

@@ -27,6 +27,7 @@ from als_core.studies.xia2024.train import (
     recorded_folder,
     tissue_weights,
 )
+from als_core.training.epochs import Diverged
 from als_core.training.recipe import Recipe, reduced
 from als_core.training.runs import Run, find_recorded, record_run
 from als_core.training.train import trained_network
@@ -105,6 +106,7 @@ def record(cohort: Cohort, plan: tuple[Job, ...] = PLAN) -> Iterator[str]:
 
     Where no ImageNet weights can be had, heads train on random weights. A network with gates or trained
     convolutions is then left out of the plan: on random weights it would show nothing about the paper.
+    Of a run that diverges the line says so, and the plan goes on.
     """
     sizes = TissueAmounts(without_imagenet="random")
     for job in plan:
@@ -117,7 +119,12 @@ def record(cohort: Cohort, plan: tuple[Job, ...] = PLAN) -> Iterator[str]:
             missing = [seed for seed in seeds if seed not in {run.about["seed"] for run in known}]
             # heads train together; other runs one by one, each recorded as it ends
             for together in [[seed] for seed in missing] if job.fast else [missing]:
-                for run in recipe_runs(job.recipe, cohort, sizes, split, together):
+                try:
+                    runs = recipe_runs(job.recipe, cohort, sizes, split, together)
+                except Diverged as stopped:
+                    yield f"{job}, {split.name}: {stopped}"
+                    continue
+                for run in runs:
                     folder = record_run(
                         run, recorded_folder() / job.network, heatmaps_of_test_images(run, cohort)
                     )

@@ -1,5 +1,7 @@
 """The plan of recorded runs: which jobs, in which order, and that nothing is trained or recorded twice."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -43,6 +45,16 @@ def test_a_plan_is_worked_through_once_and_goes_on_where_it_is_longer(cohort, fo
     assert list(record.record(cohort, plan)) == []
     longer = (Job("resnet18", BY_IMAGE, seeds=3, change=tiny),)
     assert [line.split(":")[0][-6:] for line in record.record(cohort, longer)] == ["seed 2"]
+
+
+def test_a_run_that_diverges_is_said_and_the_next_job_begins(cohort, folder):
+    def wild(recipe):
+        return replace(tiny(recipe), learning_rate=1e30)
+
+    plan = (Job("resnet18", BY_IMAGE, seeds=1, change=wild), Job("resnet18", BY_IMAGE, seeds=1, change=tiny))
+    diverged, recorded = record.record(cohort, plan)
+    assert "seed 0" in diverged and diverged.endswith("the run was stopped")
+    assert recorded.split(":")[1].strip().startswith(next(folder.glob("resnet18/*")).name)
 
 
 def test_recorded_heatmaps_are_of_the_test_images_and_weights_stay_behind(cohort, folder):

@@ -197,8 +197,9 @@ page.text(words_separation.recognition_words(recognised, empty))
 
 # %%
 together = scans.coincidence(folders, *sides, unit)
+units = words_separation.units_by_question(data)
 page.answer(
-    **words_separation.separation_answer(table, words_separation.units_by_question(data), unit, together)
+    **words_separation.separation_answer(table, units, unit, together, synthetic=data.kind == "synthetic")
 )
 page.made_of(
     weights=words.weights_of_features(amounts.heads, training),

@@ -99,7 +99,11 @@ def substitutions(runs_by_network: Mapping[str, Sequence[Run]]) -> dict[str, tup
         if recipe.paper == PAPER and len(runs) != PRINTED_RUNS:
             pairs.append([counted(number, "run") for number in (len(runs), PRINTED_RUNS)])
         if pairs:
-            rows[recipe.name] = tuple("; ".join(side) for side in zip(*pairs, strict=True))
+            here, full = ("; ".join(side) for side in zip(*pairs, strict=True))
+            rows[recipe.name] = (
+                here,
+                full if recipe.paper == PAPER else f"not in the paper; in full: {full}",
+            )
     return rows
 
 

@@ -21,12 +21,17 @@ from als_core.studies.xia2024.separation import (
 
 
 def separation_answer(
-    table: pd.DataFrame, units: tuple[int, int], unit: GroupWord = DONOR, together: str = ""
+    table: pd.DataFrame,
+    units: tuple[int, int],
+    unit: GroupWord = DONOR,
+    together: str = "",
+    synthetic: bool = False,
 ) -> dict[str, str]:
     """Fill the answer box of the page on what separates the classes.
 
     table: `separation.separation_table`. units: how many donors there are, and how many of them had ALS.
     together: how classes and folders of scans coincide (`scans.coincidence`), where the files name folders.
+    synthetic: whether the images are, so that nothing is known of tissue.
     """
     best = {name: best_by_donor(table, name) for name in (DISEASE, COGNITION, EVERY_CLASS)}
     if best[DISEASE] is None:
@@ -59,8 +64,12 @@ def separation_answer(
             f"and {percent_range(cognition.low, cognition.high)}. Each is the best of several classifiers: permuted labels "
             f"reach its score with p {p_value(als.p_family)} and {p_value(cognition.p_family)}."
         ),
-        "not_shown": "What carries the difference. Disease, section thickness, fixation and scanning may differ together; the "
-        "release describes none of them" + (", and names folders of scans only." if together else "."),
+        "not_shown": (
+            "Anything about tissue: these images are synthetic, and what differs between their classes was drawn into them."
+            if synthetic
+            else "What carries the difference. Disease, section thickness, fixation and scanning may differ together; the "
+            "release describes none of them" + (", and names folders of scans only." if together else ".")
+        ),
     }
 
 

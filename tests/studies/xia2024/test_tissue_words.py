@@ -14,7 +14,7 @@ from als_core.cohorts.group_word import IMAGE
 from als_core.studies.xia2024 import words, words_separation
 from als_core.studies.xia2024.amounts import TissueAmounts
 from als_core.studies.xia2024.benchmark import COLOUR, Answers, networks_behind, two_questions
-from als_core.studies.xia2024.recipes import RECIPES
+from als_core.studies.xia2024.recipes import PAPER, RECIPES
 from als_core.studies.xia2024.separation import ALL_CUES, BY_DONOR, BY_IMAGE, COGNITION, DISEASE, EVERY_CLASS
 from als_core.training.recipe import reduced
 from als_core.training.runs import Run
@@ -55,13 +55,17 @@ def test_substitutions_say_what_differs_from_the_paper_and_nothing_else(runs):
     recipe = reduced(HEAD_ONLY, epochs=5)
     smaller = [changed(run, recipe=recipe.as_data()) for run in runs]
     rows = words.substitutions({"toy": smaller})
-    assert rows == {"Toy head": ("5 epochs; random weights", "20 epochs; ImageNet weights")}
+    full = "not in the paper; in full: 20 epochs; ImageNet weights"
+    assert rows == {"Toy head": ("5 epochs; random weights", full)}
+    of_paper = [changed(run, recipe=replace(recipe, paper=PAPER).as_data()) for run in 5 * runs[:1]]
+    assert words.substitutions({"toy": of_paper})["Toy head"][1] == "20 epochs; ImageNet weights"
     assert "Toy head" in words.forbids({"toy": smaller})
     fewer = reduced(replace(HEAD_ONLY, copies=10), copies=1)
     copies = words.substitutions(
         {"toy": [changed(run, recipe=fewer.as_data(), weights="imagenet") for run in runs]}
     )
-    assert copies == {"Toy head": ("1 image per training image", "10 images per training image")}
+    full = "not in the paper; in full: 10 images per training image"
+    assert copies == {"Toy head": ("1 image per training image", full)}
     pretrained = [changed(run, weights="imagenet") for run in runs]
     assert words.substitutions({"toy": pretrained}) == {}
     assert "fewer runs" in words.forbids({"toy": pretrained})
@@ -185,6 +189,8 @@ def test_what_separates_the_classes_follows_the_p_values():
         "gets 82 % and one folder of slide scans holds 3 of 3 ALS donors: this need not be"
         in together["found"]
     )
+    made = words_separation.separation_answer(measured, (15, 10), synthetic=True)
+    assert "synthetic" in made["not_shown"] and "release" not in made["not_shown"]
     nothing = words_separation.separation_answer(table(), (15, 10))
     assert "ALS and control sections: not shown to differ" in nothing["found"]
     cognition = words_separation.separation_answer(table(**{DISEASE: 0.01, COGNITION: 0.01}), (15, 10))

@@ -19,11 +19,13 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from filelock import FileLock
 
 PACKAGE = Path(__file__).resolve().parent
@@ -180,10 +182,20 @@ _MODULE_NAME = re.compile(rf"({PACKAGE.name}(?:\.\w+)+)(?::\w+)?")
 
 
 @cache
-def _read_source(text: str, name: str) -> tuple[str, frozenset[str], frozenset[str]]:
-    """Digest of a source without its docstrings, the dotted names it imports, and those it names in strings."""
+def syntax_tree(text: str, name: str) -> ast.Module:
+    """Return the syntax tree of Python code without its docstrings. name: of the file, for messages. Not to be changed."""
     with _PARSING:  # CPython 3.11 counts the depth of all threads' trees in one place (its issue 106905)
         tree = ast.parse(text, filename=name)
+    for node in ast.walk(tree):
+        if isinstance(body := getattr(node, "body", None), list):
+            node.body = [each for each in body if not _is_text(each)]
+    return tree
+
+
+@cache
+def _read_source(text: str, name: str) -> tuple[str, frozenset[str], frozenset[str]]:
+    """Digest of a source without its docstrings, the dotted names it imports, and those it names in strings."""
+    tree = syntax_tree(text, name)
     imports: set[str] = set()
     named: set[str] = set()
     for node in ast.walk(tree):
@@ -194,8 +206,6 @@ def _read_source(text: str, name: str) -> tuple[str, frozenset[str], frozenset[s
                 imports.update(alias.name for alias in names)
             case ast.ImportFrom(module=str(module), names=names, level=0):
                 imports.update([module, *(f"{module}.{alias.name}" for alias in names)])
-        if isinstance(body := getattr(node, "body", None), list):
-            node.body = [each for each in body if not _is_text(each)]
     return content_key(ast.dump(tree)), frozenset(imports), frozenset(named)
 
 
@@ -224,6 +234,16 @@ def _module_file(name: str) -> Path:
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(f"{name}: no such module", name=name)
     return Path(spec.origin)
+
+
+def read_yaml(path: Path) -> Any:
+    """Return the content of a YAML file, as the caller's own copy; equal files are parsed once in a process."""
+    return deepcopy(_parsed_yaml(path.read_text(encoding="utf-8")))
+
+
+@cache
+def _parsed_yaml(text: str) -> Any:
+    return yaml.safe_load(text)
 
 
 def data_folder() -> Path | None:

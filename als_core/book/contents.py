@@ -20,10 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import yaml
-
 from als_core.refusal import Problem, RefusedInput
-from als_core.storage import repository, results_folder
+from als_core.storage import read_yaml, repository, results_folder
 
 if TYPE_CHECKING:
     from pybtex.database import BibliographyData
@@ -43,7 +41,7 @@ PARAMETERS = re.compile(r'^# %% .*tags=\[[^\]]*"parameters".*\n(?P<code>(?:(?!# 
 
 def book_pages() -> list[str]:
     """List the pages made from notebooks, in the order of the table of contents."""
-    contents = yaml.safe_load((repository() / "_toc.yml").read_text(encoding="utf-8"))
+    contents = read_yaml(repository() / "_toc.yml")
     files = [chapter["file"] for part in contents["parts"] for chapter in _flat(part["chapters"])]
     return [page for file in files if _source(page := file.removeprefix("book/"))]
 
@@ -116,7 +114,7 @@ def unknown_parameters(given: Iterable[str], known: Collection[str]) -> list[Pro
 
 def papers() -> dict[str, dict[str, Any]]:
     """Papers of the book, by key, as `data/papers.yml` introduces them."""
-    return yaml.safe_load((repository() / "data" / "papers.yml").read_text(encoding="utf-8"))
+    return read_yaml(repository() / "data" / "papers.yml")
 
 
 def made_book() -> dict[str, Any]:
@@ -206,7 +204,7 @@ def references_of(page: str) -> list[str]:
 
 
 def _companion() -> str:
-    about = yaml.safe_load((repository() / "CITATION.cff").read_text(encoding="utf-8"))
+    about = read_yaml(repository() / "CITATION.cff")
     names = [
         author.get("name") or f"{author['family-names']}, {author['given-names']}"
         for author in about["authors"]

@@ -13,13 +13,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import yaml
-
 from als_core.book.blocks import cell_text
 from als_core.book.contents import book_pages
 from als_core.book.site import papers
 from als_core.claims.claims import anchor_of
-from als_core.storage import repository
+from als_core.storage import read_yaml, repository
 
 NAME = re.compile(r"^:name: ([a-z0-9-]+)$", re.MULTILINE)
 FIGURES_FIRST = re.compile(r"(Fig\.|Table) [\d, ]")
@@ -127,7 +125,7 @@ def page_words(page: str) -> str:
 
 
 def _toc_titles() -> dict[str, str]:
-    contents = yaml.safe_load((repository() / "_toc.yml").read_text(encoding="utf-8"))
+    contents = read_yaml(repository() / "_toc.yml")
 
     def walk(chapters: list[dict]) -> Iterator[tuple[str, str]]:
         for chapter in chapters:

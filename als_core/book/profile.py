@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pydantic
-import yaml
 
 from als_core.refusal import Problem, RefusedInput, refuse_if
-from als_core.storage import repository
+from als_core.storage import read_yaml, repository
 
 Amounts = TypeVar("Amounts")
 
@@ -74,7 +73,7 @@ def load_profile(name: str) -> Profile:
         known = ", ".join(sorted(entry.stem for entry in path.parent.glob("*.yml")))
         problem = Problem(name, "no such profile", f"one of {known}", "Choose one of them.")
         raise RefusedInput("The profile", [problem])
-    content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    content = read_yaml(path) or {}
     sentence = content.pop("sentence", "")
     wrong = [key for key, value in content.items() if not isinstance(value, dict)]
     if wrong:

@@ -13,12 +13,11 @@ import pandas as pd
 import platformdirs
 import pydantic
 import requests
-import yaml
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from als_core.refusal import Problem, RefusedInput, refuse_if
-from als_core.storage import data_folder, file_digest, repository
+from als_core.storage import data_folder, file_digest, read_yaml, repository
 
 CACHE_NAME = "als-imaging-companion"
 PROBE_SECONDS = 5
@@ -68,7 +67,7 @@ def sources() -> dict[str, Source]:
 
 def registry() -> dict[str, Source]:
     """All public material, by name. Raises pydantic.ValidationError where an entry is not whole."""
-    entries = yaml.safe_load((repository() / "data/sources.yml").read_text(encoding="utf-8"))
+    entries = read_yaml(repository() / "data/sources.yml")
     return {name: Source.model_validate(entry) for name, entry in entries.items()}
 
 

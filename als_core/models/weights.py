@@ -23,14 +23,13 @@ from math import ceil
 from pathlib import Path
 
 import torch
-import yaml
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from als_core.models.stages import Backbone, StagedNetwork, seeded
 from als_core.refusal import Problem, RefusedInput, refuse_if
-from als_core.storage import content_key, file_digest, repository
+from als_core.storage import content_key, file_digest, read_yaml, repository
 
 CALIBRATION_BATCH = 16
 CALIBRATION_IMAGES = 48
@@ -132,7 +131,7 @@ def named_weights() -> dict[str, NamedWeights]:
         files.append(folder / "weights.yml")
     entries, problems = {}, []
     for file in filter(Path.is_file, files):
-        for name, fields in (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).items():
+        for name, fields in (read_yaml(file) or {}).items():
             fields = {**fields, "left_out": tuple(fields.get("left_out", ()))}
             try:
                 entries[name] = NamedWeights(name, **fields)

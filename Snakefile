@@ -39,10 +39,23 @@ RUNS = {TRAINED + network: [network] for network in NETWORKS} | {
     "xia2024/05_benchmark": NETWORKS,
     "xia2024/06_grad_cam": [network for network in NETWORKS if network == "miniset_densesenet"],
 }
-# The longest pages start first: one of them left for the end would run alone, on one core, for minutes.
+# The longest pages start first: one of them left for the end would run alone, on one core, for minutes. Those that
+# use what another trains follow with the trainings, so that they do not wait for it.
 LONGEST = [
     page
-    for page in ("xia2024/07_by_donor", "audit/heatmaps_on_trial", "turrisi2024/03_classifiers", "audit/leaks_replayed")
+    for page in (
+        "turrisi2024/03_classifiers",
+        "xia2024/07_by_donor",
+        "panagiotaras/01_scans_and_training",
+        "audit/leaks_replayed",
+        "audit/heatmaps_on_trial",
+        "miao2023/04_roc_and_cost",
+    )
+    if page in PAGES
+]
+LONG = [
+    page
+    for page in ("panagiotaras/02_heatmaps", "wang2023/01_overlap", "miao2023/05_does_it_help")
     if page in PAGES
 ]
 TRAINING_KEY = content_key(
@@ -86,7 +99,7 @@ rule page:
     output:
         MADE,
     wildcard_constraints:
-        page="|".join(page for page in PAGES if page not in LONGEST) or "none",
+        page="|".join(page for page in PAGES if page not in [*LONGEST, *LONG]) or "none",
     params:
         python=sys.executable,
         key=lambda wildcards: KEYS[wildcards.page],
@@ -104,6 +117,12 @@ use rule page as longest_page with:
     wildcard_constraints:
         page="|".join(LONGEST) or "none",
     priority: 2
+
+
+use rule page as long_page with:
+    wildcard_constraints:
+        page="|".join(LONG) or "none",
+    priority: 1
 
 
 rule book:

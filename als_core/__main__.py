@@ -181,7 +181,7 @@ def train(network: str, state: StateOption) -> None:
     """Train all runs of one network of the tissue study (called by Snakemake)."""
     from als_core.book.failures import keep_failure
     from als_core.book.profile import load_profile
-    from als_core.figures.drawn import counted
+    from als_core.refusal import counted
     from als_core.studies.xia2024.amounts import TissueAmounts
     from als_core.studies.xia2024.cohort import open_cohort
     from als_core.studies.xia2024.synthetic import TissueParameters

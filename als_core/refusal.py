@@ -9,6 +9,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """Write a count with its noun: "1 donor", "15 donors"."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
 @dataclass(frozen=True)
 class Problem:
     """One thing wrong with an input.
@@ -53,8 +58,7 @@ class RefusedInput(ValueError):
             raise ValueError("a refusal needs at least one problem")
         self.subject = subject
         self.problems = tuple(problems)
-        count = len(self.problems)
-        lines = [f"{subject}: {count} problem{'' if count == 1 else 's'}, nothing was computed."]
+        lines = [f"{subject}: {counted(len(self.problems), 'problem')}, nothing was computed."]
         lines += [f"  {number}. {problem}" for number, problem in enumerate(self.problems, 1)]
         super().__init__("\n".join(lines))
 

@@ -20,8 +20,9 @@ from markdown_it import MarkdownIt
 from matplotlib.figure import Figure
 
 from als_core.book.prose import MIME, PLACEHOLDER, plain_roles
-from als_core.figures.drawn import as_written, counted
+from als_core.figures.drawn import as_written
 from als_core.figures.style import WIDTH, to_png, to_svg
+from als_core.refusal import counted
 
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 SHORTEST_ALT = 30  # characters; less cannot say what a figure shows

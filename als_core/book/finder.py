@@ -79,7 +79,7 @@ def finder_text(made: Mapping[str, str]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def counted() -> str:
+def finder_lead() -> str:
     """One sentence: how many figures, tables and equations there are, and how many have a page."""
     figures = [row for row in read_audit("figure_pages") if not row["label"].startswith("(")]
     with_page = sum(bool(row["page"]) for row in figures)

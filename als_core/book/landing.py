@@ -18,7 +18,8 @@ from als_core.book.site import papers
 from als_core.claims.claims import anchor_of
 from als_core.claims.published import claim_named, claims
 from als_core.claims.verdicts import NO_TARGET
-from als_core.figures.drawn import counted, listed
+from als_core.figures.drawn import listed
+from als_core.refusal import counted
 from als_core.storage import repository, write_text_if_changed
 
 Rows = Sequence[Mapping[str, Any]]

@@ -25,7 +25,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from als_core.cohorts import identifiers
-from als_core.cohorts.checks import counted, merge_problems, unknown_accepts
+from als_core.cohorts.checks import merge_problems, unknown_accepts
 from als_core.cohorts.duplicates import (
     Fingerprint,
     ImagePair,
@@ -39,7 +39,7 @@ from als_core.cohorts.group_word import read_group_word
 from als_core.cohorts.reading import Conversion, Fit, Unreadable, decode, depth_of, largest_deep_value
 from als_core.cohorts.shortcuts import measure
 from als_core.cohorts.tables import cell_problems, other_than_it_looks, read_table
-from als_core.refusal import Problem, RefusedInput, refuse_if
+from als_core.refusal import Problem, RefusedInput, counted, refuse_if
 
 REQUIRED_COLUMNS = ("path", "label")
 MINIMUM_GROUPS = 2  # per label: one to learn from, one to be judged on

@@ -129,11 +129,6 @@ def merge_problems(problems: Iterable[Problem]) -> list[Problem]:
     return merged
 
 
-def counted(number: int, noun: str) -> str:
-    """A number with its noun: "1 row", "2 rows"."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def checks_as_markdown() -> str:
     """The checks as the guide lists them."""
     return "\n".join(

@@ -12,10 +12,9 @@ from typing import Literal
 import pandas as pd
 from PIL import Image
 
-from als_core.cohorts.checks import counted
 from als_core.cohorts.reading import FORMATS, SUFFIXES
 from als_core.cohorts.tables import read_table
-from als_core.refusal import Problem, RefusedInput, refuse_if
+from als_core.refusal import Problem, RefusedInput, counted, refuse_if
 from als_core.storage import atomic_write
 
 MANIFEST = "manifest.csv"

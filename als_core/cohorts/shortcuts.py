@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from als_core.cohorts.checks import counted
 from als_core.cohorts.identifiers import says_missing, unnamed_groups
+from als_core.refusal import counted
 from als_core.statistics.paired import permutation_p_value, permute_labels
 
 PERMUTATIONS = 500
@@ -47,7 +47,6 @@ MEASURES = {
     "blue": "colour (share of blue)",
     "corners": "corners against the rest",
 }
-CATEGORICAL = ("file_type", "image_size")
 
 
 def measure(pixels: np.ndarray, kind: str, size: tuple[int, int], file_bytes: int) -> dict[str, str | float]:

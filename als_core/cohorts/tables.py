@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from als_core.cohorts.checks import counted, merge_problems
-from als_core.refusal import Problem, RefusedInput, refuse_if
+from als_core.cohorts.checks import merge_problems
+from als_core.refusal import Problem, RefusedInput, counted, refuse_if
 
 # A spreadsheet runs a cell that starts so as a formula.
 FORMULA = re.compile(r"^[=+\-@]")

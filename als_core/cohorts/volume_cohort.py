@@ -20,7 +20,7 @@ import pandas as pd
 from scipy.ndimage import affine_transform
 
 from als_core.cohorts import check
-from als_core.cohorts.checks import counted, merge_problems, unknown_accepts
+from als_core.cohorts.checks import merge_problems, unknown_accepts
 from als_core.cohorts.duplicates import ImagePair, find_twins
 from als_core.cohorts.samples import Kind, Samples
 from als_core.cohorts.tables import other_than_it_looks
@@ -32,7 +32,7 @@ from als_core.cohorts.volumes import (
     preprocess,
     read_volume,
 )
-from als_core.refusal import Problem, RefusedInput, refuse_if
+from als_core.refusal import Problem, RefusedInput, counted, refuse_if
 from als_core.storage import atomic_write, code_digest, content_key, file_digest, results_folder
 
 MOST_LABELS = 12  # different values that are listed; more are intensities

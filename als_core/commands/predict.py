@@ -23,8 +23,7 @@ def predict(
 ) -> None:
     """Score unlabelled images with a trained run, and say what the scores can and cannot mean."""
     from als_core.cohorts.check import read_about, validated
-    from als_core.cohorts.checks import counted
-    from als_core.refusal import Problem
+    from als_core.refusal import Problem, counted
     from als_core.training.prediction import find_trained, new_images, score_images, what_scores_mean
 
     trained = find_trained(run)

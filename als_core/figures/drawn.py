@@ -60,11 +60,6 @@ def p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 
-def counted(count: int, noun: str, plural: str = "") -> str:
-    """Write a count with its noun: "1 donor", "15 donors"."""
-    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
-
-
 def as_written(text: object) -> str:
     r"""Write text from data on one line, so that Markdown shows it as it is: for every label, group and path in prose.
 

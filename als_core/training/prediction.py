@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from als_core.cohorts.check import MANIFEST, About, check_cells, check_images
-from als_core.cohorts.checks import counted, merge_problems
+from als_core.cohorts.checks import merge_problems
 from als_core.cohorts.folders import NAMES, list_images
 from als_core.cohorts.reading import Conversion, read_image
 from als_core.cohorts.tables import read_table
-from als_core.refusal import Problem, RefusedInput, refuse_if
+from als_core.refusal import Problem, RefusedInput, counted, refuse_if
 from als_core.statistics import metrics
 from als_core.statistics.intervals import clopper_pearson
 from als_core.storage import repository, results_folder

@@ -30,7 +30,7 @@ def write_generated(app, config) -> None:
         "front": landing.landing_text(
             rows, made_of["line"], made_of["data"]["cohort"]["kind"] == "published"
         ),
-        "finder": f"{finder.counted()}\n\n{finder.finder_text(made)}",
+        "finder": f"{finder.finder_lead()}\n\n{finder.finder_text(made)}",
     }
     texts |= {
         f"overview_{paper}": landing.overview_text(paper, rows)

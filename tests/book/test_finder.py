@@ -122,7 +122,9 @@ def test_the_list_item_by_item_says_how_near_the_book_is():
     assert text.count("### Item by item") == len(papers())
     assert "{als-code}`als_core.explain.grad_cam.grad_cam`" in text
     assert " more | {als-code}" in text or " more ·" in text
-    counts = re.search(r"Item by item, (\d+) of (\d+) are faithful, (\d+) .* and (\d+) are", finder.counted())
+    counts = re.search(
+        r"Item by item, (\d+) of (\d+) are faithful, (\d+) .* and (\d+) are", finder.finder_lead()
+    )
     faithful, every, stand_ins, left_out = map(int, counts.groups())
     assert faithful + stand_ins + left_out == every == text.count("| **")
 

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from als_core.book import landing
 from als_core.claims.claims import every_claim
-from als_core.figures.drawn import counted
 from als_core.figures.style import to_svg
+from als_core.refusal import counted
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
 from sklearn.metrics import roc_auc_score
 
-from als_core.figures.drawn import counted, listed, number, p_value, percent, percent_range
+from als_core.figures.drawn import listed, number, p_value, percent, percent_range
 from als_core.figures.primitives import (
     LONGEST_LINE,
     NULL,
@@ -34,6 +34,7 @@ from als_core.figures.primitives import (
     wrapped,
 )
 from als_core.figures.style import INK, PALETTE
+from als_core.refusal import counted
 
 
 @pytest.fixture

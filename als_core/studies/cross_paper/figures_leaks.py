@@ -9,9 +9,10 @@ import pandas as pd
 from scipy.stats import binom, t
 
 from als_core.cohorts.group_word import DONOR, GroupWord
-from als_core.figures.drawn import Drawn, as_written, counted, listed, number, p_value
+from als_core.figures.drawn import Drawn, as_written, listed, number, p_value
 from als_core.figures.primitives import draw_curves, draw_reference, draw_rows, legend, panels
 from als_core.figures.style import INK, MUTED, PALETTE, house_style
+from als_core.refusal import counted
 from als_core.statistics.null_check import NONE_ERRORS, PERMUTED, UP_ERRORS
 from als_core.statistics.paired import permutation_p_value
 from als_core.studies.cross_paper.leak_pools import EFFECTS, KINDS, SIGNALS, FeaturePool, LeakAmounts

@@ -8,9 +8,10 @@ from typing import Any
 import pandas as pd
 from matplotlib.ticker import FuncFormatter
 
-from als_core.figures.drawn import Drawn, counted, listed
+from als_core.figures.drawn import Drawn, listed
 from als_core.figures.primitives import draw_reference, draw_rows, legend, panels
 from als_core.figures.style import INK, PALETTE
+from als_core.refusal import counted
 
 KEY = ["part", "subject", "way"]
 MISSING = "not measured yet"

@@ -8,7 +8,8 @@ import pandas as pd
 
 from als_core.explain.methods import METHODS
 from als_core.explain.sanity import Limits
-from als_core.figures.drawn import counted, listed, percent
+from als_core.figures.drawn import listed, percent
+from als_core.refusal import counted
 from als_core.studies.cross_paper.evaluation_sets import HeatmapAmounts, Subjects
 from als_core.studies.cross_paper.leaderboard import CONTROLS, NULLS, SCORE
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from scipy.ndimage import gaussian_filter
 
 from als_core.cohorts.group_word import CASE, GroupWord
-from als_core.figures.drawn import Drawn, as_written, counted, listed, number, percent
+from als_core.figures.drawn import Drawn, as_written, listed, number, percent
 from als_core.figures.pictures import flow_chart, image_grid
 from als_core.figures.primitives import (
     draw_bars,
@@ -27,6 +27,7 @@ from als_core.figures.primitives import (
     percent_axis,
 )
 from als_core.figures.style import INK, MUTED, PALETTE, house_style
+from als_core.refusal import counted
 from als_core.studies.miao2023.chain import GAN, INPUTS, MEASURED, RAW
 from als_core.studies.miao2023.checks import PERMUTED
 from als_core.studies.miao2023.filters import AFFINE_LIMITS, FILTERS

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from als_core.book import interactive
 from als_core.claims.published import claim_named
 from als_core.cohorts.group_word import CASE, GroupWord
-from als_core.figures.drawn import Drawn, counted, percent
+from als_core.figures.drawn import Drawn, percent
 from als_core.figures.primitives import (
     draw_reference,
     draw_roc_curves,
@@ -20,6 +20,7 @@ from als_core.figures.primitives import (
     roc_points,
 )
 from als_core.figures.style import INK, MUTED, PALETTE, house_style
+from als_core.refusal import counted
 from als_core.studies.miao2023.checks import PERMUTED
 from als_core.studies.miao2023.figures import COLOURS, TITLES
 from als_core.studies.miao2023.networks import CROP_NETWORKS

@@ -14,7 +14,8 @@ import pandas as pd
 from als_core.claims.findings import Facts
 from als_core.claims.published import claim_named
 from als_core.cohorts.group_word import CASE, GroupWord
-from als_core.figures.drawn import counted, listed, number, p_value, percent, percent_range
+from als_core.figures.drawn import listed, number, p_value, percent, percent_range
+from als_core.refusal import counted
 from als_core.studies.miao2023.checks import PERMUTED
 from als_core.studies.miao2023.figures import METHODS, TITLES
 from als_core.studies.miao2023.filters import FILTERS

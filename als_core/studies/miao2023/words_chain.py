@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from als_core.cohorts.group_word import CASE, GroupWord
-from als_core.figures.drawn import counted, number, p_value, percent
+from als_core.figures.drawn import number, p_value, percent
+from als_core.refusal import counted
 from als_core.studies.miao2023.chain import BICUBIC, GAN, MEASURED, RAW
 from als_core.studies.miao2023.figures import TITLES
 from als_core.studies.miao2023.words import CROPS, Box

@@ -14,7 +14,7 @@ from matplotlib.colors import ListedColormap
 
 from als_core.book import interactive
 from als_core.cohorts.volumes import mni_map
-from als_core.figures.drawn import Drawn, as_written, counted, listed, number, p_value, percent
+from als_core.figures.drawn import Drawn, as_written, listed, number, p_value, percent
 from als_core.figures.pictures import SMALL, draw_image, draw_slices, overlay, plane
 from als_core.figures.primitives import (
     NULL,
@@ -29,6 +29,7 @@ from als_core.figures.primitives import (
     percent_axis,
 )
 from als_core.figures.style import INK, MUTED, PALETTE, house_style
+from als_core.refusal import counted
 from als_core.studies.panagiotaras.preparation import AXES, STEPS
 
 ILL, WELL = PALETTE[4], PALETTE[0]  # the patients' label, the other one

@@ -11,8 +11,8 @@ from scipy.stats import binom
 from als_core.claims.findings import Facts
 from als_core.claims.published import published_table
 from als_core.cohorts.volume_cohort import VolumeCohort
-from als_core.figures.drawn import as_written, counted, listed, number, p_value, percent
-from als_core.refusal import RefusedInput
+from als_core.figures.drawn import as_written, listed, number, p_value, percent
+from als_core.refusal import RefusedInput, counted
 from als_core.studies.brains.cohorts import PATIENTS
 from als_core.studies.brains.synthetic import TRUTH_FROM
 from als_core.studies.brains.training import PanagiotarasAmounts, image_folds

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from als_core.figures.drawn import Drawn, as_written, counted, listed, number, percent
+from als_core.figures.drawn import Drawn, as_written, listed, number, percent
 from als_core.figures.pictures import canvas, draw_arrow, draw_box
 from als_core.figures.primitives import (
     NULL,
@@ -20,6 +20,7 @@ from als_core.figures.primitives import (
     panels,
 )
 from als_core.figures.style import INK, MUTED, PALETTE, SMALLEST_TEXT, WIDTH, house_style
+from als_core.refusal import counted
 
 GROUP_COLOURS = {"ALS": PALETTE[0]}  # whatever ALS is compared with is orange
 FAMILY_NAMES = {"firstorder": "first order", "shape": "shape"}  # the others are abbreviations, in capitals

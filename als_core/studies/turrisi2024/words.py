@@ -10,7 +10,8 @@ import pandas as pd
 
 from als_core.claims.published import claim_named
 from als_core.cohorts.volume_cohort import VolumeCohort
-from als_core.figures.drawn import as_written, counted, listed, number, p_value
+from als_core.figures.drawn import as_written, listed, number, p_value
+from als_core.refusal import counted
 from als_core.statistics.bounds import METRICS
 from als_core.statistics.groups import ChiSquare, KolmogorovSmirnov
 from als_core.statistics.null_check import NONE_ERRORS, UP_ERRORS

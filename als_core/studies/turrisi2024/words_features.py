@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from als_core.figures.drawn import as_written, counted, listed, number, p_value, percent
+from als_core.figures.drawn import as_written, listed, number, p_value, percent
+from als_core.refusal import counted
 from als_core.statistics.null_check import PERMUTED
 from als_core.studies.turrisi2024.radiomics import RadiomicSettings
 from als_core.studies.turrisi2024.study import FINE_MM

@@ -10,7 +10,7 @@ import pandas as pd
 
 from als_core.book import interactive
 from als_core.explain.overlap import DiceCurve
-from als_core.figures.drawn import Drawn, counted, number, percent
+from als_core.figures.drawn import Drawn, number, percent
 from als_core.figures.pictures import draw_slices
 from als_core.figures.primitives import (
     DASHES,
@@ -23,6 +23,7 @@ from als_core.figures.primitives import (
     percent_axis,
 )
 from als_core.figures.style import INK, PALETTE
+from als_core.refusal import counted
 
 NETWORK, LINEAR = PALETTE[0], PALETTE[1]
 NULLS = {"same smoothness": "tick", "atlas only": "cross", "untrained": "square"}

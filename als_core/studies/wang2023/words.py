@@ -9,7 +9,8 @@ import pandas as pd
 
 from als_core.cohorts.volume_cohort import VolumeCohort
 from als_core.explain.overlap import SCORES
-from als_core.figures.drawn import counted, listed, number, percent
+from als_core.figures.drawn import listed, number, percent
+from als_core.refusal import counted
 
 Lead = tuple[float, float, float]
 """Mean difference in overlap and the ends of its 95 % interval over patients."""

@@ -10,16 +10,7 @@ import pandas as pd
 
 from als_core.book import interactive
 from als_core.cohorts.group_word import DONOR, IMAGE, GroupWord
-from als_core.figures.drawn import (
-    Drawn,
-    as_written,
-    counted,
-    listed,
-    number,
-    p_value,
-    percent,
-    percent_range,
-)
+from als_core.figures.drawn import Drawn, as_written, listed, number, p_value, percent, percent_range
 from als_core.figures.primitives import (
     TRAINING,
     VALIDATION,
@@ -33,6 +24,7 @@ from als_core.figures.primitives import (
     percent_axis,
 )
 from als_core.figures.style import INK, MUTED, house_style
+from als_core.refusal import counted
 from als_core.statistics.metrics import matthews, mean_matthews_one_against_rest
 from als_core.studies.xia2024.figures_data import class_colours
 from als_core.studies.xia2024.words import pretraining, trains_head_only

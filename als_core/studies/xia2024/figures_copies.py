@@ -9,9 +9,10 @@ import pandas as pd
 
 from als_core.cohorts.cohort import Cohort
 from als_core.cohorts.duplicates import find_overlaps
-from als_core.figures.drawn import Drawn, as_written, counted
+from als_core.figures.drawn import Drawn, as_written
 from als_core.figures.pictures import image_grid
 from als_core.figures.style import house_style
+from als_core.refusal import counted
 
 COPIES_SHOWN = 3  # pairs
 

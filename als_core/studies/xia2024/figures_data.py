@@ -17,16 +17,7 @@ from als_core.cohorts.group_word import DONOR, IMAGE, GroupWord
 from als_core.cohorts.quality import AXIS_LABELS
 from als_core.cohorts.shortcuts import missing_notices
 from als_core.cohorts.splits import PARTS, Split
-from als_core.figures.drawn import (
-    Drawn,
-    as_written,
-    counted,
-    listed,
-    number,
-    p_value,
-    percent,
-    percent_range,
-)
+from als_core.figures.drawn import Drawn, as_written, listed, number, p_value, percent, percent_range
 from als_core.figures.pictures import draw_image, halved, image_grid
 from als_core.figures.primitives import (
     LONGEST_LINE,
@@ -39,6 +30,7 @@ from als_core.figures.primitives import (
     wrapped,
 )
 from als_core.figures.style import INK, MUTED, PALETTE, WIDTH, house_style
+from als_core.refusal import counted
 from als_core.statistics.separation import Separation
 from als_core.studies.xia2024.synthetic import TissueParameters
 

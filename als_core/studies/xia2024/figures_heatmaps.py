@@ -13,10 +13,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from als_core.book import interactive
-from als_core.figures.drawn import Drawn, counted, listed, number
+from als_core.figures.drawn import Drawn, listed, number
 from als_core.figures.pictures import canvas, draw_image, overlay
 from als_core.figures.primitives import draw_reference, draw_rows, legend, panels
 from als_core.figures.style import GRID, INK, MUTED, PALETTE, WIDTH, house_style
+from als_core.refusal import counted
 
 SHOWN = 240  # pixels on each side of a picture in the matrix
 LOOKS = {

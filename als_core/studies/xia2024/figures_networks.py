@@ -19,11 +19,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Patch, Polygon, Rectangle
 
 from als_core.claims.printed import Printed, agrees_as_printed
-from als_core.figures.drawn import Drawn, counted, listed
+from als_core.figures.drawn import Drawn, listed
 from als_core.figures.pictures import canvas, draw_arrow, draw_box
 from als_core.figures.primitives import ON_COLOUR
 from als_core.figures.style import GRID, GROUND, INK, MUTED, PALETTE, WIDTH, house_style
 from als_core.models.cost import Cost
+from als_core.refusal import counted
 from als_core.studies.xia2024.recipes import PRINTED, RELEASED_VARIANT
 from als_core.training.recipe import Plateau, Recipe
 

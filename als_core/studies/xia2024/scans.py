@@ -17,7 +17,8 @@ from PIL import Image
 
 from als_core.cohorts.cohort import Cohort
 from als_core.cohorts.group_word import DONOR, GroupWord
-from als_core.figures.drawn import as_written, counted, listed
+from als_core.figures.drawn import as_written, listed
+from als_core.refusal import counted
 
 IMAGEJ_PROPERTIES = 50839
 LOCATION = re.compile(r"location=[^\n]*?(?P<path>/[^\n]+)")

@@ -12,8 +12,9 @@ import pandas as pd
 
 from als_core.claims.verdicts import Circumstances
 from als_core.cohorts.group_word import DONOR, IMAGE, GroupWord
-from als_core.figures.drawn import counted, listed, number, p_value, percent, percent_range
+from als_core.figures.drawn import listed, number, p_value, percent, percent_range
 from als_core.models.weights import named_weights
+from als_core.refusal import counted
 from als_core.statistics.intervals import clopper_pearson
 from als_core.studies.xia2024.amounts import TissueAmounts
 from als_core.studies.xia2024.benchmark import (

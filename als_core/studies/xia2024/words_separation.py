@@ -8,7 +8,8 @@ import pandas as pd
 
 from als_core.cohorts.cohort import Cohort
 from als_core.cohorts.group_word import DONOR, IMAGE, GroupWord
-from als_core.figures.drawn import as_written, counted, listed, number, p_value, percent, percent_range
+from als_core.figures.drawn import as_written, listed, number, p_value, percent, percent_range
+from als_core.refusal import counted
 from als_core.studies.xia2024.separation import (
     ALL_CUES,
     ALONE,

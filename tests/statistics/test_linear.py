@@ -75,3 +75,10 @@ def test_features_without_information_predict_one_class():
     folds = draw_folds(LABELS, GROUPS, np.random.default_rng(0))
     assert set(predict_folds(standardised(np.ones((72, 1))), LABELS, folds)) == {0}
     assert fewest_units(LABELS, GROUPS) == 4 and fewest_units(LABELS, None) == 0
+
+
+def test_features_that_are_not_finite_are_refused():
+    folds = draw_folds(LABELS, None, np.random.default_rng(0))
+    for wrong in (np.nan, np.inf):
+        with pytest.raises(ValueError, match="NaN or infinite"):
+            predict_folds(np.full((72, 1), wrong), LABELS, folds)

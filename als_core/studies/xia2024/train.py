@@ -17,7 +17,7 @@ import torch
 
 from als_core.cohorts.cohort import Cohort
 from als_core.cohorts.splits import Split, guard
-from als_core.models.weights import WeightsChoice, available_weights, imagenet_names, load_weights
+from als_core.models.weights import RANDOM, WeightsChoice, available_weights, imagenet_names, load_weights
 from als_core.storage import code_digest, content_key, repository, results_folder
 from als_core.studies.xia2024.amounts import TissueAmounts
 from als_core.studies.xia2024.augmentation import FIGURE_5, SECOND_PROTOCOL
@@ -194,13 +194,12 @@ def frozen_features(
     images: uint8 (n, H, W, 3) in place of the cohort's own, at the recipe's side or larger. Random weights measure
     their batch-norm statistics on images of the whole cohort, which know no label. Computed in the profile's precision.
     """
-    recipe = amounts.recipe(network)
-    own = resized(cohort.images(), recipe.side)
+    recipe, weights = amounts.recipe(network), tissue_weights(network, amounts).name
+    own = resized(cohort.images(), recipe.side) if images is None or weights == RANDOM else None
     built = build_network(recipe, len(cohort.classes), seed=0)
     scaling = scaling_of(built)
-    load_weights(
-        built, tissue_weights(network, amounts).name, images=as_input(torch.from_numpy(own), scaling)
-    )
+    measured_on = as_input(torch.from_numpy(own), scaling) if weights == RANDOM else None
+    load_weights(built, weights, images=measured_on)
     shown = own if images is None else resized(images, recipe.side)
     inputs = frozen_inputs(
         built.stages[:-1], [shown], scaling,

@@ -2,8 +2,9 @@
 
 atomic_write, exclusive_lock, build_if_missing    writing
 content_key, file_digest, named_generator         keys of data, and random streams by name
-code_digest, modules_used                         keys of code, from the import graph
+code_digest, modules_used, syntax_tree            keys of code, from the import graph
 repository, results_folder, data_folder           places
+read_yaml                                         settings and registries
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ from als_core.book.contents import (
     parameters_of,
     source_of,
 )
-from als_core.book.failures import BookFailed, failed_trainings, failure_file, failures, missing_pages
+from als_core.book.failures import BookFailed, failed_trainings, failure_file, failure_report, missing_pages
 from als_core.book.freshness import stamp_of
 from als_core.refusal import Problem, RefusedInput
 from als_core.storage import (
@@ -126,7 +126,7 @@ def make_book(book: dict[str, Any], executor: list[str], lock: int) -> str:
         if not missing:
             raise BookFailed("The site could not be built (see above).")
         build_book(book, missing_allowed=True)
-        raise BookFailed(failures(book, missing))
+        raise BookFailed(failure_report(book, missing))
     if before == mark.stat().st_mtime_ns:
         return f"Nothing to do: the book is up to date. Open {place}"
     return f"The book is ready. Open {place}"

@@ -63,7 +63,7 @@ def missing_pages(book: dict[str, Any]) -> list[str]:
     return [page for page in book_pages() if not (page_folder(page, book) / PAGE).is_file()]
 
 
-def failures(book: dict[str, Any], missing: list[str]) -> str:
+def failure_report(book: dict[str, Any], missing: list[str]) -> str:
     """What was not made and why, one line a page or training."""
     jobs = [*(f"train/{file.stem}" for file in failed_trainings(book)), *missing]
     causes = {job: file for job in jobs if (file := failure_file(book, job)).is_file()}

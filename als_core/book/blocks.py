@@ -112,10 +112,10 @@ def download_block(table: pd.DataFrame, name: str, text: str) -> Block:
     return Block(myst, {f"{name}.csv": _csv(table)}, preview={"text/markdown": f"{text} ({name}.csv)"})
 
 
-def note_block(title: str, text: str, kind: str = "note") -> Block:
-    """An admonition. kind: note, warning, important, ..."""
+def note_block(title: str, text: str, kind: str = "note", on_top: bool = False) -> Block:
+    """An admonition. kind: note, warning, important, ... on_top: right below the answer box."""
     myst = f"```{{admonition}} {title}\n:class: {kind}\n\n{text.strip()}\n```"
-    return Block(myst, preview={"text/markdown": plain_roles(f"**{title}.** {text}")})
+    return Block(myst, preview={"text/markdown": plain_roles(f"**{title}.** {text}")}, on_top=on_top)
 
 
 def text_block(text: str) -> Block:

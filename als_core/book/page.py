@@ -84,7 +84,10 @@ class Page:
             self._show(blocks.note_block("Sizes and repeats", self.profile.sentence, "note als-profile"))
 
     def about_cohort(self, cohort: Cohort) -> None:
-        """Name the cohort that this page is about; verdicts, captions and provenance follow from it."""
+        """Name the cohort that this page is about; verdicts, captions and provenance follow from it.
+
+        What a reader must know of the cohort is said below the answer box, wherever the notebook calls this.
+        """
         self._cohort = cohort
         of_paper = word_of_paper(self.name)
         word = word_of(cohort, of_paper)
@@ -96,25 +99,25 @@ class Page:
                 "Every image on this page was drawn by a computer program. It shows how the study's "
                 "methods behave on a cohort whose truth is known, and nothing about the disease."
             )
-            self._show(blocks.note_block("Synthetic cohort", text, "warning"))
+            self._show(blocks.note_block("Synthetic cohort", text, "warning", on_top=True))
         elif cohort.kind == "own":
             text = f"This page shows {as_written(title)}, not the cohort of the paper: no printed number is judged by it."
             left_out = [notice for notice in cohort.notices if notice.startswith(LEFT_OUT)]
             text = " ".join([text, *map(as_written, left_out)])
-            self._show(blocks.note_block("Your own cohort", text, "warning"))
+            self._show(blocks.note_block("Your own cohort", text, "warning", on_top=True))
         if cohort.groups is None:
             text = (
                 "The manifest has no `group` column, so it is unknown which images "
                 f"{'belong together' if word == GROUP else f'come from one {word.one}'}. "
                 "Only splits by image are possible; their accuracy may be too high, and intervals too narrow."
             )
-            self._show(blocks.note_block("No groups", text, "warning"))
+            self._show(blocks.note_block("No groups", text, "warning", on_top=True))
         if boxes := signs_without_font("".join(cohort.classes)):
             text = (
                 f"Figures show {boxes} as boxes, because no font on this machine has these characters. Install Noto "
                 "Sans CJK, or another font that has them, and make the page again."
             )
-            self._show(blocks.note_block("Letters without a font", text, "warning"))
+            self._show(blocks.note_block("Letters without a font", text, "warning", on_top=True))
         counts = cohort.samples["label"].value_counts().sort_index()
         self._made_of["Data"] = (
             f"{title}: {len(cohort)} samples ({', '.join(f'{n} {c}' for c, n in counts.items())})"

@@ -52,10 +52,12 @@ def test_a_figure_becomes_markdown_with_its_files():
 
 
 def test_the_answer_opens_the_page_even_where_it_is_computed_last():
+    warning = note_block("Synthetic cohort", "Drawn.", "warning", on_top=True)
     stand_ins = substitutions_block({"Images": ("20", "190")}, "No statement about ALS.")
     answer = answer_block("Why?", "Because.", "Very.", "How.")
-    sources = [cell.source for cell in render(executed(stand_ins, answer), "01_page").notebook.cells]
-    assert sources[0] == "# Title" and "als-answer" in sources[1] and "als-substitutions" in sources[2]
+    sources = [cell.source for cell in render(executed(warning, stand_ins, answer), "01_page").notebook.cells]
+    assert sources[0] == "# Title" and "als-answer" in sources[1]
+    assert "Synthetic cohort" in sources[2] and "als-substitutions" in sources[3]
 
 
 def test_a_figure_is_the_same_file_each_time():

@@ -70,11 +70,13 @@ def found_sentence(table: pd.DataFrame) -> str:
         ratios = measured.loc[(measured["part"] == part) & measured["target"].notna(), "ratio"]
         if len(ratios):
             low, high = times(ratios.min()), times(ratios.max())
-            said.append(f"{noun} {low if low == high else f'{low} to {high}'}")
+            said.append(f"{low if low == high else f'{low} to {high}'} for {noun}")
     aimed = measured.dropna(subset=["target"])
     met = int((aimed["ratio"] >= aimed["target"]).sum())
     targets = f"Targets met: {met} of {len(aimed)} measured."
-    return f"Times less processor time than with an ordinary script: {listed(said)}. {targets}"
+    return (
+        f"An ordinary script needs this many times the companion's processor time: {listed(said)}. {targets}"
+    )
 
 
 def how_sure_sentence(table: pd.DataFrame, found: Mapping[str, Any]) -> str:

@@ -109,6 +109,10 @@ def test_recorded_results_have_the_rows_of_the_table():
     assert "not measured yet" in figures_speed.found_sentence(table)
     printed = figures_speed.speed_table(table)
     assert set(printed["Times less"]) == {"not measured yet"}
+    assert figures_speed.speed_ratios(table).data["target"].notna().any()
+    measured = {"part": "occlusion", "subject": "volume", "way": "batched", "ratio": 2.0}
+    partly = figures_speed.speed_ratios(figures_speed.compare(bench.COMPARISONS, {"rows": [measured]}))
+    assert len(partly.data) == 1 and f"not measured yet: {len(table) - 1};" in partly.caption
     answer = figures_speed.speed_answer(table, found | {"rows": []})
     assert not any(each in " ".join(answer.values()) for each in ("minute", "was measured", "×"))
     page = (repository() / "notebooks/audit/how_fast.py").read_text()

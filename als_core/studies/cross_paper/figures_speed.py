@@ -38,7 +38,10 @@ def speed_table(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def speed_ratios(table: pd.DataFrame) -> Drawn:
-    """Draw the ratio of each comparison with its range and target on a logarithmic axis."""
+    """Draw the ratio of each measured comparison with its range and target on a logarithmic axis; before any, all targets."""
+    missing = int(table["ratio"].isna().sum())
+    if missing < len(table):
+        table = table.dropna(subset=["ratio"])
     figure, (axes,) = panels(1, height=0.9 + 0.26 * len(table))
     values = table.rename(columns={"ratio": "value", "ratio_low": "low", "ratio_high": "high"})
     targets = table[["label", "target"]].rename(columns={"target": "value"})
@@ -50,10 +53,9 @@ def speed_ratios(table: pd.DataFrame) -> Drawn:
     axes.set_xlabel("Processor time of the ordinary script / of the companion")
     legend(figure, {"median and range of the rounds": ("interval", PALETTE[0]), "target": ("tick", INK)})
     lines = [f"{row['Comparison']}: {row['Times less']}" for row in speed_table(table).to_dict("records")]
-    caption = (
-        "How many times less processor time the companion needs than an ordinary script. Rows without a dot "
-        "are not measured yet."
-    )
+    caption = "How many times less processor time the companion needs than an ordinary script."
+    if missing:
+        caption += f" Comparisons {MISSING}: {missing}; the table below lists them."
     data = table[["name", "way", "target", "ratio", "ratio_low", "ratio_high"]]
     alt = f"Dots on a logarithmic axis, one row a comparison. {'; '.join(lines)}."
     return Drawn(figure, caption, alt, data)

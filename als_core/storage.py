@@ -2,7 +2,7 @@
 
 atomic_write, exclusive_lock, build_if_missing    writing
 content_key, file_digest, named_generator         keys of data, and random streams by name
-code_digest, modules_used, syntax_tree            keys of code, from the import graph
+code_digest, modules_used                         keys of code, from the import graph
 repository, results_folder, data_folder           places
 read_yaml                                         settings and registries
 """
@@ -183,20 +183,10 @@ _MODULE_NAME = re.compile(rf"({PACKAGE.name}(?:\.\w+)+)(?::\w+)?")
 
 
 @cache
-def syntax_tree(text: str, name: str) -> ast.Module:
-    """Return the syntax tree of Python code without its docstrings. name: of the file, for messages. Not to be changed."""
-    with _PARSING:  # CPython 3.11 counts the depth of all threads' trees in one place (its issue 106905)
-        tree = ast.parse(text, filename=name)
-    for node in ast.walk(tree):
-        if isinstance(body := getattr(node, "body", None), list):
-            node.body = [each for each in body if not _is_text(each)]
-    return tree
-
-
-@cache
 def _read_source(text: str, name: str) -> tuple[str, frozenset[str], frozenset[str]]:
     """Digest of a source without its docstrings, the dotted names it imports, and those it names in strings."""
-    tree = syntax_tree(text, name)
+    with _PARSING:  # CPython 3.11 counts the depth of all threads' trees in one place (its issue 106905)
+        tree = ast.parse(text, filename=name)
     imports: set[str] = set()
     named: set[str] = set()
     for node in ast.walk(tree):
@@ -207,6 +197,8 @@ def _read_source(text: str, name: str) -> tuple[str, frozenset[str], frozenset[s
                 imports.update(alias.name for alias in names)
             case ast.ImportFrom(module=str(module), names=names, level=0):
                 imports.update([module, *(f"{module}.{alias.name}" for alias in names)])
+        if isinstance(body := getattr(node, "body", None), list):
+            node.body = [each for each in body if not _is_text(each)]
     return content_key(ast.dump(tree)), frozenset(imports), frozenset(named)
 
 

@@ -26,7 +26,6 @@ from als_core.storage import (
     modules_used,
     repository,
     source_digest,
-    syntax_tree,
 )
 
 NAMED = ("data/", "benchmarks/")
@@ -138,7 +137,7 @@ def _read(source: Path) -> _Named:
 @cache
 def _named_in(code: str, place: str) -> _Named:
     named = _Named(set(), set())
-    for node in ast.walk(syntax_tree(code, place)):
+    for node in ast.walk(ast.parse(code, filename=place)):
         match node:
             case ast.Call(func=ast.Attribute(attr="amounts"), args=[ast.Constant(value=str(section)), *_]):
                 named.sections.add(section)

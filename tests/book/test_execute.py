@@ -86,7 +86,7 @@ def test_unknown_parameters_are_refused_all_at_once(checkout, tmp_path):
 
 def test_a_stamp_follows_contents_and_only_what_the_page_uses(checkout):
     source = checkout(
-        'import als_core.statistics.metrics\npage.profile.amounts("heatmaps", int)\nfolder = "data/some"'
+        'import als_core.statistics.metrics\npage.profile.amounts("heatmaps", int)\n"data/some"'
     )
     root = source.parents[2]
     (root / "data" / "some").mkdir()

@@ -22,10 +22,10 @@ from nbformat import NotebookNode
 from als_core.cohorts.group_word import CASE, DONOR, GroupWord
 
 MIME = "application/vnd.als.block+json"
-"""Type of the output that is a block of a page (`blocks.Block`). Here, so that whoever runs a notebook needs no pandas
-and no matplotlib."""
+"""Type of the output that is a block of a page (`blocks.Block`). Here, because the process that runs a notebook loads
+neither pandas nor matplotlib."""
 PLACEHOLDER = "%FILES%"
-"""Stands in a block for the page's folder of files until the page is rendered."""
+"""In a block, in place of the page's folder of files until the page is rendered."""
 ROLE = re.compile(r"\{(?P<name>[a-z:]+)\}`(?P<text>[^`<]*?)\s*(?:<[^>`]*>)?`")
 MARK = re.compile(r"<!-- (?P<of>not own|groups) -->\n")
 WORDS_OF_PAPERS = {"miao2023": CASE}

@@ -64,7 +64,7 @@ def predict_folds(features: np.ndarray, labels: np.ndarray, folds: list[Fold]) -
         weighted = weight[:, None] * centred[train]
         system = weighted.T @ centred[train]
         system[np.diag_indices_from(system)] += PENALTY * len(train)
-        # LAPACK itself: for a few columns SciPy's wrappers take ten times as long as the solution
+        # LAPACK itself: for a few columns SciPy's wrappers take longer than the solution
         _, slopes, _ = dposv(system, weighted.T @ (one_hot[train] - 1 / classes))
         predicted[test] = (centred[test] @ slopes).argmax(1)
     return predicted

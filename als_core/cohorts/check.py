@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -126,7 +126,7 @@ def check_folder(
     conversion, images, found = check_images(folder, table, about, progress)
     problems += found
     if "sha256" in table:
-        problems += _check_digests(table, images)
+        problems += check_digests(table, [image.digest for image in images])
     problems += check_labels(table, about)
 
     twins = find_twins([image.digest for image in images], [image.mark for image in images])
@@ -311,19 +311,21 @@ def _check_sizes(table: pd.DataFrame, images: list[ExaminedImage]) -> list[Probl
     return [Problem(where, found, "one size", remedy, None, "ALS010", len(other), tuple(shown))]
 
 
-def _check_digests(table: pd.DataFrame, images: list[ExaminedImage]) -> list[Problem]:
+def check_digests(table: pd.DataFrame, digests: Sequence[str]) -> list[Problem]:
+    """Files whose SHA-256 is not that of the manifest's column `sha256`; an empty text on either side is passed over."""
     remedy = "Fetch the file again, or correct the manifest if the change was meant."
+    rows = enumerate(zip(table["path"], table["sha256"], digests, strict=True))
     return [
         Problem(
             name,
-            f"SHA-256 {image.digest[:12]}...",
-            f"{digest[:12]}... as the manifest says",
+            f"SHA-256 {digest[:12]}...",
+            f"{listed[:12]}... as the manifest says",
             remedy,
             row + 2,
             "ALS012",
         )
-        for row, (name, digest, image) in enumerate(zip(table["path"], table["sha256"], images, strict=True))
-        if image.digest and digest and image.digest != digest.lower()
+        for row, (name, listed, digest) in rows
+        if digest and listed and digest != listed.lower()
     ]
 
 

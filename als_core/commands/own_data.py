@@ -22,6 +22,7 @@ TAKEN_BY = {
     "accept": ("images", "volumes"),
     "group_word": ("images", "volumes"),
     "mask_label": ("volumes",),
+    "positive": ("features",),
 }
 """Kinds of data that an option of `als check` is for; crops are images."""
 Folder = Annotated[Path, typer.Argument(help="A folder with manifest.csv, or with one subfolder per class")]
@@ -40,7 +41,9 @@ def check(
     mask_label: Annotated[
         int | None, typer.Option(help="Volumes: the value that is meant in masks with several.")
     ] = None,
-    positive: Annotated[str, typer.Option(help="Feature tables: the label of interest.")] = "ALS",
+    positive: Annotated[
+        str | None, typer.Option(help="Feature tables: the label of interest, ALS if left out.")
+    ] = None,
     group_word: Annotated[str, WORD] = "",
 ) -> None:
     """List everything that is wrong with a reader's data, and what simple properties tell of the label.
@@ -56,6 +59,7 @@ def check(
         "accept": sorted(accept or ()) or None,
         "group_word": group_word or None,
         "mask_label": mask_label,
+        "positive": positive,
     }
     settings = {name: value for name, value in settings.items() if value is not None}
     kind = kind_of(folder)
@@ -65,9 +69,8 @@ def check(
     elif kind == "volumes":
         _check_volumes(folder, settings)
     else:
-        _check_features(
-            folder if folder.is_file() else feature_file(folder) or folder / "manifest.csv", positive
-        )
+        file = folder if folder.is_file() else feature_file(folder) or folder / "manifest.csv"
+        _check_features(file, positive or "ALS")
 
 
 def _refuse_other_options(folder: Path, settings: dict, kind: str) -> None:
@@ -94,18 +97,11 @@ def _refuse_other_options(folder: Path, settings: dict, kind: str) -> None:
 
 
 def _check_images(folder: Path, settings: dict, kind: str) -> None:
-    from als_core.cohorts.cohort import Cohort
     from als_core.cohorts.shortcuts import shortcut_notices
 
     about = _settled(folder, settings)
     as_crops = kind == "crops" and set(settings) <= {"accept", "group_word"}  # grey, of several sizes
-    if as_crops:
-        from als_core.studies.miao2023.cohort import open_crops
-        from als_core.studies.miao2023.synthetic import CropParameters
-
-        cohort = open_crops(str(folder), CropParameters(), about=about)
-    else:
-        cohort = Cohort.load(folder, about=about, progress=True)
+    cohort = _open(folder, as_crops, about)
     height, width = cohort.image_shape
     what = "grey crops" if kind == "crops" else "images"
     typer.echo(
@@ -115,6 +111,18 @@ def _check_images(folder: Path, settings: dict, kind: str) -> None:
         typer.echo(f"Note: {notice}")
     if settings:
         _keep(folder, about)
+
+
+def _open(folder: Path, as_crops: bool, about=None):
+    """Open a folder of images, or of grey crops of one channel, as the book does. Raises RefusedInput."""
+    if as_crops:
+        from als_core.studies.miao2023.cohort import open_crops
+        from als_core.studies.miao2023.synthetic import CropParameters
+
+        return open_crops(str(folder), CropParameters(), about=about)
+    from als_core.cohorts.cohort import Cohort
+
+    return Cohort.load(folder, about=about, progress=True)
 
 
 def _settled(folder: Path, settings: dict):
@@ -234,12 +242,14 @@ def leaks(
 
     Ends with exit code 1 where a split leaks.
     """
-    from als_core.cohorts.cohort import Cohort
     from als_core.cohorts.duplicates import find_overlaps
+    from als_core.cohorts.folders import kind_of
     from als_core.cohorts.splits import read_splits, split_leaks
 
-    cohort = Cohort.load(folder, progress=True)
-    paths = cohort.samples["path"].tolist()
+    about = _settled(folder, {})
+    as_crops = kind_of(folder) == "crops" and not (about and (about.convert or about.resize))
+    cohort = _open(folder, as_crops, about)
+    paths = cohort.samples["source" if as_crops else "path"].tolist()
     overlaps = find_overlaps(cohort.image, len(cohort), cohort.twins)
     pairs = (*cohort.twins, *overlaps)
     typer.echo(

@@ -16,12 +16,19 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from als_core.cohorts.check import MANIFEST, About, check_cells, placement, read_about
+from als_core.cohorts.check import MANIFEST, About, check_cells, check_digests, placement, read_about
 from als_core.cohorts.cohort import Cohort
 from als_core.cohorts.reading import write_png
 from als_core.cohorts.tables import read_table
 from als_core.refusal import Problem, RefusedInput, refuse_if
-from als_core.storage import atomic_write, build_if_missing, code_digest, content_key, results_folder
+from als_core.storage import (
+    atomic_write,
+    build_if_missing,
+    code_digest,
+    content_key,
+    file_digest,
+    results_folder,
+)
 from als_core.studies.miao2023.filters import to_grey
 from als_core.studies.miao2023.synthetic import CASE, CropParameters, cohort_key, make_synthetic_crops
 
@@ -110,6 +117,10 @@ def prepare_own_crops(folder: Path, results: Path, channel: int | None = None) -
             expected = "a nearly square crop inside the folder"
             problems.append(Problem(name, str(reason), expected, "Crop it, or drop it.", row + 2))
     refuse_if(subject, problems)
+    if "sha256" in table:  # of the reader's files; the prepared ones have their own
+        digests = [file_digest(folder / name) for name in table["path"]]
+        refuse_if(subject, check_digests(table, digests))
+        table = table.drop(columns="sha256")
 
     side = min(len(crop) for crop in crops) // MULTIPLE * MULTIPLE
     bits = bit_depth(crops)

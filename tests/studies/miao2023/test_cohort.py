@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from als_core.__main__ import app
 from als_core.cohorts.cohort import Cohort
 from als_core.refusal import RefusedInput
+from als_core.storage import file_digest
 from als_core.studies.miao2023.cohort import (
     bit_depth,
     centre_square,
@@ -214,6 +215,32 @@ def test_copies_of_crops_are_refused_under_the_readers_names_and_accepted_as_the
     assert "14 grey crops" in done.output and "label or group: field 8.png, field 9.png" in done.output
     cohort = open_crops(folder, SMALL)
     assert len(cohort) == 14 and cohort.about["group_word"] == "dishes", "kept in cohort.yml for the book"
+
+
+def test_checksums_are_of_the_readers_files_and_copies_of_crops_are_found_under_their_names(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("ALS_RESULTS", str(tmp_path / "results"))
+    noise = np.random.default_rng(0).integers(0, 4096, (8, 70, 70), dtype=np.uint16)
+    crops = {f"field {n}.png": each for n, each in enumerate(noise)}
+    crops["field 2.png"] = crops["field 0.png"]
+    folder = own_folder(tmp_path / "mine", crops)
+    manifest = tmp_path / "mine" / "manifest.csv"
+    table = pd.read_csv(manifest)
+    table["group"] = ["a", "b", "a", *table["group"][3:]]
+    table["sha256"] = [file_digest(tmp_path / "mine" / name) for name in table["path"]]
+    table.to_csv(manifest, index=False)
+    cohort = open_crops(folder, SMALL)
+    assert len(cohort) == 8 and cohort.images().dtype == np.uint8
+    found = CliRunner().invoke(app, ["leaks", folder])
+    assert found.exit_code == 0, found.exception
+    assert "8 images; sets of copies: 1; " in found.output and "field 0.png and field 2.png: " in found.output
+
+    table.loc[4, "sha256"] = "0" * 64
+    table.to_csv(manifest, index=False)
+    with pytest.raises(RefusedInput, match=r"0{12}\.\.\. as the manifest says") as refusal:
+        open_crops(folder, SMALL)
+    assert [(p.where, p.row, p.check) for p in refusal.value.problems] == [("field 4.png", 6, "ALS012")]
 
 
 def test_own_crops_that_cannot_be_used_are_refused_with_their_reasons(tmp_path, monkeypatch):

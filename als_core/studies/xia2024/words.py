@@ -116,13 +116,19 @@ def frozen_substitutions(networks: Sequence[str], amounts: TissueAmounts) -> dic
 
 def forbids(runs_by_network: Mapping[str, Sequence[Run]], frozen: Iterable[str] = ()) -> str:
     """Say which conclusions the substitutions rule out. frozen: names of frozen networks with random weights."""
-    reduced = [recipe_of(runs).name for runs in runs_by_network.values() if not ran_as_printed(runs)]
+    reduced = [recipe_of(runs) for runs in runs_by_network.values() if not ran_as_printed(runs)]
+    in_paper = [recipe.name for recipe in reduced if recipe.paper == PAPER]
+    others = [recipe.name for recipe in reduced if recipe.paper != PAPER]
     said = "With fewer runs than printed, an average is judged with the interval that its own runs give."
-    if reduced:
+    if in_paper:
         said = (
-            f"Do not compare the accuracy of {listed(reduced)} on this page with the paper's, or with that of networks "
+            f"Do not compare the accuracy of {listed(in_paper)} on this page with the paper's, or with that of networks "
             "trained at other sizes."
         )
+    elif others:
+        said = f"Do not compare the accuracy of {listed(others)} on this page with that of networks trained at other sizes."
+    if in_paper and others:
+        said += f" {listed(others)}, not in the paper: compare at equal sizes only."
     if names := list(frozen):
         said += f" {listed(names)}: the score shows nothing about ImageNet features."
     return said

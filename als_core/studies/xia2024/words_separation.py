@@ -46,16 +46,17 @@ def separation_answer(
             "not_shown": "What carries the difference: classifiers alone cannot separate preparation from biology.",
         }
     als, cognition = best[DISEASE], best[COGNITION]
+    sections = "Synthetic sections of ALS and control" if synthetic else "ALS and control sections"
     kinds = "ALS with and without impaired thinking (concordant and discordant)"
     apart = f"{kinds} {'are not shown to differ' if cognition.p_family > 0.05 else 'differ'}"
     return {
         "question": f"Do the images tell ALS from control in new {unit.many}, and do they tell who had impaired cognition?",
         "found": (
             (
-                f"ALS and control sections differ: {als.name.replace(', frozen', ' (frozen)')} classifies {percent(als.score)} correctly in {unit.many} not seen "
+                f"{sections} differ: {als.name.replace(', frozen', ' (frozen)')} classifies {percent(als.score)} correctly in {unit.many} not seen "
                 f"before, where guessing gives {percent(als.chance)}.{_other_causes(table, als, together)} "
                 if als.p_family <= 0.05
-                else f"ALS and control sections: not shown to differ, {percent(als.score)} are classified correctly at best "
+                else f"{sections}: not shown to differ, {percent(als.score)} are classified correctly at best "
                 f"in {unit.many} not seen before. "
             )
             + f"{apart}: {percent(cognition.score)} at best, where guessing gives {percent(cognition.chance)}."

@@ -59,7 +59,12 @@ def test_substitutions_say_what_differs_from_the_paper_and_nothing_else(runs):
     assert rows == {"Toy head": ("5 epochs; random weights", full)}
     of_paper = [changed(run, recipe=replace(recipe, paper=PAPER).as_data()) for run in 5 * runs[:1]]
     assert words.substitutions({"toy": of_paper})["Toy head"][1] == "20 epochs; ImageNet weights"
-    assert "Toy head" in words.forbids({"toy": smaller})
+    said = words.forbids({"toy": smaller})
+    assert "Toy head" in said and "paper" not in said
+    both = words.forbids({"toy": smaller, "printed": of_paper})
+    assert "with the paper's" in both and both.endswith(
+        "Toy head, not in the paper: compare at equal sizes only."
+    )
     fewer = reduced(replace(HEAD_ONLY, copies=10), copies=1)
     copies = words.substitutions(
         {"toy": [changed(run, recipe=fewer.as_data(), weights="imagenet") for run in runs]}
@@ -191,6 +196,7 @@ def test_what_separates_the_classes_follows_the_p_values():
     )
     made = words_separation.separation_answer(measured, (15, 10), synthetic=True)
     assert "synthetic" in made["not_shown"] and "release" not in made["not_shown"]
+    assert made["found"].startswith("Synthetic sections of ALS and control differ")
     nothing = words_separation.separation_answer(table(), (15, 10))
     assert "ALS and control sections: not shown to differ" in nothing["found"]
     cognition = words_separation.separation_answer(table(**{DISEASE: 0.01, COGNITION: 0.01}), (15, 10))

@@ -191,7 +191,7 @@ def donor_grid(votes: pd.DataFrame, classes: Sequence[str], unit: GroupWord = DO
         shares.to_numpy(float),
         shares.map(percent).to_numpy(),
         [f"{group} ({label})" for group, label in labels.items()],
-        [name.replace(", ", " ").replace(" ", "\n") for name in names],
+        [name.replace(", ", " ").replace(" ", "\n").replace("-", "-\n") for name in names],
         framed=right.fillna(False).to_numpy(bool),
     )
     axes.xaxis.tick_top()

@@ -89,8 +89,8 @@ first.history.tail(3).round(4)
 # %% [markdown]
 # ## All runs
 #
-# Where runs of published size were recorded for this cohort, they are shown; elsewhere, all seeds at the
-# sizes of the profile.
+# Where runs were recorded for this cohort, of published size or else of 200 pixels, they are shown;
+# elsewhere, all seeds at the sizes of the profile.
 
 # %% tags=["show"]
 runs = tissue_runs(model, data, amounts, split=split, seed=seed, variant=variant)

@@ -17,8 +17,8 @@ class TissueAmounts:
     named. copies: training images per sample, None for the published ten. epochs, batch_size: by network; the
     published number where it is not named. With a tenth of the images, an eighth of the batch keeps about the steps
     of an epoch. precision: by network; fp32 where it is not named. runs: number of seeds, counted from 0. recorded:
-    show recorded runs of published size where there are any. without_imagenet: what stands in for ImageNet weights
-    that cannot be had; None refuses to go on without them.
+    show recorded runs where there are any. without_imagenet: what stands in for ImageNet weights that cannot be had;
+    None refuses to go on without them.
     """
 
     side: int | dict[str, int] | None = None

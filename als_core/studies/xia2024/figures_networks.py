@@ -288,7 +288,7 @@ def as_run(recipes: Mapping[str, Recipe], spent: Mapping[str, Cost]) -> pd.DataF
 def as_run_caption(classes: int, runs: int, recorded: bool) -> str:
     """Caption `as_run`. runs: of each network. recorded: whether recorded runs are shown where there are any."""
     sizes = f"Sizes of the runs trained on these pages: {classes} classes, {counted(runs, 'run')} of each network."
-    instead = " Recorded runs of published size are shown instead where there are any."
+    instead = " Recorded runs are shown instead where there are any."
     return sizes + instead if recorded else sizes
 
 

@@ -113,13 +113,18 @@ def class_maps(
 
 def explained_runs(cohort: Cohort, amounts: TissueAmounts, seed: int = 0) -> list[Run]:
     """Return the runs whose heatmaps a page shows: Miniset-DenseSENet, as in the paper, where the page has its weights
-    or recorded heatmaps of it; else the first network with recorded heatmaps, those with gates first.
+    or recorded heatmaps of it; else the first network with recorded heatmaps, those with gates first, and those of
+    published size before them all.
     """
     split = published_split(cohort, seed)
-    for network in EXPLAINED if amounts.recorded else ():
-        runs = recorded_runs(RECIPES[network], cohort, split)
-        if runs and all((run.folder / HEATMAPS).is_file() for run in runs):
-            return runs
+    recorded = [
+        runs
+        for network in (EXPLAINED if amounts.recorded else ())
+        if (runs := recorded_runs(RECIPES[network], cohort, split))
+        and all((run.folder / HEATMAPS).is_file() for run in runs)
+    ]
+    if recorded:
+        return min(recorded, key=lambda runs: bool(runs[0].about["recipe"]["reduced_from"]))
     return tissue_runs(EXPLAINED[0], cohort, amounts, split=split, seed=seed)
 
 

@@ -22,6 +22,7 @@ from als_core.studies.xia2024.heatmaps import BATCH, map_layers, network_inputs
 from als_core.studies.xia2024.recipes import RECIPES, second_protocol, without_augmentation
 from als_core.studies.xia2024.splits import published_split, second_split
 from als_core.studies.xia2024.train import (
+    REDUCED_SIDE,
     donor_splits,
     recipe_runs,
     recorded_folder,
@@ -76,9 +77,9 @@ PLAN = (
     Job("resnet18_se", BY_IMAGE, seeds=3, fast=True),
     Job("resnet18_cbam", BY_IMAGE, seeds=1, fast=True),
     Job("basic_cnn", BY_IMAGE, seeds=1, fast=True),
-    Job("resnet18_se", BY_IMAGE, side=200, fast=True),
-    Job("resnet18_cbam", BY_IMAGE, side=200, fast=True),
-    Job("resnet18_se", BY_DONOR, side=200, fast=True),
+    Job("resnet18_se", BY_IMAGE, side=REDUCED_SIDE, fast=True),
+    Job("resnet18_cbam", BY_IMAGE, side=REDUCED_SIDE, fast=True),
+    Job("resnet18_se", BY_DONOR, side=REDUCED_SIDE, fast=True),
     Job("resnet18_se", BY_IMAGE, fast=True),
     Job("resnet18_cbam", BY_IMAGE, fast=True),
     Job("basic_cnn", BY_IMAGE, fast=True),

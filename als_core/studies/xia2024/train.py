@@ -1,6 +1,6 @@
-"""Train the networks of the tissue study, or find the runs that are recorded at published size (Xia 2024, 4.2, 4.6).
+"""Train the networks of the tissue study, or find the runs that are recorded (Xia 2024, 4.2, 4.6).
 
-recorded_runs    runs of published size that are kept with the project (`data/recorded/xia2024`)
+recorded_runs    runs that are kept with the project (`data/recorded/xia2024`), of published size where there are any
 tissue_runs      what a page shows of a network: recorded runs where there are any, else runs at the profile's sizes
 recipe_runs      any recipe on any split: train what is missing
 runs_by_donor    one run a fold of a round by donor, of the networks asked for and of those with recorded ones
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import torch
@@ -32,13 +33,16 @@ from als_core.studies.xia2024.recipes import (
 from als_core.studies.xia2024.splits import augmented_training_set, published_split, second_split
 from als_core.training.features import as_input, frozen_inputs
 from als_core.training.images import TrainingImages, resized
-from als_core.training.recipe import Recipe
+from als_core.training.recipe import Recipe, reduced
 from als_core.training.runs import Run, find_recorded, find_run
 from als_core.training.train import build_network, found_device, identify_runs, scaling_of, train_recipe
 
+REDUCED_SIDE = 200
+"""Pixels of the recorded runs whose published 400 cost too much: all else as printed, shown and not judged."""
+
 
 def recorded_folder():
-    """Return the folder of runs of published size that are kept with the project."""
+    """Return the folder of runs that are kept with the project."""
     return repository() / "data/recorded/xia2024"  # one literal: `book.freshness` finds inputs by it
 
 
@@ -59,12 +63,14 @@ def parameter_counts(recipe: Recipe, classes: int) -> tuple[int, int]:
 def recorded_runs(recipe: Recipe, cohort: Cohort, split: Split) -> list[Run]:
     """Return the recorded runs of a recipe on this cohort and split, by seed; none where there are none.
 
+    Those of published size where there are any, else those that were recorded on images of `REDUCED_SIDE`.
     Of several trainings of ImageNet weights only the preferred one is shown (`models.weights.imagenet_names`), and
     random weights only where no pretrained ones were recorded. Numeric precision and compiling may differ.
     """
     backbone = build_network(replace(recipe, side=64), 3, seed=0).backbone
-    for weights in (*imagenet_names(backbone), "random"):
-        if found := find_recorded(recorded_folder(), recipe, cohort.digest, split, weights):
+    sizes = [recipe, reduced(recipe, side=REDUCED_SIDE)] if recipe.side > REDUCED_SIDE else [recipe]
+    for sized, weights in product(sizes, (*imagenet_names(backbone), "random")):
+        if found := find_recorded(recorded_folder(), sized, cohort.digest, split, weights):
             return found
     return []
 
@@ -80,7 +86,7 @@ def tissue_runs(
 ) -> list[Run]:
     """Return the runs that a page shows of one network on one split, by default that of the variant.
 
-    Recorded runs of published size where there are any for this cohort; else one run a seed at the sizes of the
+    Recorded runs where there are any for this cohort; else one run a seed at the sizes of the
     profile, trained here unless they exist. `seed` draws the split. variant: a name in `recipes.VARIANTS`.
     """
     split = split or split_of(variant, cohort, seed)

@@ -109,7 +109,7 @@ def test_variants_say_what_trains(networks):
 def test_the_sizes_are_those_of_runs_trained_here_beside_recorded_ones():
     caption = as_run_caption(3, 2, True)
     assert caption.startswith("Sizes of the runs trained on these pages: 3 classes, 2 runs of each network.")
-    assert caption.endswith("Recorded runs of published size are shown instead where there are any.")
+    assert caption.endswith("Recorded runs are shown instead where there are any.")
     assert as_run_caption(2, 1, False).endswith("2 classes, 1 run of each network.")
 
 

@@ -10,7 +10,9 @@ from als_core.models.weights import WeightsChoice
 from als_core.refusal import RefusedInput
 from als_core.studies.xia2024 import record
 from als_core.studies.xia2024 import train as tissue_runs
+from als_core.studies.xia2024.recipes import RECIPES
 from als_core.studies.xia2024.record import BY_DONOR, BY_IMAGE, PLAN, Job, chosen_jobs
+from als_core.studies.xia2024.splits import published_split
 from als_core.studies.xia2024.synthetic import TissueParameters, make_synthetic_tissue
 from als_core.training.recipe import reduced
 from als_core.training.runs import load_run
@@ -55,6 +57,20 @@ def test_a_run_that_diverges_is_said_and_the_next_job_begins(cohort, folder):
     diverged, recorded = record.record(cohort, plan)
     assert "seed 0" in diverged and diverged.endswith("the run was stopped")
     assert recorded.split(":")[1].strip().startswith(next(folder.glob("resnet18/*")).name)
+
+
+def test_smaller_runs_are_shown_until_published_ones_are_recorded(cohort, folder, monkeypatch):
+    monkeypatch.setattr(tissue_runs, "recorded_folder", lambda: folder)
+    monkeypatch.setattr(tissue_runs, "REDUCED_SIDE", 32)
+    recipe, split = tiny(RECIPES["resnet18"]), published_split(cohort)
+    assert tissue_runs.recorded_runs(recipe, cohort, split) == []
+    jobs = [Job("resnet18", BY_IMAGE, seeds=1, side=side, change=tiny) for side in (32, None)]
+    sides = []
+    for job in jobs:
+        list(record.record(cohort, (job,)))
+        (run,) = tissue_runs.recorded_runs(recipe, cohort, split)
+        sides.append((run.about["recipe"]["side"], dict(run.about["recipe"]["reduced_from"])["side"]))
+    assert sides == [(32, 400), (64, 400)], "a run of published size takes the place of the smaller one"
 
 
 def test_recorded_heatmaps_are_of_the_test_images_and_weights_stay_behind(cohort, folder):

@@ -49,10 +49,11 @@ data = open_for_page(page, cohort)
 #
 # For each network the page shows recorded runs where there are any for this cohort, of published size or
 # else of 200 pixels, and runs at the profile's sizes where there are none; the tables mark each, and only
-# published sizes are judged. *Majority class* always predicts the commonest training class. *Stained area* is given one number per image, the share of pixels that have the colour of a
-# brown stain (DAB). *Colour statistics* are given mean, spread and percentiles of red, green, blue and of
-# three separated stains. Both use ridge regression without anything tuned. A network that does no better
-# gives no evidence that it uses structure beyond colour.
+# published sizes are judged. *Majority class* always predicts the commonest training class. *Stained area*
+# is given one number per image, the share of pixels that have the colour of a brown stain (DAB). *Colour
+# statistics* are given mean, spread and percentiles of red, green, blue and of three separated stains. Both
+# use ridge regression without anything tuned. A network that does no better gives no evidence that it uses
+# structure beyond colour.
 
 # %% tags=["show"]
 amounts = page.profile.amounts("tissue_training", TissueAmounts)

@@ -158,7 +158,7 @@ def record(
     jobs: Annotated[str, typer.Option(help="Which jobs of the plan, e.g. 0-5 or 8; all by default.")] = "",
     list_only: Annotated[bool, typer.Option("--list", help="Print the plan and stop.")] = False,
 ) -> None:
-    """Train runs of published size on the authors' images and keep them, without weights, in data/recorded.
+    """Train runs on the authors' images, most at published size, and keep them, without weights, in data/recorded.
 
     Takes hours to days on a CPU. Interrupted runs resume; runs that are recorded are skipped.
     """

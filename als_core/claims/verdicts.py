@@ -79,7 +79,7 @@ class Circumstances:
     seeds : int or None
         Number of runs (seeds) behind the number. Fewer than the paper's are judged by the interval they give.
     recorded : bool
-        Whether the runs were recorded at published size and kept with the project.
+        Whether the runs were recorded and kept with the project.
     went_in : bool
         Whether the number was an input, say to build the cohort or to set a recipe.
     """

@@ -35,7 +35,7 @@ class Heads:
     """K trained heads.
 
     weights: (K, C + 1, classes), the bias as last row, of the epoch that the checkpoint rule kept.
-    histories: one a head, columns as `course.HISTORY`. chosen_epochs: (K,), from 1.
+    histories: one a head, columns as `epochs.HISTORY`. chosen_epochs: (K,), from 1.
     """
 
     weights: Tensor
@@ -71,7 +71,7 @@ def train_heads(
     features: (N, C) of any floating type; computing is in the type of `starts`. labels: int64 (N,), or
     (K, N) for a head with labels of its own (permuted ones, say). train: rows (n,), or (K, n).
     validation: rows (m,) or (K, m), possibly none. starts: (K, C + 1, classes). seeds: K, for the order
-    of images (`course.epoch_generator`, as in `fit`). Features, labels and starts are on one device.
+    of images (`epochs.epoch_generator`, as in `fit`). Features, labels and starts are on one device.
     Raises `Diverged`, and ValueError where the recipe needs validation rows and there are none,
     or the recipe mirrors images or follows a plateau, which heads on fixed features do not do.
     """

@@ -43,9 +43,9 @@ data = open_for_page(page, cohort)
 # %% [markdown]
 # ## The runs that are explained
 #
-# The paper explains Miniset-DenseSENet. Its runs are shown here where heatmaps of published size were
-# recorded for this cohort; else those of a recorded network with gates, or else of ResNet18; and where
-# nothing is recorded, Miniset-DenseSENet at the sizes of this profile.
+# The paper explains Miniset-DenseSENet. Its runs are shown here where heatmaps of it were recorded for this
+# cohort; else those of a recorded network with gates, or else of ResNet18, and of published size rather than
+# of smaller images. Where nothing is recorded, Miniset-DenseSENet is shown at the sizes of this profile.
 
 # %% tags=["show"]
 amounts = page.profile.amounts("tissue_training", TissueAmounts)

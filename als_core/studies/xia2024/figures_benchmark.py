@@ -261,6 +261,16 @@ def stage_rows(stages: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def run_sizes(runs_by_network: Mapping[str, Sequence[Run]]) -> dict[str, str]:
+    """Say in a few words which runs those of each network are, by its name: recorded or not, and of which image side."""
+    named = {}
+    for runs in runs_by_network.values():
+        recipe = Recipe.from_data(runs[0].about["recipe"])
+        full = "published size" if not recipe.reduced_from else f"{recipe.side} px"
+        named[recipe.name] = f"{'recorded' if runs[0].recorded else 'profile'}, {full}"
+    return named
+
+
 def run_sources(runs_by_network: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
     """List which runs of each network a page shows: recorded or of the profile, sizes, weights, number."""
     rows = []
@@ -319,9 +329,10 @@ def _frozen_batch_norm(run: Run, parameters: tuple[int, int]) -> str:
 def training_card(runs: Sequence[Run], reason: str, parameters: tuple[int, int]) -> pd.DataFrame:
     """List how the runs of one recipe were trained, in two columns.
 
-    reason : why they start from these weights. parameters : how many train, and how many there are.
+    reason : why runs that are trained here start from these weights. parameters : how many train, and how many there are.
     """
     about = runs[0].about
+    reason = about["weights_sentence"] if runs[0].recorded else reason
     recipe = Recipe.from_data(about["recipe"])
     images, parts = about["training_images"], about["samples"]
     steps = math.ceil(images / recipe.batch_size)
@@ -365,13 +376,20 @@ def run_rows(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def accuracy_rows(table: pd.DataFrame, published: pd.Series | None, unit: GroupWord = DONOR) -> pd.DataFrame:
+def accuracy_rows(
+    table: pd.DataFrame,
+    published: pd.Series | None,
+    unit: GroupWord = DONOR,
+    sizes: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
     """Format `benchmark.accuracy_table`: percentages as text, counts of each run.
 
     published : accuracy as printed, text by name; None leaves the column out. unit: images leave out the interval over
-    groups.
+    groups. sizes : `run_sizes`; None leaves the column out.
     """
     rows = pd.DataFrame({"Model": table["name"]})
+    if sizes is not None:
+        rows["Runs"] = table["name"].map(sizes).fillna("")
     if published is not None:
         rows["Published"] = table["name"].map(published).fillna("")
     (n,) = table["n"].unique()

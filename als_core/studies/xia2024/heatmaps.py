@@ -112,15 +112,14 @@ def class_maps(
 
 
 def explained_runs(cohort: Cohort, amounts: TissueAmounts, seed: int = 0) -> list[Run]:
-    """Return the runs whose heatmaps a page shows: Miniset-DenseSENet, as in the paper, where the page has its weights
-    or recorded heatmaps of it; else the first network with recorded heatmaps, those with gates first, and those of
-    published size before them all.
+    """Return the runs whose heatmaps a page shows: the first of `EXPLAINED` with recorded heatmaps, published sizes before
+    smaller ones; where nothing is recorded Miniset-DenseSENet, as in the paper, at the sizes of the profile.
     """
     split = published_split(cohort, seed)
     recorded = [
         runs
-        for network in (EXPLAINED if amounts.recorded else ())
-        if (runs := recorded_runs(RECIPES[network], cohort, split))
+        for network in EXPLAINED
+        if (runs := recorded_runs(RECIPES[network], cohort, split, amounts))
         and all((run.folder / HEATMAPS).is_file() for run in runs)
     ]
     if recorded:

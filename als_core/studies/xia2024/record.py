@@ -1,13 +1,14 @@
-"""Record runs of published size: the plan, in the order in which each hour of computing buys the most.
+"""Record runs for the book: the plan, in the order in which each hour of computing buys the most.
 
 `als record` works through the plan, run by run. It resumes an interrupted run, skips what is recorded already, and
 copies each finished run without its weights to `data/recorded/xia2024`, with the heatmaps of its test images.
+Runs are of published size, but for jobs on smaller images (`train.REDUCED_SIDE`), which are shown and not judged.
 Runs with gates or trained convolutions compute in bf16 through `torch.compile` on a CPU; each run says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +17,7 @@ import torch
 from als_core.cohorts.cohort import Cohort
 from als_core.cohorts.splits import Split
 from als_core.explain.grad_cam import layer_map
-from als_core.refusal import Problem, RefusedInput
+from als_core.refusal import Problem, RefusedInput, refuse_if
 from als_core.studies.xia2024.amounts import TissueAmounts
 from als_core.studies.xia2024.heatmaps import BATCH, map_layers, network_inputs
 from als_core.studies.xia2024.recipes import RECIPES, second_protocol, without_augmentation
@@ -108,7 +109,13 @@ def record(cohort: Cohort, plan: tuple[Job, ...] = PLAN) -> Iterator[str]:
     Where no ImageNet weights can be had, heads train on random weights. A network with gates or trained
     convolutions is then left out of the plan: on random weights it would show nothing about the paper.
     Of a run that diverges the line says so, and the plan goes on.
+
+    Raises
+    ------
+    RefusedInput
+        At the end of the plan, naming every run that diverged.
     """
+    diverged = []
     sizes = TissueAmounts(without_imagenet="random")
     for job in plan:
         weights = tissue_weights(job.network, sizes).name
@@ -120,17 +127,33 @@ def record(cohort: Cohort, plan: tuple[Job, ...] = PLAN) -> Iterator[str]:
             missing = [seed for seed in seeds if seed not in {run.about["seed"] for run in known}]
             # heads train together; other runs one by one, each recorded as it ends
             for together in [[seed] for seed in missing] if job.fast else [missing]:
-                try:
-                    runs = recipe_runs(job.recipe, cohort, sizes, split, together)
-                except Diverged as stopped:
-                    yield f"{job}, {split.name}: {stopped}"
-                    continue
-                for run in runs:
+                for seed, run in _trained(job.recipe, cohort, sizes, split, together):
+                    line = f"{job}, {split.name}, seed {seed}"
+                    if isinstance(run, Diverged):
+                        diverged.append(
+                            Problem(
+                                line, str(run), "a run to its last epoch", "Record it again, or report it."
+                            )
+                        )
+                        yield f"{line}: {run}"
+                        continue
                     folder = record_run(
                         run, recorded_folder() / job.network, heatmaps_of_test_images(run, cohort)
                     )
-                    line = f"{job}, {split.name}, seed {run.about['seed']}"
                     yield f"{line}: {folder.name}, {run.about['seconds']:.0f} s"
+    refuse_if("Recording the plan", diverged)
+
+
+def _trained(
+    recipe: Recipe, cohort: Cohort, amounts: TissueAmounts, split: Split, seeds: Sequence[int]
+) -> list[tuple[int, Run | Diverged]]:
+    """Return the run of each seed, or what stopped it; heads that train together stop together, so each is then tried alone."""
+    try:
+        return [(run.about["seed"], run) for run in recipe_runs(recipe, cohort, amounts, split, seeds)]
+    except Diverged as stopped:
+        if len(seeds) == 1:
+            return [(seeds[0], stopped)]
+    return [pair for seed in seeds for pair in _trained(recipe, cohort, amounts, split, [seed])]
 
 
 def heatmaps_of_test_images(run: Run, cohort: Cohort) -> dict[str, np.ndarray]:

@@ -60,16 +60,26 @@ def parameter_counts(recipe: Recipe, classes: int) -> tuple[int, int]:
     return sum(size for size, trains in sizes if trains), sum(size for size, _ in sizes)
 
 
-def recorded_runs(recipe: Recipe, cohort: Cohort, split: Split) -> list[Run]:
-    """Return the recorded runs of a recipe on this cohort and split, by seed; none where there are none.
+def recorded_runs(recipe: Recipe, cohort: Cohort, split: Split, amounts: TissueAmounts) -> list[Run]:
+    """Return the recorded runs that a page shows of a recipe on this cohort and split, by seed; none where there are none.
 
-    Those of published size where there are any, else those that were recorded on images of `REDUCED_SIDE`.
-    Of several trainings of ImageNet weights only the preferred one is shown (`models.weights.imagenet_names`), and
-    random weights only where no pretrained ones were recorded. Numeric precision and compiling may differ.
+    Those of published size where there are any, else, unless the profile's own images are larger, those on images of
+    `REDUCED_SIDE`. Of several trainings of ImageNet weights only the preferred one is shown
+    (`models.weights.imagenet_names`); runs from random weights only where the profile would start from them too.
+    Numeric precision and compiling may differ.
     """
+    if not amounts.recorded:
+        return []
+    sizes = [recipe]
+    if amounts.recipe(recipe.network).side <= REDUCED_SIDE < recipe.side:
+        sizes.append(reduced(recipe, side=REDUCED_SIDE))
     backbone = build_network(replace(recipe, side=64), 3, seed=0).backbone
-    sizes = [recipe, reduced(recipe, side=REDUCED_SIDE)] if recipe.side > REDUCED_SIDE else [recipe]
-    for sized, weights in product(sizes, (*imagenet_names(backbone), "random")):
+    options = [*product(sizes, imagenet_names(backbone))]
+    if backbone is None or (
+        amounts.without_imagenet and tissue_weights(recipe.network, amounts).name == RANDOM
+    ):
+        options += product(sizes, [RANDOM])
+    for sized, weights in options:
         if found := find_recorded(recorded_folder(), sized, cohort.digest, split, weights):
             return found
     return []
@@ -90,9 +100,10 @@ def tissue_runs(
     profile, trained here unless they exist. `seed` draws the split. variant: a name in `recipes.VARIANTS`.
     """
     split = split or split_of(variant, cohort, seed)
-    recorded = recorded_runs(variant_of(network, variant), cohort, split) if amounts.recorded else []
+    if recorded := recorded_runs(variant_of(network, variant), cohort, split, amounts):
+        return recorded
     recipe = amounts.recipe(network, variant)
-    return recorded or recipe_runs(recipe, cohort, amounts, split, range(amounts.runs), seed)
+    return recipe_runs(recipe, cohort, amounts, split, range(amounts.runs), seed)
 
 
 def split_of(variant: str, cohort: Cohort, seed: int = 0) -> Split:
@@ -140,16 +151,20 @@ def copies_digest(recipe: Recipe, seed: int) -> str:
     return content_key(code_digest(code), augmentations_of(recipe), seed) if recipe.copies > 1 else ""
 
 
-def recorded_ablations(cohort: Cohort, seed: int = 0) -> dict[str, list[Run]]:
-    """Return recorded runs with and without augmentation, and by the protocol of section 4.5.2, by what they are."""
-    found = {}
-    split = published_split(cohort, seed)
+def recorded_ablations(cohort: Cohort, amounts: TissueAmounts, seed: int = 0) -> dict[str, list[Run]]:
+    """Return recorded runs of changed recipes by what they are: without augmentation, section 4.5.2, smaller images."""
+    split, found = published_split(cohort, seed), {}
     for network in ("resnet18", "efficientnet_lite0"):
         recipe = RECIPES[network]
-        found[f"{recipe.name}, nine augmented copies"] = recorded_runs(recipe, cohort, split)
-        found[f"{recipe.name}, no augmentation"] = recorded_runs(without_augmentation(recipe), cohort, split)
+        found[f"{recipe.name}, nine augmented copies"] = recorded_runs(recipe, cohort, split, amounts)
+        plain = without_augmentation(recipe)
+        found[f"{recipe.name}, no augmentation"] = recorded_runs(plain, cohort, split, amounts)
     other = second_protocol(RECIPES["resnet18"])
-    found[f"{other.name}, section 4.5.2"] = recorded_runs(other, cohort, second_split(cohort, seed))
+    found[f"{other.name}, section 4.5.2"] = recorded_runs(other, cohort, second_split(cohort, seed), amounts)
+    for network in ("resnet18_se", "resnet18_cbam"):
+        smaller = reduced(RECIPES[network], side=REDUCED_SIDE)
+        name = f"{smaller.name}, images of {REDUCED_SIDE} pixels"
+        found[name] = recorded_runs(smaller, cohort, split, amounts)
     return {name: runs for name, runs in found.items() if runs}
 
 
@@ -172,7 +187,7 @@ def runs_by_donor(
     """
     splits, shown = donor_splits(cohort, seed), {}
     for network in dict.fromkeys([*networks, *RECIPES]):
-        if amounts.recorded and (recorded := _recorded_on_each(network, cohort, splits)):
+        if recorded := _recorded_on_each(network, cohort, splits, amounts):
             shown[network] = recorded
         elif network in networks:
             recipe = amounts.recipe(network)
@@ -182,14 +197,17 @@ def runs_by_donor(
     return shown
 
 
-def _recorded_on_each(network: str, cohort: Cohort, splits: Sequence[Split]) -> list[Run]:
-    """Return a recorded run of every split; none where one split has none."""
+def _recorded_on_each(
+    network: str, cohort: Cohort, splits: Sequence[Split], amounts: TissueAmounts
+) -> list[Run]:
+    """Return a recorded run of every split, all alike in size and weights; none where one split has none."""
     found = []
     for split in splits:
-        if not (runs := recorded_runs(RECIPES[network], cohort, split)):
+        if not (runs := recorded_runs(RECIPES[network], cohort, split, amounts)):
             return []
         found.append(runs[0])
-    return found
+    alike = {(run.about["recipe"]["side"], run.about["weights"]) for run in found}
+    return found if len(alike) == 1 else []
 
 
 def frozen_features(

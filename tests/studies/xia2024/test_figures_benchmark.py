@@ -145,6 +145,26 @@ def test_the_training_card_says_what_the_batch_norm_of_frozen_stages_does(
     card = figures.training_card([changed], "Because.", (trains, 100)).set_index("What")["How"]
     assert card["Batch norm of frozen stages"] == said
     assert card["Trains"] == f"pool, head: {trains} of 100 parameters"
+    assert card["Starts from"].endswith(". Because.")
+    recorded = Run(run.folder, {**changed.about, "weights_sentence": "From a file."}, recorded=True)
+    card = figures.training_card([recorded], "Because.", (trains, 100)).set_index("What")["How"]
+    assert card["Starts from"].endswith(". From a file."), (
+        "why this machine would choose weights is beside the point"
+    )
+
+
+def test_sizes_mark_recorded_runs_and_smaller_images(tmp_path):
+    (run,) = toy_training.train(tmp_path, toy_training.HEAD_ONLY, seeds=(0,))
+    smaller = {**run.about["recipe"], "reduced_from": [["side", 400]], "name": "Smaller"}
+    runs = {
+        "a": [Run(run.folder, run.about, recorded=True)],
+        "b": [Run(run.folder, {**run.about, "recipe": smaller})],
+    }
+    sizes = figures.run_sizes(runs)
+    assert sizes == {"Toy head": "recorded, published size", "Smaller": f"profile, {smaller['side']} px"}
+    table = pd.DataFrame({"name": ["Smaller", "Colour"], "n": 38, "correct": [[30], [31]], "mean": 0.8, "median": 0.8,
+                          "sd": 0.0, "low": 0.6, "high": 0.9, "group_low": np.nan, "group_high": np.nan})  # fmt: skip
+    assert figures.accuracy_rows(table, None, sizes=sizes)["Runs"].tolist() == [sizes["Smaller"], ""]
 
 
 def test_each_run_has_both_matthews_correlations():

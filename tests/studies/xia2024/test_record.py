@@ -10,6 +10,7 @@ from als_core.models.weights import WeightsChoice
 from als_core.refusal import RefusedInput
 from als_core.studies.xia2024 import record
 from als_core.studies.xia2024 import train as tissue_runs
+from als_core.studies.xia2024.amounts import TissueAmounts
 from als_core.studies.xia2024.recipes import RECIPES
 from als_core.studies.xia2024.record import BY_DONOR, BY_IMAGE, PLAN, Job, chosen_jobs
 from als_core.studies.xia2024.splits import published_split
@@ -53,24 +54,43 @@ def test_a_run_that_diverges_is_said_and_the_next_job_begins(cohort, folder):
     def wild(recipe):
         return replace(tiny(recipe), learning_rate=1e30)
 
-    plan = (Job("resnet18", BY_IMAGE, seeds=1, change=wild), Job("resnet18", BY_IMAGE, seeds=1, change=tiny))
-    diverged, recorded = record.record(cohort, plan)
-    assert "seed 0" in diverged and diverged.endswith("the run was stopped")
+    plan = (Job("resnet18", BY_IMAGE, seeds=2, change=wild), Job("resnet18", BY_IMAGE, seeds=1, change=tiny))
+    lines = []
+    with pytest.raises(RefusedInput, match="2 problems") as refusal:
+        lines.extend(line for line in record.record(cohort, plan) if lines.append(line))
+    *diverged, recorded = lines
+    assert [
+        f"seed {seed}" in line and line.endswith("the run was stopped") for seed, line in enumerate(diverged)
+    ] == [True] * 2
+    assert [problem.where for problem in refusal.value.problems] == [line.split(": ")[0] for line in diverged]
     assert recorded.split(":")[1].strip().startswith(next(folder.glob("resnet18/*")).name)
 
 
-def test_smaller_runs_are_shown_until_published_ones_are_recorded(cohort, folder, monkeypatch):
+def test_smaller_runs_are_shown_until_published_ones_are_recorded_and_never_for_larger_ones(
+    cohort, folder, monkeypatch
+):
     monkeypatch.setattr(tissue_runs, "recorded_folder", lambda: folder)
     monkeypatch.setattr(tissue_runs, "REDUCED_SIDE", 32)
     recipe, split = tiny(RECIPES["resnet18"]), published_split(cohort)
-    assert tissue_runs.recorded_runs(recipe, cohort, split) == []
-    jobs = [Job("resnet18", BY_IMAGE, seeds=1, side=side, change=tiny) for side in (32, None)]
-    sides = []
-    for job in jobs:
-        list(record.record(cohort, (job,)))
-        (run,) = tissue_runs.recorded_runs(recipe, cohort, split)
-        sides.append((run.about["recipe"]["side"], dict(run.about["recipe"]["reduced_from"])["side"]))
-    assert sides == [(32, 400), (64, 400)], "a run of published size takes the place of the smaller one"
+    quick = TissueAmounts(side=32, without_imagenet="random")
+
+    def sides(amounts):
+        runs = tissue_runs.recorded_runs(recipe, cohort, split, amounts)
+        return [
+            (run.about["recipe"]["side"], dict(run.about["recipe"]["reduced_from"])["side"]) for run in runs
+        ]
+
+    list(record.record(cohort, (Job("resnet18", BY_IMAGE, seeds=1, side=32, change=tiny),)))
+    assert sides(quick) == [(32, 400)]
+    assert sides(replace(quick, side=64)) == [], "the profile's own images are larger"
+    list(record.record(cohort, (Job("resnet18", BY_IMAGE, seeds=1, change=tiny),)))
+    assert sides(quick) == [(64, 400)], "a run of published size takes the place of the smaller one"
+    assert sides(replace(quick, recorded=False)) == []
+    assert sides(replace(quick, without_imagenet=None)) == [], "random weights, which this profile refuses"
+    monkeypatch.setattr(
+        tissue_runs, "available_weights", lambda *given, **more: WeightsChoice("imagenet", "a test")
+    )
+    assert sides(quick) == [], "random weights, where this machine has ImageNet's"
 
 
 def test_recorded_heatmaps_are_of_the_test_images_and_weights_stay_behind(cohort, folder):

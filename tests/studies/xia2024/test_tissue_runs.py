@@ -1,6 +1,7 @@
 """The tissue study's runs at reduced amounts: what is reduced is said, features and splits are right, effects are found."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -137,14 +138,16 @@ def test_recorded_runs_by_donor_count_where_every_fold_has_one(small, monkeypatc
     first, *_ = tissue_runs.donor_splits(small)
     assert tissue_runs.runs_by_donor([], small, QUICK) == {}  # nothing is recorded of this cohort
 
-    def recorded(recipe, cohort, split):
-        whole = recipe.network == "efficientnet_lite0" or split.name != first.name
-        return [f"{recipe.network}, {split.name}"] if whole else []
+    def recorded(recipe, cohort, split, amounts):
+        whole = recipe.network != "resnet18" or split.name != first.name
+        side = 200 if (recipe.network, split.name) == ("resnet18_se", first.name) else 400
+        run = SimpleNamespace(about={"recipe": {"side": side}, "weights": "imagenet"})
+        return [run] if whole and recipe.network in ("resnet18", "resnet18_se", "efficientnet_lite0") else []
 
     monkeypatch.setattr(tissue_runs, "recorded_runs", recorded)
-    found = tissue_runs.runs_by_donor([], small, replace(QUICK, recorded=True))
-    assert list(found) == ["efficientnet_lite0"] and len(found["efficientnet_lite0"]) == 3
-    assert tissue_runs.runs_by_donor([], small, replace(QUICK, recorded=False)) == {}
+    found = tissue_runs.runs_by_donor([], small, QUICK)
+    assert list(found) == ["efficientnet_lite0"], "one fold of ResNet18 is missing, one of SE has other sizes"
+    assert len(found["efficientnet_lite0"]) == 3
 
 
 @pytest.mark.parametrize("variant, validated", [("released", 7), ("section 4.5.2", 0)])

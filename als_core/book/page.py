@@ -91,7 +91,9 @@ class Page:
         self._cohort = cohort
         of_paper = word_of_paper(self.name)
         word = word_of(cohort, of_paper)
-        about = Data(cohort.kind == "own", cohort.groups is not None, word, of_paper)
+        about = Data(
+            cohort.kind == "own", cohort.groups is not None, word, of_paper, cohort.kind == "published"
+        )
         self._show(blocks.Block("", prose=about.as_json()))
         title = cohort.about.get("title") or cohort.name
         if cohort.kind == "synthetic":

@@ -4,6 +4,7 @@ A notebook is one text for the paper's images and for a reader's. A paragraph th
 a comment, which Jupyter does not show:
 
     <!-- not own -->    left out where the data are a reader's own
+    <!-- published -->  left out where the data are not a paper's own
     <!-- groups -->     left out where it is not known which samples belong together
 
 On pages about a reader's own data, the paper's word for groups ("donors") becomes the reader's ("dishes").
@@ -27,23 +28,27 @@ neither pandas nor matplotlib."""
 PLACEHOLDER = "%FILES%"
 """In a block, in place of the page's folder of files until the page is rendered."""
 ROLE = re.compile(r"\{(?P<name>[a-z:]+)\}`(?P<text>[^`<]*?)\s*(?:<[^>`]*>)?`")
-MARK = re.compile(r"<!-- (?P<of>not own|groups) -->\n")
+MARK = re.compile(r"<!-- (?P<of>not own|published|groups) -->\n")
 WORDS_OF_PAPERS = {"miao2023": CASE}
 """What a study's notebooks call a group, by study; donors in all others."""
 
 
 @dataclass(frozen=True)
 class Data:
-    """What prose depends on. own: whether the data are a reader's. groups: whether groups are known. word: for groups."""
+    """What prose depends on. own, published: whether the data are a reader's, a paper's. groups: whether groups are known.
+    word: for groups.
+    """
 
     own: bool = False
     groups: bool = True
     word: GroupWord = DONOR
     of_paper: GroupWord = DONOR
+    published: bool = False
 
     def holds(self, condition: str) -> bool:
         """Whether a paragraph with this mark is shown."""
-        return {"not own": not self.own, "groups": self.groups}[condition]
+        holds = {"not own": not self.own, "published": self.published, "groups": self.groups}
+        return holds[condition]
 
     def as_json(self) -> dict[str, Any]:
         """The same as plain data, for `blocks.Block`."""
@@ -115,4 +120,4 @@ def plain_roles(text: str) -> str:
 
 def _read(content: Mapping[str, Any]) -> Data:
     words = {name: GroupWord(**content[name]) for name in ("word", "of_paper")}
-    return Data(content["own"], content["groups"], **words)
+    return Data(content["own"], content["groups"], published=content["published"], **words)

@@ -90,7 +90,8 @@ page.text(words_separation.split_words(table, unit))
 # is its question about cognition.
 
 # %%
-if len(asked) > 1:
+contrasts = len(asked) > 1 and separation.BY_DONOR in set(table["split"])
+if contrasts:
     page.show(figures.scores_by_question(table, unit), "xia-two-questions")
 
 # %% [markdown]
@@ -104,7 +105,7 @@ if len(asked) > 1:
 
 # %% tags=["show"]
 ladder = []
-for name in amounts.cues if len(asked) > 1 else ():
+for name in amounts.cues if contrasts else ():
     shown = {
         cue: frozen_features(name, data, training, remove(images)) for cue, remove in separation.CUES.items()
     }
@@ -143,7 +144,7 @@ if len(votes):
     if len(folders):
         page.text(scans.vote_words(folders, votes, data.classes, sides[0], unit))
 frozen = words.frozen_substitutions(amounts.heads, training)
-page.substitutions(frozen | words.substitutions(trained), words.forbids(trained, frozen))
+page.substitutions(frozen | words.substitutions(trained, by_fold=True), words.forbids(trained, frozen))
 
 # %% [markdown]
 # ## Checks of the procedure
@@ -188,7 +189,7 @@ page.text(words_separation.recognition_words(recognised, empty))
 # What holds in donors that were never seen may be about the class; it may also be anything
 # else that differs between the donors of the classes.
 #
-# <!-- not own -->
+# <!-- published -->
 # What also stays when colour, brightness, contrast and sharpness are made equal may be the disease, or
 # another difference between these donors' sections. All of this was found after looking at the images, in
 # few donors, so it describes this cohort and predicts nothing yet. A new cohort would settle more than more
@@ -198,9 +199,7 @@ page.text(words_separation.recognition_words(recognised, empty))
 # %%
 together = scans.coincidence(folders, *sides, unit)
 units = words_separation.units_by_question(data)
-page.answer(
-    **words_separation.separation_answer(table, units, unit, together, synthetic=data.kind == "synthetic")
-)
+page.answer(**words_separation.separation_answer(table, units, unit, together, data.kind))
 page.made_of(
     weights=words.weights_of_features(amounts.heads, training),
     splits=f"{amounts.rounds} rounds, {amounts.permutations} permutations, seed {seed}",

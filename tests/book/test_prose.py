@@ -25,6 +25,9 @@ TEXT = """# A title
 <!-- not own -->
 The paper's donors.
 
+<!-- published -->
+Found in these images.
+
 <!-- groups -->
 A donor is held out, see {ref}`xia-by-donor`.
 
@@ -35,6 +38,7 @@ Donors' images."""
     ("data", "shown"),
     [
         (Data(), "# A title\n\nThe paper's donors.\n\nA donor is held out, see {ref}`xia-by-donor`.\n\nDonors' images."),
+        (Data(published=True), "# A title\n\nThe paper's donors.\n\nFound in these images.\n\nA donor is held out, see {ref}`xia-by-donor`.\n\nDonors' images."),
         (Data(True, True, DISH), "# A title\n\nA dish is held out, see {ref}`xia-by-donor`.\n\nDishes' images."),
         (Data(True, True, ANIMAL), "# A title\n\nAn animal is held out, see {ref}`xia-by-donor`.\n\nAnimals' images."),
         (Data(True, False, GROUP), "# A title\n\nGroups' images."),

@@ -77,16 +77,16 @@ def without_groups(folder: Path) -> Path:
 
 
 @pytest.fixture
-def page(monkeypatch) -> Callable[[Path], str]:
-    """Runs the first page for a folder at the smallest profile; gives back its text."""
+def page(monkeypatch) -> Callable[..., str]:
+    """Runs a page, the first where none is named, for a folder at the smallest profile; gives back its text."""
     shown: list[dict] = []
     monkeypatch.setattr("als_core.book.page.publish_display_data", shown.append)
 
-    def run_page(folder: Path) -> str:
+    def run_page(folder: Path, name: str = PAGE) -> str:
         space = {}
-        for cell in jupytext.read(repository() / "notebooks" / f"{PAGE}.py").cells:
+        for cell in jupytext.read(repository() / "notebooks" / f"{name}.py").cells:
             if cell.cell_type == "code":
-                exec(compile(cell.source, PAGE, "exec"), space)
+                exec(compile(cell.source, name, "exec"), space)
             if "parameters" in cell.metadata.get("tags", ()):
                 space["cohort"] = str(folder)
         return "\n\n".join(bundle[MIME]["myst"] for bundle in shown)
@@ -188,3 +188,12 @@ def test_the_shortcut_report_names_sharpness_on_the_published_images(real_data):
     data: Cohort = open_cohort(PUBLISHED, TissueParameters(), progress=False)
     said = figures_data.check_words(data.notices, data.shortcuts)
     assert "harpness" in said.partition(" alone ")[0]
+
+
+@pytest.mark.slow
+def test_the_papers_classes_without_groups_are_compared_by_image_only(tmp_path, page, monkeypatch):
+    monkeypatch.setenv("ALS_RESULTS", str(tmp_path / "results"))
+    labels = ["control", "concordant", "discordant"] * 8
+    folder = edit(without_groups(tmp_path / "mine"), lambda table: table.assign(label=labels))
+    text = page(folder, "xia2024/07_by_donor")
+    assert "xia-by-donor-accuracy" in text and "xia-two-questions" not in text and "xia-cues" not in text

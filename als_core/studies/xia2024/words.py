@@ -82,8 +82,13 @@ def circumstances_of(runs: Sequence[Run], cohort_kind: str) -> Circumstances:
     )
 
 
-def substitutions(runs_by_network: Mapping[str, Sequence[Run]]) -> dict[str, tuple[str, str]]:
-    """List what runs used in place of what the paper used: network -> (here, in the paper)."""
+def substitutions(
+    runs_by_network: Mapping[str, Sequence[Run]], by_fold: bool = False
+) -> dict[str, tuple[str, str]]:
+    """List what runs used in place of what the paper used: network -> (here, in the paper).
+
+    by_fold: runs are one a fold, so their number is not compared with that of the paper's.
+    """
     sizes = {
         "side": lambda pixels: f"{pixels} pixels",
         "copies": lambda images: f"{counted(images, 'image')} per training image",
@@ -97,21 +102,25 @@ def substitutions(runs_by_network: Mapping[str, Sequence[Run]]) -> dict[str, tup
             pairs.append([sizes[field](size) for size in (getattr(recipe, field), value)])
         if not is_pretrained_as_printed(runs[0]):
             pairs.append(["random weights", "ImageNet weights"])
-        if recipe.paper == PAPER and len(runs) != PRINTED_RUNS:
+        if recipe.paper == PAPER and len(runs) != PRINTED_RUNS and not by_fold:
             pairs.append([counted(number, "run") for number in (len(runs), PRINTED_RUNS)])
         if pairs:
             here, full = ("; ".join(side) for side in zip(*pairs, strict=True))
-            rows[recipe.name] = (
-                here,
-                full if recipe.paper == PAPER else f"not in the paper; in full: {full}",
-            )
+            rows[recipe.name] = here, _in_full(recipe, full)
     return rows
+
+
+def _in_full(recipe: Recipe, full: str) -> str:
+    return full if recipe.paper == PAPER else f"not in the paper; in full: {full}"
 
 
 def frozen_substitutions(networks: Sequence[str], amounts: TissueAmounts) -> dict[str, tuple[str, str]]:
     """List frozen networks without ImageNet weights here: name -> (here, in the paper)."""
-    without = [name for name in networks if tissue_weights(name, amounts).name == "random"]
-    return {f"{RECIPES[name].name}, frozen": ("random weights", "ImageNet weights") for name in without}
+    without = [RECIPES[name] for name in networks if tissue_weights(name, amounts).name == "random"]
+    return {
+        f"{recipe.name}, frozen": ("random weights", _in_full(recipe, "ImageNet weights"))
+        for recipe in without
+    }
 
 
 def forbids(runs_by_network: Mapping[str, Sequence[Run]], frozen: Iterable[str] = ()) -> str:

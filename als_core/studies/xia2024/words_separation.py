@@ -26,13 +26,13 @@ def separation_answer(
     units: tuple[int, int],
     unit: GroupWord = DONOR,
     together: str = "",
-    synthetic: bool = False,
+    kind: str = "published",
 ) -> dict[str, str]:
     """Fill the answer box of the page on what separates the classes.
 
     table: `separation.separation_table`. units: how many donors there are, and how many of them had ALS.
     together: how classes and folders of scans coincide (`scans.coincidence`), where the files name folders.
-    synthetic: whether the images are, so that nothing is known of tissue.
+    kind: of the cohort: what can be said of its tissue depends on it.
     """
     best = {name: best_by_donor(table, name) for name in (DISEASE, COGNITION, EVERY_CLASS)}
     if best[DISEASE] is None:
@@ -46,7 +46,7 @@ def separation_answer(
             "not_shown": "What carries the difference: classifiers alone cannot separate preparation from biology.",
         }
     als, cognition = best[DISEASE], best[COGNITION]
-    sections = "Synthetic sections of ALS and control" if synthetic else "ALS and control sections"
+    sections = "Synthetic sections of ALS and control" if kind == "synthetic" else "ALS and control sections"
     kinds = "ALS with and without impaired thinking (concordant and discordant)"
     apart = f"{kinds} {'are not shown to differ' if cognition.p_family > 0.05 else 'differ'}"
     return {
@@ -66,13 +66,20 @@ def separation_answer(
             f"and {percent_range(cognition.low, cognition.high)}. Each is the best of several classifiers: permuted labels "
             f"reach its score with p {p_value(als.p_family)} and {p_value(cognition.p_family)}."
         ),
-        "not_shown": (
-            "Anything about tissue: these images are synthetic, and what differs between their classes was drawn into them."
-            if synthetic
-            else "What carries the difference. Disease, section thickness, fixation and scanning may differ together; the "
-            "release describes none of them" + (", and names folders of scans only." if together else ".")
-        ),
+        "not_shown": _not_shown(kind, together),
     }
+
+
+def _not_shown(kind: str, together: str) -> str:
+    if kind == "synthetic":
+        return "Anything about tissue: these images are synthetic, and what differs between their classes was drawn into them."
+    carried = (
+        "What carries the difference. Disease, section thickness, fixation and scanning may differ together"
+    )
+    if kind == "own":
+        return f"{carried}."
+    names = ", and names folders of scans only" if together else ""
+    return f"{carried}; the release describes none of them{names}."
 
 
 def _answer_by_image(table: pd.DataFrame, unit: GroupWord) -> dict[str, str]:

@@ -194,9 +194,11 @@ def test_what_separates_the_classes_follows_the_p_values():
         "gets 82 % and one folder of slide scans holds 3 of 3 ALS donors: this need not be"
         in together["found"]
     )
-    made = words_separation.separation_answer(measured, (15, 10), synthetic=True)
+    made = words_separation.separation_answer(measured, (15, 10), kind="synthetic")
     assert "synthetic" in made["not_shown"] and "release" not in made["not_shown"]
     assert made["found"].startswith("Synthetic sections of ALS and control differ")
+    own = words_separation.separation_answer(measured, (15, 10), kind="own")
+    assert "release" not in own["not_shown"] and "synthetic" not in own["not_shown"]
     nothing = words_separation.separation_answer(table(), (15, 10))
     assert "ALS and control sections: not shown to differ" in nothing["found"]
     cognition = words_separation.separation_answer(table(**{DISEASE: 0.01, COGNITION: 0.01}), (15, 10))

@@ -318,8 +318,8 @@ def check_digests(table: pd.DataFrame, digests: Sequence[str]) -> list[Problem]:
     return [
         Problem(
             name,
-            f"SHA-256 {digest[:12]}...",
-            f"{listed[:12]}... as the manifest says",
+            f"SHA-256 {digest[:12]}... where the manifest says {listed[:12]}...",
+            "the file that the manifest describes",
             remedy,
             row + 2,
             "ALS012",

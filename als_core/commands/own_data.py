@@ -80,16 +80,19 @@ def _refuse_other_options(folder: Path, settings: dict, kind: str) -> None:
     from als_core.book.build import KIND_WORDS  # seconds to load; a check without a refusal does not need it
     from als_core.refusal import Problem, RefusedInput
 
-    remedies = {
-        "volumes": "Leave it out: all scans are resampled to one grid.",
-        "features": "Leave it out; what has to change is changed in the table itself.",
-    }
+    def remedy(name: str) -> str:
+        if kind == "volumes" and name in ("resize", "fit", "convert"):
+            return "Leave it out: all scans are resampled to one grid."
+        if kind == "features":
+            return "Leave it out; what has to change is changed in the table itself."
+        return "Leave it out."
+
     problems = [
         Problem(
             f"--{name.replace('_', '-')}",
             KIND_WORDS[kind],
             " or ".join(KIND_WORDS[each] for each in TAKEN_BY[name]),
-            remedies.get(kind, "Leave it out."),
+            remedy(name),
         )
         for name in wrong
     ]
@@ -246,9 +249,8 @@ def leaks(
     from als_core.cohorts.folders import kind_of
     from als_core.cohorts.splits import read_splits, split_leaks
 
-    about = _settled(folder, {})
-    as_crops = kind_of(folder) == "crops" and not (about and (about.convert or about.resize))
-    cohort = _open(folder, as_crops, about)
+    as_crops = kind_of(folder) == "crops"
+    cohort = _open(folder, as_crops)
     paths = cohort.samples["source" if as_crops else "path"].tolist()
     overlaps = find_overlaps(cohort.image, len(cohort), cohort.twins)
     pairs = (*cohort.twins, *overlaps)

@@ -61,7 +61,10 @@ FAULTS = {
     "empty label": (cell(0, "label", ""), "an empty cell"),
     "formula": (cell(0, "label", "=HYPERLINK(1)"), "HYPERLINK"),
     "newline in a name": (cell(0, "path", "images/a\nb.png"), "a\\nb"),
-    "wrong digest": (lambda t: t.assign(sha256=["0" * 64] + [""] * (len(t) - 1)), "as the manifest says"),
+    "wrong digest": (
+        lambda t: t.assign(sha256=["0" * 64] + [""] * (len(t) - 1)),
+        "where the manifest says 000000000000",
+    ),
     "one label": (lambda t: t.assign(label="only"), "two or more"),
     "a label with one group": (lambda t: t.assign(group=["a"] * 6 + list(t["group"][6:])), "one group"),
     "a label with too few samples": (cell(0, "label", "rare"), "1 sample"),

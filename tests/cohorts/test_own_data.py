@@ -349,6 +349,7 @@ def test_what_a_reader_settled_is_kept_for_scans_too(tmp_path):
         (scans, ("--resize", 64, "--fit", "pad", "--convert", "--accept", "ALS017"),
          [f"--{name}: found scans; expected images. Leave it out" for name in ("resize", "fit", "convert")]),
         (cohort, ("--mask-label", 1, "--resize", 64), ["--mask-label: found images; expected scans. Leave it out."]),
+        (scans, ("--positive", "AD"), ["--positive: found scans; expected a feature table. Leave it out."]),
         (cohort, ("--positive", "als"), ["--positive: found images; expected a feature table. Leave it out."]),
         (table(lambda t: t), ("--accept", "ALS017", "--group-word", "people"),
          [f"--{name}: found a feature table; expected images or scans." for name in ("accept", "group-word")]),

@@ -348,7 +348,7 @@ CELLS = {
     "label in other case": ("label", "als", "differ only in case"),
     "group formula": ("group", "=1", "=1"),
     "empty group": ("group", "", "empty cell"),
-    "wrong digest": ("sha256", "0" * 64, "as the manifest says"),
+    "wrong digest": ("sha256", "0" * 64, "where the manifest says 000000000000"),
 }
 BYTES = {
     "empty manifest": (lambda b: b"", "manifest.csv"),

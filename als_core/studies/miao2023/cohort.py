@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from als_core.cohorts.check import MANIFEST, About, check_cells, check_digests, placement, read_about
+from als_core.cohorts.checks import merge_problems
 from als_core.cohorts.cohort import Cohort
 from als_core.cohorts.reading import write_png
 from als_core.cohorts.tables import read_table
@@ -116,11 +117,11 @@ def prepare_own_crops(folder: Path, results: Path, channel: int | None = None) -
         except ValueError as reason:
             expected = "a nearly square crop inside the folder"
             problems.append(Problem(name, str(reason), expected, "Crop it, or drop it.", row + 2))
-    refuse_if(subject, problems)
     if "sha256" in table:  # of the reader's files; the prepared ones have their own
-        digests = [file_digest(folder / name) for name in table["path"]]
-        refuse_if(subject, check_digests(table, digests))
+        files = [folder / name for name in table["path"]]
+        problems += check_digests(table, [file_digest(file) if file.is_file() else "" for file in files])
         table = table.drop(columns="sha256")
+    refuse_if(subject, merge_problems(problems))
 
     side = min(len(crop) for crop in crops) // MULTIPLE * MULTIPLE
     bits = bit_depth(crops)

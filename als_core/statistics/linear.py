@@ -46,7 +46,7 @@ def predict_folds(features: np.ndarray, labels: np.ndarray, folds: list[Fold]) -
     Raises
     ------
     ValueError
-        For features that are not finite.
+        For features that are not finite, or so large that the system cannot be solved.
 
     Notes
     -----
@@ -65,7 +65,11 @@ def predict_folds(features: np.ndarray, labels: np.ndarray, folds: list[Fold]) -
         system = weighted.T @ centred[train]
         system[np.diag_indices_from(system)] += PENALTY * len(train)
         # LAPACK itself: for a few columns SciPy's wrappers take longer than the solution
-        _, slopes, _ = dposv(system, weighted.T @ (one_hot[train] - 1 / classes))
+        _, slopes, failed = dposv(system, weighted.T @ (one_hot[train] - 1 / classes))
+        if failed or not np.isfinite(slopes).all():
+            raise ValueError(
+                f"ridge regression: the system cannot be solved (LAPACK info {failed}); scale the features"
+            )
         predicted[test] = (centred[test] @ slopes).argmax(1)
     return predicted
 

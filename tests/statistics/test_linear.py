@@ -82,3 +82,6 @@ def test_features_that_are_not_finite_are_refused():
     for wrong in (np.nan, np.inf):
         with pytest.raises(ValueError, match="NaN or infinite"):
             predict_folds(np.full((72, 1), wrong), LABELS, folds)
+    huge = 1e160 * np.random.default_rng(1).normal(size=(72, 2))
+    with np.errstate(over="ignore", invalid="ignore"), pytest.raises(ValueError, match="cannot be solved"):
+        predict_folds(huge, LABELS, folds)

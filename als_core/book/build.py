@@ -254,13 +254,16 @@ def put_on_top(rendered: dict[str, Any], text: str) -> None:
 
 
 def _missing_page(page: str, book: dict[str, Any]) -> str:
-    own = failure_file(book, page)
-    files = [own] if own.is_file() else failed_trainings(book)
-    causes = "".join(file.read_text(encoding="utf-8") for file in files)
+    own, trainings = failure_file(book, page), failed_trainings(book)
+    if own.is_file():
+        why, causes = "Its notebook failed.", own.read_text(encoding="utf-8")
+    else:
+        why = "Its job was killed, or a training that it needs failed."
+        causes = "".join(f"train/{file.stem}: {file.read_text(encoding='utf-8')}" for file in trainings)
+    shown = f"\n\n```text\n{causes}```" if causes else ""
     return (
-        f"# {page}: not made\n\nThis page, or a training it needs, failed, so nothing of it is shown. "
-        f"`make book` tries again; a partly executed notebook is kept under `logs/`.\n\n"
-        f"```text\n{causes}```\n"
+        f"# {page}: not made\n\n{why} `make book` tries again; a partly executed notebook is kept under "
+        f"`logs/`.{shown}\n"
     )
 
 

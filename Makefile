@@ -27,7 +27,7 @@ help:            ## show this list
 book: $(READY)   ## make the book: _build/html/index.html  [COHORT=auto|xia2024|synthetic|FOLDER, TISSUE= CROPS= BRAINS= FEATURES=]
 	@$(BIN)/als book "$(COHORT)" $(OWN) --profile "$(PROFILE)"
 
-paper: $(READY)  ## the same at published sizes, epochs and repeats (for a GPU; hours on a CPU)
+paper: $(READY)  ## the same at published sizes, epochs and repeats (for a GPU; days on two CPU cores)
 	@$(BIN)/als book "$(COHORT)" $(OWN) --profile paper
 
 test: $(READY)   ## run every test that needs neither a browser nor a cluster

@@ -1,7 +1,7 @@
 """Run the tests behind the book's page on trust and write its tables: `python tests/trust/record.py`.
 
-`data/trust/tests.csv` is the list of statements and tests; running it updates how many cases passed. All hostile
-inputs go to `data/trust/bad_inputs.csv`. Nothing is written where a test fails, is skipped or does not exist.
+`data/trust/tests.csv` is the list of statements and tests; running it updates how many cases passed. All hostile inputs, and
+those of readers' ordinary mess, go to `data/trust/bad_inputs.csv`. Nothing is written where a test fails, is skipped or does not exist.
 (`data/trust/interruptions*.csv` are written by `tests/interruptions.py --record`.)
 """
 
@@ -20,6 +20,7 @@ from test_hostile_inputs import CASES, READ
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.append(str(REPOSITORY / "tests" / "cohorts"))
 
+from test_own_data import CASES as OWN_DATA  # noqa: E402
 
 TRUST = REPOSITORY / "data" / "trust"
 KINDS = {
@@ -43,6 +44,16 @@ def passed(reports: Path) -> Counter[str]:
     return counts
 
 
+def tried_inputs() -> pd.DataFrame:
+    """List every input that the tests try, and whether it is read or refused."""
+    rows = [
+        (KINDS[case.kind], case.name.split(": ", 1)[-1], "read" if case.told is READ else "refused")
+        for case in CASES
+    ]
+    rows += [("own data", name, "refused" if case.refused else "read") for name, case in OWN_DATA.items()]
+    return pd.DataFrame(rows, columns=["Brought as", "Input", "Outcome"])
+
+
 def main() -> None:
     """Run the tests, then write both tables."""
     table = pd.read_csv(TRUST / "tests.csv")
@@ -55,12 +66,7 @@ def main() -> None:
         counts = passed(reports)
     table["Cases passed"] = [counts[test] for test in table["Test"]]
     table.to_csv(TRUST / "tests.csv", index=False, lineterminator="\n")
-    rows = [
-        (KINDS[case.kind], case.name.split(": ", 1)[-1], "read" if case.told is READ else "refused")
-        for case in CASES
-    ]
-    inputs = pd.DataFrame(rows, columns=["Brought as", "Input", "Outcome"])
-    inputs.to_csv(TRUST / "bad_inputs.csv", index=False, lineterminator="\n")
+    tried_inputs().to_csv(TRUST / "bad_inputs.csv", index=False, lineterminator="\n")
 
 
 if __name__ == "__main__":

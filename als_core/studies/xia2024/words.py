@@ -164,14 +164,13 @@ def training_answer(runs: Sequence[Run], majority: float, unit: GroupWord = DONO
     size = "at published size" if not recipe.reduced_from else f"with images of {recipe.side} pixels"
     if not all(is_pretrained_as_printed(run) for run in runs):
         size += ", from random weights in place of ImageNet's"
+    commonest = f"naming the commonest class ({percent(majority)})"
     if above == len(runs):
-        beyond = f"every run does better than naming the commonest class ({percent(majority)})"
+        beyond = f"{'every run' if len(runs) > 1 else 'the run'} does better than {commonest}"
     elif above:
-        beyond = (
-            f"{above} of the {len(runs)} runs do better than naming the commonest class ({percent(majority)})"
-        )
+        beyond = f"{above} of the {len(runs)} runs do better than {commonest}"
     else:
-        beyond = f"no run does better than naming the commonest class ({percent(majority)})"
+        beyond = f"{'no run does' if len(runs) > 1 else 'the run does not do'} better than {commonest}"
     spread = percent(shares[0]) if len(set(shares)) == 1 else percent_range(min(shares), max(shares))
     return {
         "question": f"How was {name_with_variant(recipe)} trained, and what did it learn?",

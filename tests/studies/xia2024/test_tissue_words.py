@@ -46,6 +46,8 @@ def test_the_answer_of_a_training_page_names_the_range_over_runs(runs):
     pretrained = [changed(run, weights="imagenet") for run in runs]
     assert "random" not in words.training_answer(pretrained, 1.0)["found"]
     assert "no run does better" in words.training_answer(runs, 1.0)["found"]
+    assert "; the run does better than naming" in words.training_answer(runs[:1], 0.33)["found"]
+    assert "; the run does not do better than naming" in words.training_answer(runs[:1], 1.0)["found"]
     for text in answer.values():
         assert_plain(text)
     assert_plain(words.curves_words(runs))

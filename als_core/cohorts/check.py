@@ -112,12 +112,16 @@ class ExaminedImage:
 
 
 def check_folder(
-    folder: Path, manifest: Path | None = None, about: About | None = None, progress: bool = False
+    folder: Path,
+    manifest: Path | None = None,
+    about: About | None = None,
+    progress: bool = False,
+    keep_copies: bool = False,
 ) -> CheckedFolder:
     """Check a cohort's folder. Raises RefusedInput with every problem found, one per cause.
 
     manifest, about: used in place of the folder's own `manifest.csv` and `cohort.yml` where given.
-    progress: show a bar on the terminal.
+    progress: show a bar on the terminal. keep_copies: neither refuse nor leave out copies in different labels or groups.
     """
     table = read_manifest(folder, manifest or folder / MANIFEST)
     about, problems = (about, []) if about else read_about(folder)
@@ -130,7 +134,7 @@ def check_folder(
     problems += check_labels(table, about)
 
     twins = find_twins([image.digest for image in images], [image.mark for image in images])
-    copies, dropped = check_copies(table, twins, about.accept)
+    copies, dropped = ([], []) if keep_copies else check_copies(table, twins, about.accept)
     refuse_if(f"The cohort in {folder}", merge_problems([*problems, *copies]))
 
     samples = table.assign(sha256=[image.digest for image in images])

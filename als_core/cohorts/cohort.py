@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from als_core.cohorts.check import About
+from als_core.cohorts.check import About, check_folder
 from als_core.cohorts.checked import checked_folder
 from als_core.cohorts.duplicates import ImagePair, copy_sets
 from als_core.cohorts.group_word import IMAGE, GroupWord, word_of
@@ -56,14 +56,19 @@ class Cohort(Samples):
         manifest: Path | None = None,
         about: About | None = None,
         progress: bool = False,
+        keep_copies: bool = False,
     ) -> Cohort:
         """Check a folder with `manifest.csv`, or with one subfolder per class, and make it a cohort.
 
-        manifest, about: used in place of the folder's own `manifest.csv` and `cohort.yml` where given.
+        manifest, about: used in place of the folder's own `manifest.csv` and `cohort.yml` where given. keep_copies: take
+        copies in different labels or groups as they are, to look at them.
         Raises RefusedInput with every problem found, before anything is computed.
         """
         folder = Path(folder).resolve()
-        checked = checked_folder(folder, manifest, about, progress=progress)
+        if keep_copies:
+            checked = check_folder(folder, manifest, about, progress, keep_copies=True)
+        else:
+            checked = checked_folder(folder, manifest, about, progress=progress)
         return cls(
             name=name or folder.name,
             folder=folder,

@@ -94,12 +94,14 @@ def find_twins(digests: Sequence[str], fingerprints: Sequence[Fingerprint | None
 
     Of a set of copies every sample but the first is paired with an earlier one: n - 1 pairs, not n (n - 1) / 2.
 
-    digests: SHA-256 of each file. fingerprints: as `fingerprint` gives them, None where a file could
+    digests: SHA-256 of each file, empty where it could not be read. fingerprints: as `fingerprint` gives them, None where a file could
     not be decoded. An image without contrast has no near twin: nothing tells it from another.
     """
     first_of: dict[str, int] = {}
     pairs = {}
     for number, digest in enumerate(digests):
+        if not digest:  # of a file that could not be read
+            continue
         first = first_of.setdefault(digest, number)
         if first != number:
             pairs[number] = ImagePair(first, number, True, "byte-identical")
@@ -229,7 +231,7 @@ def find_overlaps(
     """Pairs of images that show the same place, shifted: tiles that overlap by at least a twentieth.
 
     image: sample number to uint8 (H, W, 3); each is read twice. Shifts only, no turning: tiles of one scan. known:
-    pairs that are left out, such as copies.
+    copies; a pair within a set of them is left out.
     """
     orb = cv2.ORB_create(FEATURES, edgeThreshold=15, fastThreshold=7)
     places, descriptors, owners = [], [], []
@@ -251,10 +253,10 @@ def find_overlaps(
             a, b = owners[match.queryIdx], owners[match.trainIdx]
             if a < b and match.distance <= 40:
                 shifts[a, b].append(places[match.queryIdx] - places[match.trainIdx])
-    for pair in known:
-        shifts.pop((pair.first, pair.second), None)
-    pairs = []
+    sets, pairs = merge_over_pairs(np.arange(count), known), []
     for (a, b), moved in sorted(shifts.items()):
+        if sets[a] == sets[b]:
+            continue
         votes = Counter(tuple(np.round(shift / 4).astype(int)) for shift in moved)
         ((common, _),) = votes.most_common(1)
         close = [shift for shift in moved if np.abs(shift / 4 - common).max() <= 1.5]

@@ -12,7 +12,7 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
 from als_core.cohorts.checks import merge_problems
-from als_core.cohorts.duplicates import ImagePair
+from als_core.cohorts.duplicates import ImagePair, copy_sets
 from als_core.cohorts.tables import read_table
 from als_core.refusal import Problem, RefusedInput, refuse_if
 
@@ -125,6 +125,9 @@ def read_splits(file: Path, paths: Sequence[str]) -> list[Split]:
         f"The split {file.name}",
         [Problem(file.name, f"no column `{name}`", expected, "Add it.", 1, "ALS003") for name in lacking],
     )
+    expected = "a row for each image, with its path and part"
+    empty = [Problem(file.name, "no rows", expected, "Add them.", None, "ALS003")] if table.empty else []
+    refuse_if(f"The split {file.name}", empty)
     table["fold"] = table.get("fold", "")
     row_of = {path: row for row, path in enumerate(paths)}
     aliases = {
@@ -157,16 +160,35 @@ def read_splits(file: Path, paths: Sequence[str]) -> list[Split]:
     return splits
 
 
-def split_leaks(split: Split, groups: np.ndarray | None, twins: Sequence[ImagePair]) -> pd.DataFrame:
-    """What a split has in two parts: columns kind ("group" or "copies"), samples (row numbers), parts, how."""
+def split_leaks(
+    split: Split,
+    groups: np.ndarray | None,
+    twins: Sequence[ImagePair],
+    overlaps: Sequence[ImagePair] = (),
+) -> pd.DataFrame:
+    """What a split has in two parts: columns kind ("group", "copies" or "overlap"), samples (row numbers), parts, how.
+
+    twins: copies, n - 1 pairs for a set of n; of each set that is in two parts every sample is paired that is not in the
+    part of the set's first. overlaps: pairs that show the same place.
+    """
     rows = []
     if groups is not None:
         for group, parts in groups_across(split, groups).items():
             rows.append(("group", tuple(np.flatnonzero(groups == group)), parts, f"group {group}"))
-    for pair in twins:
+    earlier = {pair.second: pair for pair in twins}
+    for copies in copy_sets(twins, len(split.parts)):
+        first, *others = [row for row in copies if split.parts[row]] or [-1]
+        for other in others:
+            if split.parts[other] == split.parts[first]:
+                continue
+            pair = earlier.get(other)
+            direct = pair and split.parts[pair.first] not in ("", split.parts[other])
+            one, how = (pair.first, pair.nature) if direct else (first, "copies of one image")
+            rows.append(("copies", (one, other), _in_order(split.parts[[one, other]]), how))
+    for pair in overlaps:
         parts = _in_order(np.unique(split.parts[[pair.first, pair.second]]))
         if len(parts) > 1:
-            rows.append(("copies", (pair.first, pair.second), parts, pair.nature))
+            rows.append(("overlap", (pair.first, pair.second), parts, pair.nature))
     return pd.DataFrame(rows, columns=["kind", "samples", "parts", "how"])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,9 @@ from als_core.storage import atomic_write
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from als_core.cohorts.cohort import Cohort
+    from als_core.cohorts.duplicates import ImagePair
 
 WORD = typer.Option(help="What a group is, for the pages: a plural such as patients, or 'mouse, mice'.")
 TAKEN_BY = {
@@ -246,26 +250,27 @@ def leaks(
     Ends with exit code 1 where a split leaks.
     """
     from als_core.cohorts.duplicates import find_overlaps
-    from als_core.cohorts.folders import kind_of
     from als_core.cohorts.splits import read_splits, split_leaks
+    from als_core.refusal import counted
 
-    as_crops = kind_of(folder) == "crops"
-    cohort = _open(folder, as_crops)
-    paths = cohort.samples["source" if as_crops else "path"].tolist()
+    cohort, paths = _open_with_copies(folder)
+    splits = read_splits(split if split.is_file() else folder / split, paths) if split else ()
     overlaps = find_overlaps(cohort.image, len(cohort), cohort.twins)
     pairs = (*cohort.twins, *overlaps)
     typer.echo(
         f"{cohort.name}: {len(cohort)} images; sets of copies: {len(cohort.copies)}; pairs that overlap: {len(overlaps)}."
     )
     for pair in pairs[:SHOWN]:
-        typer.echo(f"  {paths[pair.first]} and {paths[pair.second]}: {pair.how}")
+        typer.echo(f"  {paths[pair.first]} and {paths[pair.second]}: {pair.how}{_apart(cohort, pair)}")
     if len(pairs) > SHOWN:
         typer.echo(f"  and {len(pairs) - SHOWN} more")
     leaking = 0
-    for each in read_splits(split, paths) if split else ():
-        found = split_leaks(each, cohort.groups, pairs)
+    for each in splits:
+        found = split_leaks(each, cohort.groups, cohort.twins, overlaps)
         leaking += len(found)
-        typer.echo(f"{each.name}: {_leaks_in_words(found)}")
+        outside = int((each.parts == "").sum())
+        rest = f" In no part: {counted(outside, 'image')}." if outside else ""
+        typer.echo(f"{each.name}: {_leaks_in_words(found)}{rest}")
         for row in found.head(SHOWN).itertuples():
             names = row.how if row.kind == "group" else " and ".join(paths[number] for number in row.samples)
             more = "" if row.kind == "group" else f" ({row.how})"
@@ -277,11 +282,49 @@ def leaks(
 SHOWN = 10  # findings of one kind on the terminal
 
 
+def _open_with_copies(folder: Path) -> tuple[Cohort, list[str]]:
+    """Open a folder of images or crops with all its copies, whatever their labels; and the reader's names of its files."""
+    from als_core.book.build import KIND_WORDS
+    from als_core.cohorts.cohort import Cohort
+    from als_core.cohorts.folders import kind_of
+    from als_core.refusal import Problem, RefusedInput
+
+    kind = kind_of(folder)
+    if kind not in ("images", "crops"):
+        remedy = "Give a folder of images; of scans and tables `als check` names what is in them twice."
+        raise RefusedInput("als leaks", [Problem(str(folder), KIND_WORDS[kind], "images", remedy)])
+    try:
+        if kind == "crops":
+            cohort = _open(folder, True)
+            return cohort, cohort.samples["source"].tolist()
+        cohort = Cohort.load(folder, progress=True, keep_copies=True)
+        return cohort, cohort.samples["path"].tolist()
+    except RefusedInput as refusal:  # the options that remedies name are those of another command
+        told = [
+            replace(each, remedy=each.remedy.replace("add --", "run `als check` with --"))
+            for each in refusal.problems
+        ]
+        raise RefusedInput(refusal.subject, told) from refusal
+
+
+def _apart(cohort: Cohort, pair: ImagePair) -> str:
+    """What a pair does not share, in words, where that is worth knowing."""
+    names = [name for name in ("label", "group") if name in cohort.samples]
+    two = cohort.samples.iloc[[pair.first, pair.second]]
+    differing = [name for name in names if two[name].nunique() > 1]
+    return f", with different {' and '.join(f'{name}s' for name in differing)}" if differing else ""
+
+
 def _leaks_in_words(found: pd.DataFrame) -> str:
+    from als_core.refusal import counted
+
     if found.empty:
         return "no group and no copy is in two parts."
+    kinds = (("group", "group", "groups"), ("copies", "pair of copies", "pairs of copies"))
+    kinds = (*kinds, ("overlap", "overlapping pair", "overlapping pairs"))
     counts = found["kind"].value_counts()
-    return f"{counts.get('group', 0)} groups and {counts.get('copies', 0)} pairs of copies are in two parts."
+    said = [counted(int(counts[kind]), *words) for kind, *words in kinds if kind in counts]
+    return f"{' and '.join(said)} {'is' if len(found) == 1 else 'are'} in two parts."
 
 
 def _counts(samples: pd.DataFrame) -> str:

@@ -108,5 +108,13 @@ def test_tiles_that_overlap_are_found_and_others_are_not():
     assert all(pair.how == "the same place in 40 % of the image" for pair in pairs)
     known = find_overlaps(lambda number: np.ascontiguousarray(tiles[number]), len(tiles), pairs[:2])
     assert known == pairs[2:]
+    first, second = pairs[0].second, pairs[1].second  # of one set, though no pair names the two together
+    linked = [ImagePair(pairs[0].first, second, True), ImagePair(first, second, True)]
+    known = find_overlaps(lambda number: np.ascontiguousarray(tiles[number]), len(tiles), linked)
+    assert known == pairs[1:]
     apart = [scan[:240, :240] for scan in scans] + [scan[250:490, 250:490] for scan in scans]
     assert find_overlaps(lambda number: np.ascontiguousarray(apart[number]), len(apart)) == ()
+
+
+def test_files_that_could_not_be_read_are_no_copies_of_one_another():
+    assert find_twins(["", "", "a", "a"], [None] * 4) == (ImagePair(2, 3, True, "byte-identical"),)

@@ -480,7 +480,31 @@ def test_leaks_names_what_a_split_has_on_both_sides(tmp_path):
         tmp_path / "by_image.csv", index=False
     )
     code, printed = run("leaks", folder, "--split", tmp_path / "by_image.csv")
-    assert code == 1 and "by_image: 6 groups and 6 pairs of copies are in two parts." in printed
+    assert code == 1 and "by_image: 6 groups and 6 overlapping pairs are in two parts." in printed
+
+
+def test_leaks_shows_copies_that_a_cohort_may_not_have_and_says_what_a_split_leaves_out(tmp_path):
+    folder = cohort(tmp_path / "given")
+    first, *_, last = sorted(path.name for path in folder.glob("*.png"))
+    shutil.copy(folder / first, folder / last)
+    code, printed = run("check", folder)
+    assert code == 1 and "ALS019" in printed
+    code, printed = run("leaks", folder)
+    assert code == 0 and f"{first} and {last}: byte-identical, with different labels and groups" in printed
+    pd.DataFrame({"path": [first, last], "part": ["train", "test"]}).to_csv(folder / "mine.csv", index=False)
+    code, printed = run("leaks", folder, "--split", "mine.csv")
+    assert code == 1 and "mine: 1 pair of copies is in two parts. In no part: 22 images." in printed
+    (folder / "mine.csv").write_text("path,part\n")
+    code, printed = run("leaks", folder, "--split", "mine.csv")
+    assert code == 1 and "mine.csv: found no rows; expected a row for each image" in printed
+
+
+def test_leaks_names_the_command_whose_options_it_advises_and_refuses_other_data(tmp_path):
+    folder = cohort(tmp_path / "given", pixels=lambda number: texture(number, 72 + number % 2, 72))
+    code, printed = run("leaks", folder)
+    assert code == 1 and "run `als check` with --resize 72" in printed
+    code, printed = run("leaks", scans(tmp_path / "scans"))
+    assert code == 1 and "found scans; expected images" in printed
 
 
 def test_leaks_refuses_a_cohort_yml_that_check_refuses(tmp_path):

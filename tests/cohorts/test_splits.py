@@ -124,6 +124,7 @@ def test_somebody_else_s_split_may_leave_images_out_and_name_parts_otherwise(tmp
     ("text", "words"),
     [
         ("path\na.png\n", "no column `part`"),
+        ("path,part\n", "no rows"),
         ("path,part\nz.png,train\n", "path z.png"),
         ("path,part\na.png,holdout\n", "part holdout"),
         ("path,part\na.png,train\na.png,test\n", "a.png again"),
@@ -143,3 +144,12 @@ def test_leaks_are_groups_and_copies_in_two_parts():
         ["copies", ("train", "test"), "nearly identical, mirrored"],
     ]
     assert split_leaks(Split("s", "group", PARTED), None, ()).empty
+
+
+def test_copies_leak_through_a_set_whose_first_image_is_in_no_part_and_overlaps_pair_by_pair():
+    pairs = [ImagePair(0, 1, False, "mirrored"), ImagePair(0, 2, False, "upside down")]
+    split = Split("s", "group", np.array(["", "train", "test"]))
+    (leak,) = split_leaks(split, None, pairs).itertuples()
+    assert (leak.kind, leak.samples, leak.parts) == ("copies", (1, 2), ("train", "test"))
+    assert leak.how == "copies of one image"
+    assert split_leaks(split, None, (), pairs).empty, "tiles that overlap a third need not overlap each other"

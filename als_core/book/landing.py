@@ -28,12 +28,26 @@ HOLDS = ("reproduced", "adds up", "as built", "as released")
 CONFLICTS = ("conflicts", "cannot hold", "differs")
 UNTESTED = ("stand-in", "not yet run")
 WORDS = {
-    "reproduced": "by measurement, no further off than a rule fixed beforehand allows",
+    "reproduced": "by measurement, no further off than chance on so few test images allows (rules fixed beforehand)",
     "adds up": "by arithmetic on the paper's own numbers",
     "as built": "by counting sizes and costs of rebuilt networks",
     "as released": "by counting the released data",
 }
 """How the landing page explains the kinds of agreement."""
+
+NOTES = {
+    (
+        "conflicts",
+        "cannot hold",
+    ): "*Conflicts* and *cannot hold*: the printed number disagrees with other numbers or "
+    "statements of the paper; the number under “In this book” is measured here, or computed from printed numbers.",
+    ("adds up",): "*Adds up* is arithmetic on printed numbers: nothing was trained for it.",
+    (
+        "stand-in",
+    ): "*Stand-in*: computed with other data, starting weights or sizes than the paper's; do not compare it "
+    "with the printed number.",
+}
+"""What an overview says below its table of printed numbers, by the verdicts in it."""
 
 PUBLIC_IMAGES = "xia2024/07_by_donor"
 """The page whose finding says what the public images show."""
@@ -158,7 +172,7 @@ def what_was_not_tested(rows: Rows) -> str:
     if stand_in:
         text += (
             f"For {stand_in} this book has only other data, weights or sizes to offer: the patients' images are not "
-            "public, or training at the published size was too long. "
+            "public, the pretrained weights could not be had, or training at the published size was too long. "
         )
     if not_run:
         text += f"The remaining {not_run} {agreeing(not_run, 'was', 'were')} not computed in this build."
@@ -331,7 +345,11 @@ def overview_text(paper: str, rows: Rows) -> str:
         f"## What this book did\n\n{about['here']}",
         f"## What it found\n\n{finding_of(about['headline'])}",
         _counts(of_paper),
-        *(f"- {page_link(page)}: {text}" for page, text in found if text and not _is_one_of_many(page)),
+        *(
+            f"- {page_link(page)}: {'see above.' if page == about['headline'] else text}"
+            for page, text in found
+            if text and not _is_one_of_many(page)
+        ),
         _trainings(paper, pages),
         f"## Sources\n\n{{cite:t}}`{about['reference']}`. {about['edition']}\n\n{about['code']}",
         "Every printed number of this paper is in {doc}`/book/claims`; every figure, table and equation in {doc}`/book/finder`.",
@@ -361,11 +379,9 @@ def _printed_table(rows: Rows) -> str:
         link = f'<a href="claims.html#{anchor_of(row["id"])}">{sign} {row["verdict"]}</a>'
         cells = (claim_named(row["id"]).location, row["published"], row["shown"] or "–")
         lines.append("| " + " | ".join(map(cell_text, cells)) + f" | {link} |")
-    lines.append(
-        "\n*Conflicts* and *cannot hold* are about other numbers or statements of the paper, not about the number under "
-        "“In this book”. *Adds up* is arithmetic on printed numbers: nothing was trained for it. Each verdict leads to its reason."
-    )
-    return "\n".join(lines)
+    shown = {row["verdict"] for row in rows}
+    notes = [text for kinds, text in NOTES.items() if shown & set(kinds)]
+    return "\n".join([*lines, "\n" + " ".join([*notes, "Each verdict leads to its reason."])])
 
 
 def _counts(rows: Rows) -> str:
@@ -376,9 +392,12 @@ def _counts(rows: Rows) -> str:
     counts = {
         "came out again": number_of(targets, HOLDS),
         "conflict with others or differ": number_of(targets, CONFLICTS),
-        "were computed with other data or sizes, or not at all, and are not judged": number_of(
+        "were computed with other data, weights or sizes, or not at all, and are not judged": number_of(
             targets, UNTESTED
         ),
     }
+    if number_of(targets, UNTESTED) == len(targets):
+        numbers = counted(len(targets), "printed statement")
+        return f"None of its {numbers} is judged: they were computed with other data, weights or sizes, or not at all."
     said = [f"{count} {words}" for words, count in counts.items() if count]
     return f"Of its {counted(len(targets), 'printed number')}, {listed(said)}."

@@ -65,15 +65,17 @@ stages = describe(network, (1, 3, recipe.side, recipe.side))
 
 # %%
 page.table(
-    figures.stage_rows(stages), f"xia-training-stages-{slug}", f"The stages of {recipe.name} and what trains."
+    figures.stage_rows(stages),
+    f"xia-training-stages-{slug}",
+    f"The stages of {recipe.name} for images of {recipe.side} pixels, and what trains.",
 )
 
 # %% [markdown]
 # ## One run
 #
 # The images are split by image, 6 : 2 : 2, or 80 : 20 by the protocol of section 4.5.2. Only training images
-# are augmented, after the split. The call below trains one seed at the sizes of this book's profile;
-# `als_core.training.fit` is the loop behind it.
+# are augmented, after the split. The call below trains one seed at the sizes of this book's profile; where
+# recorded runs are shown below, it is not among them. `als_core.training.fit` is the loop behind it.
 
 # %% tags=["show"]
 split = split_of(variant, data, seed)
@@ -84,7 +86,7 @@ store = results_folder()
     recipe, data, split, [seed], images,
     weights=weights.name, runs=store / "runs", features=store / "features",
 )  # fmt: skip
-first.history.tail(3).round(4)
+first.history.tail(3).round(6)
 
 # %% [markdown]
 # ## All runs

@@ -33,7 +33,7 @@ from als_core.book.page import Page
 from als_core.studies.cross_paper import leaderboard
 from als_core.studies.cross_paper.evaluation_sets import HeatmapAmounts
 from als_core.studies.xia2024 import figures_heatmaps as figures
-from als_core.studies.xia2024 import heatmaps, words
+from als_core.studies.xia2024 import heatmaps, words, words_heatmaps
 from als_core.studies.xia2024.amounts import TissueAmounts
 from als_core.studies.xia2024.cohort import open_for_page
 
@@ -52,8 +52,8 @@ amounts = page.profile.amounts("tissue_training", TissueAmounts)
 runs = heatmaps.explained_runs(data, amounts, seed)
 recorded = runs[0].recorded
 predicted = heatmaps.tested(runs)
-page.text(words.explained_words(runs, predicted))
-page.substitutions(words.explained_substitutions(runs), words.EXPLAINED_FORBIDS)
+page.text(words_heatmaps.explained_words(runs, predicted))
+page.substitutions(words_heatmaps.explained_substitutions(runs), words_heatmaps.EXPLAINED_FORBIDS)
 
 # %% [markdown]
 # ## One image for each pair of classes
@@ -77,7 +77,7 @@ else:
 
 # %%
 cells = figures.pair_cells(chosen, shown, heat, places, lesions)
-title, note = words.matrix_caption(runs, predicted, places, lesions)
+title, note = words_heatmaps.matrix_caption(runs, predicted, places, lesions)
 page.show(figures.class_matrix(chosen, cells, data.classes, title, note), "xia-fig3-grad-cam")
 page.html(figures.heat_to_lay_over(chosen, cells))
 
@@ -85,7 +85,7 @@ page.html(figures.heat_to_lay_over(chosen, cells))
 if not recorded and min(places) < 6:
     finer, size = heatmaps.heat_of_pairs(chosen, runs, data, "after se2")
     cells = figures.pair_cells(chosen, shown, finer, size, lesions)
-    title, note = words.matrix_caption(runs, predicted, size, lesions, layer="the second gate")
+    title, note = words_heatmaps.matrix_caption(runs, predicted, size, lesions, layer="the second gate")
     page.show(figures.class_matrix(chosen, cells, data.classes, title, note), "xia-fig3-finer")
 
 # %% [markdown]
@@ -97,7 +97,7 @@ if not recorded and min(places) < 6:
 # %%
 generator = torch.Generator().manual_seed(seed)
 checks = None if recorded else heatmaps.without_last_layer(predicted, runs, data, generator)
-page.text(words.sanity_words(checks))
+page.text(words_heatmaps.sanity_words(checks))
 
 # %% [markdown]
 # <!-- not own -->
@@ -117,9 +117,9 @@ if not recorded:
         means = heatmaps.lesion_means(overlap, np.random.default_rng(seed))
         unit = data.unit.many
         page.show(figures.heat_on_lesions(overlap, means, unit, f"other {unit}"), "xia-heat-on-lesions")
-        page.text(words.lesion_words(means, unit))
+        page.text(words_heatmaps.lesion_words(means, unit))
 if data.kind != "own" and (recorded or not len(overlap)):
-    page.text(words.NO_LESIONS)
+    page.text(words_heatmaps.NO_LESIONS)
 
 # %% [markdown]
 # ## Grad-CAM on trial
@@ -148,7 +148,7 @@ page.table(row, "xia-grad-cam-leaderboard", f"{caption} {leaderboard.COLUMNS}", 
 # have.
 
 # %%
-page.answer(**words.heatmap_answer(runs, predicted, places, data.kind == "own"))
+page.answer(**words_heatmaps.heatmap_answer(runs, predicted, places, data.kind == "own"))
 page.made_of(
     split=runs[0].about["split"],
     weights=words.pretraining(runs[0]),

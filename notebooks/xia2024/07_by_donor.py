@@ -115,8 +115,8 @@ for name in amounts.cues if contrasts else ():
             permutations=amounts.permutations, splits=(separation.BY_DONOR,), seed=seed,
         )  # fmt: skip
         ladder.append(found.assign(cue=cue))
-if ladder:
-    ladder = pd.concat(ladder, ignore_index=True)
+ladder = pd.concat(ladder, ignore_index=True) if ladder else None
+if ladder is not None:
     page.show(figures.scores_by_cue(ladder, unit), "xia-cues")
     page.text(words_separation.cue_words(ladder, unit))
 
@@ -141,6 +141,7 @@ if len(votes):
     caption = f"{unit.many.capitalize()} whose vote is right while they are held out."
     page.table(figures.vote_rows(votes, unit), "xia-donor-votes", caption)
     page.text(words_separation.missed_by_all(votes, data.classes, unit))
+    page.text(words_separation.patient_votes(votes, data.classes, unit))
     if len(folders):
         page.text(scans.vote_words(folders, votes, data.classes, sides[0], unit))
 frozen = words.frozen_substitutions(amounts.heads, training)
@@ -199,7 +200,7 @@ page.text(words_separation.recognition_words(recognised, empty))
 # %%
 together = scans.coincidence(folders, *sides, unit)
 units = words_separation.units_by_question(data)
-page.answer(**words_separation.separation_answer(table, units, unit, together, data.kind))
+page.answer(**words_separation.separation_answer(table, units, unit, together, data.kind, ladder))
 page.made_of(
     weights=words.weights_of_features(amounts.heads, training),
     splits=f"{amounts.rounds} rounds, {amounts.permutations} permutations, seed {seed}",

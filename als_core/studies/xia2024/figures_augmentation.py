@@ -209,7 +209,7 @@ def augmentation_answer(
         f"{altered}. {_sharpness_span(changes)}.",
         "how_sure": "The steps are those of the authors' released code, and are exact; the paper prints only that "
         "rotation is by 90 degrees and mirroring left to right.",
-        "not_shown": "Whether augmentation makes a network better: this page trains none. No copy of an image adds "
+        "not_shown": "Whether augmentation makes a network better: this page trains none; {ref}`xia-benchmark` shows two with and without. No copy of an image adds "
         f"{'a new image' if unit == IMAGE else unit.a}.",
     }
 

@@ -256,7 +256,10 @@ def stage_rows(stages: pd.DataFrame) -> pd.DataFrame:
             "What it is": stages["kind"],
             "Output": ["×".join(map(str, shape[1:])) for shape in stages["output_shape"]],
             "Parameters": [f"{count:,}" for count in stages["parameters"]],
-            "Train": [f"{count:,}" if count else "frozen" for count in stages["trainable"]],
+            "Train": [
+                f"{train:,}" if train else "frozen" if count else "no parameters"
+                for train, count in zip(stages["trainable"], stages["parameters"], strict=True)
+            ],
         }
     )
 

@@ -104,7 +104,7 @@ def vote_words(
     return (
         f"The {control} {unit.one if len(here) == 1 else unit.many} from `{folder}`, {listed(map(as_written, here))}, "
         f"{_right(controls[from_there])}; the other {control} {unit.many} {_right(controls[~from_there])}. This fits a "
-        f"classifier that recognises the folder, and {counted(len(here), unit.one, unit.many)} cannot show it."
+        f"classifier that recognises the folder, and {'one ' + unit.one if len(here) == 1 else f'{len(here)} {unit.many}'} cannot show it."
     )
 
 

@@ -10,11 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from als_core.claims.published import claim_named
 from als_core.claims.verdicts import Circumstances
 from als_core.cohorts.group_word import DONOR, IMAGE, GroupWord
 from als_core.figures.drawn import listed, number, p_value, percent, percent_range
 from als_core.models.weights import named_weights
 from als_core.refusal import counted
+from als_core.statistics import metrics
 from als_core.statistics.intervals import clopper_pearson
 from als_core.studies.xia2024.amounts import TissueAmounts
 from als_core.studies.xia2024.benchmark import (
@@ -27,7 +29,6 @@ from als_core.studies.xia2024.benchmark import (
     question_table,
 )
 from als_core.studies.xia2024.figures_data import PAPER_CLASSES
-from als_core.studies.xia2024.heatmaps import RULE
 from als_core.studies.xia2024.recipes import PAPER, RECIPES
 from als_core.studies.xia2024.train import tissue_weights
 from als_core.training.recipe import Recipe
@@ -161,7 +162,7 @@ def training_answer(runs: Sequence[Run], majority: float, unit: GroupWord = DONO
     n = int(confusions[0].sum())
     shares = [float(np.trace(each) / each.sum()) for each in confusions]
     above = sum(share > majority for share in shares)
-    size = "at published size" if not recipe.reduced_from else f"with images of {recipe.side} pixels"
+    size = _trained_how(recipe)
     if not all(is_pretrained_as_printed(run) for run in runs):
         size += ", from random weights in place of ImageNet's"
     commonest = f"naming the commonest class ({percent(majority)})"
@@ -183,6 +184,21 @@ def training_answer(runs: Sequence[Run], majority: float, unit: GroupWord = DONO
         if unit != IMAGE
         else "What is left when images that belong together are kept apart: which these are is not known.",
     }
+
+
+def _trained_how(recipe: Recipe) -> str:
+    less = dict(recipe.reduced_from)
+    if not less:
+        return "at published size"
+    images = [f"on images of {recipe.side} pixels"] if "side" in less else []
+    if "copies" in less:
+        images.append(
+            "without augmented copies"
+            if recipe.copies == 1
+            else f"with {recipe.copies - 1} augmented copies of each"
+        )
+    epochs = [f"for {recipe.epochs} epochs in place of {less['epochs']}"] if "epochs" in less else []
+    return ", ".join([*epochs, *([listed(images)] if images else [])]) or f"in batches of {recipe.batch_size}"
 
 
 def curves_words(runs: Sequence[Run]) -> str:
@@ -222,13 +238,13 @@ def benchmark_answer(
         "found": " ".join(
             [
                 _accuracies(at_size, shares, recipes, printed, n),
-                _two_questions_answered(answers, classes, at_size),
+                _two_questions_answered(answers, classes, at_size, bool(len(printed))),
             ]
         ).strip(),
         "how_sure": " ".join(
             [
                 sure,
-                *_attention_against_plain(answers, attention, at_size, recipes, unit),
+                *_attention_against_plain(answers, attention, at_size, recipes, printed, unit),
                 *_all_on_one_side(at_size, shares, printed, n),
             ]
         ),
@@ -263,11 +279,11 @@ def _accuracies(
 
 
 def _two_questions_answered(
-    answers: Sequence[Answers], classes: Sequence[str], at_size: Sequence[str]
+    answers: Sequence[Answers], classes: Sequence[str], at_size: Sequence[str], of_paper: bool
 ) -> str:
     """Say how networks and colour answer ALS or control, and which kind of ALS; nothing for other classes.
 
-    The networks are those that ran as printed (at_size), or all where none did.
+    The networks are those that ran as printed (at_size), or all where none did. of_paper: whether the data are the paper's.
     """
     if set(classes) != PAPER_CLASSES:
         return ""
@@ -277,13 +293,16 @@ def _two_questions_answered(
         "this network" if len(networks) == 1 else "these networks" if at_size else "all networks of this page"
     )
     als, kind = (means[question].reindex(networks).dropna() for question in (ALS_OR_CONTROL, KIND_OF_ALS))
-    colour = means[ALS_OR_CONTROL].get(COLOUR)
-    said = f"ALS or control: {called} {percent_range(als.min(), als.max())}"
-    if colour is not None:
-        said += f", colour alone {percent(colour)}"
+    colour = [
+        f", colour alone {percent(means[question][COLOUR])}" if COLOUR in means[question] else ""
+        for question in (ALS_OR_CONTROL, KIND_OF_ALS)
+    ]
+    printed = claim_named("xia2024.abstract.headline.accuracy").printed.text
+    there = f" ({printed} for Miniset-DenseSENet in the abstract)" if of_paper else ""
+    said = f"ALS or control: {called} {percent_range(als.min(), als.max())}{there}{colour[0]}"
     if len(kind):
         ends = percent_range(kind.min(), kind.max())
-        said += f". Concordant or discordant, among ALS images called ALS: {called} {ends}, guessing 50 %"
+        said += f". Concordant or discordant, among ALS images called ALS: {called} {ends}{colour[1]}, guessing 50 %"
     return said + "."
 
 
@@ -292,6 +311,7 @@ def _attention_against_plain(
     attention: Sequence[str],
     at_size: Sequence[str],
     recipes: Mapping[str, Recipe],
+    printed: Mapping[str, float],
     unit: GroupWord,
 ) -> list[str]:
     """Compare each network with attention with the same one without, where both ran at published size."""
@@ -305,13 +325,22 @@ def _attention_against_plain(
             (row,) = paired_table([(by_name[name], by_name[plain.name])]).itertuples()
             also = [
                 f"{what} {getattr(gated, field):g} in place of {getattr(plain, field):g}"
-                for field, what in (("epochs", "epochs"), ("learning_rate", "learning rate"))
+                for field, what in (
+                    ("epochs", "epochs"),
+                    ("learning_rate", "learning rate"),
+                    ("batch_size", "batch size"),
+                    ("weight_decay", "weight decay"),
+                )
                 if getattr(gated, field) != getattr(plain, field)
             ]
-            besides = f", and differs in more than attention ({'; '.join(also)})" if also else ""
+            besides = f"; they differ in more than attention ({'; '.join(also)})" if also else ""
+            both = {name, plain.name} <= set(printed.keys())
+            there = number(100 * (printed[name] - printed[plain.name]), 1, signed=True) if both else ""
+            start = "Whether attention helps is open: " if also or row.p > 0.05 else ""
             said.append(
-                f"{name}, in {counted(len(by_name[name].given), 'run')}, minus {plain.name}: {number(100 * row.difference, 1, signed=True)} points "
-                f"(p {p_value(row.p)}, permuted over {unit.many}){besides}."
+                f"{start}{name}, in {counted(len(by_name[name].given), 'run')}, minus {plain.name} is "
+                f"{number(100 * row.difference, 1, signed=True)} points here ({f'{there} in the paper; ' if both else ''}"
+                f"p {p_value(row.p)}, permuted over {unit.many}){besides}."
             )
     return said
 
@@ -338,13 +367,40 @@ def _all_on_one_side(
     return said
 
 
-def gates_words(difference: float, p: float, unit: str) -> str:
-    """Say what the gates change at equal hyper-parameters. difference: of mean accuracies. unit: of the test."""
-    points = number(100 * difference, 1, signed=True)
-    return (
-        f"At equal hyper-parameters the gates change the mean accuracy by {points} percentage points "
-        f"(p {p_value(p)}, two-sided, over {unit})."
+def gates_words(difference: float, p: float, unit: str, runs: Sequence[Run]) -> str:
+    """Say what the gates change at equal hyper-parameters.
+
+    difference: of mean accuracies. unit: of the test. runs: of the network with gates.
+    """
+    points, which = number(abs(100 * difference), 1), "lower" if difference < 0 else "higher"
+    chance = "chance can explain this" if p > 0.05 else "more than chance explains"
+    limits = (
+        ""
+        if ran_as_printed(runs)
+        else " These runs are not of published size: they test nothing about the paper's gates."
     )
+    return (
+        f"With gates the mean accuracy is {points} percentage points {which} at equal hyper-parameters; {chance} "
+        f"(p {p_value(p)}, two-sided, over {unit}).{limits}"
+    )
+
+
+def augmentation_words(runs_by_name: Mapping[str, Sequence[Run]]) -> str:
+    """Say what the augmented copies change in accuracy. runs_by_name: of `train.recorded_ablations`; empty without them."""
+    by_network: dict[str, dict[str, np.ndarray]] = {}
+    for name, runs in runs_by_name.items():
+        network, _, what = name.rpartition(", ")
+        confusions = np.array([run.confusion() for run in runs])
+        by_network.setdefault(network, {})[what] = metrics.accuracy(confusions)
+    said = []
+    for network, shares in by_network.items():
+        if {"nine augmented copies", "no augmentation"} <= shares.keys():
+            copies, none = shares["nine augmented copies"], shares["no augmentation"]
+            each = f"of {network} by {number(100 * (copies.mean() - none.mean()), 1, signed=True)} points"
+            said.append(
+                each + (" (every run with them above every run without)" if copies.min() > none.max() else "")
+            )
+    return f"The nine augmented copies change the test accuracy {listed(said)}." if said else ""
 
 
 def paired_words(tests: pd.DataFrame, unit: str) -> str:
@@ -451,127 +507,3 @@ def weights_of(runs_by_network: Mapping[str, Sequence[Run]]) -> str:
 def weights_of_features(networks: Sequence[str], amounts: TissueAmounts) -> str:
     """List the weights of frozen networks, by network."""
     return "; ".join(f"{RECIPES[name].name} {tissue_weights(name, amounts).name}" for name in networks)
-
-
-NO_LESIONS = (
-    "This cannot be asked of the images of this page: no lesion is marked in them, or only recorded heatmaps of the "
-    "network are left."
-)
-EXPLAINED_FORBIDS = "Do not read these maps as maps of Miniset-DenseSENet of the paper."
-
-
-def explained_substitutions(runs: Sequence[Run]) -> dict[str, tuple[str, str]]:
-    """List what the explained runs are in place of the paper's: setting -> (here, in the paper)."""
-    recipe, printed = recipe_of(runs), RECIPES["miniset_densesenet"]
-    rows = {"network": (recipe.name, printed.name)}
-    if recipe.reduced_from:
-        rows["image side, pixels"] = (f"{recipe.side}", f"{recipe.own.side}")
-    if not is_pretrained_as_printed(runs[0]):
-        rows["starting weights"] = ("random", "ImageNet")
-    return rows
-
-
-def explained_words(runs: Sequence[Run], predicted: pd.DataFrame) -> str:
-    """Say which runs the maps come from and how good they are. predicted: of `heatmaps.tested`."""
-    images = predicted["sample"].nunique()
-    right = (predicted["label"] == predicted["predicted"]).groupby(predicted["run"]).sum()
-    largest = predicted.drop_duplicates("sample")["label"].value_counts().max()
-    return (
-        f"The maps come from {counted(len(runs), 'run')} of {runs[0].title}, started from {pretraining(runs[0])}, under the "
-        f"split by image. Of {images} test images they classify {listed(right)} correctly, run by run; the largest class "
-        f"has {largest}. A heatmap is only as good as its network."
-    )
-
-
-def matrix_caption(
-    runs: Sequence[Run],
-    predicted: pd.DataFrame,
-    places: tuple[int, int],
-    lesions: Mapping[int, np.ndarray],
-    layer: str = "the last convolutional layer",
-) -> tuple[str, str]:
-    """Return the first sentence and the rest of the caption of Fig. 3."""
-    title = f"{recipe_of(runs).name} by true and predicted class: the image, and the heat for the predicted class (Fig. 3 in the paper)."
-    note = (
-        f"Heat at {layer}, {places[0]} × {places[1]} values, parted by white lines. {RULE} Below it: number "
-        f"of cases among {predicted['sample'].nunique()} test images and {counted(predicted['run'].nunique(), 'run')}, file, "
-        "seed and score."
-    )
-    if any(mask.any() for mask in lesions.values()):
-        note += " Lesions are outlined."
-    return title, note
-
-
-def sanity_words(checks: pd.DataFrame | None) -> str:
-    """Say how the maps change when the head is replaced by noise. checks: of `heatmaps.without_last_layer`."""
-    if checks is None:
-        return "The runs of this page are recorded ones without weights, so this was not tested here."
-    by_run = checks.groupby("seed")["correlation"].mean()
-    blank = int(checks["blank"].sum())
-    if by_run.isna().any():
-        first = "Some maps are constant, so their correlation with the maps of a head of noise does not exist for every run."
-    else:
-        first = (
-            "With a head of noise the correlation of the maps with the trained network's (Spearman, over pixels) is "
-            f"{listed(number(value) for value in by_run)}, by run. Near 0 a map depends on what the head learned; near 1 "
-            "any head would draw it."
-        )
-    second = (
-        f"{counted(blank, 'map')} of {len(checks)} {'is' if blank == 1 else 'are'} blank."
-        if blank
-        else "No map is blank."
-    )
-    return f"{first} {second}"
-
-
-def lesion_words(means: pd.DataFrame, unit: str) -> str:
-    """Say how much heat lies on the lesion of its own image. means: of `heatmaps.lesion_means`."""
-    last = means[means["layer"] == "last"].set_index("kind")
-    own, others, noise, gap = (last.loc[kind] for kind in ("own", "others", "noise", "difference"))
-    if gap["low"] > 0:
-        verdict = "more than on the lesions of others"
-    elif gap["high"] < 0:
-        verdict = "less than on the lesions of others"
-    else:
-        verdict = "not distinguishable from the lesions of others"
-    return (
-        f"At the last layer the lesion of an image gets {number(own['mean'])} times the heat of an even map "
-        f"({number(own['low'])} to {number(own['high'])}), lesions of other images {number(others['mean'])} times, and with a "
-        f"head of noise {number(noise['mean'])} times: {verdict} ({gap['images']} images, {gap['groups']} {unit})."
-    )
-
-
-def heatmap_answer(
-    runs: Sequence[Run], predicted: pd.DataFrame, places: tuple[int, int], own: bool = False
-) -> dict[str, str]:
-    """Fill the answer box of the Grad-CAM page."""
-    share = float((predicted["label"] == predicted["predicted"]).mean())
-    recipe = recipe_of(runs)
-    size = "published size" if not recipe.reduced_from else f"{recipe.side} pixels"
-    what = "what makes the classes different" if own else "the disease"
-    unknown = (
-        f"Whether the map shows {what} is not known: nothing in these images is marked, and without the network's weights "
-        "nobody can check that the map depends on what it learned. "
-        if runs[0].recorded
-        else ""
-    )
-    frozen = (
-        " Only its last layer was trained on these images; all other layers are as their pretraining left them."
-        if trains_head_only(recipe)
-        else ""
-    )
-    to = "they point to regions, not to details" if max(places) > 1 else "they point nowhere"
-    return {
-        "question": f"Where does the network look, and does the heatmap show {what}?",
-        "found": (
-            f"{unknown}{recipe.name} at {size} classifies {percent(share)} of the test images correctly, and its heatmaps "
-            f"have {places[0]} × {places[1]} values: {to}."
-        ),
-        "how_sure": (
-            f"From {counted(len(runs), 'run')} and {predicted['sample'].nunique()} test images that the runs did not train "
-            f"on; images were chosen by a rule before any map was drawn.{frozen}"
-        ),
-        "not_shown": "That the heat lies on what makes the classes different: nothing in these images is marked."
-        if own
-        else "That the heat lies on pathology: the authors' images come without marked lesions.",
-    }

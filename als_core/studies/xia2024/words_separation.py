@@ -10,6 +10,7 @@ from als_core.cohorts.cohort import Cohort
 from als_core.cohorts.group_word import DONOR, IMAGE, GroupWord
 from als_core.figures.drawn import as_written, listed, number, p_value, percent, percent_range
 from als_core.refusal import counted
+from als_core.studies.xia2024.figures_data import PAPER_CLASSES
 from als_core.studies.xia2024.separation import (
     ALL_CUES,
     ALONE,
@@ -27,12 +28,14 @@ def separation_answer(
     unit: GroupWord = DONOR,
     together: str = "",
     kind: str = "published",
+    ladder: pd.DataFrame | None = None,
 ) -> dict[str, str]:
     """Fill the answer box of the page on what separates the classes.
 
     table: `separation.separation_table`. units: how many donors there are, and how many of them had ALS.
     together: how classes and folders of scans coincide (`scans.coincidence`), where the files name folders.
-    kind: of the cohort: what can be said of its tissue depends on it.
+    kind: of the cohort: what can be said of its tissue depends on it. ladder: `separation_table` with a column cue,
+    of images whose cues were removed.
     """
     best = {name: best_by_donor(table, name) for name in (DISEASE, COGNITION, EVERY_CLASS)}
     if best[DISEASE] is None:
@@ -53,8 +56,8 @@ def separation_answer(
         "question": f"Do the images tell ALS from control in new {unit.many}, and do they tell who had impaired cognition?",
         "found": (
             (
-                f"{sections} differ: {als.name.replace(', frozen', ' (frozen)')} classifies {percent(als.score)} correctly in {unit.many} not seen "
-                f"before, where guessing gives {percent(als.chance)}.{_other_causes(table, als, together)} "
+                f"{sections} differ: {_bracketed(als.name)} classifies {percent(als.score)} correctly in {unit.many} not seen "
+                f"before, where guessing gives {percent(als.chance)}.{_other_causes(table, als, together)}{_without_cues(ladder)} "
                 if als.p_family <= 0.05
                 else f"{sections}: not shown to differ, {percent(als.score)} are classified correctly at best "
                 f"in {unit.many} not seen before. "
@@ -64,7 +67,7 @@ def separation_answer(
         "how_sure": (
             f"The 95 % intervals, over {units[0]} and {counted(units[1], unit.one, unit.many)}, are {percent_range(als.low, als.high)} "
             f"and {percent_range(cognition.low, cognition.high)}. Each is the best of several classifiers: permuted labels "
-            f"reach its score with p {p_value(als.p_family)} and {p_value(cognition.p_family)}."
+            f"reach its score with p {p_value(als.p_family)} and {p_value(cognition.p_family)}.{_alone(table, cognition)}"
         ),
         "not_shown": _not_shown(kind, together),
     }
@@ -120,6 +123,52 @@ def _other_causes(table: pd.DataFrame, best, together: str) -> str:
     return f" But {listed(causes)}: this need not be the disease." if causes else ""
 
 
+def _without_cues(ladder: pd.DataFrame | None) -> str:
+    """Say what is left of ALS against control once every cue is removed, where that is more than chance."""
+    if ladder is None:
+        return ""
+    rows = ladder[(ladder["question"] == DISEASE) & (ladder["cue"] == ALL_CUES)]
+    best = rows.loc[rows["score"].idxmax()]
+    if best["p"] > 0.05:
+        return ""
+    return (
+        f" With colour, brightness, contrast and sharpness made equal, {percent(best['score'])} remain, so these alone do "
+        "not explain it."
+    )
+
+
+def _alone(table: pd.DataFrame, best) -> str:
+    """Name the classifiers that are above chance in a contrast when taken alone, where the best of all is not."""
+    rows = table[(table["question"] == best.question) & (table["split"] == BY_DONOR)].dropna(subset="p")
+    below = rows[rows["p"] <= 0.05]
+    if best.p_family <= 0.05 or below.empty:
+        return ""
+    each = listed(f"{_bracketed(row.name)} has p {p_value(row.p)}" for row in below.itertuples())
+    return f" Taken alone, {each} for {best.question}; among {len(rows)} classifiers that can be chance."
+
+
+def _bracketed(name: str) -> str:
+    return name.replace(", frozen", " (frozen)")
+
+
+def patient_votes(votes: pd.DataFrame, classes: Sequence[str], unit: GroupWord = DONOR) -> str:
+    """Say how many patients each classifier's vote gets right among three classes; empty for other classes.
+
+    votes: of `figures_separation.donor_votes`.
+    """
+    if set(classes) != PAPER_CLASSES:
+        return ""
+    patients = votes[votes["label"] != list(classes).index("control")]
+    right = patients.groupby("name", sort=False)["right"].agg(["sum", "size"]).sort_values("sum")
+    (*others, (most, n)), best = right.itertuples(index=False, name=None), right.index[-1]
+    said = f"By votes over three classes, {_bracketed(best)} gets {most} of {n} {unit.many} with ALS right"
+    if not others:
+        return f"{said}."
+    low, high = others[0][0], others[-1][0]
+    rest = f"{low}" if low == high else f"{low} to {high}"
+    return f"{said}, the other classifiers {rest}. As the best of {len(right)} it is a lead, not a result."
+
+
 def best_by_donor(table: pd.DataFrame, question: str):
     """Return the row with the best score under the split by donor for a question, or None."""
     rows = table[(table["question"] == question) & (table["split"] == BY_DONOR)].dropna(subset="p")
@@ -153,7 +202,7 @@ def recognition_words(recognised: pd.DataFrame, empty: pd.DataFrame) -> str:
     if len(recognised):
         best = recognised.loc[recognised["share"].idxmax()]
         said.append(
-            f"{best['name']} names the {best['unit']} in {percent(best['share'])} of images (guessing "
+            f"{_bracketed(best['name'])} names the {best['unit']} in {percent(best['share'])} of images (guessing "
             f"{percent(1 / best['units'])}): a split that leaves images of one {best['unit']} on both sides can be answered "
             "by recognising it."
         )
@@ -182,7 +231,7 @@ def split_words(table: pd.DataFrame, unit: GroupWord = DONOR) -> str:
     image = by_image.loc[by_image["score"].idxmax()]
     donor = by_donor.set_index("name").loc[image["name"]]
     return (
-        f"With folds of images, {image['name']} reaches {percent(image['score'])}. With the labels permuted over {unit.many}, "
+        f"With folds of images, {_bracketed(image['name'])} reaches {percent(image['score'])}. With the labels permuted over {unit.many}, "
         f"nothing but {unit.many} can be recognised; the same procedure then reaches {percent(image['null'])}. "
         f"With whole {unit.many} held out it reaches {percent(donor['score'])}, and permuted labels "
         f"give {percent(donor['null'])}."

@@ -11,7 +11,7 @@ from separation_rows import separation_rows
 from toy_training import HEAD_ONLY, train
 
 from als_core.cohorts.group_word import IMAGE
-from als_core.studies.xia2024 import words, words_separation
+from als_core.studies.xia2024 import words, words_heatmaps, words_separation
 from als_core.studies.xia2024.amounts import TissueAmounts
 from als_core.studies.xia2024.benchmark import COLOUR, Answers, networks_behind, two_questions
 from als_core.studies.xia2024.recipes import PAPER, RECIPES
@@ -117,10 +117,17 @@ def test_attention_is_compared_with_the_same_network_without_it():
     gated, plain = (Answers(RECIPES[name].name, truth, given[None], None, 3)
                     for name, given in (("resnet18_se", truth), ("resnet18", half)))  # fmt: skip
     at_size = [gated.name, plain.name, RECIPES["densenet121"].name]
-    (said,) = words._attention_against_plain([gated, plain], [gated.name], at_size, recipes, IMAGE)
-    assert "ResNet18+SE, in 1 run, minus ResNet18: +50.0 points (p 0.031, permuted over images)" in said
-    assert "(epochs 300 in place of 150; learning rate 0.0005 in place of 0.0001)" in said
-    assert words._attention_against_plain([gated], [gated.name], [gated.name], recipes, IMAGE) == []
+    printed = pd.Series({gated.name: 0.8158, plain.name: 0.8684})
+    (said,) = words._attention_against_plain([gated, plain], [gated.name], at_size, recipes, printed, IMAGE)
+    assert said.startswith(
+        "Whether attention helps is open: ResNet18+SE, in 1 run, minus ResNet18 is +50.0 points here"
+    )
+    assert "(−5.3 in the paper; p 0.031, permuted over images)" in said
+    assert (
+        "(epochs 300 in place of 150; learning rate 0.0005 in place of 0.0001; batch size 128 in place of 64; "
+        in said
+    )
+    assert words._attention_against_plain([gated], [gated.name], [gated.name], recipes, printed, IMAGE) == []
 
 
 def test_the_benchmark_says_both_questions(runs):
@@ -134,7 +141,7 @@ def test_the_benchmark_says_both_questions(runs):
         f"{name} gets 67 %"
     )
     assert "ALS or control: this network 100 %, colour alone 100 %" in answer["found"]
-    asked = "Concordant or discordant, among ALS images called ALS: this network 50 %, guessing 50 %"
+    asked = "Concordant or discordant, among ALS images called ALS: this network 50 %, colour alone 50 %, guessing 50 %"
     assert asked in answer["found"]
     assert "Whether attention helps is open" in answer["how_sure"]
     pretrained = {"toy": [changed(run, weights="imagenet") for run in runs]}
@@ -144,6 +151,7 @@ def test_the_benchmark_says_both_questions(runs):
         in at_size["found"]
     )
     assert f"The run of {name} is below the printed 90 %" in at_size["how_sure"]
+    assert "this network 100 % (97.37% for Miniset-DenseSENet in the abstract), colour" in at_size["found"]
     assert "contains it" in at_size["how_sure"]  # 11 of 12: 62 to 100 %
     other = words.benchmark_answer(answers, ("control", "x", "y"), {"toy": runs}, None)
     assert "ALS" not in "".join(other.values()), "only the paper's classes are ALS"
@@ -201,6 +209,20 @@ def test_what_separates_the_classes_follows_the_p_values():
     assert made["found"].startswith("Synthetic sections of ALS and control differ")
     own = words_separation.separation_answer(measured, (15, 10), kind="own")
     assert "release" not in own["not_shown"] and "synthetic" not in own["not_shown"]
+    cues = measured[measured["split"] == BY_DONOR].assign(cue=ALL_CUES)
+    open_ = words_separation.separation_answer(measured, (15, 10), ladder=cues)
+    assert (
+        "With colour, brightness, contrast and sharpness made equal, 84 % remain, so these alone do not"
+        in open_["found"]
+    )
+    assert (
+        "made equal"
+        not in words_separation.separation_answer(measured, (15, 10), ladder=cues.assign(p=0.4))["found"]
+    )
+    lucky = measured.copy()
+    lucky.loc[(lucky["question"] == COGNITION) & (lucky["name"] == "Lite"), "p"] = 0.04
+    said = words_separation.separation_answer(lucky, (15, 10))["how_sure"]
+    assert "Taken alone, Lite has p 0.040 for concordant against discordant; among 2 classifiers" in said
     nothing = words_separation.separation_answer(table(), (15, 10))
     assert "ALS and control sections: not shown to differ" in nothing["found"]
     cognition = words_separation.separation_answer(table(**{DISEASE: 0.01, COGNITION: 0.01}), (15, 10))
@@ -218,7 +240,36 @@ def test_what_separates_the_classes_follows_the_p_values():
             assert_plain(text)
 
 
-def test_words_on_splits_cues_tests_and_gates():
+def test_what_augmentation_changes_is_said_where_runs_with_and_without_it_are_there():
+    def of(*correct):
+        return [SimpleNamespace(confusion=lambda k=k: np.array([[k, 10 - k], [0, 10]])) for k in correct]
+
+    said = words.augmentation_words({
+        "A, nine augmented copies": of(8, 9), "A, no augmentation": of(5, 7), "B, nine augmented copies": of(6), "B, no augmentation": of(6),
+        "A, section 4.5.2": of(1),
+    })  # fmt: skip
+    assert said == (
+        "The nine augmented copies change the test accuracy of A by +12.5 points (every run with them above every run "
+        "without) and of B by 0.0 points."
+    )
+    assert words.augmentation_words({"A, section 4.5.2": of(1)}) == ""
+
+
+def test_training_that_was_cut_says_what_was_cut(runs):
+    cut = reduced(RECIPES["miniset_densesenet"], epochs=4, side=200, copies=1, batch_size=4)
+    found = words.training_answer([changed(runs[0], recipe=cut.as_data())], 0.3)["found"]
+    assert found.startswith(
+        "Trained for 4 epochs in place of 200, on images of 200 pixels and without augmented copies, from random weights in "
+        "place of ImageNet's, Miniset-DenseSENet classifies"
+    )
+    smaller = reduced(RECIPES["resnet18_cbam"], side=200)
+    found = words.training_answer([changed(runs[0], recipe=smaller.as_data(), weights="imagenet")], 0.3)[
+        "found"
+    ]
+    assert found.startswith("Trained on images of 200 pixels, ResNet18+CBAM classifies")
+
+
+def test_words_on_splits_cues_tests_and_gates(runs):
     assert "60 %" in words_separation.split_words(table()) and "50 %" in words_separation.split_words(table())
     cues = table()[table()["split"] == BY_DONOR].assign(cue=ALL_CUES)
     assert "84 %" in words_separation.cue_words(
@@ -231,7 +282,14 @@ def test_words_on_splits_cues_tests_and_gates():
         "Of 3 comparisons, 2 have p below 0.05 in the test over donors: A against B (p 0.001) and A"
     )
     assert "1 is below 0.05 divided" in said and "none has p" in words.paired_words(tests.iloc[2:], "donors")
-    assert "−1.3 percentage points" in words.gates_words(-0.013, 0.2, "donors")
+    smaller = [changed(run, recipe=reduced(HEAD_ONLY, epochs=5).as_data()) for run in runs]
+    said = words.gates_words(-0.013, 0.2, "donors", smaller)
+    assert "1.3 percentage points lower" in said and "chance can explain this (p 0.20" in said
+    assert said.endswith("they test nothing about the paper's gates.")
+    pretrained = [changed(run, weights="imagenet") for run in runs]
+    assert words.gates_words(0.013, 0.01, "donors", pretrained).endswith(
+        "more than chance explains (p 0.010, two-sided, over donors)."
+    )
     means = pd.DataFrame({"name": ["A", "B", "Colour"], "mean": [0.6, 0.4, 0.5], "n": 40})
     assert words.against_colour(means, ["A", "B"], "Colour") == (
         "Mean accuracy minus that of colour statistics alone, in percentage points: A +10.0 and B −10.0. One test image is "
@@ -261,27 +319,42 @@ def test_words_on_heatmaps(runs):
     predicted = pd.DataFrame(
         {"sample": [0, 1, 0, 1], "run": [0, 0, 1, 1], "label": list("aabb"), "predicted": list("abbb")}
     )
-    assert "1 and 2" in words.explained_words(runs, predicted)
-    title, note = words.matrix_caption(runs, predicted, (13, 13), {0: np.zeros((2, 2), bool)})
+    assert "1 and 2" in words_heatmaps.explained_words(runs, predicted)
+    title, note = words_heatmaps.matrix_caption(runs, predicted, (13, 13), {0: np.zeros((2, 2), bool)})
     assert len(title.split()) <= 25 and "13 × 13" in note and "Lesions" not in note
     checks = pd.DataFrame({"seed": [0, 1], "correlation": [0.1, 0.2], "blank": [True, False]})
-    assert "1 map of 2 is blank" in words.sanity_words(checks) and "0.10 and 0.20" in words.sanity_words(
+    assert "1 map of 2 is blank" in words_heatmaps.sanity_words(
         checks
-    )
-    assert "not tested here" in words.sanity_words(None)
-    assert "point nowhere" in words.heatmap_answer(runs, predicted, (1, 1))["found"]
-    own = words.heatmap_answer(runs, predicted, (13, 13), own=True)
+    ) and "0.10 and 0.20" in words_heatmaps.sanity_words(checks)
+    assert "not tested here" in words_heatmaps.sanity_words(None)
+    assert "point nowhere" in words_heatmaps.heatmap_answer(runs, predicted, (1, 1))["found"]
+    own = words_heatmaps.heatmap_answer(runs, predicted, (13, 13), own=True)
     assert "point to regions" in own["found"] and not re.search(
         "disease|patholog|lesion", " ".join(own.values())
     )
-    answer = words.heatmap_answer(runs, predicted, (13, 13))
+    answer = words_heatmaps.heatmap_answer(runs, predicted, (13, 13))
     assert "not known" not in answer["found"] and "Only its last layer" in answer["how_sure"]
     kept = [Run(run.folder, run.about, True) for run in runs]
-    assert words.heatmap_answer(kept, predicted, (13, 13))["found"].startswith(
+    assert words_heatmaps.heatmap_answer(kept, predicted, (13, 13))["found"].startswith(
         "Whether the map shows the disease is not"
     )
     for text in answer.values():
         assert_plain(text)
+
+
+def test_votes_on_patients_name_the_best_classifier_and_that_it_was_chosen():
+    rows = [
+        (name, f"d{donor}", 1 + donor % 2, donor < right)
+        for name, right in (("A, frozen", 4), ("B", 1), ("C", 2))
+        for donor in range(5)
+    ]
+    votes = pd.DataFrame([*rows, ("B", "c", 0, True)], columns=["name", "group", "label", "right"])
+    said = words_separation.patient_votes(votes, ("control", "concordant", "discordant"))
+    assert said == (
+        "By votes over three classes, A (frozen) gets 4 of 5 donors with ALS right, the other classifiers 1 to 2. As the best "
+        "of 3 it is a lead, not a result."
+    )
+    assert words_separation.patient_votes(votes, ("control", "x", "y")) == ""
 
 
 def test_donors_that_all_miss_are_named_and_the_two_checks_are_summed_up():

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -212,12 +212,20 @@ def read_about(folder: Path) -> tuple[About, list[Problem]]:
 
 def validated(values: object, where: str) -> tuple[About, list[Problem]]:
     """What a mapping of keys of `cohort.yml` says, and what is wrong with it. where: names its source."""
+    if not isinstance(values, dict):
+        found, expected = f"a {type(values).__name__}", "keys with values, such as title: My cohort"
+        return About(), [Problem(where, found, expected, KEYS, check="ALS021")]
     try:
         return About.model_validate(values), []
     except pydantic.ValidationError as error:
-        found = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+        found = [f"{'.'.join(map(str, each['loc']))}: {_misfit(each)}" for each in error.errors()]
         expected = "a known key with a fitting value"
         return About(), [Problem(where, each, expected, KEYS, check="ALS021") for each in found]
+
+
+def _misfit(error: Mapping[str, Any]) -> str:
+    one = error["type"] == "tuple_type" and isinstance(error["input"], str)
+    return f"{error['input']}, which has to be in brackets: [{error['input']}]" if one else error["msg"]
 
 
 def check_cells(table: pd.DataFrame) -> list[Problem]:
@@ -227,9 +235,9 @@ def check_cells(table: pd.DataFrame) -> list[Problem]:
     for row, path in enumerate(table["path"]):
         name = os.path.normpath(path)
         if path.strip() and name in first_seen:
-            expected = f"each path once (first in line {first_seen[name] + 2})"
+            found = f"{path} again (first in line {first_seen[name] + 2})"
             where, remedy = f"{MANIFEST}, column `path`", "Drop one of the two rows."
-            problems.append(Problem(where, f"{path} again", expected, remedy, row + 2, "ALS005"))
+            problems.append(Problem(where, found, "each path once", remedy, row + 2, "ALS005"))
         first_seen.setdefault(name, row)
     return problems
 
@@ -268,14 +276,18 @@ def placement(folder: Path, name: str, line: int, what: str = "an image file") -
 
     absent = "Correct the path, or add the file."
     try:
-        place = (folder / name).resolve()
-        inside = not Path(name).is_absolute() and place.is_relative_to(folder.resolve())
-        there = place.is_file()
+        place, root = (folder / name).resolve(), folder.resolve()
+        inside, there = place.is_relative_to(root), place.is_file()
+        slashes = not there and "\\" in name and (folder / name.replace("\\", "/")).is_file()
     except (OSError, RuntimeError, ValueError) as error:  # too long a name, links in a circle, a NUL
         return problem(f"no such file ({error.__class__.__name__})", what, absent)
+    expected = "a path relative to the manifest and inside its folder"
     if not inside:
-        expected = "a path relative to the manifest and inside its folder"
         return problem("a path that leaves the folder", expected, "Move the file into the folder.")
+    if Path(name).is_absolute():
+        return problem("an absolute path", expected, f"Leave out {root}/ in all paths.")
+    if slashes:
+        return problem("a path with \\ in it", expected, "Write / in place of \\ in all paths.")
     return [] if there else problem("no such file", what, absent)
 
 
@@ -410,9 +422,12 @@ def notices_of(samples: pd.DataFrame, twins: tuple[ImagePair, ...]) -> tuple[str
         examples = "; ".join(" and ".join(samples["path"][row] for row in rows[:3]) for rows in sets[:3])
         natures = " or ".join(sorted({pair.nature for pair in twins}))
         copies = sum(map(len, sets))
+        which = (
+            f": {examples}" if len(sets) <= 3 and max(map(len, sets)) <= 3 else f", for example {examples}"
+        )
         notices.append(
-            f"{copies} images are {natures} copies of one another, for example {examples}: a split by image may "
-            "put one into the training and the other into the test part (ALS022)."
+            f"{copies} images are {natures} copies of one another{which}. A split by image may put one into the training "
+            "and the other into the test part (ALS022)."
         )
     missing = sorted(label for label in samples["label"].unique() if identifiers.says_missing(label))
     if missing:

@@ -142,7 +142,7 @@ for r in (0.0, 0.1, 0.2, 0.35, 0.5, 0.75):
     rows.append(("correlation known", r, power.coverage(measured, ACCURACY, 20, 10, assumed=r)))
 covered = pd.DataFrame(rows, columns=["interval", "correlation", "coverage"])
 page.show(figures.coverage_by_correlation(covered, cohorts), "audit-coverage", of_cohort=False)
-page.answer(**words_audit.answer_on_donors(marks, needed, covered))
+page.answer(**words_audit.answer_on_donors(marks, needed, covered, ACCURACY))
 
 # %% [markdown]
 # ## On your own numbers

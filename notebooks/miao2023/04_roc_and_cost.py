@@ -93,8 +93,9 @@ page.text(words.incompatible(m1, m8, audit.cases_in_a_split_by_crop()["test_case
 # (miao-leak)=
 # ## What the split does
 #
-# The paper multiplies the images (section 2.1) and splits them 70 to 30 (section 2.4), but does not say which
-# came first. Copying first and then splitting is replayed here as one of four ways.
+# Section 2.1 names the split first ("After collecting the images, we split them") and the copies after it,
+# without saying that this was the order of the steps; section 2.4 splits 70 to 30. The printed shares below
+# point the other way. Copying first and then splitting is replayed here as one of four ways.
 
 # %%
 aucs = training.split_aucs(predictions)
@@ -110,7 +111,9 @@ page.text(words.undertrained("vgg16", scored, strength, longer, unit))
 # %% [markdown]
 # ## Without any sign of disease
 #
-# The same on synthetic crops whose labels mean nothing: no disease, but crops in groups that differ in look.
+# The same with one network (MobileNetV3, only its head trained, smaller images, fewer copies) on synthetic
+# crops whose labels mean nothing: no disease, but crops in groups that differ in look. How much a leak gives
+# depends on the model.
 # Any score above chance comes from the split. Chance is measured: groups are held out, and labels are
 # permuted across them.
 

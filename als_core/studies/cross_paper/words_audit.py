@@ -63,11 +63,13 @@ def outliers_caption(images: int) -> str:
     )
 
 
-def answer_on_donors(marks: pd.DataFrame, needed: pd.DataFrame, covered: pd.DataFrame) -> Answer:
+def answer_on_donors(
+    marks: pd.DataFrame, needed: pd.DataFrame, covered: pd.DataFrame, accuracy: float
+) -> Answer:
     """Answer how many donors an accuracy needs.
 
-    marks: as for `figures_audit.width_by_donors`. needed: columns within, images, correlation, donors. covered: as for
-    `figures_audit.coverage_by_correlation`, the interval that takes images as independent first.
+    marks: as for `figures_audit.width_by_donors`. needed: columns within, images, correlation, donors, at `accuracy`. covered: as
+    for `figures_audit.coverage_by_correlation`, the interval that takes images as independent first.
     """
     tissue = marks.set_index("paper").loc["xia2024"]
     narrow = needed[needed["within"] == 0.05]
@@ -76,7 +78,7 @@ def answer_on_donors(marks: pd.DataFrame, needed: pd.DataFrame, covered: pd.Data
         "question": "How many donors does it take to know an accuracy?",
         "found": f"An accuracy of {tissue['accuracy']:.2f} measured on {tissue['images']} images of at most "
         f"{tissue['donors']} donors is known to within ± {100 * tissue['low']:.0f} to {100 * tissue['high']:.0f} "
-        f"percentage points. To know it within ± 5 points "
+        f"percentage points. To know one of {accuracy} within ± 5 points "
         f"takes {narrow['donors'].min()} to {narrow['donors'].max()} donors, depending on how many images each "
         "gives and how alike these are.",
         "how_sure": f"In simulated cohorts the interval contains the true accuracy in {100 * known.min():.0f} to "

@@ -53,6 +53,13 @@ def answer(
     found = [passing_count(marks)]
     if everywhere:
         found.append(f"On all of them: {'; '.join(METHODS[name].title for name in everywhere)}.")
+    else:
+        by_name = {name: passing(table) for name, table in marks.items()}
+        found += [
+            f"On {name.lower()}: {'; '.join(METHODS[each].title for each in methods)}."
+            for name, methods in by_name.items()
+            if methods
+        ]
     found.append(edge_sentence(tissue))
     return {
         "question": "Which heatmap methods point at what a network really used?",

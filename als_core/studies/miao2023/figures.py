@@ -81,8 +81,8 @@ PIPELINE = (
 def pipeline() -> Drawn:
     """Draw the steps of the study, in place of its Fig. 9."""
     caption = (
-        "The study's pipeline, in place of Fig. 9. The text does not say whether images were copied before "
-        "or after the split, and this matters: see {ref}`miao-leak`."
+        "The study's pipeline, in place of Fig. 9. The text names the split before the copies and does "
+        "not say that this was the order, which matters: see {ref}`miao-leak`."
     )
     alt = f"Eight boxes joined by arrows: {listed(heading.lower() for heading, _ in PIPELINE)}."
     table = pd.DataFrame(PIPELINE, columns=["step", "content"]).replace("\n", " ", regex=True)

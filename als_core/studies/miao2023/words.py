@@ -16,6 +16,7 @@ from als_core.claims.published import claim_named
 from als_core.cohorts.group_word import CASE, GroupWord
 from als_core.figures.drawn import listed, number, p_value, percent, percent_range
 from als_core.refusal import counted
+from als_core.studies.miao2023.chain import CELL
 from als_core.studies.miao2023.checks import PERMUTED
 from als_core.studies.miao2023.figures import METHODS, TITLES
 from als_core.studies.miao2023.filters import FILTERS
@@ -84,6 +85,8 @@ def chain_rows(settings: CropSettings, weights: str, unit: GroupWord = CASE) -> 
         "Classifier": (TITLES[chain.network], "three networks"),
         "Starting weights": network["Starting weights"],
         "Image side": (f"{chain.side} pixels", "not printed"),
+        "Learning rate, batch size": ("{:g}, {}".format(*CELL), "grid of nine"),
+        "Images made of each crop": (str(chain.copies), "not printed"),
         "Splits": (f"five folds of {unit.many}", "one, unit not printed"),
     }
 
@@ -252,7 +255,8 @@ def super_resolution_box(
         "things that are not there?",
         "found": found,
         "how_sure": f"One training, judged on {counted(crops, 'held-out crop')} of {counted(cases, unit.one, unit.many)}; "
-        f"intervals resample {unit.many}. Another training or other {unit.many} may differ.",
+        f"intervals resample {unit.many}. Another training or other {unit.many} may differ. The network also removes "
+        "noise, which interpolation does not: how much of a gain is enlarging is not separated here.",
         "not_shown": "The paper prints neither its network nor a result of it, so this network is not the "
         "paper's. Whether enlarged crops are classified better is the question of {ref}`miao-does-it-help`.",
     }
@@ -505,7 +509,7 @@ def roc_box(m1: Facts, moved: pd.DataFrame, m8: Facts, test_cases: int) -> Box:
         "the test images: that accuracy needs an AUC (0.5 is chance, 1 a perfect ranking) of at least "
         f"{m1['least_auc']:.2f}. {accuracy} is also the last line of the printed training log, so a slip in "
         "a caption is the plain reading. On crops without any sign of disease, copying images before the "
-        f"split gives an AUC of {moved.loc[COPIES_FIRST, 'auc']:.2f}; splitting by case, "
+        f"split gives one network an AUC of {moved.loc[COPIES_FIRST, 'auc']:.2f}; splitting by case, "
         f"{moved.loc[BY_CASE, 'auc']:.2f}.",
         "how_sure": "The first is arithmetic and holds for every set of scores. The second was measured on "
         f"synthetic cohorts: with copies first, the AUC is {beyond[COPIES_FIRST]} what permuted labels give; split by "

@@ -345,7 +345,7 @@ def _share_inside(rows: pd.DataFrame) -> str:
     if "mean_in_truth" not in rows:
         return ""
     ratio = (rows["mean_in_truth"] / rows["mean_in_brain"]).groupby(rows["method"], sort=False).mean()
-    return "Inside the outline relevance is, on average, " + listed(
+    return "On the drawn planes, over all people, relevance inside the outline is on average " + listed(
         f"{number(value, 1)} times that of the brain ({name})" for name, value in ratio.items()
     ) + "."  # fmt: skip
 

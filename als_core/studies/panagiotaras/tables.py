@@ -17,7 +17,10 @@ SHARES = (
     "Images and patients in the two parts of the printed split, with their sums and shares. *Printed "
     "numbers only.*"
 )
-NETWORK = "The published network for a volume of 197 × 233 × 189 voxels, stage by stage."
+NETWORK = (
+    "The published network for this book's template of 197 × 233 × 189 voxels, stage by stage. The slices that the slides "
+    "name (193 × 229 × 193) give a first dense layer of the same width."
+)
 STEPS = "What was done to the first scan that the network learns from."
 ACCURACIES = (
     "Accuracy over scans and over patients (the mean over a patient's scans decides), with the mean and "

@@ -161,7 +161,7 @@ def network_size(
     return (
         f"The published network has {total:,} parameters; a count by hand from the printed layers gives "
         f"{agree}. {number(by_hand['dense_percent'], 0)} % of them are in the first dense layer. This page "
-        f"trains the variant *{amounts.variant}* on volumes of {' × '.join(map(str, shape))} voxels of "
+        f"trains the variant *{amounts.variant}* on the box around the brain, {' × '.join(map(str, shape))} voxels of "
         f"{amounts.resolution} mm, with {here:,} parameters."
     )
 
@@ -286,7 +286,7 @@ def truth_in_words(table: pd.DataFrame, outside: float) -> str:
     least = table.loc[table["on"].idxmin()]
     text = (
         "The drawn disease shrinks grey matter of the medial temporal lobes and widens the lateral ventricles. With it "
-        "to learn, the maps that exceed random ones have, inside the true effect, "
+        "to learn, the maps that exceed random ones have, inside the true effect, in patients and over the whole brain, "
         f"{number(low, 1)} to {number(high, 1)} times the relevance of an even map. Against random maps, {above} of the {len(table)} "
         "methods would appear to find a disease in a network that never saw one: a network can be sensitive "
         "where brains differ most, and not only where it learned to look. The network trained without an "

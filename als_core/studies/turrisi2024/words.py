@@ -468,7 +468,8 @@ def best_here(table: pd.DataFrame, mimics: int, others: str, patients: str = "AL
     sure = best.loc[best["low"] > 0.5, "Features"].tolist()
     above = f"its interval is above 0.50 for {listed(sure)}" if sure else "no interval is above 0.50"
     return (
-        f"Best balanced accuracy by representation, nested protocol: {listed(named)}; always {as_written(patients)} has "
+        f"On this page's own patients (see the box on top), best balanced accuracy by representation, nested protocol: "
+        f"{listed(named)}; always {as_written(patients)} has "
         f"0.50. The best of several methods is often above 0.50 by luck; {above}. There are "
         f"{mimics} {as_written(others)} subjects: one more or less moves balanced accuracy by {50 / mimics:.1f} points."
     )
@@ -489,8 +490,8 @@ def printed_model(facts: Mapping[str, float], audit: Mapping[str, float]) -> str
     return (
         f"In the paper, {above} of {facts['cells']} exceeds the F1 of always answering ALS. Every table of "
         "counts that agrees with the printed precision, recall and F1 of DL7 with SVM (P) recognises "
-        f"{audit['spared_least']:.0f} to {audit['spared_most']:.0f} of {audit['mimics']} mimics. Its AUC "
-        "says that the ranking holds some information."
+        f"{audit['spared_least']:.0f} to {audit['spared_most']:.0f} of {audit['mimics']} mimics. The printed AUC of this "
+        "model says that its ranking holds some information."
     )
 
 

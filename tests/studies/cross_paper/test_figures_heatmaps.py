@@ -78,7 +78,8 @@ def test_answer_counts_the_methods_that_pass_on_each_modality():
         "found"
     ]
     assert none.startswith(
-        f"On brains none of {tried} methods passes every check; on tissue 2 of {tried} do. An edge"
+        f"On brains none of {tried} methods passes every check; on tissue 2 of {tried} do. On tissue: Grad-CAM; "
+        f"{TITLES['lrp_zplus']}. An edge"
     )
     assert none.endswith("by 0.40, more than the best method (Grad-CAM, 0.30).")
     tissue["mean"] = tissue["mean"].where(tissue["method"] != "edges", 0.1)

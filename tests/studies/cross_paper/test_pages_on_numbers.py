@@ -91,7 +91,7 @@ def test_the_answer_on_findings_counts_them_and_says_whether_they_agree():
 
 def test_the_answer_on_donors_is_that_of_its_tables():
     needed = pd.DataFrame({"within": [0.1, 0.05, 0.05], "donors": [20, 78, 196]})
-    answer = words_audit.answer_on_donors(printed_widths(Cohort(), 0.85), needed, covered())
+    answer = words_audit.answer_on_donors(printed_widths(Cohort(), 0.85), needed, covered(), 0.85)
     said = "accuracy of 0.89 measured on 38 images of at most 15 donors is known to within ± 10 to 16 percentage points"
     assert said in answer["found"]
     assert "takes 78 to 196 donors" in answer["found"]

@@ -103,7 +103,7 @@ def changed(
     """List figures and tables that differ from another book's, and why: data, code, profile or library."""
     from als_core.book.build import changes, digests_file
 
-    before, now = (json.loads(file.read_text(encoding="utf-8")) for file in (other, digests_file()))
+    before, now = (_read_digests(file) for file in (other, digests_file()))
     typer.echo("\n".join(changes(before, now)) or "No figure and no table differs.")
 
 
@@ -130,7 +130,8 @@ def claims(
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
     else:
         for row in rows:
-            typer.echo(f"{row['id']}\t{row['published']}\t{row['regenerated']}\t{row['verdict']}")
+            regenerated = "-" if row["regenerated"] is None else row["regenerated"]
+            typer.echo(f"{row['id']}\t{row['published']}\t{regenerated}\t{row['verdict']}")
 
 
 @app.command()
@@ -209,6 +210,25 @@ def site(state: StateOption) -> None:
     build_book(book)
     for line in changes_since_last(book):
         typer.echo(f"changed since the last book: {line}")
+
+
+def _read_digests(file: Path) -> dict[str, Any]:
+    """Digests of a book's figures. Raises RefusedInput for a file that holds something else."""
+    from als_core.refusal import Problem, RefusedInput
+
+    found = "JSON of something else"
+    try:
+        digests = json.loads(file.read_text(encoding="utf-8"))
+        if all({"files", "made_from"} <= set(page) for page in digests.values()):
+            return digests
+    except IsADirectoryError:
+        found = "a folder"
+    except ValueError:
+        found = "text that is no JSON"
+    except (AttributeError, TypeError):
+        pass
+    expected, remedy = "results/figures.json of a book", "Name that file; `als book` writes it."
+    raise RefusedInput("The other book", [Problem(str(file), found, expected, remedy)])
 
 
 def _read_state(state: Path) -> dict[str, Any]:

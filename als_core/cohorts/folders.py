@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import string
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -25,7 +25,12 @@ COMPANIONS = re.compile(
     r"\..*|Thumbs\.db|desktop\.ini|ehthumbs\.db|__MACOSX|.*\.(json|xml|txt|csv|tsv|yml|yaml|md|db|ini|lnk)",
     re.I,
 )
-NAMES = ("path", "label", "group", "subject", "age", "sex")
+NAMES = (
+    *("path", "label", "group", "subject", "age", "sex", "visit", "slide", "field_strength", "diagnosis"),
+    *("mask", "truth", "sha256"),
+)
+"""Columns that are read by name, in any letter case."""
+READ_AS_CLASSES = f"No {MANIFEST}: each subfolder is read as a class (ALS028)."
 CASE = "ALS"  # crops are of it and of one other label
 LOOKED_AT = 8  # files that tell grey crops from colour images
 
@@ -38,7 +43,8 @@ def kind_of(place: Path | str) -> Kind:
     Raises RefusedInput where it holds none of them, or images and volumes side by side without a manifest.
     """
     place = Path(place)
-    if place.is_file() and place.suffix.lower() in TABLE_SUFFIXES:
+    if place.is_file():
+        refuse_if(f"The file {place}", _type_problems(place))
         return "features"
     if (place / MANIFEST).is_file():
         table = read_table(f"The cohort in {place}", place / MANIFEST, MANIFEST, NAMES)
@@ -58,7 +64,11 @@ def feature_file(folder: Path) -> Path | None:
     """The one table of a folder without a manifest and without images or volumes in it; None where there is none."""
     if not folder.is_dir() or next(_samples(folder), None):
         return None
-    tables = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in TABLE_SUFFIXES[:2]]
+    tables = [
+        path
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() in TABLE_SUFFIXES[:2] and not is_companion(path.name)
+    ]
     return tables[0] if len(tables) == 1 else None
 
 
@@ -67,7 +77,7 @@ def list_samples(folder: Path, group_from: str | None = None) -> pd.DataFrame:
 
     group_from: a regular expression whose first bracket (or whole match) in the path is the group; "parent" for the
     folder a file lies in, below that of its class; None for no groups. `attrs["notices"]` says what was passed over.
-    Raises RefusedInput where there are no such folders, or the expression does not fit every path.
+    Raises RefusedInput where there are no such folders, the expression does not fit every path, or a path is not UTF-8.
     """
     subject = f"The cohort in {folder}"
     accepted = f"{MANIFEST} (columns path, label and, where known, group), or one subfolder per class with images in it"
@@ -85,16 +95,19 @@ def list_samples(folder: Path, group_from: str | None = None) -> pd.DataFrame:
         and min(len(p.parts) for p in inside) > depth + 2
     ):
         depth += 1
+    unread = _unread_files(folder)
     if len({path.parts[depth] for path in inside}) < 2:
-        entries = sum(not COMPANIONS.fullmatch(entry.name) for entry in folder.iterdir())
+        entries = sum(not is_companion(entry.name) for entry in folder.iterdir())
         found = f"{entries} entries and no {MANIFEST}" if entries else "an empty folder"
+        found += f"; {unread}" if unread else ""
         remedy = "Sort the images into one folder per class, or write a manifest: als manifest --help."
         raise RefusedInput(subject, [Problem(str(folder), found, accepted, remedy, check="ALS001")])
     table = pd.DataFrame({"path": [p.as_posix() for p in inside], "label": [p.parts[depth] for p in inside]})
+    refuse_if(subject, _encoding_problems(table))
     if group_from:
         table["group"] = _groups(subject, inside, group_from, depth)
     passed = sum(1 for entry in _files(folder) if COMPANIONS.fullmatch(entry.name) and entry.name != MANIFEST)
-    notices = [f"No {MANIFEST}: each subfolder is read as a class (ALS028)."]
+    notices = [READ_AS_CLASSES]
     if passed:
         notices.append(
             f"Passed over: {counted(passed, 'companion file')}, such as Thumbs.db or ._name (ALS027)."
@@ -102,6 +115,12 @@ def list_samples(folder: Path, group_from: str | None = None) -> pd.DataFrame:
     if len(inside) < len(paths):
         notices.append(
             f"Passed over: {counted(len(paths) - len(inside), 'image')} outside the class folders (ALS027)."
+        )
+    if unread:
+        notices.append(f"Passed over: {unread} (ALS027).")
+    if without := _folders_without_samples(folder.joinpath(*inside[0].parts[:depth]), set(table["label"])):
+        notices.append(
+            f"Passed over: no image that can be read is in {', '.join(without)}, so no class is made of it (ALS027)."
         )
     table.attrs["notices"] = notices
     return table
@@ -135,7 +154,7 @@ def table_samples(folder: Path, file: Path, path_from: str, label_column: str, g
             for n in lacking
         ],
     )
-    paths = [path_from.format(**row) for row in rows.to_dict(orient="records")]
+    paths = [CellFormatter().vformat(path_from, (), row) for row in rows.to_dict(orient="records")]
     table = pd.DataFrame({"path": paths, "label": rows[label_column].str.strip()})
     if group_column:
         table["group"] = rows[group_column].str.strip()
@@ -165,6 +184,14 @@ def table_samples(folder: Path, file: Path, path_from: str, label_column: str, g
         if number
     ]
     return kept
+
+
+class CellFormatter(string.Formatter):
+    """Put cells into a path by the whole name of their column: {a.b} is the column `a.b`, no attribute of `a`."""
+
+    def get_field(self, field_name: str, args: Sequence[str], kwargs: Mapping[str, str]) -> tuple[str, str]:
+        """The cell of a column, and the name of that column."""
+        return kwargs[field_name], field_name
 
 
 def _columns_of(subject: str, path_from: str) -> list[str]:
@@ -208,6 +235,56 @@ def is_companion(path: str) -> bool:
     """Whether a path leads to what an operating system left beside the images."""
     name = path.replace("\\", "/").rsplit("/", 1)[-1]
     return name.startswith("._") or name.lower() in (".ds_store", "thumbs.db", "desktop.ini", "ehthumbs.db")
+
+
+def _type_problems(file: Path) -> Iterator[Problem]:
+    """Say what to do with a file that is no table."""
+    if file.suffix.lower() not in TABLE_SUFFIXES:
+        found = f"a file of type {file.suffix}" if file.suffix else "a file without a suffix"
+        expected = f"a folder, or a table ({', '.join(TABLE_SUFFIXES)})"
+        remedy = "Save a spreadsheet as CSV UTF-8; of an image or a scan, give the folder that it is in."
+        yield Problem(file.name, found, expected, remedy, check="ALS001")
+
+
+def _encoding_problems(table: pd.DataFrame) -> Iterator[Problem]:
+    """Names with bytes that are not UTF-8, which Python reads as lone surrogates."""
+    names = [path for path in table["path"] if any("\ud800" <= sign <= "\udfff" for sign in path)]
+    if names:
+        found = f"{counted(len(names), 'path')} with bytes that are not UTF-8"
+        remedy = "Rename the files and folders."
+        shown = tuple(ascii(name) for name in names[:3])
+        yield Problem("names of files", found, "names in UTF-8", remedy, None, "ALS004", len(names), shown)
+
+
+def _unread_files(folder: Path) -> str:
+    """Count the files of types that are not read, companions left out, and give an example of each type."""
+    types: dict[str, list[Path]] = {}
+    for path in _files(folder):
+        if not _is(path.name, SUFFIXES + VOLUME_SUFFIXES) and not COMPANIONS.fullmatch(path.name):
+            types.setdefault(path.suffix.lower(), []).append(path.relative_to(folder))
+    if not types:
+        return ""
+    shown = [
+        f"{len(paths)} {_printable(suffix) or 'without a suffix'}, such as {_printable(paths[0].as_posix())}"
+        for suffix, paths in sorted(types.items(), key=lambda each: -len(each[1]))[:3]
+    ]
+    count = sum(map(len, types.values()))
+    more = f"; and {len(types) - 3} more types" if len(types) > 3 else ""
+    return f"{counted(count, 'file')} of types that are not read ({'; '.join(shown)}{more})"
+
+
+def _folders_without_samples(place: Path, classes: set[str]) -> list[str]:
+    """Folders beside those of the classes that hold no sample, companions left out."""
+    return [
+        _printable(entry.name)
+        for entry in sorted(place.iterdir())
+        if entry.is_dir() and entry.name not in classes and not COMPANIONS.fullmatch(entry.name)
+    ]
+
+
+def _printable(name: str) -> str:
+    """A name for the terminal, whose bytes need not be UTF-8."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -259,6 +336,7 @@ def _groups(subject: str, paths: list[Path], group_from: str, depth: int) -> lis
 
 def _are_crops(folder: Path, table: pd.DataFrame) -> bool:
     """Whether images are grey and labelled ALS and one other word: what the pages on crops can use."""
+    table = table[~table["path"].map(is_companion)] if "path" in table else table
     if (
         not {"path", "label", "group"} <= set(table)
         or table["label"].nunique() != 2

@@ -26,6 +26,8 @@ DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bar
 ROW_NUMBERS = re.compile(r"Unnamed: \d+(_level_\d+)?|")
 DECIMAL_COMMA = re.compile(r"[+-]?\d+(,\d+)?(e[+-]?\d+)?", re.IGNORECASE)
 THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
+# The first line that Excel writes and reads to name the delimiter.
+SEPARATOR_LINE = re.compile(r'"?sep=([,;\t|])"?\r?\n', re.IGNORECASE)
 
 
 def read_table(
@@ -39,7 +41,9 @@ def read_table(
     """
     try:
         text = file.read_bytes().decode("utf-8-sig")
-        delimiter = _delimiter(text.split("\n", 1)[0])
+        named = SEPARATOR_LINE.match(text)
+        text = text[named.end() :] if named else text
+        delimiter = named[1] if named else _delimiter(text.split("\n", 1)[0])
         lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         found = error.strerror if isinstance(error, OSError) else str(error)
@@ -47,7 +51,7 @@ def read_table(
             found = f"bytes that are not UTF-8 ({error.reason} at byte {error.start})"
         problem = Problem(where, found.lower(), "a UTF-8 table", "Save it as CSV UTF-8.", check="ALS002")
         raise RefusedInput(subject, [problem]) from error
-    rows = [(number, cells) for number, cells in enumerate(lines, 1) if cells]
+    rows = [(number, cells) for number, cells in enumerate(lines, 2 if named else 1) if cells]
     full = len(rows)
     while len(rows) > 1 and not any(cell.strip() for cell in rows[-1][1]):
         rows.pop()
@@ -57,6 +61,8 @@ def read_table(
     notices = []
     if delimiter != ",":
         notices.append(f"{where} is read with {DELIMITERS[delimiter]} between cells.")
+    if named:
+        notices.append(f"{where}: the first line names the delimiter and is no header.")
     if full > len(rows):
         notices.append(f"{where}: {counted(full - len(rows), 'empty row')} at the end passed over.")
     if all(cell.startswith(" ") for cell in rows[0][1][1:]) and len(rows[0][1]) > 1:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 import yaml
 
-from als_core.commands.predict import predict
+from als_core.commands.predict import fit_problems, predict
 from als_core.storage import atomic_write
 
 if TYPE_CHECKING:
@@ -23,12 +23,12 @@ TAKEN_BY = {
     "resize": ("images",),
     "fit": ("images",),
     "convert": ("images",),
-    "accept": ("images", "volumes"),
-    "group_word": ("images", "volumes"),
+    "accept": ("images", "crops", "volumes"),
+    "group_word": ("images", "crops", "volumes"),
     "mask_label": ("volumes",),
     "positive": ("features",),
 }
-"""Kinds of data that an option of `als check` is for; crops are images."""
+"""Kinds of data that an option of `als check` is for."""
 Folder = Annotated[Path, typer.Argument(help="A folder with manifest.csv, or with one subfolder per class")]
 
 
@@ -46,7 +46,7 @@ def check(
         int | None, typer.Option(help="Volumes: the value that is meant in masks with several.")
     ] = None,
     positive: Annotated[
-        str | None, typer.Option(help="Feature tables: the label of interest, ALS if left out.")
+        str | None, typer.Option(help="Feature tables: the label of interest, ALS or AD if left out.")
     ] = None,
     group_word: Annotated[str, WORD] = "",
 ) -> None:
@@ -67,14 +67,14 @@ def check(
     }
     settings = {name: value for name, value in settings.items() if value is not None}
     kind = kind_of(folder)
-    _refuse_other_options(folder, settings, "images" if kind == "crops" else kind)
+    _refuse_other_options(folder, settings, kind)
     if kind in ("images", "crops"):
         _check_images(folder, settings, kind)
     elif kind == "volumes":
         _check_volumes(folder, settings)
     else:
         file = folder if folder.is_file() else feature_file(folder) or folder / "manifest.csv"
-        _check_features(file, positive or "ALS")
+        _check_features(file, positive)
 
 
 def _refuse_other_options(folder: Path, settings: dict, kind: str) -> None:
@@ -87,6 +87,11 @@ def _refuse_other_options(folder: Path, settings: dict, kind: str) -> None:
     def remedy(name: str) -> str:
         if kind == "volumes" and name in ("resize", "fit", "convert"):
             return "Leave it out: all scans are resampled to one grid."
+        if kind == "crops" and name in ("resize", "fit", "convert"):
+            return (
+                "Leave it out: crops become 8-bit squares of one size by themselves. To show them on the pages of the "
+                f"tissue study (TISSUE=, --tissue), write `{name}: {str(settings[name]).lower()}` into cohort.yml."
+            )
         if kind == "features":
             return "Leave it out; what has to change is changed in the table itself."
         return "Leave it out."
@@ -95,7 +100,7 @@ def _refuse_other_options(folder: Path, settings: dict, kind: str) -> None:
         Problem(
             f"--{name.replace('_', '-')}",
             KIND_WORDS[kind],
-            " or ".join(KIND_WORDS[each] for each in TAKEN_BY[name]),
+            " or ".join(KIND_WORDS[each] for each in TAKEN_BY[name] if each != "crops"),  # they are images
             remedy(name),
         )
         for name in wrong
@@ -105,10 +110,11 @@ def _refuse_other_options(folder: Path, settings: dict, kind: str) -> None:
 
 def _check_images(folder: Path, settings: dict, kind: str) -> None:
     from als_core.cohorts.shortcuts import shortcut_notices
+    from als_core.refusal import refuse_if
 
     about = _settled(folder, settings)
-    as_crops = kind == "crops" and set(settings) <= {"accept", "group_word"}  # grey, of several sizes
-    cohort = _open(folder, as_crops, about)
+    refuse_if(f"The options for {folder}", fit_problems(settings.get("fit"), about) if about else [])
+    cohort = _open(folder, kind == "crops", about)
     height, width = cohort.image_shape
     what = "grey crops" if kind == "crops" else "images"
     typer.echo(
@@ -160,9 +166,27 @@ def _keep(folder: Path, about) -> None:
         if value != defaults[name] and value != []
     }
     file = folder / "cohort.yml"
+    text = _merged(file.read_text(encoding="utf-8") if file.is_file() else "", said)
     with atomic_write(file) as temporary:
-        temporary.write_text(yaml.safe_dump(said, allow_unicode=True, sort_keys=False), encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
     typer.echo(f"Kept for the book in {file}.")
+
+
+def _merged(text: str, said: dict) -> str:
+    """Put settings into the text of a cohort.yml; its comments and the lines of other keys stay."""
+    old, lines = yaml.safe_load(text) or {}, text.splitlines()
+    for name in (name for name, value in said.items() if old.get(name) != value):
+        flow = yaml.safe_dump({name: said[name]}, allow_unicode=True, default_flow_style=True, width=10_000)
+        new = flow.strip()[1:-1]
+        place = next((n for n, line in enumerate(lines) if line.startswith(f"{name}:")), len(lines))
+        end = place + 1
+        while end < len(lines) and lines[end].startswith((" ", "-")):
+            end += 1
+        comment = lines[place].partition(" #")[2] if place < len(lines) else ""
+        lines[place:end] = [f"{new}  #{comment}" if comment else new]
+    merged = "\n".join([*lines, ""])
+    plain = yaml.safe_dump(said, allow_unicode=True, sort_keys=False)
+    return merged if yaml.safe_load(merged) == said else plain
 
 
 def _check_volumes(folder: Path, settings: dict) -> None:
@@ -178,9 +202,14 @@ def _check_volumes(folder: Path, settings: dict) -> None:
         _keep(folder, about)
 
 
-def _check_features(file: Path, positive: str) -> None:
-    from als_core.studies.turrisi2024.feature_table import load_feature_table
+def _check_features(file: Path, positive: str | None) -> None:
+    from als_core.cohorts.tables import read_table
+    from als_core.studies.turrisi2024.feature_table import NOT_FEATURES, load_feature_table
 
+    rows = read_table(file.name, file, file.name, NOT_FEATURES)
+    labels = set(rows["label"]) if "label" in rows else set()
+    if positive is None:  # as the book chooses
+        positive = "AD" if "AD" in labels and "ALS" not in labels else "ALS"
     table = load_feature_table(file, positive, neighbours=1)
     subjects, features = table.features.shape
     cases = int(table.positive.sum())
@@ -215,9 +244,22 @@ def manifest(
 ) -> None:
     """Write the manifest of a folder, to be read over and edited."""
     from als_core.cohorts.check import read_about
-    from als_core.cohorts.folders import list_samples, table_samples, write_manifest
-    from als_core.refusal import refuse_if
+    from als_core.cohorts.folders import READ_AS_CLASSES, list_samples, table_samples, write_manifest
+    from als_core.refusal import Problem, refuse_if
 
+    only_with_table = {"path": path != "{path}", "label": label != "label", "group": group, "only": only}
+    refuse_if(
+        f"The options for {folder}",
+        [
+            Problem(f"--{name}", "no --table", "--table with it", "Name the table, or leave the option out.")
+            for name, given in only_with_table.items()
+            if given and table is None
+        ],
+    )
+    if table is not None and group_from.upper() != "NONE":
+        remedy = "Leave it out, or name the column of groups: --group COLUMN."
+        problem = Problem("--group-from", "--table beside it", "one subfolder per class", remedy)
+        refuse_if(f"The options for {folder}", [problem])
     if group_word:
         about, problems = read_about(folder)
         refuse_if(f"The cohort in {folder}", problems)
@@ -233,7 +275,8 @@ def manifest(
     groups = f", {samples['group'].nunique()} groups" if "group" in samples else ", no groups"
     typer.echo(f"{file}: {len(samples)} samples; {_counts(samples)}{groups}.")
     for notice in samples.attrs["notices"]:
-        typer.echo(f"Note: {notice}")
+        if notice != READ_AS_CLASSES:  # there is a manifest now
+            typer.echo(f"Note: {notice}")
     if group_word:
         _keep(folder, about)
 
@@ -296,7 +339,7 @@ def _open_with_copies(folder: Path) -> tuple[Cohort, list[str]]:
     try:
         if kind == "crops":
             cohort = _open(folder, True)
-            return cohort, cohort.samples["source"].tolist()
+            return cohort, cohort.samples["original_path"].tolist()
         cohort = Cohort.load(folder, progress=True, keep_copies=True)
         return cohort, cohort.samples["path"].tolist()
     except RefusedInput as refusal:  # the options that remedies name are those of another command

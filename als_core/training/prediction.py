@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from als_core.cohorts.check import MANIFEST, About, check_cells, check_images
+from als_core.cohorts.check import MANIFEST, About, check_cells, check_digests, check_images
 from als_core.cohorts.checks import merge_problems
-from als_core.cohorts.folders import NAMES, list_images
+from als_core.cohorts.folders import NAMES, is_companion, list_images
 from als_core.cohorts.reading import Conversion, read_image
 from als_core.cohorts.tables import read_table
 from als_core.refusal import Problem, RefusedInput, counted, refuse_if
@@ -47,13 +47,14 @@ def find_trained(name: str) -> Run:
 
 def new_images(
     folder: Path, about: About, run: Run, problems: Sequence[Problem] = ()
-) -> tuple[list[str], Conversion]:
-    """List the images to score, and how they are converted in reading.
+) -> tuple[list[str], Conversion, list[str]]:
+    """List the images to score, how they are converted in reading, and how the manifest was read, in sentences.
 
     Parameters
     ----------
     folder : Path
-        With `manifest.csv`, whose column `label` may be missing or hold classes of the run; else all images in it.
+        With `manifest.csv`, whose column `label` may be missing, empty, or hold classes of the run; else all images in
+        it. Rows of companion files are passed over.
     about : About
         Conversions that the reader asked for.
     run : Run
@@ -63,13 +64,17 @@ def new_images(
     Raises
     ------
     RefusedInput
-        For labels that the run does not know, images that cannot be read, of several sizes, or too small.
+        For labels that the run does not know, images that cannot be read, of several sizes, too small, or of another
+        checksum than in the manifest.
     """
     subject = f"The images in {folder}"
     table = _listed(subject, folder)
     side = Recipe.from_data(run.about["recipe"]).side
     conversion, images, found = check_images(folder, table, about)
-    problems = [*problems, *check_cells(table), *found, *_unknown_labels(table, run)]
+    cells = table.drop(columns="label", errors="ignore")  # an empty label is none
+    problems = [*problems, *check_cells(cells), *found, *_unknown_labels(table, run)]
+    if "sha256" in table:
+        problems += check_digests(table, [image.digest for image in images])
     small = [row for row, image in enumerate(images) if image.size and min(image.size) < side]
     if small:
         height, width = images[small[0]].size
@@ -81,7 +86,7 @@ def new_images(
             Problem(where, f"{width} x {height} pixels", expected, remedy, None, "ALS010", len(small), names)
         )
     refuse_if(subject, merge_problems(problems))
-    return table["path"].tolist(), conversion
+    return table["path"].tolist(), conversion, table.attrs.get("notices", [])
 
 
 def _listed(subject: str, folder: Path) -> pd.DataFrame:
@@ -89,6 +94,7 @@ def _listed(subject: str, folder: Path) -> pd.DataFrame:
     if manifest.is_file():
         table = read_table(subject, manifest, MANIFEST, NAMES)
         lacking = [] if "path" in table else ["no column `path`"]
+        table = table if lacking else _without_companions(table)
     else:
         table = pd.DataFrame({"path": list_images(folder)}, dtype=str)
         lacking = []
@@ -99,6 +105,19 @@ def _listed(subject: str, folder: Path) -> pd.DataFrame:
         subject,
         [Problem(str(folder), found, expected, "Check the path.", check="ALS001") for found in lacking],
     )
+    return table
+
+
+def _without_companions(table: pd.DataFrame) -> pd.DataFrame:
+    """Drop the rows of companion files from a manifest; `attrs["notices"]` says how many there were."""
+    companions = table["path"].map(is_companion).astype(bool)
+    if not companions.any():
+        return table
+    notices, example = table.attrs["notices"], table["path"][companions].iloc[0]
+    table = table[~companions].reset_index(drop=True)
+    rows = counted(int(companions.sum()), "row")
+    passed = f"{rows} of companion files, such as {example}, were passed over (ALS027)."
+    table.attrs["notices"] = [*notices, passed]
     return table
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -239,7 +240,7 @@ CASES = {
     "one class blurred": Case(blurred_class, "ALS026", "Sharpness alone predicts the label of 100 %"),
     "a site for each label": Case(groups(lambda t: t.assign(site=t["label"].map({"als": "Leeds", "control": "York"}))), "ALS026", "Site alone predicts"),
     # crops, volumes, feature tables
-    "grey crops of ALS": Case(lambda f: edit(saved("L", ".png")(f), lambda t: t.assign(label=t["label"].replace({"als": "ALS"}))), "ALS028", "grey crops", ("--convert",)),
+    "grey crops of ALS": Case(lambda f: edit(saved("L", ".png")(f), lambda t: t.assign(label=t["label"].replace({"als": "ALS"}))), "", "24 grey crops of 72 x 72 pixels"),
     "a folder of NIfTI": Case(scans, "ALS023", "12 volumes; AD 6, CN 6. No problems."),
     "NIfTI in a manifest": Case(lambda f: _volume_manifest(scans(f)), "", "12 volumes"),
     "a feature table": Case(table(lambda t: t), "", "60 subjects, 8 features; ALS 30, other 30. No problems."),
@@ -351,6 +352,7 @@ def test_what_a_reader_settled_is_kept_for_scans_too(tmp_path):
         (cohort, ("--mask-label", 1, "--resize", 64), ["--mask-label: found images; expected scans. Leave it out."]),
         (scans, ("--positive", "AD"), ["--positive: found scans; expected a feature table. Leave it out."]),
         (cohort, ("--positive", "als"), ["--positive: found images; expected a feature table. Leave it out."]),
+        (cohort, ("--fit", "pad"), ["ALS010 --fit: found pad without --resize; expected both. Add --resize"]),
         (table(lambda t: t), ("--accept", "ALS017", "--group-word", "people"),
          [f"--{name}: found a feature table; expected images or scans." for name in ("accept", "group-word")]),
     ],
@@ -507,6 +509,55 @@ def test_leaks_names_the_command_whose_options_it_advises_and_refuses_other_data
     assert code == 1 and "found scans; expected images" in printed
 
 
+def test_what_a_reader_wrote_into_cohort_yml_stays(tmp_path):
+    folder = cohort(tmp_path / "given")
+    (folder / "cohort.yml").write_text(
+        "# our clinic, do not lose\ntitle: Überlingen A   # inline\naccept:  # asked for\n  - ALS018\n",
+        encoding="utf-8",
+    )
+    code, printed = run("check", folder, "--group-word", "dishes", "--accept", "ALS017")
+    assert code == 0, printed
+    assert (folder / "cohort.yml").read_text(encoding="utf-8").splitlines() == [
+        "# our clinic, do not lose",
+        "title: Überlingen A   # inline",
+        "accept: [ALS018, ALS017]  # asked for",
+        "group_word: dishes",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("- title: Mine\n", "found a list; expected keys with values"),
+        ("accept: ALS017\n", "found accept: ALS017, which has to be in brackets: [ALS017]"),
+    ],
+)
+def test_a_cohort_yml_of_another_shape_is_refused_in_words(tmp_path, text, words):
+    folder = cohort(tmp_path / "given")
+    (folder / "cohort.yml").write_text(text)
+    code, printed = run("check", folder)
+    assert code == 1 and words in printed, printed
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda path: path.replace("/", "\\"), "a path with \\ in it"),
+        (lambda path: "{root}/" + path, "an absolute path"),
+        (lambda path: "images/d01_1.png", "23 times: found images/d01_1.png again (first in line 2)"),
+    ],
+)
+def test_paths_of_other_habits_are_refused_once_with_what_to_type(tmp_path, change, words):
+    folder = tmp_path / "given"
+    cohort(folder / "images")
+    table = pd.read_csv(folder / "images" / "manifest.csv")
+    table["path"] = [change(f"images/{path}").format(root=folder) for path in table["path"]]
+    table.to_csv(folder / "manifest.csv", index=False)
+    (folder / "images" / "manifest.csv").unlink()
+    code, printed = run("check", folder)
+    assert code == 1 and printed.count(words) == 1, printed
+
+
 def test_leaks_refuses_a_cohort_yml_that_check_refuses(tmp_path):
     folder = cohort(tmp_path / "given")
     (folder / "cohort.yml").write_text("resize: many\n")
@@ -555,3 +606,147 @@ def test_the_guide_lists_every_check_as_the_registry_does():
 def test_what_a_folder_holds_is_told_by_content(tmp_path, make, kind):
     place = tmp_path / "given"
     assert kind_of(make(place) or place) == kind
+
+
+@pytest.mark.parametrize("text", ["no JSON", "[1]", '{"page": 1}', '{"page": {}}'])
+def test_changed_refuses_a_file_that_holds_no_digests(tmp_path, text):
+    (tmp_path / "other.json").write_text(text)
+    code, printed = run("changed", tmp_path / "other.json")
+    assert code == 1 and "expected results/figures.json of a book" in printed, printed
+
+
+def test_claims_prints_a_dash_where_nothing_was_regenerated(monkeypatch):
+    row = {"id": "a", "published": "0.9", "regenerated": None, "verdict": "not yet run"}
+    monkeypatch.setattr("als_core.book.site.book_claims", lambda: [row, row | {"regenerated": 0.0}])
+    assert run("claims")[1] == "a\t0.9\t-\tnot yet run\na\t0.9\t0.0\tnot yet run\n"
+
+
+def test_files_of_types_that_are_not_read_are_named(tmp_path):
+    folder = class_folders(tmp_path / "given")
+    (folder / "als" / "d01_1.png").rename(folder / "als" / "d01_1.HEIC")
+    (folder / "control" / "d05_1.png").rename(folder / "control" / "d05_1.jp2")
+    (folder / "mimic").mkdir()
+    (folder / "mimic" / "one.dcm").write_bytes(b"x")
+    code, printed = run("check", folder)
+    assert code == 0 and "Passed over: 3 files of types that are not read (" in printed, printed
+    assert "1 .heic, such as als/d01_1.HEIC" in printed and "1 .dcm, such as mimic/one.dcm" in printed
+    assert "no image that can be read is in mimic, so no class is made of it (ALS027)" in printed
+    for file in folder.glob("als/*.png"):
+        file.rename(file.with_suffix(".heic"))
+    code, printed = run("check", folder)
+    assert code == 1 and "14 files of types that are not read (12 .heic, such as" in printed, printed
+
+
+@pytest.mark.parametrize("name", [b"M\xfcller.png", b"M\xfcller.heic"])
+def test_names_that_are_not_utf8_are_refused_or_named(tmp_path, name):
+    folder = class_folders(tmp_path / "given")
+    file = folder / "als" / "d01_1.png"
+    try:
+        file.rename(file.with_name(os.fsdecode(name)))
+    except OSError:
+        pytest.skip("this disk takes names in UTF-8 only")
+    checked = run("check", folder)
+    code, printed = run("manifest", folder)
+    if name.endswith(b".png"):
+        assert code == 1 and "ALS004 names of files: found 1 path with bytes that are not UTF-8" in printed
+        assert checked == (code, printed) and not (folder / "manifest.csv").exists()
+    else:
+        assert code == 0 and "such as als/M\\udcfcller.heic" in printed, printed
+
+
+def test_a_column_whose_name_has_a_dot_is_put_into_a_path(tmp_path):
+    folder = class_folders(tmp_path / "given")
+    table = pd.DataFrame(list(rows()), columns=["a.b", "label", "x[0]", "0"])
+    table.to_csv(folder / "labels.csv", index=False)
+    command = ("manifest", folder, "--table", "labels.csv", "--group", "x[0]", "--path")
+    assert "found no column `a.c`" in run(*command, "{label}/{a.c}.png")[1]
+    code, printed = run(*command, "{label}/{a.b}.png")
+    assert code == 0 and "24 samples; als 12, control 12, 8 groups." in printed, printed
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--only", "als"),
+        ("--label", "kind"),
+        ("--path", "{name}"),
+        ("--group", "donor"),
+        ("--group-from", "parent", "--table", "labels.csv"),
+    ],
+)
+def test_an_option_of_the_other_way_to_write_a_manifest_is_refused(tmp_path, options):
+    folder = class_folders(tmp_path / "given")
+    pd.DataFrame({"path": ["als/d01_1.png"], "label": ["als"]}).to_csv(folder / "labels.csv", index=False)
+    code, printed = run("manifest", folder, *options)
+    assert code == 1 and f"1 problem, nothing was computed.\n  1. {options[0]}: found" in printed, printed
+    assert not (folder / "manifest.csv").exists()
+
+
+def test_a_manifest_that_was_just_written_is_not_called_missing(tmp_path):
+    code, printed = run("manifest", class_folders(tmp_path / "given"))
+    assert code == 0 and "No manifest.csv" not in printed, printed
+
+
+def test_columns_are_read_in_any_letter_case(tmp_path):
+    code, printed = run("check", edit(cohort(tmp_path / "given"), lambda t: t.assign(SHA256="0" * 64)))
+    assert code == 1 and "ALS012" in printed, printed
+    folder = _volume_manifest(scans(tmp_path / "scans"))
+    code, printed = run("check", edit(folder, lambda t: t.assign(Visit="first")))
+    assert code == 1 and "a whole number, 0 for the first" in printed, printed
+
+
+def test_a_file_that_is_no_table_is_not_called_a_missing_folder(tmp_path):
+    (tmp_path / "features.xlsx").write_bytes(b"PK")
+    code, printed = run("check", tmp_path / "features.xlsx")
+    assert code == 1 and "found a file of type .xlsx" in printed and "Save a spreadsheet as CSV" in printed
+
+
+def test_a_table_is_found_beside_its_companion(tmp_path):
+    file = table(lambda t: t)(tmp_path / "given")
+    file.with_name("._features.csv").write_bytes(b"\0\5\26\7")
+    assert "60 subjects" in run("check", file.parent)[1]
+
+
+def test_the_line_that_names_the_delimiter_is_no_header(tmp_path):
+    file = table(lambda t: t, sep=";", decimal=",")(tmp_path / "given")
+    file.write_text("sep=;\n" + file.read_text())
+    code, printed = run("check", file)
+    assert code == 0 and "60 subjects" in printed and "the first line names the delimiter" in printed, printed
+
+
+def test_cells_that_are_no_numbers_are_shown(tmp_path):
+    cells = ["0,5", "0,25", "1,5", "2,5", "", *["0"] * 55]
+    code, printed = run("check", table(lambda t: t.assign(f0=cells))(tmp_path / "given"))
+    assert code == 1 and "5 cells without a finite number, such as `0,5`, `0,25`, `1,5`;" in printed, printed
+
+
+def test_the_patients_of_a_feature_table_are_als_or_ad_or_named(tmp_path):
+    def labelled(name: str, case: str) -> Path:
+        return table(lambda t: t.assign(label=t["label"].replace({"ALS": case})))(tmp_path / name)
+
+    assert "AD 30, other 30. No problems." in run("check", labelled("ad", "AD"))[1]
+    code, printed = run("check", labelled("case", "case"))
+    assert code == 1 and "--positive LABEL for als check, --patients LABEL for als book" in printed, printed
+    assert "case 30, other 30" in run("check", labelled("named", "case"), "--positive", "case")[1]
+
+
+def test_an_empty_label_of_a_feature_table_is_an_empty_cell(tmp_path):
+    code, printed = run("check", table(lambda t: t.assign(label=["", *t["label"][1:]]))(tmp_path / "given"))
+    assert code == 1 and "1 problem" in printed and "line 2: found an empty cell" in printed, printed
+
+
+def test_rows_of_a_group_count_once_in_a_feature_table(tmp_path):
+    paired = table(lambda t: t.assign(group=np.repeat(range(30), 2)))(tmp_path / "paired")
+    code, printed = run("check", paired)
+    assert code == 0 and "30 subjects, 8 features; ALS 15, other 15." in printed, printed
+    assert "Left out: 30 further rows of a group" in printed
+    one = table(lambda t: t.assign(group=np.where(t["label"] == "ALS", "only", t["subject"])))
+    code, printed = run("check", one(tmp_path / "one"))
+    assert code == 1 and "positive class: found 1 subjects" in printed, printed
+
+
+def test_a_group_of_a_feature_table_has_one_label(tmp_path):
+    mixed = table(lambda t: t.assign(group=[*t["subject"][:-1], "S000"]))
+    code, printed = run("check", mixed(tmp_path / "given"))
+    assert code == 1 and "1 problem" in printed, printed
+    assert "group S000 with the labels ALS and control" in printed and "Correct the label or" in printed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -91,6 +92,12 @@ def labelled(folder: Path) -> Path:
     return folder
 
 
+def of_another_checksum(folder: Path) -> Path:
+    new(folder)
+    pd.DataFrame({"path": ["0.png"], "sha256": ["ab" * 32]}).to_csv(folder / "manifest.csv", index=False)
+    return folder
+
+
 def of_two_sizes(folder: Path) -> Path:
     new(folder)
     Image.fromarray(texture(9, 80)).save(folder / "9.png")
@@ -101,6 +108,7 @@ def of_two_sizes(folder: Path) -> Path:
     ("make", "words", "option"),
     [
         (labelled, ("ALS-FTD in 2 rows", "als, control, or no label"), ()),
+        (of_another_checksum, ("ALS012 0.png, line 2", "the manifest says abababababab"), ()),
         (lambda folder: new(folder, mode="L"), ("mode L (greyscale)", "--convert"), ("--convert",)),
         (lambda folder: new(folder, side=40), ("40 x 40 pixels", "--resize 48"), ("--resize", "48")),
         (of_two_sizes, ("80 x 80 pixels", "--resize 72"), ("--resize", "72")),
@@ -116,6 +124,35 @@ def test_what_the_run_cannot_answer_is_refused_with_the_remedy(trained, tmp_path
     assert all(word in printed for word in words), printed
     if option:
         assert predict(run.folder, folder, "--output", output, *option)[0] == 0
+
+
+def test_an_empty_label_is_none_and_companions_are_passed_over_with_a_notice(trained, tmp_path):
+    folder = new(tmp_path / "new", 2)
+    table = pd.DataFrame({"Path": ["0.png", "._0.png", "1.png"], "label": ["als", "", ""]})
+    table.to_csv(folder / "manifest.csv", index=False)
+    code, printed = predict(trained[0].folder, folder, "--output", tmp_path / "scores.csv")
+    assert code == 0 and "scores.csv: 2 images" in printed, printed
+    assert "Note: 1 row of companion files, such as ._0.png, were passed over (ALS027)." in printed
+    assert "columns Path are read as path" in printed
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_scoring(trained, tmp_path, monkeypatch):
+    folder, file = new(tmp_path / "new"), tmp_path / "scores.csv"
+    file.write_text("kept")
+    code, printed = predict(trained[0].folder, folder, "--output", file / "deeper" / "x.csv")
+    assert code == 1 and f"{file}: found a file; expected a folder for x.csv. Move it away" in printed
+    monkeypatch.setattr("os.access", lambda _, mode, **__: not mode & os.W_OK)
+    code, printed = predict(trained[0].folder, folder, "--output", tmp_path / "new.csv")
+    assert code == 1 and f"{tmp_path}: found a folder that may not be written to" in printed
+    assert file.read_text() == "kept" and not (tmp_path / "new.csv").exists()
+
+
+def test_fit_without_a_size_to_resize_to_is_refused(trained, tmp_path):
+    folder, output = new(tmp_path / "new"), tmp_path / "scores.csv"
+    code, printed = predict(trained[0].folder, folder, "--output", output, "--fit", "pad")
+    assert code == 1 and "1 problem" in printed and "ALS010 --fit: found pad without --resize" in printed
+    (folder / "cohort.yml").write_text("resize: 72\n")
+    assert predict(trained[0].folder, folder, "--output", output, "--fit", "pad")[0] == 0
 
 
 def test_a_recorded_run_and_an_unknown_one_are_refused_kindly(trained, tmp_path, monkeypatch):

@@ -318,7 +318,7 @@ PATHS = {
     "upwards in the middle": ("images/../../outside.png", "leaves the folder"),
     "absolute": ("/etc/hostname", "leaves the folder"),
     "home": ("~/secret.png", "no such file"),
-    "backslashes": ("images\\0.png", "no such file"),
+    "backslashes": ("images\\0.png", "Write / in place of"),
     "address": ("https://example.org/0.png", "no such file"),
     "file address": ("file:///etc/passwd", "no such file"),
     "a folder": ("images", "no such file"),

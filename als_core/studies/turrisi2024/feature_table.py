@@ -18,7 +18,7 @@ import pandas as pd
 from als_core.cohorts.checks import merge_problems
 from als_core.cohorts.identifiers import group_notices, group_problems
 from als_core.cohorts.tables import cell_problems, read_table, row_number_problems
-from als_core.refusal import Problem, refuse_if
+from als_core.refusal import Problem, counted, refuse_if
 
 OUTER_FOLDS = INNER_FOLDS = 3
 NEIGHBOURS = 5  # of SMOTE (Turrisi 2024, section 2.4)
@@ -32,7 +32,7 @@ class FeatureTable:
     features: float64 (n, F), indexed by subject, columns named. positive: bool (n,), the class of interest.
     labels: as in the file (n,), or None.
     demographics: `age` in years and `sex` (F or M) of the same subjects, or None where the file has neither.
-    groups: what folds must keep together (n,), or None. notices: how the file was read, and what looks wrong.
+    groups: the group of each subject (n,), each once, or None. notices: how the file was read, and what looks wrong.
     """
 
     features: pd.DataFrame
@@ -46,21 +46,32 @@ class FeatureTable:
 def load_feature_table(
     file: Path | str, positive_label: str = "ALS", neighbours: int = NEIGHBOURS
 ) -> FeatureTable:
-    """Read a CSV as described above. neighbours: of SMOTE, at least. Raises RefusedInput with every problem found."""
+    """Read a CSV as described above; of several rows of a `group` the first is kept, and a notice says so.
+
+    neighbours: of SMOTE, at least. Raises RefusedInput with every problem found.
+    """
     file = Path(file)
     table = read_table(file.name, file, file.name, NOT_FEATURES)
     refuse_if(file.name, _column_problems(table, positive_label))
     features = table.drop(columns=[name for name in NOT_FEATURES if name in table])
     features = features.apply(pd.to_numeric, errors="coerce").set_axis(pd.Index(table["subject"]))
     positive = (table["label"] == positive_label).to_numpy()
+    unit = "group" if "group" in table else "subject"
     problems = [*cell_problems(table, file.name, ("subject", "label", "group")), *_row_problems(table)]
     problems += row_number_problems(features, file.name)
-    problems += group_problems(table, file.name, "group" if "group" in table else "subject", accepts=False)
-    refuse_if(file.name, merge_problems([*problems, *feature_problems(features, positive, neighbours)]))
-    groups = table["group"].to_numpy(str) if "group" in table else None
+    problems += group_problems(table, file.name, unit, accepts=False)
+    counted_once = ~table[[unit, "label"]].duplicated().to_numpy()
+    problems += feature_problems(features, positive[counted_once], neighbours, table)
+    refuse_if(file.name, merge_problems(problems))
     notices = table.attrs["notices"]
-    if groups is None:
+    if "group" not in table:
         notices = [*notices, *group_notices(table["subject"].tolist(), "subjects")]
+    first = ~table[unit].duplicated().to_numpy()
+    if left_out := int((~first).sum()):
+        rows = counted(left_out, "further row")
+        notices = [*notices, f"Left out: {rows} of a group that is in the table already."]
+    table, features, positive = table[first], features[first], positive[first]
+    groups = table["group"].to_numpy(str) if "group" in table else None
     known = None
     if {"age", "sex"} <= set(table):
         known = table.set_index("subject")[["age", "sex"]].astype({"age": float})
@@ -69,12 +80,15 @@ def load_feature_table(
 
 
 def feature_problems(
-    features: pd.DataFrame, positive: np.ndarray, neighbours: int = NEIGHBOURS
+    features: pd.DataFrame,
+    positive: np.ndarray,
+    neighbours: int = NEIGHBOURS,
+    cells: pd.DataFrame | None = None,
 ) -> list[Problem]:
     """List what keeps a table from nested cross-validation with SMOTE.
 
-    features: (n, F). positive: bool (n,). neighbours: SMOTE's k; an inner training part needs one more member
-    of each class than that.
+    features: (n, F). positive: bool, one value a subject, in any order. neighbours: SMOTE's k; an inner training
+    part needs one more member of each class than that. cells: text of the features in the file, for examples.
     """
     problems = []
     values = features.to_numpy(np.float64)
@@ -82,6 +96,8 @@ def feature_problems(
         missing = np.flatnonzero(~np.isfinite(column))
         if len(missing):
             found = f"{len(missing)} cells without a finite number"
+            if cells is not None:
+                found += _examples(cells[name].iloc[missing])
             remedy = "Find out why it could not be computed; leave out the subject or the feature."
             row = int(missing[0]) + 2
             problems.append(Problem(f"column {name}", found, "a number in every row", remedy, row))
@@ -149,10 +165,13 @@ def _column_problems(table: pd.DataFrame, positive_label: str) -> Iterator[Probl
     if len({"age", "sex"} & set(table)) == 1:
         yield Problem("header", "one of age and sex", "both or neither", "Add the other, for the baseline.")
     if "label" in table:
-        labels = sorted(table["label"].astype(str).unique())
+        labels = sorted(label for label in table["label"].unique() if label.strip())
         if len(labels) != 2 or positive_label not in labels:
             expected = f"two labels, one of them {positive_label}"
-            remedy = "Leave out or merge further labels, and name that of the patients: --patients LABEL."
+            remedy = (
+                "Leave out or merge further labels, and name that of the patients: --positive LABEL for als check, "
+                "--patients LABEL for als book and als page."
+            )
             yield Problem("column label", ", ".join(labels[:6]) or "nothing", expected, remedy)
 
 
@@ -160,6 +179,7 @@ def _row_problems(table: pd.DataFrame) -> Iterator[Problem]:
     for row, name in table["subject"][table["subject"].duplicated()].items():
         remedy = "Keep one row a subject: two would fall into different folds."
         yield Problem("column subject", f"{name} again", "each subject once", remedy, row + 2)
+    yield from _group_label_problems(table)
     if "age" in table:
         age = pd.to_numeric(table["age"], errors="coerce")
         for row in np.flatnonzero(~age.between(0, 120)):
@@ -168,6 +188,24 @@ def _row_problems(table: pd.DataFrame) -> Iterator[Problem]:
         for row in np.flatnonzero(~table["sex"].isin(["F", "M"])):
             found = f"{table['sex'].iloc[row]}"
             yield Problem("column sex", found, "F or M", "Correct it, or leave the subject out.", row + 2)
+
+
+def _group_label_problems(table: pd.DataFrame) -> Iterator[Problem]:
+    """List the groups whose rows have several labels: one row of a group is kept, and its label would be a guess."""
+    if "group" not in table:
+        return
+    filled = table[(table["group"].str.strip() != "") & (table["label"].str.strip() != "")]
+    for group, labels in filled.groupby("group", sort=False)["label"].unique().items():
+        if len(labels) > 1:
+            found = f"group {group} with the labels {' and '.join(sorted(labels))}"
+            remedy = "Correct the label or the group, or leave the group out."
+            yield Problem("column group", found, "one label for all rows of a group", remedy)
+
+
+def _examples(cells: pd.Series) -> str:
+    """Up to three different cells, as an addition to a finding; empty where all of them are empty."""
+    shown = [f"`{cell}`" for cell in dict.fromkeys(cells) if cell.strip()]
+    return f", such as {', '.join(shown[:3])}" if shown else ""
 
 
 def _left_after(members: int, folds: int) -> int:

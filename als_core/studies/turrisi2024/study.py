@@ -147,7 +147,7 @@ def open_patients(
 
 
 def open_table(features: str, patients: str = POSITIVE) -> TableCohort:
-    """Open a feature table as a cohort; of several rows of a group the first is kept, and a notice says so.
+    """Open a feature table as a cohort, one row of each group, as `load_feature_table` reads it.
 
     features: a CSV file, or a folder that holds one table only. Raises RefusedInput with every problem found.
     """
@@ -158,13 +158,8 @@ def open_table(features: str, patients: str = POSITIVE) -> TableCohort:
         samples["group"] = table.groups
     if table.demographics is not None:
         samples = samples.join(table.demographics.reset_index(drop=True))
-    first = samples.groupby("group", sort=False).head(1).index
-    notices = table.notices
-    if left_out := len(samples) - len(first):
-        notices += (f"Left out: {left_out} further rows of a group that is in the table already.",)
-    values = table.features.iloc[first].set_axis([str(number) for number in range(len(first))])
-    samples = samples.loc[first].reset_index(drop=True)
-    return TableCohort(file.name, samples, values, content_key(file_digest(file), patients), notices)
+    values = table.features.set_axis([str(number) for number in range(len(samples))])
+    return TableCohort(file.name, samples, values, content_key(file_digest(file), patients), table.notices)
 
 
 def table_file(features: str) -> Path:

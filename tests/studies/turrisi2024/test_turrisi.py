@@ -110,10 +110,10 @@ def test_a_feature_table_takes_the_place_of_scans(tmp_path):
     assert {"age", "sex"} <= set(data.samples) and data.samples["group"].tolist() == list(
         drawn.features.index
     )
-    twice = table.assign(group=[f"G{number // 2}" for number in range(60)])
+    twice = table.assign(group=[f"G{number % 28}" for number in range(60)])
     twice.to_csv(tmp_path / "mine.csv", index=False)
     once = turrisi.open_table(str(tmp_path), "MND")
-    assert len(once) == 30 and "30 further rows" in once.notices[-1] and once.digest != data.digest
+    assert len(once) == 28 and "32 further rows" in once.notices[-1] and once.digest != data.digest
 
 
 @pytest.mark.parametrize(("members", "neighbours"), [(5, 1), (13, 4), (14, 5), (100, 5)])

@@ -21,7 +21,7 @@ STORAGE_ERRORS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the quota is used up",
     errno.EROFS: "the disk is read-only",
-    errno.EACCES: "it may not be written",
+    errno.EACCES: "it may not be read or written; check its permissions",
 }
 
 

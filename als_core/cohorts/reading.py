@@ -18,6 +18,7 @@ import io
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Literal, NamedTuple
 
 import cv2
@@ -32,6 +33,7 @@ FORMATS = ("PNG", "TIFF", "JPEG", "BMP", "WEBP", "GIF")
 SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".webp", ".gif")
 DEPTHS = (8, 10, 12, 14, 16)  # bits that cameras record; 10 to 14 come in files of 16
 ORIENTATION = 274  # the tag's number in EXIF and TIFF
+OPENING = Lock()
 GREY_16 = ("I;16", "I;16L", "I;16B", "I;16N")
 Fit = Literal["crop", "pad", "stretch"]
 
@@ -89,12 +91,12 @@ def read_image(path: Path | str, conversion: Conversion = Conversion()) -> np.nd
 def decode(content: bytes, conversion: Conversion = Conversion()) -> ReadImage:
     """The bytes of an image file as 8-bit RGB. Raises Unreadable naming the reason and the remedy."""
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
+        with _opened(content) as picture:
             _check_header(picture, content)
             if (bits := bits_per_channel(picture, content)) > 8:
                 _require(conversion.convert and bits == 16, picture, bits)
                 shift = conversion.bits - 8
-                values = _turned(_decode_deep(content), picture.getexif().get(ORIENTATION, 1))
+                values = turned(_decode_deep(content), picture.getexif().get(ORIENTATION, 1))
                 pixels = Image.fromarray(np.minimum(values >> shift, 255).astype(np.uint8))
                 notes = [f"16-bit values divided by {2**shift}"]
             else:
@@ -139,7 +141,7 @@ def resized_to(picture: Image.Image, side: int, fit: Fit) -> Image.Image:
 def largest_deep_value(content: bytes) -> int:
     """The largest value of a file with 16 bits a channel; 0 for every other file, and for one that is damaged."""
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
+        with _opened(content) as picture:
             _check_header(picture, content)
             return int(_decode_deep(content).max()) if bits_per_channel(picture, content) == 16 else 0
     except Exception:  # it is refused, with its reason, where it is read
@@ -149,6 +151,16 @@ def largest_deep_value(content: bytes) -> int:
 def depth_of(largest: int) -> int:
     """The smallest of `DEPTHS` that holds a value."""
     return next(bits for bits in DEPTHS if largest < 2**bits)
+
+
+def _opened(content: bytes) -> Image.Image:
+    """Open the bytes of an image file without Pillow's limit of pixels, which is below `LARGEST_SIDE` squared."""
+    with OPENING:  # the limit is Pillow's own, for all threads: it is back before another one opens a file
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(io.BytesIO(content), formats=FORMATS)
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
 
 
 def bits_per_channel(picture: Image.Image, content: bytes) -> int:
@@ -205,8 +217,20 @@ def _as_rgb(picture: Image.Image, convert: bool) -> tuple[Image.Image, list[str]
     return picture.convert("RGB"), notes
 
 
-def _turned(values: np.ndarray, orientation: int) -> np.ndarray:
-    """Pixels (H, W, C) upright, from the EXIF orientation they were stored in."""
+def orientation_of(path: Path) -> int:
+    """Return the EXIF orientation of an image file that OpenCV decodes as stored; 1, upright, where there is none.
+
+    OpenCV turns TIFF upright itself.
+    """
+    try:
+        with _opened(path.read_bytes()) as picture:
+            return 1 if picture.format == "TIFF" else picture.getexif().get(ORIENTATION, 1)
+    except Exception:  # what Pillow cannot read holds no orientation that is known
+        return 1
+
+
+def turned(values: np.ndarray, orientation: int) -> np.ndarray:
+    """Pixels (H, W) or (H, W, C) upright, from the EXIF orientation they were stored in."""
     if orientation in (5, 6, 7, 8):
         values = values.swapaxes(0, 1)
     vertical, horizontal = orientation in (3, 4, 7, 8), orientation in (2, 3, 6, 7)

@@ -21,11 +21,12 @@ from scipy.ndimage import affine_transform
 
 from als_core.cohorts import check
 from als_core.cohorts.checks import merge_problems, unknown_accepts
-from als_core.cohorts.duplicates import ImagePair, find_twins
+from als_core.cohorts.duplicates import ImagePair, check_copies, find_twins
 from als_core.cohorts.samples import Kind, Samples
 from als_core.cohorts.tables import other_than_it_looks
 from als_core.cohorts.volumes import (
     BRAIN_EXTRACTION,
+    UNREADABLE,
     Preprocessing,
     examine_volume,
     mni_map,
@@ -113,10 +114,19 @@ class VolumeCohort(Samples):
         with ThreadPoolExecutor(READERS) as pool:
             files = list(pool.map(examined, range(len(table))))
         problems += [problem for _, found in files for problem in found]
+        digests = [digest for digest, _ in files]
+        if "sha256" in table:
+            problems += check.check_digests(table, digests)
         problems += check.check_labels(table, about)
-        refuse_if(f"The cohort in {folder}", merge_problems(problems))
+        known = [digest or f"line {row + 2}" for row, digest in enumerate(digests)]  # unread: a copy of none
+        twins = find_twins(known, [None] * len(table))
+        copies, dropped = check_copies(table, twins, about.accept)
+        refuse_if(f"The cohort in {folder}", merge_problems([*problems, *copies]))
 
-        samples = table.assign(sha256=[digest for digest, _ in files])
+        notices = [*table.attrs.get("notices", ()), *_left_out(table, dropped)]
+        samples = table.assign(sha256=digests).drop(index=dropped).reset_index(drop=True)
+        samples.attrs.clear()
+        refuse_if(f"The cohort in {folder}", merge_problems(check.check_labels(samples, about)))
         if "mask" in samples and kind != "synthetic":
             samples["mask_sha256"] = [file_digest(folder / name) if name else "" for name in samples["mask"]]
         for column, kind_of in NUMBERS.items():
@@ -131,7 +141,7 @@ class VolumeCohort(Samples):
             settings=settings,
             cache=cache,
             twins=twins,
-            notices=(*table.attrs.get("notices", ()), *check.notices_of(samples, twins)),
+            notices=(*notices, *check.notices_of(samples, twins)),
             about=about.model_dump(),
         )
 
@@ -244,8 +254,9 @@ def examine_mask(
     try:
         image, like = nibabel.load(mask), nibabel.load(volume)
         values = np.asarray(image.dataobj)
-    except (nibabel.filebasedimages.ImageFileError, OSError, EOFError, ValueError) as error:
-        return None, [Problem(where, f"a damaged file ({error})", "a NIfTI file", "Export it again.", line)]
+    except UNREADABLE as error:
+        found = f"a damaged file ({' '.join(str(error).split())})"
+        return None, [Problem(where, found, "a NIfTI file", "Export it again.", line)]
     grid = like.shape[:3]
     if (
         values.shape[:3] != grid
@@ -288,6 +299,17 @@ def _inside(values: np.ndarray, label: int | None) -> tuple[np.ndarray, str, str
     if len(there) == 1:
         return values, f"the value {shown} in every voxel", "Export it again, or leave the cell empty."
     return values != 0, "" if 0 in there else f"the values {shown}", "Set the background to 0."
+
+
+def _left_out(table: pd.DataFrame, dropped: Sequence[int]) -> list[str]:
+    """Say which scans are left out because a reader accepted copies under other labels or groups."""
+    if not dropped:
+        return []
+    names = ", ".join(table["path"][row] for row in dropped[:3])
+    more = f" and {len(dropped) - 3} more" if len(dropped) > 3 else ""
+    return [
+        f"Left out, as accepted, because a copy has another label or group: {names}{more} (ALS019, ALS020)."
+    ]
 
 
 def _cells(table: pd.DataFrame, column: str) -> Iterator[Problem]:

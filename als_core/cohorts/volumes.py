@@ -30,6 +30,16 @@ from scipy.ndimage import gaussian_filter1d
 from als_core.refusal import Problem, RefusedInput, refuse_if
 
 SUFFIXES = (".nii", ".nii.gz")
+UNREADABLE = (
+    ImageFileError,
+    HeaderDataError,
+    OSError,
+    EOFError,
+    ValueError,
+    OverflowError,
+    zlib.error,
+)
+"""What nibabel and the decompressors raise on files that are cut short or damaged."""
 SMALLEST_SIDE = 16  # voxels; below, no network here leaves anything after pooling
 LARGEST_VOLUME = 512**3  # voxels; twice a 0.5 mm whole head, and 0.5 GB as float32
 SMALLEST_VOXEL, LARGEST_VOXEL = 0.1, 10.0  # mm; outside, the affine is in other units
@@ -92,7 +102,7 @@ def examine_volume(
     def problem(found: str, expected: str, remedy: str) -> Problem:
         return Problem(where, found, expected, remedy, row)
 
-    if not path.name.endswith(SUFFIXES):
+    if not path.name.lower().endswith(SUFFIXES):
         remedy = "Convert it, from DICOM with dcm2niix for instance."
         return None, [problem("another file type", "a NIfTI file, .nii or .nii.gz", remedy)]
     if not path.is_file():
@@ -104,16 +114,7 @@ def examine_volume(
         with np.errstate(over="ignore"):  # what becomes infinite is found below
             voxels = image.get_fdata(dtype=np.float32, caching="unchanged")
         voxels = voxels.reshape(voxels.shape[:3])  # (X, Y, Z, 1) is one volume
-    except (
-        ImageFileError,
-        HeaderDataError,
-        OSError,
-        EOFError,
-        ValueError,
-        OverflowError,
-        zlib.error,
-    ) as error:
-        # what nibabel and the decompressors raise on files that are cut short or damaged
+    except UNREADABLE as error:
         found = f"a damaged file ({' '.join(str(error).split())})"
         return None, [problem(found, "a NIfTI file that reads to its end", "Copy or convert it again.")]
     if bad := np.count_nonzero(~np.isfinite(voxels)):
@@ -187,7 +188,7 @@ def registration_needed(paths: Iterable[Path]) -> Literal["already", "affine"]:
         try:
             header = nibabel.load(path).header
             codes.append(int(header["sform_code"]) or int(header["qform_code"]))
-        except (ImageFileError, HeaderDataError, OSError, ValueError, KeyError):
+        except (*UNREADABLE, KeyError):
             codes.append(0)  # refused with its reason when it is read
     return "already" if codes and all(code == MNI152 for code in codes) else "affine"
 

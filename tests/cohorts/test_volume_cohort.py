@@ -15,6 +15,7 @@ from als_core.cohorts.check import About
 from als_core.cohorts.volume_cohort import VolumeCohort, examine_mask
 from als_core.cohorts.volumes import Preprocessing, mni_map
 from als_core.refusal import RefusedInput
+from als_core.storage import file_digest
 
 IN_PLACE = Preprocessing(4, "already")
 
@@ -153,6 +154,34 @@ def test_the_same_scan_under_two_names_is_noticed(volume_folder, tmp_path):
     assert "2 images are byte-identical copies" in cohort.notices[0]
 
 
+@pytest.mark.parametrize(("copy", "number", "left"), [(6, "ALS019", 10), (2, "ALS020", 11)])
+def test_copies_of_a_scan_with_two_labels_or_groups_are_refused_or_left_out(
+    volume_folder, tmp_path, copy, number, left
+):
+    folder = volume_folder()
+    paths = pd.read_csv(folder / "manifest.csv")["path"]
+    (folder / paths[copy]).write_bytes((folder / paths[0]).read_bytes())
+    with pytest.raises(RefusedInput, match=f"1 problem.*\n.*{number} {paths[0]}, line 2 and {paths[copy]}"):
+        VolumeCohort.load(folder, IN_PLACE, cache=tmp_path / "cache")
+    accepted = About(accept=(number,))
+    cohort = VolumeCohort.load(folder, IN_PLACE, about=accepted, cache=tmp_path / "cache")
+    assert len(cohort) == left and cohort.twins == () and paths[copy] not in set(cohort.samples["path"])
+    assert "Left out, as accepted" in cohort.notices[0] and paths[copy] in cohort.notices[0]
+
+
+def test_a_scan_of_another_checksum_than_the_manifests_is_refused(volume_folder, tmp_path):
+    folder = volume_folder()
+    table = pd.read_csv(folder / "manifest.csv")
+    right = [file_digest(folder / name) for name in table["path"]]
+    table.assign(sha256=right).to_csv(folder / "manifest.csv", index=False)
+    assert len(VolumeCohort.load(folder, IN_PLACE, cache=tmp_path / "cache")) == 12
+    table.assign(sha256=["ab" * 32, *right[1:]]).to_csv(folder / "manifest.csv", index=False)
+    with pytest.raises(RefusedInput) as refusal:
+        VolumeCohort.load(folder, IN_PLACE, cache=tmp_path / "cache")
+    (problem,) = refusal.value.problems
+    assert (problem.check, problem.row) == ("ALS012", 2)
+
+
 def test_the_digest_follows_bytes_and_settings(volume_folder, tmp_path):
     folder = volume_folder()
     load = VolumeCohort.load
@@ -253,6 +282,18 @@ def test_a_mask_that_is_none_is_refused_with_the_values_found(volume_folder, tmp
         VolumeCohort.load(folder, IN_PLACE, cache=tmp_path / "cache")
     (problem,) = caught.value.problems
     assert found in problem.found and remedy in problem.remedy and problem.where == "mask.nii.gz"
+
+
+def test_a_damaged_mask_is_refused_as_a_damaged_scan_is(volume_folder, tmp_path):
+    folder = volume_folder()
+    masks(folder, box)
+    content = bytearray((folder / "mask.nii.gz").read_bytes())
+    content[20:40] = b"\xff" * 20  # no longer a stream that zlib can read
+    (folder / "mask.nii.gz").write_bytes(content)
+    with pytest.raises(RefusedInput) as caught:
+        VolumeCohort.load(folder, IN_PLACE, cache=tmp_path / "cache")
+    (problem,) = caught.value.problems
+    assert "a damaged file (Error -3" in problem.found and (problem.where, problem.row) == ("mask.nii.gz", 2)
 
 
 def test_a_label_of_a_mask_can_be_chosen_and_is_kept(volume_folder, tmp_path):

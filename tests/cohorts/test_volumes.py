@@ -120,6 +120,13 @@ def test_a_good_file_is_read_whatever_its_storage(tmp_path):
     np.testing.assert_allclose(np.asarray(read.dataobj), voxels, atol=np.ptp(voxels) / 2**15)
 
 
+@pytest.mark.parametrize("name", ["SCAN.NII.GZ", "SCAN.NII", "scan.nii.GZ"])
+def test_the_letter_case_of_a_suffix_does_not_matter(tmp_path, name):
+    suffix = ".nii.gz" if name.lower().endswith(".gz") else ".nii"
+    save(tmp_path / f"written{suffix}", noise()).rename(tmp_path / name)
+    np.testing.assert_array_equal(read_volume(tmp_path / name).dataobj, noise())
+
+
 def test_one_volume_in_four_dimensions_is_read(tmp_path):
     read = read_volume(save(tmp_path / "scan.nii.gz", noise()[..., None]))
     assert read.shape == (20, 22, 24) and np.allclose(read.dataobj, noise())

@@ -2,7 +2,8 @@
 
 Microscopes save 8, 12 or 16 bits, one channel or several, as colours or as pages of a TIFF. A crop that can
 be read in one way only is read that way; a crop that could be read in several ways, or shows nothing, is
-refused with the reason. A reader's crops become 8-bit squares of one size, and these are the cohort.
+refused with the reason. A crop stored on its side is turned upright. A reader's crops become 8-bit squares of
+one size, and these are the cohort.
 """
 
 from __future__ import annotations
@@ -16,10 +17,18 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from als_core.cohorts.check import MANIFEST, About, check_cells, check_digests, placement, read_about
+from als_core.cohorts.check import (
+    MANIFEST,
+    About,
+    check_cells,
+    check_digests,
+    placement,
+    read_about,
+    read_manifest,
+)
 from als_core.cohorts.checks import merge_problems
 from als_core.cohorts.cohort import Cohort
-from als_core.cohorts.reading import write_png
+from als_core.cohorts.reading import orientation_of, turned, write_png
 from als_core.cohorts.tables import read_table
 from als_core.refusal import Problem, RefusedInput, refuse_if
 from als_core.storage import (
@@ -34,7 +43,8 @@ from als_core.studies.miao2023.filters import to_grey
 from als_core.studies.miao2023.synthetic import CASE, CropParameters, cohort_key, make_synthetic_crops
 
 SYNTHETIC = "synthetic"
-COLUMNS = ("path", "label", "group")
+ORIGINAL = "original_path"
+"""Column of a prepared manifest: the reader's own path of each crop."""
 MULTIPLE = 4  # sides are trimmed to it, so that both 2x and 4x super-resolution divide them
 DEPTHS = (8, 10, 12, 14, 16)
 """Bits that cameras record; 10 to 14 come in files of 16."""
@@ -72,7 +82,7 @@ def open_crops(
         about, problems = (about, []) if about else read_about(own)
         refuse_if(f"The crops in {own}", problems)
         about = about.model_copy(update={"title": about.title or own.name, "convert": False, "resize": None})
-        return _load_prepared(prepared, own, about)
+        return _load_prepared(prepared, own, about, _manifest(own).attrs["notices"])
     folder = results_folder() / "cohorts" / f"synthetic-crops-{cohort_key(parameters, seed)}"
     build_if_missing(folder, lambda: make_synthetic_crops(folder, parameters, seed, progress=False))
     about = About(title="Synthetic microscopy crops", label_of="group")
@@ -101,9 +111,8 @@ def prepare_own_crops(folder: Path, results: Path, channel: int | None = None) -
     """
     subject = f"The crops in {folder}"
     table = _manifest(folder)
-    lacking = [name for name in COLUMNS if name not in table]
     remedy = "Add it; `group` names the case, and repeats the path where every crop is a case of its own."
-    missing = [Problem(MANIFEST, f"no column `{each}`", "one", remedy, 1) for each in lacking]
+    missing = [] if "group" in table else [Problem(MANIFEST, "no column `group`", "one", remedy, 1)]
     refuse_if(subject, missing or [*check_cells(table), *_label_problems(table)])
     crops, problems = [], []
     for row, name in enumerate(table["path"]):
@@ -133,17 +142,21 @@ def prepare_own_crops(folder: Path, results: Path, channel: int | None = None) -
             for name, crop in zip(names, crops, strict=True):
                 grey = to_8_bits(_resized(crop, side), bits)
                 write_png(temporary / name, np.repeat(grey[..., None], 3, axis=2))
-            table.assign(path=names, source=table["path"]).to_csv(temporary / MANIFEST, index=False)
+            prepared = table.assign(path=names, **{ORIGINAL: table["path"]})
+            prepared.to_csv(temporary / MANIFEST, index=False)
     return target
 
 
-def _load_prepared(prepared: Path, own: Path, about: About) -> Cohort:
-    """Load the prepared crops of the folder `own`; problems and notices name the reader's files."""
+def _load_prepared(prepared: Path, own: Path, about: About, notices: Sequence[str]) -> Cohort:
+    """Load the prepared crops of the folder `own`; problems and notices name the reader's files.
+
+    notices: of the reader's own manifest; they come first.
+    """
     table = read_table(f"The crops in {own}", prepared / MANIFEST, MANIFEST)
-    source = dict(zip(table["path"], table["source"], strict=True))
+    original = dict(zip(table["path"], table[ORIGINAL], strict=True))
 
     def in_own_names(text: str) -> str:
-        return re.sub(r"crops/\d+\.png", lambda name: source.get(name[0], name[0]), text)
+        return re.sub(r"crops/\d+\.png", lambda name: original.get(name[0], name[0]), text)
 
     try:
         cohort = Cohort.load(prepared, name=own.name, kind="own", about=about)
@@ -153,7 +166,7 @@ def _load_prepared(prepared: Path, own: Path, about: About) -> Cohort:
             for each in refusal.problems
         ]
         raise RefusedInput(f"The crops in {own}", problems) from refusal
-    return replace(cohort, notices=tuple(map(in_own_names, cohort.notices)))
+    return replace(cohort, notices=(*notices, *map(in_own_names, cohort.notices)))
 
 
 def is_case(cohort: Cohort) -> np.ndarray:
@@ -229,7 +242,7 @@ def centre_square(crop: np.ndarray) -> np.ndarray:
 
 
 def _channels(path: Path) -> list[np.ndarray]:
-    """Every channel of every page of a file, (H, W) each, colours in the order red, green, blue."""
+    """Every channel of every page of a file, upright, (H, W) each, colours in the order red, green, blue."""
     if not path.is_file():
         raise _refused(path, "no such file", "an image file", "Correct the path, or add the file.")
     try:
@@ -239,6 +252,8 @@ def _channels(path: Path) -> list[np.ndarray]:
         raise _refused(path, found, "a crop", "Export it again.") from error
     if not pages:
         raise _refused(path, "bytes that do not decode", "a PNG, TIFF or JPEG image", "Export it again.")
+    orientation = orientation_of(path)
+    pages = [turned(page, orientation) for page in pages]
     channels: list[np.ndarray] = []
     for page in pages:
         layers = list(np.moveaxis(page, 2, 0)) if page.ndim == 3 else [page]
@@ -262,7 +277,7 @@ def _manifest(folder: Path) -> pd.DataFrame:
         expected = "a folder with manifest.csv (columns path, label, group) and the crops it names"
         problem = Problem(str(folder), f"no {MANIFEST}", expected, "Write one: als manifest --help.")
         raise RefusedInput(f"The crops in {folder}", [problem])
-    return read_table(f"The crops in {folder}", path, MANIFEST)
+    return read_manifest(folder, path)
 
 
 def _label_problems(table: pd.DataFrame) -> list[Problem]:

@@ -7,11 +7,13 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from scipy import ndimage
 from typer.testing import CliRunner
 
 from als_core.__main__ import app
 from als_core.cohorts.cohort import Cohort
+from als_core.cohorts.reading import turned
 from als_core.refusal import RefusedInput
 from als_core.storage import file_digest
 from als_core.studies.miao2023.cohort import (
@@ -267,6 +269,36 @@ def test_own_crops_that_cannot_be_used_are_refused_with_their_reasons(tmp_path, 
         open_crops(folder, SMALL)
 
 
+def test_a_crops_manifest_is_read_as_that_of_images_and_its_notices_and_columns_are_kept(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("ALS_RESULTS", str(tmp_path / "results"))
+    noise = np.random.default_rng(0).integers(0, 256, (8, 64, 64), dtype=np.uint8)
+    folder = own_folder(tmp_path / "mine", {f"{n}.png": each for n, each in enumerate(noise)})
+    manifest = tmp_path / "mine" / "manifest.csv"
+    table = pd.read_csv(manifest).assign(source="Leeds")
+    table.loc[len(table)] = ["._0.png", "ALS", "x", "York"]
+    table.rename(columns={"path": "Path", "label": " Label"}).to_csv(manifest, index=False, sep=";")
+    cohort = open_crops(folder, SMALL)
+    assert len(cohort) == 8 and set(cohort.samples["source"]) == {"Leeds"}
+    assert cohort.samples["original_path"].tolist() == [f"{n}.png" for n in range(8)]
+    notices = "\n".join(cohort.notices)
+    for words in ("semicolons", "Path,  Label are read as path, label", "such as ._0.png"):
+        assert words in notices, notices
+
+
+@pytest.mark.parametrize("option", [("--convert",), ("--resize", "64"), ("--fit", "pad")])
+def test_als_check_refuses_to_convert_or_resize_crops(tmp_path, monkeypatch, option):
+    monkeypatch.setenv("ALS_RESULTS", str(tmp_path / "results"))
+    noise = np.random.default_rng(0).integers(0, 256, (8, 64, 64), dtype=np.uint8)
+    folder = own_folder(tmp_path / "mine", {f"{n}.png": each for n, each in enumerate(noise)})
+    refusal = str(CliRunner().invoke(app, ["check", folder, *option]).exception)
+    assert f"{option[0]}: found crops; expected images. Leave it out" in refusal and "--tissue" in refusal
+    value = option[1] if option[1:] else "true"
+    assert f"`{option[0].strip('-')}: {value}` into cohort.yml" in refusal
+    assert not (tmp_path / "mine" / "cohort.yml").exists()
+
+
 def test_crops_of_other_labels_are_refused_and_named(tmp_path, monkeypatch):
     monkeypatch.setenv("ALS_RESULTS", str(tmp_path / "results"))
     tissue = {f"{n}.png": np.zeros((64, 64), np.uint8) for n in range(4)}
@@ -323,6 +355,20 @@ def test_a_grey_crop_is_read_as_stored_from_every_kind_of_file(tmp_path, crop):
         found = read_channel(written(tmp_path, image))
         assert found.dtype == expected.dtype
         np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_crop_stored_on_its_side_is_turned_upright(tmp_path, crop, suffix, orientation):
+    blocks = np.kron(crop[:5, :4], np.ones((16, 16), np.uint8))  # what JPEG keeps
+    inverse = {6: 8, 8: 6}.get(orientation, orientation)
+    exif = Image.Exif()
+    exif[274] = orientation
+    stored = Image.fromarray(np.ascontiguousarray(turned(blocks, inverse)))
+    stored.save(tmp_path / f"crop{suffix}", exif=exif, **({"quality": 95} if suffix == ".jpg" else {}))
+    read = read_channel(tmp_path / f"crop{suffix}")
+    assert read.shape == blocks.shape
+    assert np.abs(read.astype(int) - blocks).mean() < (5 if suffix == ".jpg" else 1e-9)
 
 
 def test_several_channels_need_a_number_colours_counting_from_red(tmp_path, crop):

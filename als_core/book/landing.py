@@ -35,18 +35,19 @@ WORDS = {
 }
 """How the landing page explains the kinds of agreement."""
 
-NOTES = {
+NOTES = (
     (
-        "conflicts",
-        "cannot hold",
-    ): "*Conflicts* and *cannot hold*: the printed number disagrees with other numbers or "
-    "statements of the paper; the number under “In this book” is measured here, or computed from printed numbers.",
-    ("adds up",): "*Adds up* is arithmetic on printed numbers: nothing was trained for it.",
+        ("conflicts", "cannot hold"),
+        "*Conflicts* and *cannot hold*: the printed number disagrees with other numbers or statements of the paper; the "
+        "number under “In this book” is measured here, or computed from printed numbers.",
+    ),
+    (("adds up",), "*Adds up* is arithmetic on printed numbers: nothing was trained for it."),
     (
-        "stand-in",
-    ): "*Stand-in*: computed with other data, starting weights or sizes than the paper's; do not compare it "
-    "with the printed number.",
-}
+        ("stand-in",),
+        "*Stand-in*: computed with other data, starting weights or sizes than the paper's; do not compare it with the "
+        "printed number.",
+    ),
+)
 """What an overview says below its table of printed numbers, by the verdicts in it."""
 
 PUBLIC_IMAGES = "xia2024/07_by_donor"
@@ -380,7 +381,7 @@ def _printed_table(rows: Rows) -> str:
         cells = (claim_named(row["id"]).location, row["published"], row["shown"] or "–")
         lines.append("| " + " | ".join(map(cell_text, cells)) + f" | {link} |")
     shown = {row["verdict"] for row in rows}
-    notes = [text for kinds, text in NOTES.items() if shown & set(kinds)]
+    notes = [text for kinds, text in NOTES if shown & set(kinds)]
     return "\n".join([*lines, "\n" + " ".join([*notes, "Each verdict leads to its reason."])])
 
 

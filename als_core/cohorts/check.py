@@ -34,7 +34,7 @@ from als_core.cohorts.duplicates import (
     find_twins,
     fingerprint,
 )
-from als_core.cohorts.folders import MANIFEST, NAMES, is_companion, list_samples
+from als_core.cohorts.folders import MANIFEST, NAMES, list_samples, without_companions
 from als_core.cohorts.group_word import read_group_word
 from als_core.cohorts.reading import Conversion, Fit, Unreadable, decode, depth_of, largest_deep_value
 from als_core.cohorts.shortcuts import measure
@@ -184,14 +184,7 @@ def read_manifest(folder: Path, manifest: Path) -> pd.DataFrame:
             if column not in table
         ),
     )
-    companions = table["path"].map(is_companion)
-    if companions.any():
-        notices = table.attrs["notices"]
-        example = table["path"][companions].iloc[0]
-        table = table[~companions].reset_index(drop=True)
-        table.attrs["notices"] = [
-            *notices, f"{counted(companions.sum(), 'row')} of companion files, such as {example}, were passed over (ALS027)."
-        ]  # fmt: skip
+    table = without_companions(table)
     if table.empty:
         problem = Problem(MANIFEST, "no rows", "one row for each sample", "List the samples.", check="ALS003")
         raise RefusedInput(subject, [problem])
@@ -408,10 +401,18 @@ def check_labels(table: pd.DataFrame, about: About) -> list[Problem]:
 def _reading_notices(images: list[ExaminedImage], dropped: list[int], samples: pd.DataFrame) -> Iterator[str]:
     for note, count in Counter(note for image in images for note in image.notes).items():
         yield f"{counted(count, 'image')}: {note} (ALS028)."
-    if dropped:
-        names = ", ".join(samples["path"][row] for row in dropped[:3])
-        more = f" and {len(dropped) - 3} more" if len(dropped) > 3 else ""
-        yield f"Left out, as accepted, because a copy has another label or group: {names}{more} (ALS019, ALS020)."
+    yield from left_out_notices(samples, dropped)
+
+
+def left_out_notices(samples: pd.DataFrame, dropped: Sequence[int]) -> list[str]:
+    """Say which samples are left out because a reader accepted copies under other labels or groups."""
+    if not dropped:
+        return []
+    names = ", ".join(samples["path"][row] for row in dropped[:3])
+    more = f" and {len(dropped) - 3} more" if len(dropped) > 3 else ""
+    return [
+        f"Left out, as accepted, because a copy has another label or group: {names}{more} (ALS019, ALS020)."
+    ]
 
 
 def notices_of(samples: pd.DataFrame, twins: tuple[ImagePair, ...]) -> tuple[str, ...]:

@@ -334,14 +334,25 @@ def _groups(subject: str, paths: list[Path], group_from: str, depth: int) -> lis
     return names
 
 
+def without_companions(table: pd.DataFrame) -> pd.DataFrame:
+    """Drop the rows of companion files from a manifest; `attrs["notices"]` says how many there were."""
+    companions = table["path"].map(is_companion).astype(bool)
+    if not companions.any():
+        return table
+    notices, example = table.attrs["notices"], table["path"][companions].iloc[0]
+    table = table[~companions].reset_index(drop=True)
+    rows = counted(int(companions.sum()), "row")
+    passed = f"{rows} of companion files, such as {example}, were passed over (ALS027)."
+    table.attrs["notices"] = [*notices, passed]
+    return table
+
+
 def _are_crops(folder: Path, table: pd.DataFrame) -> bool:
     """Whether images are grey and labelled ALS and one other word: what the pages on crops can use."""
-    table = table[~table["path"].map(is_companion)] if "path" in table else table
-    if (
-        not {"path", "label", "group"} <= set(table)
-        or table["label"].nunique() != 2
-        or CASE not in set(table["label"])
-    ):
+    if not {"path", "label", "group"} <= set(table):
+        return False
+    table = without_companions(table)
+    if table["label"].nunique() != 2 or CASE not in set(table["label"]):
         return False
     return all(_is_grey(folder / path) for path in table["path"].iloc[:LOOKED_AT])
 

@@ -118,12 +118,11 @@ class VolumeCohort(Samples):
         if "sha256" in table:
             problems += check.check_digests(table, digests)
         problems += check.check_labels(table, about)
-        known = [digest or f"line {row + 2}" for row, digest in enumerate(digests)]  # unread: a copy of none
-        twins = find_twins(known, [None] * len(table))
+        twins = find_twins(digests, [None] * len(table))
         copies, dropped = check_copies(table, twins, about.accept)
         refuse_if(f"The cohort in {folder}", merge_problems([*problems, *copies]))
 
-        notices = [*table.attrs.get("notices", ()), *_left_out(table, dropped)]
+        notices = [*table.attrs.get("notices", ()), *check.left_out_notices(table, dropped)]
         samples = table.assign(sha256=digests).drop(index=dropped).reset_index(drop=True)
         samples.attrs.clear()
         refuse_if(f"The cohort in {folder}", merge_problems(check.check_labels(samples, about)))
@@ -299,17 +298,6 @@ def _inside(values: np.ndarray, label: int | None) -> tuple[np.ndarray, str, str
     if len(there) == 1:
         return values, f"the value {shown} in every voxel", "Export it again, or leave the cell empty."
     return values != 0, "" if 0 in there else f"the values {shown}", "Set the background to 0."
-
-
-def _left_out(table: pd.DataFrame, dropped: Sequence[int]) -> list[str]:
-    """Say which scans are left out because a reader accepted copies under other labels or groups."""
-    if not dropped:
-        return []
-    names = ", ".join(table["path"][row] for row in dropped[:3])
-    more = f" and {len(dropped) - 3} more" if len(dropped) > 3 else ""
-    return [
-        f"Left out, as accepted, because a copy has another label or group: {names}{more} (ALS019, ALS020)."
-    ]
 
 
 def _cells(table: pd.DataFrame, column: str) -> Iterator[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -185,8 +186,10 @@ def _merged(text: str, said: dict) -> str:
         comment = lines[place].partition(" #")[2] if place < len(lines) else ""
         lines[place:end] = [f"{new}  #{comment}" if comment else new]
     merged = "\n".join([*lines, ""])
-    plain = yaml.safe_dump(said, allow_unicode=True, sort_keys=False)
-    return merged if yaml.safe_load(merged) == said else plain
+    with suppress(yaml.YAMLError):  # one line in braces, for instance
+        if yaml.safe_load(merged) == said:
+            return merged
+    return yaml.safe_dump(said, allow_unicode=True, sort_keys=False)
 
 
 def _check_volumes(folder: Path, settings: dict) -> None:
@@ -343,11 +346,11 @@ def _open_with_copies(folder: Path) -> tuple[Cohort, list[str]]:
         cohort = Cohort.load(folder, progress=True, keep_copies=True)
         return cohort, cohort.samples["path"].tolist()
     except RefusedInput as refusal:  # the options that remedies name are those of another command
-        told = [
+        advised = [
             replace(each, remedy=each.remedy.replace("add --", "run `als check` with --"))
             for each in refusal.problems
         ]
-        raise RefusedInput(refusal.subject, told) from refusal
+        raise RefusedInput(refusal.subject, advised) from refusal
 
 
 def _apart(cohort: Cohort, pair: ImagePair) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from als_core.cohorts.check import MANIFEST, About, check_cells, check_digests, check_images
 from als_core.cohorts.checks import merge_problems
-from als_core.cohorts.folders import NAMES, is_companion, list_images
+from als_core.cohorts.folders import NAMES, list_images, without_companions
 from als_core.cohorts.reading import Conversion, read_image
 from als_core.cohorts.tables import read_table
 from als_core.refusal import Problem, RefusedInput, counted, refuse_if
@@ -94,7 +94,7 @@ def _listed(subject: str, folder: Path) -> pd.DataFrame:
     if manifest.is_file():
         table = read_table(subject, manifest, MANIFEST, NAMES)
         lacking = [] if "path" in table else ["no column `path`"]
-        table = table if lacking else _without_companions(table)
+        table = table if lacking else without_companions(table)
     else:
         table = pd.DataFrame({"path": list_images(folder)}, dtype=str)
         lacking = []
@@ -105,19 +105,6 @@ def _listed(subject: str, folder: Path) -> pd.DataFrame:
         subject,
         [Problem(str(folder), found, expected, "Check the path.", check="ALS001") for found in lacking],
     )
-    return table
-
-
-def _without_companions(table: pd.DataFrame) -> pd.DataFrame:
-    """Drop the rows of companion files from a manifest; `attrs["notices"]` says how many there were."""
-    companions = table["path"].map(is_companion).astype(bool)
-    if not companions.any():
-        return table
-    notices, example = table.attrs["notices"], table["path"][companions].iloc[0]
-    table = table[~companions].reset_index(drop=True)
-    rows = counted(int(companions.sum()), "row")
-    passed = f"{rows} of companion files, such as {example}, were passed over (ALS027)."
-    table.attrs["notices"] = [*notices, passed]
     return table
 
 

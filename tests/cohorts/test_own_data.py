@@ -525,6 +525,14 @@ def test_what_a_reader_wrote_into_cohort_yml_stays(tmp_path):
     ]
 
 
+def test_a_cohort_yml_in_braces_is_written_anew(tmp_path):
+    folder = cohort(tmp_path / "given")
+    (folder / "cohort.yml").write_text("{title: Mine}\n")
+    code, printed = run("check", folder, "--group-word", "dishes")
+    assert code == 0, printed
+    assert (folder / "cohort.yml").read_text() == "title: Mine\ngroup_word: dishes\n"
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

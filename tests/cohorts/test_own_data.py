@@ -758,3 +758,13 @@ def test_a_group_of_a_feature_table_has_one_label(tmp_path):
     code, printed = run("check", mixed(tmp_path / "given"))
     assert code == 1 and "1 problem" in printed, printed
     assert "group S000 with the labels ALS and control" in printed and "Correct the label or" in printed
+
+
+def test_a_companion_listed_among_crops_does_not_make_them_images(tmp_path):
+    folder = edit(
+        saved("L", ".png")(tmp_path / "given"), lambda t: t.assign(label=t["label"].replace({"als": "ALS"}))
+    )
+    table = pd.read_csv(folder / "manifest.csv")
+    (folder / "._d01_1.png").write_bytes(b"of macOS")
+    pd.concat([table.iloc[:1].assign(path="._d01_1.png"), table]).to_csv(folder / "manifest.csv", index=False)
+    assert kind_of(folder) == "crops"

@@ -6,6 +6,7 @@ page that `data/papers.yml` names, printed results from the transcriptions.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -38,8 +39,8 @@ WORDS = {
 NOTES = (
     (
         ("conflicts", "cannot hold"),
-        "*Conflicts* and *cannot hold*: the printed number disagrees with other numbers or statements of the paper; the "
-        "number under “In this book” is measured here, or computed from printed numbers.",
+        "*Conflicts* and *cannot hold*: the printed number disagrees with other numbers or statements of the paper; a "
+        "number under “In this book” is computed from printed ones, or measured on images of the paper.",
     ),
     (("adds up",), "*Adds up* is arithmetic on printed numbers: nothing was trained for it."),
     (
@@ -49,6 +50,12 @@ NOTES = (
     ),
 )
 """What an overview says below its table of printed numbers, by the verdicts in it."""
+
+DRAWN = (
+    "**What this build measures for this paper, it measures on synthetic data, drawn by a program.** Only sizes and costs "
+    "of networks and arithmetic on printed numbers say anything about the paper; nothing here says anything about patients."
+)
+"""What an overview says of a build that has no data of the paper."""
 
 PUBLIC_IMAGES = "xia2024/07_by_donor"
 """The page whose finding says what the public images show."""
@@ -119,13 +126,13 @@ def in_words(n: int) -> str:
 
 
 def what_holds(rows: Rows) -> str:
-    """Of how many printed numbers came out again, and of what kind these are."""
+    """How many printed numbers agree with what the book computed, and of what kind these are."""
     targets = [row for row in rows if row["verdict"] != NO_TARGET]
     holding = number_of(targets, HOLDS)
     if not holding:
         return f"None of the {counted(len(targets), 'printed number')} has been confirmed by this book yet."
     kinds = [f"{count} {WORDS[kind]}" for kind, count in tally(targets).items() if kind in HOLDS]
-    text = f"{holding:,} of {len(targets):,} printed numbers came out again: {listed(kinds)}."
+    text = f"{holding:,} of {len(targets):,} printed numbers agree with what this book computed: {listed(kinds)}."
     measured = [row for row in targets if row["verdict"] == "reproduced"]
     if not measured:
         return f"{text} No trained result is among them."
@@ -156,8 +163,11 @@ def what_conflicts(rows: Rows) -> str:
     )
 
 
-def what_was_not_tested(rows: Rows) -> str:
-    """How many results of training are judged at all, and why the others are not."""
+def what_was_not_tested(rows: Rows, public: bool = True) -> str:
+    """How many results of training are judged at all, and why the others are not.
+
+    public: whether the build has the public images of brain tissue.
+    """
     trained = [
         row for row in rows if row["id"] in claims() and claims()[row["id"]].needs == "training"
         and row["verdict"] != NO_TARGET
@@ -172,8 +182,9 @@ def what_was_not_tested(rows: Rows) -> str:
     )
     if stand_in:
         text += (
-            f"For {stand_in} this book has only other data, weights or sizes to offer: the patients' images are not "
-            "public, the pretrained weights could not be had, or training at the published size was too long. "
+            f"For {stand_in} this book has only other data, weights or sizes to offer: "
+            f"{'' if public else 'this build does not have the public images of brain tissue, '}the images of the other "
+            "papers are not public, pretrained weights could not be had, or training at the published size was too long. "
         )
     if not_run:
         text += f"The remaining {not_run} {agreeing(not_run, 'was', 'were')} not computed in this build."
@@ -213,8 +224,8 @@ def _how_papers_split() -> str:
     """Which papers allow that a person is recognised, from `split` of `data/papers.yml`; empty where none is known to."""
     said = {
         "images": (
-            "splits its images without regard to persons",
-            "split their images without regard to persons",
+            "describes a split by class and does not mention persons",
+            "describe a split by class and do not mention persons",
         ),
         "not stated": ("does not say what it separates", "do not say what they separate"),
     }
@@ -234,7 +245,7 @@ def landing_text(rows: Rows, line: str, public: bool = True) -> str:
     box = [
         ("What holds", what_holds(rows)),
         ("What conflicts", what_conflicts(rows)),
-        ("Not tested", what_was_not_tested(rows)),
+        ("Not tested", what_was_not_tested(rows, public)),
         ("The images", what_the_images_show(finding_of(PUBLIC_IMAGES), public)),
     ]
     answer = "\n\n".join(f"**{name}.** {text}" for name, text in box)
@@ -289,9 +300,18 @@ def _picture(paper: str, pictures: Sequence[Any]) -> str:
         if source.is_file():
             target = repository() / "book" / "generated" / f"{paper}-panel.svg"
             write_text_if_changed(target, cut_out(source.read_text(encoding="utf-8"), *part))
-            alt = f"A part of the first figure that stands for the finding; the whole is on the page {page_words(page)}"
+            part_of = "A part of this figure: " if part else ""
+            alt = f"{part_of}{_first_sentence(page, name)} The page is {page_words(page)}."
             return f"```{{image}} /book/generated/{target.name}\n:alt: {alt}\n:target: {page}.html\n:class: als-panel\n```"
     return ""
+
+
+def _first_sentence(page: str, name: str) -> str:
+    """The first sentence of a figure's caption on a page that was made."""
+    cells = json.loads((repository() / "book" / f"{page}.ipynb").read_text(encoding="utf-8"))["cells"]
+    text = "\n".join("".join(cell["source"]) for cell in cells)
+    caption = re.search(rf"^:name: {name}\n(?::.*\n)*\n(.+)", text, re.MULTILINE)
+    return re.split(r"(?<=\.)\s", caption[1])[0] if caption else ""
 
 
 def cut_out(svg: str, part: Sequence[float] = (0, 0, 1, 1)) -> str:
@@ -346,8 +366,9 @@ def overview_text(paper: str, rows: Rows) -> str:
         f"## What this book did\n\n{about['here']}",
         f"## What it found\n\n{finding_of(about['headline'])}",
         _counts(of_paper),
+        DRAWN if any("synthetic" in row["cohort"] for row in of_paper) else "",
         *(
-            f"- {page_link(page)}: {'see above.' if page == about['headline'] else text}"
+            f"- {page_link(page)}: {'the finding at the top of this section.' if page == about['headline'] else text}"
             for page, text in found
             if text and not _is_one_of_many(page)
         ),
@@ -368,7 +389,7 @@ def _trainings(paper: str, pages: Sequence[str]) -> str:
     count = sum(map(_is_one_of_many, pages))
     if not count or not (repository() / "book" / f"training_{paper}.md").is_file():
         return ""
-    return f"- {{doc}}`Training </book/training_{paper}>`: a page for each of {in_words(count)} networks, with what each found."
+    return f"- {{doc}}`Training </book/training_{paper}>`: a page for each of {in_words(count)} networks, with the result of each."
 
 
 def _printed_table(rows: Rows) -> str:
@@ -378,11 +399,18 @@ def _printed_table(rows: Rows) -> str:
     for row in rows:
         sign = VERDICT_SIGNS.get(row["verdict"], "")
         link = f'<a href="claims.html#{anchor_of(row["id"])}">{sign} {row["verdict"]}</a>'
-        cells = (claim_named(row["id"]).location, row["published"], row["shown"] or "–")
+        cells = (claim_named(row["id"]).location, row["published"], _own_value(row))
         lines.append("| " + " | ".join(map(cell_text, cells)) + f" | {link} |")
     shown = {row["verdict"] for row in rows}
     notes = [text for kinds, text in NOTES if shown & set(kinds)]
     return "\n".join([*lines, "\n" + " ".join([*notes, "Each verdict leads to its reason."])])
+
+
+def _own_value(row: Mapping[str, Any]) -> str:
+    """The number under "In this book"; none for a conflict of printed numbers beside a result on synthetic data."""
+    other_data = row["verdict"] in ("conflicts", "cannot hold") and "synthetic" in row["cohort"]
+    trained = claim_named(row["id"]).needs == "training"
+    return "–" if other_data and trained else row["shown"] or "–"
 
 
 def _counts(rows: Rows) -> str:
@@ -390,15 +418,24 @@ def _counts(rows: Rows) -> str:
     targets = [row for row in rows if row["verdict"] != NO_TARGET]
     if not targets:
         return ""
+    left = {
+        "computed with other data, weights or sizes": number_of(targets, ["stand-in"]),
+        "not computed": number_of(targets, ["not yet run"]),
+    }
+    reasons = listed([f"{count} {words}" for words, count in left.items() if count])
     counts = {
-        "came out again": number_of(targets, HOLDS),
-        "conflict with others or differ": number_of(targets, CONFLICTS),
-        "were computed with other data, weights or sizes, or not at all, and are not judged": number_of(
-            targets, UNTESTED
-        ),
+        ("agrees", "agree", "with what this book computed"): number_of(targets, HOLDS),
+        ("disagrees", "disagree", "with others or with what was measured"): number_of(targets, CONFLICTS),
+        ("is", "are", f"not judged ({reasons})"): sum(left.values()),
     }
     if number_of(targets, UNTESTED) == len(targets):
-        numbers = counted(len(targets), "printed statement")
-        return f"None of its {numbers} is judged: they were computed with other data, weights or sizes, or not at all."
-    said = [f"{count} {words}" for words, count in counts.items() if count]
+        why = listed(
+            [f"{count} {agreeing(count, 'was', 'were')} {words}" for words, count in left.items() if count]
+        )
+        return f"None of its {counted(len(targets), 'printed statement')} is judged: {why}."
+    said = [
+        f"{count} {agreeing(count, one, several)} {words}"
+        for (one, several, words), count in counts.items()
+        if count
+    ]
     return f"Of its {counted(len(targets), 'printed number')}, {listed(said)}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import numpy as np
@@ -52,6 +53,10 @@ def test_disagreement_is_counted_in_issues_and_not_in_cells(rows):
 def test_trained_targets_are_counted_as_judged_settled_and_left(rows):
     text = landing.what_was_not_tested(judged(rows, {ACCURACY: "differs", AUC: "stand-in"}))
     assert "1 is judged by training here" in text and "For 1 this book has only" in text
+    assert "does not have the public images" not in text
+    assert "this build does not have the public images" in landing.what_was_not_tested(
+        judged(rows, {AUC: "stand-in"}), public=False
+    )
 
 
 def test_an_unknown_verdict_is_counted_and_not_lost(rows):
@@ -63,7 +68,7 @@ def test_an_unknown_verdict_is_counted_and_not_lost(rows):
 def test_plain_words_are_three_sentences(rows):
     text = landing.plain_words(rows, synthetic=True)
     assert (
-        "Xia 2024 splits its images without regard to persons, and Miao, Panagiotaras and Wang 2023 do not say"
+        "Xia 2024 describes a split by class and does not mention persons, and Miao does not say what it separates"
         in text
     )
     assert text.count("\n") == 2 and "repeat and judge none" in text and "drawn by a program" in text
@@ -88,6 +93,21 @@ def test_a_panel_is_cut_out_of_a_figure():
     assert 'version="1.1"' in panel and panel.endswith("<g/></svg>")
 
 
+def test_a_panel_has_the_first_sentence_of_its_caption_for_who_hears_the_page(tmp_path, monkeypatch):
+    monkeypatch.setattr(landing, "repository", lambda: tmp_path)
+    page = tmp_path / "book" / "xia2024" / "07_by_donor"
+    page.mkdir(parents=True)
+    (page / "dots.svg").write_text('<svg viewBox="0 0 200 100" version="1.1"><g/></svg>')
+    source = (
+        '```{figure} 07_by_donor/dots.svg\n:name: dots\n:alt: "Dots."\n\nAccuracy by donor. More words.\n```'
+    )
+    page.with_suffix(".ipynb").write_text(json.dumps({"cells": [{"source": [source]}]}))
+    whole = landing._picture("xia2024", [["xia2024/07_by_donor", "dots"]])
+    assert ":alt: Accuracy by donor. The page is " in whole and "More words" not in whole
+    part = landing._picture("xia2024", [["xia2024/07_by_donor", "dots", [0, 0, 1, 1]]])
+    assert ":alt: A part of this figure: Accuracy by donor." in part
+
+
 @pytest.mark.parametrize("paper", ["xia2024", "miao2023", "turrisi2024", "panagiotaras", "wang2023"])
 def test_an_overview_has_question_data_method_result_and_sources(paper, rows):
     text = landing.overview_text(paper, rows)
@@ -107,6 +127,30 @@ def test_an_overview_has_question_data_method_result_and_sources(paper, rows):
     assert several.get(paper, "## Sources") in text
     assert landing.papers()[paper]["printed"] and text.count("claims.html#") == len(
         landing.papers()[paper]["printed"]
+    )
+
+
+def test_an_overview_says_at_its_findings_that_the_data_are_synthetic(rows):
+    drawn = [row | {"cohort": "synthetic-crops"} for row in rows]
+    assert landing.DRAWN in landing.overview_text("miao2023", drawn)
+    assert landing.DRAWN not in landing.overview_text("miao2023", rows)
+
+
+def test_a_conflict_of_printed_numbers_shows_no_number_of_synthetic_data(rows):
+    claim = next(row for row in rows if row["id"] == "miao2023.section4_5.mobile_net_v3.test_accuracy")
+    drawn = claim | {"verdict": "conflicts", "shown": "56.67%", "cohort": "synthetic-crops"}
+    assert "56.67" not in landing._printed_table([drawn])
+    assert "56.67" in landing._printed_table([drawn | {"cohort": "crops"}])
+
+
+def test_what_is_not_judged_is_counted_by_its_reason(rows):
+    of_paper = [row for row in judged(rows, {AUC: "stand-in"}) if row["id"] in (AUC, ACCURACY)]
+    assert landing._counts(of_paper).endswith(
+        "is judged: 1 was computed with other data, weights or sizes and 1 was not computed."
+    )
+    mixed = judged(of_paper, {AUC: "adds up"})
+    assert "1 agrees with what this book computed and 1 is not judged (1 not computed)" in landing._counts(
+        mixed
     )
 
 

@@ -26,6 +26,7 @@ GLOSSARY = "book/glossary"
 AUDIT = "audit/published_numbers"
 EVERYDAY = {
     "sample",
+    "case",
     "group",
     "split",
     "run",

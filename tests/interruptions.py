@@ -179,7 +179,9 @@ def main() -> None:
         table = interrupt(root, chosen.profile, chosen.kills, root.parent / "builds.log")
     if chosen.record:
         chosen.record.parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(chosen.record, index=False, lineterminator="\n")
+        shown = table.assign(same=table["same"].map({True: "yes", False: "no"}))
+        shown.columns = [name.replace("_", " ").capitalize() for name in shown]
+        shown.to_csv(chosen.record, index=False, lineterminator="\n")
     print(table.to_string(index=False))
     sys.exit(0 if table["same"].all() else "some builds were not the same")
 

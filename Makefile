@@ -32,8 +32,8 @@ paper: $(READY)  ## the same at published sizes, epochs and repeats (for a GPU; 
 
 test: $(READY)   ## run every test that needs neither a browser nor a cluster
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not browser" tests
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --nbmake --nbmake-timeout=300 notebooks
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not browser" tests
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --nbmake --nbmake-timeout=300 notebooks
 
 test-browser: $(READY)  ## check every page of the built book in Chromium
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-browser.txt

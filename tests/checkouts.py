@@ -46,7 +46,9 @@ def copy_checkout(root: Path, pages: Collection[str] | None = None, also: Collec
 
 
 def keep_pages(root: Path, pages: Collection[str]) -> None:
-    """Keep in a copy's table of contents the prose and `pages`."""
+    """Keep in a copy's table of contents the prose and `pages`; of the API pages, which take long, the titles."""
+    for file in (root / "book").glob("api_*.md"):
+        file.write_text(file.read_text(encoding="utf-8").partition("```{als-floor}")[0], encoding="utf-8")
     contents = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
 
     def kept(chapters: list[dict]) -> list[dict]:

@@ -118,6 +118,7 @@ page.text(figures.quality_change_words(changes))
 # That image is of one donor, and results stay as uncertain as the number of donors makes them.
 
 # %%
-page.answer(**figures.augmentation_answer(changes, sizes["train"], len(training.images), data.unit))
+total = len(training.images)
+page.answer(**figures.augmentation_answer(changes, sizes["train"], total, data.unit, data.kind))
 page.made_of(split=f"{split.name}, seed {seed}", augmented_set=training.key)
 page.provenance()

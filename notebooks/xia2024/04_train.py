@@ -143,7 +143,7 @@ page.table(
 
 # %%
 tested = data.labels[split.rows("test")]
-page.answer(**words.training_answer(runs, (tested == commonest).mean(), data.unit))
+page.answer(**words.training_answer(runs, (tested == commonest).mean(), data.unit, data.kind))
 page.made_of(
     split=f"{split.name}, seed {seed}",
     weights=words.pretraining(runs[0]),

@@ -110,6 +110,7 @@ page.text(words_heatmaps.sanity_words(checks))
 # noise.
 
 # %%
+means = None
 if not recorded:
     generator = torch.Generator().manual_seed(seed)
     overlap = heatmaps.lesion_overlap(predicted, runs, data, generator)
@@ -148,7 +149,7 @@ page.table(row, "xia-grad-cam-leaderboard", f"{caption} {leaderboard.COLUMNS}", 
 # have.
 
 # %%
-page.answer(**words_heatmaps.heatmap_answer(runs, predicted, places, data.kind == "own"))
+page.answer(**words_heatmaps.heatmap_answer(runs, predicted, places, data.kind, means))
 page.made_of(
     split=runs[0].about["split"],
     weights=words.pretraining(runs[0]),

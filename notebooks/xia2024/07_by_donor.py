@@ -57,8 +57,8 @@ unit = data.unit
 #
 # Splits hold out images, and where they are known whole slides and whole donors; each is held out once per
 # round. On {ref}`xia-cohort` the same measures are cut at one threshold with one donor left out at a time,
-# so the scores differ somewhat. The null permutes the labels and repeats everything, so that nothing about
-# the classes can be learnt.
+# so with few donors the scores can differ much. The null permutes the labels and repeats everything, so that
+# nothing about the classes can be learnt.
 #
 # <!-- groups -->
 # Labels are permuted over whole donors. What remains in the null is recognising donors.
@@ -141,7 +141,7 @@ if len(votes):
     caption = f"{unit.many.capitalize()} whose vote is right while they are held out."
     page.table(figures.vote_rows(votes, unit), "xia-donor-votes", caption)
     page.text(words_separation.missed_by_all(votes, data.classes, unit))
-    page.text(words_separation.patient_votes(votes, data.classes, unit))
+    page.text(words_separation.patient_votes(votes, data.classes, unit, data.kind))
     if len(folders):
         page.text(scans.vote_words(folders, votes, data.classes, sides[0], unit))
 frozen = words.frozen_substitutions(amounts.heads, training)
@@ -200,7 +200,10 @@ page.text(words_separation.recognition_words(recognised, empty))
 # %%
 together = scans.coincidence(folders, *sides, unit)
 units = words_separation.units_by_question(data)
-page.answer(**words_separation.separation_answer(table, units, unit, together, data.kind, ladder))
+answer = words_separation.separation_answer(
+    table, units, unit, together, data.kind, ladder, sizes.disease_effect
+)
+page.answer(**answer)
 page.made_of(
     weights=words.weights_of_features(amounts.heads, training),
     splits=f"{amounts.rounds} rounds, {amounts.permutations} permutations, seed {seed}",

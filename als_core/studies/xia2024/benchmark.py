@@ -234,12 +234,14 @@ def as_printed(
     section 2.2, three ResNets: the mean over their runs. ResNet18 and Miniset-DenseSENet in four of five
     runs: the lower of their medians. Abstract: accuracy of ALS against control in the best run for it, as the abstract
     words it; sensitivity and specificity of the control class in the best run for three classes. Classes are only
-    looked at where the cohort has the paper's. Accuracy at the end of training (Fig. 2), from `histories`: mean over
+    looked at where the cohort has the paper's. A run that predicts one class only has no Matthews correlation; it counts
+    as 0, as in scikit-learn. Accuracy at the end of training (Fig. 2), from `histories`: mean over
     runs of the last epoch's validation accuracy.
     """
     by_name = {each.name: each for each in answers}
     best = by_name[RECIPES["miniset_densesenet"].name]
-    shares, correlations = 100 * best.right.mean(1), metrics.matthews(best.confusions)
+    shares = 100 * best.right.mean(1)
+    correlations = np.nan_to_num(metrics.matthews(best.confusions))
     accuracy = {network: 100 * by_name[RECIPES[network].name].right.mean() for network in OF_PAPER}
     found = {f"xia2024.table1.{network}.accuracy": value for network, value in accuracy.items()}
     last = histories.groupby(["name", "run"])["validation_accuracy"].last().groupby("name").mean()

@@ -27,7 +27,7 @@ from als_core.figures.style import INK, MUTED, house_style
 from als_core.refusal import counted
 from als_core.statistics.metrics import matthews, mean_matthews_one_against_rest
 from als_core.studies.xia2024.figures_data import class_colours
-from als_core.studies.xia2024.words import pretraining, trains_head_only
+from als_core.studies.xia2024.words import decimal, pretraining, trains_head_only
 from als_core.training.recipe import Recipe
 from als_core.training.runs import Run
 
@@ -345,7 +345,8 @@ def training_card(runs: Sequence[Run], reason: str, parameters: tuple[int, int])
         "Trains": f"{', '.join(recipe.trains)}: {parameters[0]:,} of {parameters[1]:,} parameters",
         "Starts from": f"{pretraining(runs[0])}. {reason}",
         "Batch norm of frozen stages": _frozen_batch_norm(runs[0], parameters),
-        "Optimiser": f"{recipe.optimizer}, learning rate {recipe.learning_rate:g}, weight decay {recipe.weight_decay:g}",
+        "Optimiser": f"{recipe.optimizer}, learning rate {decimal(recipe.learning_rate)}, "
+        f"weight decay {decimal(recipe.weight_decay)}",
         "Length": f"{recipe.epochs} epochs of {steps} steps, {recipe.batch_size} images a step",
         "Images": f"{images} to train on ({parts['train']} samples, {recipe.copies} of each), "
         f"{parts.get('validation', 0)} to validate, {parts['test']} to test, {recipe.side} × {recipe.side} pixels",

@@ -66,15 +66,16 @@ def overlap_words(cohort: Cohort, parts: Sequence[str]) -> str:
     if len(cohort) > OVERLAPS_SEARCHED:
         return f"With more than {OVERLAPS_SEARCHED:,} images, overlaps are not searched here: `als leaks` does that."
     paths = cohort.samples["path"].tolist()
+    images = "other images" if cohort.twins else "images"
     said = [
         f"{as_written(paths[pair.first])} and {as_written(paths[pair.second])} show {pair.how} "
         f"({parts[pair.first]} and {parts[pair.second]})"
         for pair in find_overlaps(cohort.image, len(cohort), cohort.twins)
     ]
     if not said:
-        return "No two other images overlap."
+        return f"No two {images} overlap."
     more = f"; and {len(said) - COPIES_SHOWN} more" if len(said) > COPIES_SHOWN else ""
-    return f"{counted(len(said), 'pair')} of other images overlap: {'; '.join(said[:COPIES_SHOWN])}{more}."
+    return f"{counted(len(said), 'pair')} of {images} overlap: {'; '.join(said[:COPIES_SHOWN])}{more}."
 
 
 def copy_rows(sets: Sequence[Sequence[int]], paths: Sequence[str], parts: Sequence[str]) -> pd.DataFrame:

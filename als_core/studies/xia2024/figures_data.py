@@ -71,6 +71,11 @@ def _sides_in_prose(classes: Sequence[str]) -> tuple[str, str]:
     return first, others
 
 
+def marked(noun: str, kind: str) -> str:
+    """Say before a noun that it is synthetic, where the cohort is of this kind: "images" or "synthetic images"."""
+    return f"synthetic {noun}" if kind == "synthetic" else noun
+
+
 def stand_ins(cohort: Cohort) -> tuple[dict[str, tuple[str, str]], str]:
     """List what a synthetic cohort uses in place of the paper's images, and what that forbids; no rows for others."""
     forbids = "No statement about ALS follows from this page: its images were drawn by a program."
@@ -236,7 +241,7 @@ def separation_table(
                 f"{medians}, {others}": f"{number(spans[1].min(), 1)} to {number(spans[1].max(), 1)}",
                 f"AUC of {unit.one} medians": number(max(each.auc, 1 - each.auc)),
                 "p": p_value(each.p),
-                f"Images right, {unit.one} left out": percent(each.balanced_accuracy),
+                f"Balanced accuracy, {unit.one} left out": percent(each.balanced_accuracy),
                 f"95 % over {unit.many}": percent_range(each.accuracy.low, each.accuracy.high),
                 "Labels permuted, 5 to 95 %": percent_range(low, high),
             }
@@ -257,8 +262,8 @@ def sharpness_finding(
     kinds = sharp.groups["positive"].sum(), (~sharp.groups["positive"]).sum()
     low, high = np.quantile(sharp.null, [0.05, 0.95])
     threshold = (
-        f"One threshold, learnt without the {unit.one} it is applied to, classifies {percent(sharp.balanced_accuracy)} "
-        f"of the images correctly as {first} or {others} (balanced over the two; 95 % interval over {unit.many} "
+        f"One threshold, learnt without the {unit.one} it is applied to, tells {first} from {others} with a balanced "
+        f"accuracy of {percent(sharp.balanced_accuracy)} (95 % interval over {unit.many} "
         f"{percent_range(sharp.accuracy.low, sharp.accuracy.high)}); with labels permuted over {unit.many} the same "
         f"procedure reaches {percent_range(low, high)} in nine of ten permutations."
     )
@@ -292,6 +297,7 @@ def cohort_answer(
     classes: Sequence[str],
     unit: GroupWord = DONOR,
     together: str = "",
+    kind: str = "published",
 ) -> dict[str, str]:
     """Fill the answer box of the page on the cohort.
 
@@ -305,6 +311,8 @@ def cohort_answer(
         Empty where donors are unknown, too few, or hold several classes.
     together : str
         How classes and folders of scans coincide (`scans.coincidence`), where the files name folders.
+    kind : str
+        Of the cohort.
     """
     question = "Where do the images come from, and does their quality alone distinguish the classes?"
     units = {"slide": ("slide", "slides"), "group": (unit.one, unit.many)}
@@ -313,7 +321,9 @@ def cohort_answer(
     ]
     images = counted(len(samples), "image")
     base = f"The cohort has {images} of {len(classes)} classes; which images belong together is not known."
-    if come_from:
+    if come_from and kind == "synthetic":
+        base = f"The {counted(len(samples), 'synthetic image')} imitate {listed(come_from)}."
+    elif come_from:
         base = f"The {images} come from {listed(come_from)}."
     if not found:
         needed = (
@@ -334,7 +344,7 @@ def cohort_answer(
         word = "sharper" if sharp.auc == 1 else "less sharp"
         seen = (
             f"By the median of its images, every {first} {unit.one} is {word} than every {others} {unit.one}: one threshold "
-            f"on sharpness, learnt from the other {unit.many}, classifies {percent(sharp.balanced_accuracy)} correctly as {first} or {others} (balanced)."
+            f"on sharpness, learnt from the other {unit.many}, has a balanced accuracy of {percent(sharp.balanced_accuracy)} (guessing: 50 %)."
         )
         sure = (
             f"Chance separates these {unit.many} so completely with p {_p_phrase(sharp.p)}, but it was found after looking "
@@ -342,20 +352,25 @@ def cohort_answer(
         )
     else:
         seen = (
-            f"Sharpness does not separate {first} {unit.many} from {others} {unit.many} completely; alone, it classifies "
-            f"{percent(sharp.balanced_accuracy)} of images from {unit.many} not seen before correctly."
+            f"Sharpness does not separate {first} {unit.many} from {others} {unit.many} completely; alone, it has a "
+            f"balanced accuracy of {percent(sharp.balanced_accuracy)} in {unit.many} not seen before (guessing: 50 %)."
         )
         sure = (
             f"The 95 % interval over {unit.many} is {percent_range(sharp.accuracy.low, sharp.accuracy.high)}, "
             f"and permuted labels give {percent(sharp.null.mean())}."
         )
     split = f" In a split by image, {percent(shared)} of the test images have a training image of the same {unit.one}." if shared is not None else ""  # fmt: skip
+    if kind == "synthetic":
+        not_shown = "Anything about the sharpness of real tissue: a program drew these images."
+    else:
+        not_shown = f"Why images differ in sharpness: preparation, scanner and biology cannot be separated with these {unit.many}."
+    if together:
+        not_shown += f" One folder of slide scans holds {together}."
     return {
         "question": question,
         "found": f"{base} {seen}",
         "how_sure": sure + split,
-        "not_shown": f"Why images differ in sharpness: preparation, scanner and biology cannot be separated with these {unit.many}."
-        + (f" One folder of slide scans holds {together}." if together else ""),
+        "not_shown": not_shown,
     }
 
 

@@ -26,6 +26,7 @@ from als_core.figures.style import GRID, GROUND, INK, MUTED, PALETTE, WIDTH, hou
 from als_core.models.cost import Cost
 from als_core.refusal import counted
 from als_core.studies.xia2024.recipes import PRINTED, RELEASED_VARIANT
+from als_core.studies.xia2024.words import decimal
 from als_core.training.recipe import Plateau, Recipe
 
 PILL = 0.27  # height of a gate
@@ -238,11 +239,11 @@ def hyper_parameters(recipes: Iterable[Recipe]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "Network": recipe.name,
-            "Learning rate": recipe.learning_rate,
+            "Learning rate": decimal(recipe.learning_rate),
             "Batch size": recipe.batch_size,
             "Optimiser": recipe.optimizer,
             "Epochs": recipe.epochs,
-            "Weight decay": f"{recipe.weight_decay:g}",
+            "Weight decay": decimal(recipe.weight_decay),
         }
         for recipe in recipes
     )
@@ -357,11 +358,11 @@ def _dropout(stages: pd.DataFrame) -> str:
 def _said(value: object) -> str:
     match value:
         case Plateau():
-            return f"× {value.factor:g} where the validation loss no longer falls, down to {value.minimum:g}"
+            return f"× {decimal(value.factor)} where the validation loss no longer falls, down to {decimal(value.minimum)}"
         case bool() | None:
             return "yes" if value else "no"
         case float():
-            return f"{value:g}"
+            return decimal(value)
     return str(value)
 
 

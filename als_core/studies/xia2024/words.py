@@ -28,13 +28,29 @@ from als_core.studies.xia2024.benchmark import (
     paired_table,
     question_table,
 )
-from als_core.studies.xia2024.figures_data import PAPER_CLASSES
+from als_core.studies.xia2024.figures_data import PAPER_CLASSES, marked
 from als_core.studies.xia2024.recipes import PAPER, RECIPES
 from als_core.studies.xia2024.train import tissue_weights
 from als_core.training.recipe import Recipe
 from als_core.training.runs import Run
 
 PRINTED_RUNS = 5
+ABLATIONS = (
+    "The heads of ResNet18 and EfficientNet-Lite0 were also trained without the nine augmented copies, and ResNet18 by the "
+    "protocol that section 4.5.2 describes (80/20, batches of 16, 50 epochs, rotation, mirroring and contrast). Some "
+    "networks with gates were trained on smaller images. These runs are recorded ones."
+)
+"""What is shown where there are `train.recorded_ablations`."""
+BY_DONOR_PAGE = "{ref}`What separates the classes? <xia-by-donor>`"
+
+
+def decimal(value: float) -> str:
+    """Write a setting without an exponent, as Table 3 of the paper does.
+
+    >>> decimal(8e-05)
+    '0.00008'
+    """
+    return np.format_float_positional(value, trim="-")
 
 
 def recipe_of(runs: Sequence[Run]) -> Recipe:
@@ -155,8 +171,13 @@ def training_title(recipe: Recipe) -> str:
     return f"Training: {name_with_variant(recipe)}"
 
 
-def training_answer(runs: Sequence[Run], majority: float, unit: GroupWord = DONOR) -> dict[str, str]:
-    """Fill the answer box of a training page. majority: share of the test images in the commonest training class."""
+def training_answer(
+    runs: Sequence[Run], majority: float, unit: GroupWord = DONOR, kind: str = "published"
+) -> dict[str, str]:
+    """Fill the answer box of a training page.
+
+    majority: share of the test images in the commonest training class. kind: of the cohort.
+    """
     recipe = recipe_of(runs)
     confusions = [run.confusion() for run in runs]
     n = int(confusions[0].sum())
@@ -169,18 +190,18 @@ def training_answer(runs: Sequence[Run], majority: float, unit: GroupWord = DONO
     if above == len(runs):
         beyond = f"{'every run' if len(runs) > 1 else 'the run'} does better than {commonest}"
     elif above:
-        beyond = f"{above} of the {len(runs)} runs do better than {commonest}"
+        beyond = f"{above} of the {len(runs)} runs {'does' if above == 1 else 'do'} better than {commonest}"
     else:
         beyond = f"{'no run does' if len(runs) > 1 else 'the run does not do'} better than {commonest}"
     spread = percent(shares[0]) if len(set(shares)) == 1 else percent_range(min(shares), max(shares))
     return {
         "question": f"How was {name_with_variant(recipe)} trained, and what did it learn?",
-        "found": f"Trained {size}, {recipe.name} classifies {spread} of {n} test images correctly; {beyond}.",
+        "found": f"Trained {size}, {recipe.name} classifies {spread} of {n} {marked('test images', kind)} correctly; {beyond}.",
         "how_sure": (
             f"{'One run' if len(runs) == 1 else f'The spread is over {len(runs)} runs'} on one split; one test image is "
-            f"{percent(1 / n, 1)}. Training and test images can show the same slide."
+            f"{number(100 / n, 1)} percentage points. Training and test images can show the same slide."
         ),
-        "not_shown": f"What is left when {unit.many} are kept apart: that is on the page on splits by {unit.one}."
+        "not_shown": f"What is left when {unit.many} are kept apart: see {BY_DONOR_PAGE}."
         if unit != IMAGE
         else "What is left when images that belong together are kept apart: which these are is not known.",
     }
@@ -223,13 +244,20 @@ def benchmark_answer(
     runs_by_network: Mapping[str, Sequence[Run]],
     printed: Mapping[str, float] | None,
     unit: GroupWord = DONOR,
+    kind: str = "published",
 ) -> dict[str, str]:
-    """Fill the answer box of the benchmark page. printed: accuracy in the paper, 0 to 1, by name; None for other data."""
+    """Fill the answer box of the benchmark page.
+
+    printed: accuracy in the paper, 0 to 1, by name. It is only named beside runs of published size on the paper's images.
+    kind: of the cohort.
+    """
     shares = {each.name: each.right.mean(1) for each in answers}
-    n, printed = len(answers[0].truth), printed if printed is not None else {}
+    n = len(answers[0].truth)
     recipes = {recipe_of(runs).name: recipe_of(runs) for runs in runs_by_network.values()}
     at_size = [recipe_of(runs).name for runs in runs_by_network.values() if ran_as_printed(runs)]
-    sure = f"One split by image and {n} test images: one image is {percent(1 / n, 1)}, and the intervals overlap."
+    if printed is None or kind != "published" or not at_size:
+        printed = {}
+    sure = f"One split by image and {n} test images: one image is {number(100 / n, 1)} percentage points."
     attention = [name for name in at_size if dict(recipes[name].options).get("gate")]
     if not attention:
         sure += " Whether attention helps is open: no network with attention was trained at published size with such weights."
@@ -237,7 +265,7 @@ def benchmark_answer(
         "question": "Which network classifies the images best, and does attention help?",
         "found": " ".join(
             [
-                _accuracies(at_size, shares, recipes, printed, n),
+                _accuracies(at_size, shares, recipes, printed, n, kind),
                 _two_questions_answered(answers, classes, at_size, bool(len(printed))),
             ]
         ).strip(),
@@ -261,21 +289,31 @@ def _accuracies(
     recipes: Mapping[str, Recipe],
     printed: Mapping[str, float],
     n: int,
+    kind: str,
 ) -> str:
     """Name the accuracy of each network that ran as printed; of the best one where none did. Then of colour alone."""
     names = sorted(at_size, key=lambda name: -shares[name].mean())
-    start = "At published size and with weights of the paper's kind, "
-    if not names:
+    most = ""
+    if names:
+        start = "At published size and with weights of the paper's kind, "
+    else:
         highest = max(shares[name].mean() for name in recipes)
         names = [name for name in recipes if shares[name].mean() == highest]
         start = "No network was trained at published size with weights of the paper's kind. At the sizes of this page, "
+        if kind == "synthetic":
+            start = (
+                "Not answered here: no network was trained on the authors' images, at published size and from ImageNet "
+                "weights. At the sizes of this page, "
+            )
+        if len(recipes) > 1:
+            most = f", the most of {len(recipes)} networks"
     each = []
     for name in names:
         note = f"{percent(printed[name])} in the paper" if name in printed else ""
         note = note or ("" if recipes[name].paper == PAPER else "not in the paper")
         each.append(f"{name} gets {percent(shares[name].mean())}" + (f" ({note})" if note else ""))
     colour = f" Colour statistics alone get {percent(shares[COLOUR].mean())}." if COLOUR in shares else ""
-    return f"{start}{listed(each)} of {n} test images right.{colour}"
+    return f"{start}{listed(each)} of {n} {marked('test images', kind)} right{most}.{colour}"
 
 
 def _two_questions_answered(
@@ -302,6 +340,8 @@ def _two_questions_answered(
     said = f"ALS or control: {called} {percent_range(als.min(), als.max())}{there}{colour[0]}"
     if len(kind):
         ends = percent_range(kind.min(), kind.max())
+        if none := [name for name in als.index if name not in kind.index]:
+            called += f" except {listed(none)} (called no ALS image ALS)"
         said += f". Concordant or discordant, among ALS images called ALS: {called} {ends}{colour[1]}, guessing 50 %"
     return said + "."
 
@@ -324,7 +364,7 @@ def _attention_against_plain(
         for plain in (recipes[other] for other in same):
             (row,) = paired_table([(by_name[name], by_name[plain.name])]).itertuples()
             also = [
-                f"{what} {getattr(gated, field):g} in place of {getattr(plain, field):g}"
+                f"{what} {decimal(getattr(gated, field))} in place of {decimal(getattr(plain, field))}"
                 for field, what in (
                     ("epochs", "epochs"),
                     ("learning_rate", "learning rate"),
@@ -414,8 +454,8 @@ def paired_words(tests: pd.DataFrame, unit: str) -> str:
     corrected = int((small["p"] < 0.05 / len(tests)).sum())
     return (
         f"Of {len(tests)} comparisons, {len(small)} {'has' if len(small) == 1 else 'have'} p below 0.05 in the test over "
-        f"{unit}: {named}. {str(corrected) if corrected else 'None'} {'is' if corrected == 1 else 'are'} below 0.05 divided "
-        "by the number of comparisons."
+        f"{unit}: {named}. {str(corrected) if corrected else 'None'} {'are' if corrected > 1 else 'is'} below "
+        f"0.05 / {len(tests)} = {0.05 / len(tests):.2g} (Bonferroni)."
     )
 
 

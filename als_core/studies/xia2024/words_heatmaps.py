@@ -9,6 +9,7 @@ import pandas as pd
 
 from als_core.figures.drawn import listed, number, percent
 from als_core.refusal import counted
+from als_core.studies.xia2024.figures_data import marked
 from als_core.studies.xia2024.heatmaps import RULE
 from als_core.studies.xia2024.recipes import RECIPES
 from als_core.studies.xia2024.words import is_pretrained_as_printed, pretraining, recipe_of, trains_head_only
@@ -85,31 +86,60 @@ def sanity_words(checks: pd.DataFrame | None) -> str:
     return f"{first} {second}"
 
 
+def _own_against_others(gap: pd.Series) -> str:
+    """Say which lesions get more heat. gap: own less others, equal but for rounding where a map has one value."""
+    if round(gap["low"], 6) > 0:
+        return "more than on the lesions of others"
+    if round(gap["high"], 6) < 0:
+        return "less than on the lesions of others"
+    return "not distinguishable from the lesions of others"
+
+
 def lesion_words(means: pd.DataFrame, unit: str) -> str:
     """Say how much heat lies on the lesion of its own image. means: of `heatmaps.lesion_means`."""
     last = means[means["layer"] == "last"].set_index("kind")
     own, others, noise, gap = (last.loc[kind] for kind in ("own", "others", "noise", "difference"))
-    if gap["low"] > 0:
-        verdict = "more than on the lesions of others"
-    elif gap["high"] < 0:
-        verdict = "less than on the lesions of others"
-    else:
-        verdict = "not distinguishable from the lesions of others"
     return (
         f"At the last layer the lesion of an image gets {number(own['mean'])} times the heat of an even map "
         f"({number(own['low'])} to {number(own['high'])}), lesions of other images {number(others['mean'])} times, and with a "
-        f"head of noise {number(noise['mean'])} times: {verdict} ({gap['images']} images, {gap['groups']} {unit})."
+        f"head of noise {number(noise['mean'])} times: {_own_against_others(gap)} ({gap['images']} images, {gap['groups']} {unit})."
     )
 
 
 def heatmap_answer(
-    runs: Sequence[Run], predicted: pd.DataFrame, places: tuple[int, int], own: bool = False
+    runs: Sequence[Run],
+    predicted: pd.DataFrame,
+    places: tuple[int, int],
+    kind: str = "published",
+    means: pd.DataFrame | None = None,
 ) -> dict[str, str]:
-    """Fill the answer box of the Grad-CAM page."""
+    """Fill the answer box of the Grad-CAM page.
+
+    kind: of the cohort. means: of `heatmaps.lesion_means`, where lesions are known.
+    """
+    largest = float(predicted.drop_duplicates("sample")["label"].value_counts(normalize=True).max())
     share = float((predicted["label"] == predicted["predicted"]).mean())
     recipe = recipe_of(runs)
     size = "published size" if not recipe.reduced_from else f"{recipe.side} pixels"
-    what = "what makes the classes different" if own else "the disease"
+    what = "what makes the classes different" if kind == "own" else "the disease"
+    heat = ""
+    if means is not None:
+        last = means[means["layer"] == "last"].set_index("kind")
+        on_own, on_others, gap = (last.loc[row] for row in ("own", "others", "difference"))
+        heat = (
+            f"The lesion of {'a synthetic' if kind == 'synthetic' else 'an'} image gets {number(on_own['mean'])} times the "
+            f"heat of an even map ({number(on_own['low'])} to {number(on_own['high'])}), lesions of other images "
+            f"{number(on_others['mean'])} times: {_own_against_others(gap)}. "
+        )
+    if kind == "synthetic":
+        not_shown = "Anything about real tissue: a program drew these images and their lesions."
+    elif means is not None:
+        not_shown = "That the same holds for other images."
+    elif kind == "own":
+        not_shown = f"That the heat lies on {what}: nothing in these images is marked."
+    else:
+        not_shown = "That the heat lies on pathology: the authors' images come without marked lesions."
+    tested = "test images" if heat else marked("test images", kind)
     unknown = (
         f"Whether the map shows {what} is not known: nothing in these images is marked, and as no weights are kept of "
         "recorded runs, it was not checked that the map depends on what the network learned. "
@@ -125,15 +155,13 @@ def heatmap_answer(
     return {
         "question": f"Where does the network look, and does the heatmap show {what}?",
         "found": (
-            f"{unknown}{recipe.name} at {size} classifies {percent(share)} of the test images correctly, and its heatmaps "
-            f"have {places[0]} × {places[1]} values: {to}."
+            f"{heat}{unknown}{recipe.name} at {size} classifies {percent(share)} of the {tested} correctly "
+            f"(the commonest class: {percent(largest)}), and its heatmaps have {places[0]} × {places[1]} values: {to}."
         ),
         "how_sure": (
             f"From {counted(len(runs), 'run')} and {predicted['sample'].nunique()} test images that "
             f"{'it' if len(runs) == 1 else 'the runs'} did not train on; images were chosen by a rule before any map was "
             f"drawn.{frozen}"
         ),
-        "not_shown": "That the heat lies on what makes the classes different: nothing in these images is marked."
-        if own
-        else "That the heat lies on pathology: the authors' images come without marked lesions.",
+        "not_shown": not_shown,
     }

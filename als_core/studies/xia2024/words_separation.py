@@ -10,7 +10,7 @@ from als_core.cohorts.cohort import Cohort
 from als_core.cohorts.group_word import DONOR, IMAGE, GroupWord
 from als_core.figures.drawn import as_written, listed, number, p_value, percent, percent_range
 from als_core.refusal import counted
-from als_core.studies.xia2024.figures_data import PAPER_CLASSES
+from als_core.studies.xia2024.figures_data import PAPER_CLASSES, marked
 from als_core.studies.xia2024.separation import (
     ALL_CUES,
     ALONE,
@@ -29,19 +29,20 @@ def separation_answer(
     together: str = "",
     kind: str = "published",
     ladder: pd.DataFrame | None = None,
+    effect: float = 1.0,
 ) -> dict[str, str]:
     """Fill the answer box of the page on what separates the classes.
 
     table: `separation.separation_table`. units: how many donors there are, and how many of them had ALS.
     together: how classes and folders of scans coincide (`scans.coincidence`), where the files name folders.
     kind: of the cohort: what can be said of its tissue depends on it. ladder: `separation_table` with a column cue,
-    of images whose cues were removed.
+    of images whose cues were removed. effect: of disease, as a synthetic cohort was drawn with (`TissueParameters`).
     """
     best = {name: best_by_donor(table, name) for name in (DISEASE, COGNITION, EVERY_CLASS)}
     if best[DISEASE] is None:
         asked = best[EVERY_CLASS]
         if asked is None:
-            return _answer_by_image(table, unit)
+            return _answer_by_image(table, unit, kind)
         return {
             "question": f"What separates the classes in {unit.many} that a classifier has not seen?",
             "found": f"In new {unit.many} the best of the classifiers reaches {percent(asked.score)} (balanced; guessing gives {percent(asked.chance)}).",
@@ -49,21 +50,15 @@ def separation_answer(
             "not_shown": "What carries the difference: classifiers alone cannot separate preparation from biology.",
         }
     als, cognition = best[DISEASE], best[COGNITION]
-    sections = "Synthetic sections of ALS and control" if kind == "synthetic" else "ALS and control sections"
-    kinds = "ALS with and without impaired thinking (concordant and discordant)"
-    apart = f"{kinds} {'are not shown to differ' if cognition.p_family > 0.05 else 'differ'}"
+    if kind == "synthetic":
+        found = _found_in_synthetic(als, cognition, units[0], unit, effect)
+    else:
+        found = _found_in_tissue(
+            als, cognition, unit, _other_causes(table, als, together) + _without_cues(ladder)
+        )
     return {
         "question": f"Do the images tell ALS from control in new {unit.many}, and do they tell who had impaired cognition?",
-        "found": (
-            (
-                f"{sections} differ: {_bracketed(als.name)} classifies {percent(als.score)} correctly in {unit.many} not seen "
-                f"before, where guessing gives {percent(als.chance)}.{_other_causes(table, als, together)}{_without_cues(ladder)} "
-                if als.p_family <= 0.05
-                else f"{sections}: not shown to differ, {percent(als.score)} are classified correctly at best "
-                f"in {unit.many} not seen before. "
-            )
-            + f"{apart}: {percent(cognition.score)} at best, where guessing gives {percent(cognition.chance)}."
-        ),
+        "found": found,
         "how_sure": (
             f"The 95 % intervals, over {units[0]} and {counted(units[1], unit.one, unit.many)}, are {percent_range(als.low, als.high)} "
             f"and {percent_range(cognition.low, cognition.high)}. Each is the best of several classifiers: permuted labels "
@@ -71,6 +66,50 @@ def separation_answer(
         ),
         "not_shown": _not_shown(kind, together),
     }
+
+
+def _found_in_tissue(als, cognition, unit: GroupWord, causes: str) -> str:
+    """Say whether sections differ. causes: what else can be behind a difference of ALS and control, in sentences."""
+    guessing = f"(guessing: {percent(als.chance)})"
+    if als.p_family <= 0.05:
+        said = (
+            f"ALS and control sections differ: {_bracketed(als.name)} has a balanced accuracy of {percent(als.score)} in "
+            f"{unit.many} not seen before {guessing}.{causes}"
+        )
+    else:
+        said = (
+            f"ALS and control sections are not shown to differ: the best balanced accuracy in {unit.many} not seen before "
+            f"is {percent(als.score)} {guessing}."
+        )
+    differ = "are not shown to differ" if cognition.p_family > 0.05 else "differ"
+    return (
+        f"{said} ALS with and without impaired thinking (concordant and discordant) {differ}: {percent(cognition.score)} at "
+        f"best, where guessing gives {percent(cognition.chance)}."
+    )
+
+
+def _found_in_synthetic(als, cognition, donors: int, unit: GroupWord, effect: float) -> str:
+    """Say whether classifiers show what was drawn: a sign of disease in every ALS section, or nothing."""
+    scored = f"balanced accuracy {percent(als.score)}, p {p_value(als.p_family)}"
+    shown, apart = als.p_family <= 0.05, cognition.p_family <= 0.05
+    if not effect:
+        drawn = "No sign of disease was drawn into these synthetic sections"
+        if not (shown or apart):
+            return f"{drawn}, and no classifier is above chance in new {unit.many} (best {scored})."
+        return f"{drawn}, yet a classifier is above chance in new {unit.many}: a false positive."
+    said = "A sign of disease was drawn into every synthetic ALS section and no control."
+    if shown:
+        said += f" {_bracketed(als.name)} finds it in new {unit.many} ({scored})."
+    else:
+        said += (
+            f" With {donors} {unit.many} these classifiers did not show it (best {scored}): so small a cohort can miss a real "
+            "difference."
+        )
+    separated = "are separated" if apart else "are not shown to differ"
+    return (
+        f"{said} The two drawn kinds of ALS section {separated}: balanced accuracy {percent(cognition.score)} in new "
+        f"{unit.many} (guessing: {percent(cognition.chance)})."
+    )
 
 
 def _not_shown(kind: str, together: str) -> str:
@@ -85,7 +124,7 @@ def _not_shown(kind: str, together: str) -> str:
     return f"{carried}; the release describes none of them{names}."
 
 
-def _answer_by_image(table: pd.DataFrame, unit: GroupWord) -> dict[str, str]:
+def _answer_by_image(table: pd.DataFrame, unit: GroupWord, kind: str) -> dict[str, str]:
     """The answer box where no group can be held out: what folds of images give."""
     rows = table[(table["question"] == EVERY_CLASS) & (table["split"] == BY_IMAGE)]
     best = next(rows.loc[[rows["score"].idxmax()]].itertuples())
@@ -94,7 +133,7 @@ def _answer_by_image(table: pd.DataFrame, unit: GroupWord) -> dict[str, str]:
         why = "which images belong together is not known"
     return {
         "question": "What separates the classes in images that a classifier has not seen?",
-        "found": f"In held-out images the best of the classifiers, {as_written(best.name)}, reaches "
+        "found": f"In held-out {marked('images', kind)} the best of the classifiers, {as_written(best.name)}, reaches "
         f"{percent(best.score)} (balanced; guessing gives {percent(best.chance)}).",
         "how_sure": f"95 % interval {percent_range(best.low, best.high)}; permuted labels give {percent(best.null)}. "
         f"The score may be too high, because {why}.",
@@ -151,22 +190,25 @@ def _bracketed(name: str) -> str:
     return name.replace(", frozen", " (frozen)")
 
 
-def patient_votes(votes: pd.DataFrame, classes: Sequence[str], unit: GroupWord = DONOR) -> str:
+def patient_votes(
+    votes: pd.DataFrame, classes: Sequence[str], unit: GroupWord = DONOR, kind: str = "published"
+) -> str:
     """Say how many patients each classifier's vote gets right among three classes; empty for other classes.
 
-    votes: of `figures_separation.donor_votes`.
+    votes: of `figures_separation.donor_votes`. kind: of the cohort.
     """
     if set(classes) != PAPER_CLASSES:
         return ""
     patients = votes[votes["label"] != list(classes).index("control")]
     right = patients.groupby("name", sort=False)["right"].agg(["sum", "size"]).sort_values("sum")
     (*others, (most, n)), best = right.itertuples(index=False, name=None), right.index[-1]
-    said = f"By votes over three classes, {_bracketed(best)} gets {most} of {n} {unit.many} with ALS right"
+    donors = f"{marked(unit.many, kind)} with ALS"
+    said = f"By votes over three classes, {_bracketed(best)} gets {most} of {n} {donors} right"
     if not others:
         return f"{said}."
     low, high = others[0][0], others[-1][0]
     rest = f"{low}" if low == high else f"{low} to {high}"
-    return f"{said}, the other classifiers {rest}. As the best of {len(right)} it is a lead, not a result."
+    return f"{said}, the other classifiers {rest}. The best of {len(right)} can be so by chance."
 
 
 def best_by_donor(table: pd.DataFrame, question: str):
@@ -208,11 +250,12 @@ def recognition_words(recognised: pd.DataFrame, empty: pd.DataFrame) -> str:
         )
     found = empty[(empty["split"] == BY_DONOR) & (empty["question"] == EVERY_CLASS)]
     above = found.loc[found["p_family"] <= 0.05, "name"]
+    drawn = "On synthetic tissue without a disease effect"
     if len(found):
         said.append(
-            "On tissue without disease no classifier is above its null when donors are held out."
+            f"{drawn} no classifier is above its null when donors are held out."
             if above.empty
-            else f"On tissue without disease {listed(above)} is above its null when donors are held out: the procedure leaks."
+            else f"{drawn} {listed(above)} is above its null when donors are held out: the procedure leaks."
         )
     return " ".join(said)
 

@@ -120,6 +120,8 @@ def test_hyper_parameters_and_their_claims_agree():
         claims[name] for name in claims if "table3" in name and "epochs" in name
     ]
     assert claims["xia2024.section4_5_2.training.epochs"] == 200
+    of_densenet = rows.set_index("Network").loc["DenseNet121"]
+    assert (of_densenet["Learning rate"], of_densenet["Weight decay"]) == ("0.00008", "0.08")
 
 
 @pytest.mark.parametrize("fits", [True, False])

@@ -1,5 +1,7 @@
 """Tables of the benchmark against hand-made answers and trusted libraries."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -108,6 +110,15 @@ def test_printed_quantities_by_hand():
     assert found[lead] == pytest.approx(10 * (5 - 1))  # of the last epochs, means over two runs
     elsewhere = benchmark.as_printed(SIX, ("a", "b", "c"), HISTORIES)
     assert set(elsewhere) < set(found) and not any("control" in claim for claim in elsewhere)
+
+
+def test_a_run_that_predicts_one_class_counts_with_a_matthews_correlation_of_0():
+    best = SIX[-1]
+    given = np.stack([best.given[0], np.zeros_like(TRUTH)])
+    found = benchmark.as_printed([*SIX[:-1], replace(best, given=given)], CLASSES, HISTORIES)
+    (defined,) = benchmark.metrics.matthews(replace(best, given=given[:1]).confusions)
+    assert found["xia2024.section5.mean.mcc"] == pytest.approx(defined / 2)
+    assert found["xia2024.section5.best_run.mcc"] == pytest.approx(max(defined, 0))
 
 
 def test_every_printed_quantity_is_a_claim():

@@ -109,7 +109,7 @@ def test_the_finding_counts_donors_and_arrangements(table, found):
         "By the median of its images, each of the 5 control donors is sharper than each of the 10 ALS donors."
     )
     assert "Only 2 of the 3,003 ways to label these donors" in text
-    assert "classifies 100 % of the images correctly as control or ALS" in text
+    assert "tells control from ALS with a balanced accuracy of 100 % (95 % interval over donors" in text
 
 
 def test_the_finding_says_when_donors_overlap_and_when_nothing_can_be_asked(table):
@@ -130,6 +130,15 @@ def test_the_answer_follows_the_numbers(table, found):
         "does not separate control donors from ALS donors"
         in figures.cohort_answer(table, None, flat, CLASSES)["found"]
     )
+    made = figures.cohort_answer(table, None, flat, CLASSES, kind="synthetic")
+    assert made["found"].startswith(
+        "The 60 synthetic images imitate 15 slides and 15 donors. Sharpness does not"
+    )
+    score = f"{100 * flat['laplacian_variance'].balanced_accuracy:.0f} %"
+    assert (
+        f"it has a balanced accuracy of {score} in donors not seen before (guessing: 50 %)." in made["found"]
+    )
+    assert made["not_shown"] == "Anything about the sharpness of real tissue: a program drew these images."
     unknown = figures.cohort_answer(table[["path", "label"]], None, {}, CLASSES, IMAGE)
     assert (
         unknown["found"]
@@ -157,6 +166,7 @@ def test_the_table_of_measures_has_one_row_each(found):
     rows = figures.separation_table(found, CLASSES)
     assert rows["AUC of donor medians"].iloc[0] == "1.00" and rows["p"].iloc[0] == "< 0.001"
     assert len(rows) == 4 and "Donor medians, ALS" in rows
+    assert rows["Balanced accuracy, donor left out"].iloc[0] == "100 %"
 
 
 def test_each_slide_is_shown_once_framed_in_the_colour_of_its_class(table):
@@ -270,6 +280,10 @@ def test_images_that_overlap_are_named_with_their_parts_and_copies_are_not():
     said = figures_copies.overlap_words(Cut(), ["train", "test", "train", "train"])
     assert said.startswith("2 pairs of other images overlap: a and b show the same place in 64 %")
     assert "(train and test)" in said and "b and d show" in said and " c " not in said
+    alone = Cut()
+    alone.twins = ()
+    tiles[1:] = images(3, 300, seed=4)
+    assert figures_copies.overlap_words(alone, ["train"] * 4) == "No two images overlap."
     Cut.__len__ = lambda self: figures_copies.OVERLAPS_SEARCHED + 1
     assert "als leaks" in figures_copies.overlap_words(Cut(), [])
 
@@ -327,7 +341,7 @@ def test_quality_by_augmentation_names_the_medians(augmented_quality):
 def test_the_words_say_how_noise_brightens(augmented_quality):
     changes = augmentation.quality_changes(augmented_quality)
     assert changes.loc["Adding noise", "brightness"] == pytest.approx(4.5, abs=0.6)
-    assert changes.loc["Flipping"].round(6).tolist() == [1, 1, 0, 1]
+    assert changes.loc["Flipping"].round(6).tolist() == [1, 1, 0, 1, 1]
     text = augmentation.quality_change_words(changes)
     assert (
         "adds whole numbers from 0 to 9" in text
@@ -338,13 +352,19 @@ def test_the_words_say_how_noise_brightens(augmented_quality):
     )  # these blocks leave them nothing to smooth
     text = augmentation.quality_change_words(changes)
     answer = augmentation.augmentation_answer(changes, 114, 912)
-    said = "Flipping, grayscale and rotating leave the medians of all four measures as they were"
+    said = "Flipping, grayscale and rotating change no median of the four quality measures by more than 1 %"
     assert answer["found"].startswith(
-        f"114 training images become 912 by 7 augmentations each. {said}; the others change image quality."
+        f"114 training images become 912 by 7 augmentations each. {said}; the others do."
+    )
+    assert "xia-benchmark" in answer["not_shown"]
+    made = augmentation.augmentation_answer(changes, 114, 912, kind="synthetic")
+    assert made["found"].startswith("114 synthetic training images become 912")
+    assert made["not_shown"].startswith(
+        "Whether augmentation makes a network better: this page trains none. No copy"
     )
     assert text.endswith(f"{said}.") and "enlarges it again, which blurs it" in text
     one = changes.drop(index=["Flipping", "Rotating"])
-    assert "Grayscale leaves the medians" in augmentation.quality_change_words(one)
+    assert "Grayscale changes no median" in augmentation.quality_change_words(one)
     none = augmentation.augmentation_answer(one.drop(index="Grayscale"), 114, 800)
     assert "Each changes image quality." in none["found"]
 
@@ -359,11 +379,26 @@ def test_constants_are_words_and_the_angle_is_printed():
     assert claims["xia2024.table2.augmented.train"] == 1026 and claims["xia2024.table2.augmented.test"] == 38
 
 
+def test_an_augmentation_keeps_a_measure_up_to_one_per_cent():
+    changes = pd.DataFrame(
+        1.0, index=["Kept", "Brighter"], columns=["sharpness", "snr", "brightness_factor", "contrast"]
+    )
+    changes.loc["Kept"], changes.loc["Brighter", "brightness_factor"] = 0.991, 1.011
+    assert augmentation.quality_kept(changes) == ["Kept"]
+
+
 def test_where_nothing_gets_sharper_the_words_say_so(augmented_quality):
     changes = augmentation.quality_changes(augmented_quality)
     duller = changes.assign(sharpness=changes["sharpness"].clip(upper=1.0))
+    none = "No augmentation raises the median sharpness by more than 5 %"
+    assert augmentation.quality_change_words(duller).startswith(f"{none}, and scaling multiplies it by 0.")
+    duller.loc["Perspective", "sharpness"] = 1.037
     assert augmentation.quality_change_words(duller).startswith(
-        "No augmentation makes images sharper, and scaling"
+        f"{none} (most: perspective, +4 %), and scaling"
+    )
+    duller.loc["Perspective", "sharpness"] = 1.3
+    assert augmentation.quality_change_words(duller).startswith(
+        "Perspective multiplies the median sharpness by 1.3, and scaling"
     )
 
 

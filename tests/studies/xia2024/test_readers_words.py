@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -78,7 +80,8 @@ def spoken(shown: object) -> str:
         )
     if isinstance(shown, pd.DataFrame):
         return " ".join(map(str, [*shown.columns, *shown.to_numpy().ravel()]))
-    return " ".join(shown.values()) if isinstance(shown, dict) else shown
+    text = " ".join(shown.values()) if isinstance(shown, dict) else shown
+    return re.sub(r" <xia-[a-z-]+>`", "`", text)  # where a link leads to
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +91,7 @@ def everything(samples, found, scores, runs):
         {"name": "A", "group": list("pq"), "label": [0, 1], "share": [0.6, 0.2], "right": [True, False]}
     )
     images = [np.zeros((8, 8, 3), np.uint8)] * 4
-    same = {"snr": 1.0, "contrast": 1.0, "brightness": 0.0}
+    same = {"snr": 1.0, "contrast": 1.0, "brightness": 0.0, "brightness_factor": 1.0}
     changes = pd.DataFrame({"sharpness": [0.5, 2.0], **same}, index=["Blur", "Noise"])
     report = pd.DataFrame(
         {"property": ["size"], "accuracy": 0.9, "chance": 0.5, "p": 0.1, "p_any": 0.1, "named": False}

@@ -48,6 +48,14 @@ def test_the_answer_of_a_training_page_names_the_range_over_runs(runs):
     assert "no run does better" in words.training_answer(runs, 1.0)["found"]
     assert "; the run does better than naming" in words.training_answer(runs[:1], 0.33)["found"]
     assert "; the run does not do better than naming" in words.training_answer(runs[:1], 1.0)["found"]
+    if min(shares) < max(shares):
+        between = words.training_answer(runs, (min(shares) + max(shares)) / 2)["found"]
+        assert "1 of the 2 runs does better than naming" in between
+    assert (
+        "of 9 synthetic test images correctly" in words.training_answer(runs, 0.33, kind="synthetic")["found"]
+    )
+    assert "one test image is 11.1 percentage points." in answer["how_sure"]
+    assert "{ref}`What separates the classes? <xia-by-donor>`" in answer["not_shown"]
     for text in answer.values():
         assert_plain(text)
     assert_plain(words.curves_words(runs))
@@ -144,6 +152,9 @@ def test_the_benchmark_says_both_questions(runs):
     asked = "Concordant or discordant, among ALS images called ALS: this network 50 %, colour alone 50 %, guessing 50 %"
     assert asked in answer["found"]
     assert "Whether attention helps is open" in answer["how_sure"]
+    assert answer["how_sure"].startswith(
+        "One split by image and 12 test images: one image is 8.3 percentage points."
+    )
     pretrained = {"toy": [changed(run, weights="imagenet") for run in runs]}
     at_size = words.benchmark_answer(answers, CLASSES, pretrained, pd.Series({name: 0.9}))
     assert (
@@ -153,6 +164,11 @@ def test_the_benchmark_says_both_questions(runs):
     assert f"The run of {name} is below the printed 90 %" in at_size["how_sure"]
     assert "this network 100 % (97.37% for Miniset-DenseSENet in the abstract), colour" in at_size["found"]
     assert "contains it" in at_size["how_sure"]  # 11 of 12: 62 to 100 %
+    made = words.benchmark_answer(answers, CLASSES, pretrained, pd.Series({name: 0.9}), kind="synthetic")
+    assert "of 12 synthetic test images right" in made["found"]
+    assert not re.search("% in the paper|abstract|printed", " ".join(made.values())), (
+        "no printed number beside synthetic images"
+    )
     other = words.benchmark_answer(answers, ("control", "x", "y"), {"toy": runs}, None)
     assert "ALS" not in "".join(other.values()), "only the paper's classes are ALS"
     np.testing.assert_array_equal(two_questions(answers[0].confusions.sum(0), CLASSES)[0], [[4, 0], [0, 8]])
@@ -166,11 +182,20 @@ def test_both_questions_are_answered_by_the_networks_that_ran_at_size_where_any_
     answers = [
         Answers(name, truth, given, None, 3) for name, given in (("A", right), ("B", right), ("C", wrong))
     ]
-    names = {name: {**runs[0].about["recipe"], "name": name} for name in "ABC"}
+    names = {name: {**runs[0].about["recipe"], "name": name, "paper": PAPER} for name in "ABC"}
     none = {name: [changed(run, recipe=recipe) for run in runs] for name, recipe in names.items()}
     found = words.benchmark_answer(answers, CLASSES, none, None)["found"]
     assert "ALS or control: all networks of this page 33 % to 100 %." in found
-    assert "called ALS: all networks of this page 100 %, guessing" in found  # C calls no image ALS
+    but = "all networks of this page except C (called no ALS image ALS) 100 %, guessing"
+    assert (
+        f"called ALS: {but}" in found
+        and "A gets 100 % and B gets 100 % of 12 test images right, the most of 3" in found
+    )
+    made = words.benchmark_answer(answers, CLASSES, none, pd.Series({"A": 0.9}), kind="synthetic")["found"]
+    assert made.startswith(
+        "Not answered here: no network was trained on the authors' images, at published size and from ImageNet weights. "
+        "At the sizes of this page, A gets 100 % and B gets 100 % of 12 synthetic test images right, the most of 3 networks."
+    )
     two = {
         name: [changed(run, weights="imagenet") for run in by] if name != "C" else by
         for name, by in none.items()
@@ -191,7 +216,10 @@ def table(**p):
 
 def test_what_separates_the_classes_follows_the_p_values():
     found = words_separation.separation_answer(table(**{DISEASE: 0.01, COGNITION: 0.4}), (15, 10))
-    assert "ALS and control sections differ: Lite classifies 84 % correctly" in found["found"]
+    assert (
+        "ALS and control sections differ: Lite has a balanced accuracy of 84 % in donors not seen before (guessing: 50 %)."
+        in found["found"]
+    )
     assert (
         "are not shown to differ: 55 % at best" in found["found"]
         and "over 15 and 10 donors" in found["how_sure"]
@@ -206,7 +234,9 @@ def test_what_separates_the_classes_follows_the_p_values():
     )
     made = words_separation.separation_answer(measured, (15, 10), kind="synthetic")
     assert "synthetic" in made["not_shown"] and "release" not in made["not_shown"]
-    assert made["found"].startswith("Synthetic sections of ALS and control differ")
+    drawn = "A sign of disease was drawn into every synthetic ALS section and no control."
+    kinds = "The two drawn kinds of ALS section are not shown to differ: balanced accuracy 55 % in new donors (guessing: 50 %)."
+    assert made["found"] == f"{drawn} Lite finds it in new donors (balanced accuracy 84 %, p 0.010). {kinds}"
     own = words_separation.separation_answer(measured, (15, 10), kind="own")
     assert "release" not in own["not_shown"] and "synthetic" not in own["not_shown"]
     cues = measured[measured["split"] == BY_DONOR].assign(cue=ALL_CUES)
@@ -224,7 +254,22 @@ def test_what_separates_the_classes_follows_the_p_values():
     said = words_separation.separation_answer(lucky, (15, 10))["how_sure"]
     assert "Taken alone, Lite has p 0.040 for concordant against discordant; among 2 classifiers" in said
     nothing = words_separation.separation_answer(table(), (15, 10))
-    assert "ALS and control sections: not shown to differ" in nothing["found"]
+    assert "ALS and control sections are not shown to differ: the best balanced accuracy" in nothing["found"]
+    missed = words_separation.separation_answer(table(**{COGNITION: 0.01}), (15, 10), kind="synthetic")[
+        "found"
+    ]
+    assert missed.startswith(
+        f"{drawn} With 15 donors these classifiers did not show it (best balanced accuracy 84 %, p 0.50): so small a cohort"
+    )
+    assert "The two drawn kinds of ALS section are separated: balanced accuracy 55 %" in missed
+    empty = words_separation.separation_answer(table(), (15, 10), kind="synthetic", effect=0)["found"]
+    assert empty.startswith(
+        "No sign of disease was drawn into these synthetic sections, and no classifier is above chance"
+    )
+    false = words_separation.separation_answer(
+        table(**{DISEASE: 0.01}), (15, 10), kind="synthetic", effect=0
+    )["found"]
+    assert false.endswith("a classifier is above chance in new donors: a false positive.")
     cognition = words_separation.separation_answer(table(**{DISEASE: 0.01, COGNITION: 0.01}), (15, 10))
     assert "(concordant and discordant) differ: 55 % at best" in cognition["found"]
     alone = table()[table()["question"] == EVERY_CLASS]
@@ -281,7 +326,10 @@ def test_words_on_splits_cues_tests_and_gates(runs):
     assert said.startswith(
         "Of 3 comparisons, 2 have p below 0.05 in the test over donors: A against B (p 0.001) and A"
     )
-    assert "1 is below 0.05 divided" in said and "none has p" in words.paired_words(tests.iloc[2:], "donors")
+    assert said.endswith("1 is below 0.05 / 3 = 0.017 (Bonferroni).")
+    many = words.paired_words(pd.concat([tests.iloc[1:], *11 * [tests.iloc[2:]]]), "donors")
+    assert many.endswith("None is below 0.05 / 13 = 0.0038 (Bonferroni).")
+    assert "none has p" in words.paired_words(tests.iloc[2:], "donors")
     smaller = [changed(run, recipe=reduced(HEAD_ONLY, epochs=5).as_data()) for run in runs]
     said = words.gates_words(-0.013, 0.2, "donors", smaller)
     assert "1.3 percentage points lower" in said and "chance can explain this (p 0.20" in said
@@ -328,12 +376,25 @@ def test_words_on_heatmaps(runs):
     ) and "0.10 and 0.20" in words_heatmaps.sanity_words(checks)
     assert "not tested here" in words_heatmaps.sanity_words(None)
     assert "point nowhere" in words_heatmaps.heatmap_answer(runs, predicted, (1, 1))["found"]
-    own = words_heatmaps.heatmap_answer(runs, predicted, (13, 13), own=True)
+    own = words_heatmaps.heatmap_answer(runs, predicted, (13, 13), "own")
     assert "point to regions" in own["found"] and not re.search(
         "disease|patholog|lesion", " ".join(own.values())
     )
     answer = words_heatmaps.heatmap_answer(runs, predicted, (13, 13))
+    assert "classifies 75 % of the test images correctly (the commonest class: 100 %)" in answer["found"]
     assert "not known" not in answer["found"] and "Only its last layer" in answer["how_sure"]
+    kinds = {"own": 1.0, "others": 0.99, "noise": 0.98, "difference": 0.01}
+    means = pd.DataFrame(
+        {"layer": "last", "kind": list(kinds), "mean": kinds.values(), "low": -0.1, "high": 1.1}
+    )
+    made = words_heatmaps.heatmap_answer(runs, predicted, (13, 13), "synthetic", means)
+    assert made["found"].startswith(
+        "The lesion of a synthetic image gets 1.00 times the heat of an even map (−0.10 to 1.10), lesions of other images "
+        "0.99 times: not distinguishable from the lesions of others. "
+    )
+    assert made["not_shown"].startswith("Anything about real tissue")
+    even = means.assign(low=-2e-16, high=-1e-16)  # a map of one value, but for rounding
+    assert "not distinguishable" in words_heatmaps.lesion_words(even.assign(images=4, groups=2), "donors")
     kept = [Run(run.folder, run.about, True) for run in runs]
     assert words_heatmaps.heatmap_answer(kept, predicted, (13, 13))["found"].startswith(
         "Whether the map shows the disease is not"
@@ -351,9 +412,11 @@ def test_votes_on_patients_name_the_best_classifier_and_that_it_was_chosen():
     votes = pd.DataFrame([*rows, ("B", "c", 0, True)], columns=["name", "group", "label", "right"])
     said = words_separation.patient_votes(votes, ("control", "concordant", "discordant"))
     assert said == (
-        "By votes over three classes, A (frozen) gets 4 of 5 donors with ALS right, the other classifiers 1 to 2. As the best "
-        "of 3 it is a lead, not a result."
+        "By votes over three classes, A (frozen) gets 4 of 5 donors with ALS right, the other classifiers 1 to 2. The best of 3 "
+        "can be so by chance."
     )
+    made = words_separation.patient_votes(votes, ("control", "concordant", "discordant"), kind="synthetic")
+    assert "4 of 5 synthetic donors with ALS right" in made
     assert words_separation.patient_votes(votes, ("control", "x", "y")) == ""
 
 
@@ -370,7 +433,8 @@ def test_donors_that_all_miss_are_named_and_the_two_checks_are_summed_up():
     assert words_separation.missed_by_all(votes.iloc[:1], CLASSES).startswith("Each donor")
     recognised = pd.DataFrame({"name": ["A"], "unit": ["donor"], "share": [0.63], "units": [15]})
     said = words_separation.recognition_words(recognised, table())
-    assert "A names the donor in 63 % of images (guessing 7 %)" in said and "no classifier is above" in said
+    assert "A names the donor in 63 % of images (guessing 7 %)" in said
+    assert "On synthetic tissue without a disease effect no classifier is above" in said
     assert "Lite and Colour is above" in words_separation.recognition_words(
         recognised, table(**{EVERY_CLASS: 0.01})
     )

@@ -17,10 +17,9 @@
 # (miao-super-resolution)=
 # # Super-resolution
 #
-# The title of the paper promises super-resolution: a generative adversarial network that enlarges crops.
-# Here one is trained, compared with plain interpolation on cases it has not seen, and checked for
-# aggregates that are not there
-# ({cite:t}`miao2023`, sections 1.5, 2.1, 2.2.3 and 2.2.4).
+# Section 1.5 says that a generative adversarial network increased the resolution of the images. Here one is
+# trained, compared with plain interpolation on cases it has not seen, and checked for aggregates that are not
+# there ({cite:t}`miao2023`, sections 1.5, 2.1, 2.2.3 and 2.2.4).
 
 # %% tags=["parameters"]
 profile = "test"

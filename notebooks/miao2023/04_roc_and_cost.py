@@ -44,7 +44,7 @@ from als_core.studies.miao2023.protocol import CropSettings, draw_all_splits, ma
 from als_core.studies.miao2023.synthetic import CropParameters
 from als_core.training.train import found_device
 
-source = "Miao et al., Fig. 14 and 17, and results announced without numbers"
+source = "Miao et al., Fig. 14 and 17, and results named without numbers"
 page = Page("miao2023/04_roc_and_cost", profile, source)
 settings = page.profile.amounts("miao2023", CropSettings)
 data = open_crops(crops, CropParameters(side=settings.crop_side), channel=channel)
@@ -87,7 +87,8 @@ accuracies = np.linspace(0.6, 1, 201)
 least = [auc_bounds_of_accuracy(accuracy, share).least for accuracy in accuracies]
 bounds = pd.DataFrame({"accuracy": accuracies, "least_auc": least})
 page.show(figures.accuracy_against_auc(bounds, share, m1["least_auc"]), "miao-bound", of_cohort=False)
-page.text(words.incompatible(m1, m8, audit.cases_in_a_split_by_crop()["test_cases"]))
+sizes = audit.cases_in_a_split_by_crop()["test_cases"], audit.sizes_behind_the_test_accuracy()["of_listed"]
+page.text(words.incompatible(m1, m8, *sizes))
 
 # %% [markdown]
 # (miao-leak)=
@@ -95,17 +96,17 @@ page.text(words.incompatible(m1, m8, audit.cases_in_a_split_by_crop()["test_case
 #
 # Section 2.1 names the split first ("After collecting the images, we split them") and the copies after it,
 # without saying that this was the order of the steps; section 2.4 splits 70 to 30. The printed shares below
-# point the other way. Copying first and then splitting is replayed here as one of four ways.
+# hint at the other order. Copying first and then splitting is replayed here as one of four ways.
 
 # %%
 aucs = training.split_aucs(predictions)
 leaking = [s for s in splits if s.protocol == protocol.COPIES_FIRST]
 page.show(figures.protocol_aucs(aucs, unit), "miao-protocols")
-sizes = len(leaking[0].train), len(leaking[0].test)
+parts = len(leaking[0].train), len(leaking[0].test)
 longer = training.train_longer("vgg16", features["vgg16"], pool, leaking, cases, seed, settings.epochs)
 strength = training.follow_feature_strength(predictions, "vgg16", features["vgg16"], pool)
-page.text(words.split_order(audit.sizes_behind_the_logged_shares()))
-page.text(words.leak(scored, sizes, audit.sizes_behind_the_logged_shares()["total"]))
+page.text(words.split_order(audit.sizes_behind_the_logged_shares(), audit.steps_of_the_resnet50_log()))
+page.text(words.leak(scored, parts, audit.sizes_behind_the_logged_shares()["total"]))
 page.text(words.undertrained("vgg16", scored, strength, longer, unit))
 
 # %% [markdown]
@@ -143,10 +144,10 @@ page.text(words.classical(compared, unit))
 # %% [markdown]
 # ## What they cost
 #
-# Section 1.5 announces training time, memory and inference time, section 2.3 sensitivity and specificity.
-# Times are of the machine that made this page; memory is counted tensor by tensor and does not depend on
-# it. Training time is that of the printed log: 20 epochs of 391 images, every image through the whole
-# network, batch size 16.
+# Section 1.5 names training time, memory and inference time, section 2.3 sensitivity and specificity. Times
+# are of the machine that made this page; memory is counted tensor by tensor and does not depend on it.
+# Training time is estimated for as many images as the printed VGG16 log: 20 epochs of 391 images, every image
+# through the whole network, batch size 16.
 
 # %%
 size = {"side": settings.side, "batch": 16, "repeats": settings.timing_repeats, "device": device}
@@ -156,7 +157,7 @@ steps = training.EPOCHS * -(-audit.sizes_behind_the_logged_shares()["total"] // 
 caption = "Cost of the three networks on images of {side} × {side} pixels, batches of {batch}, on {device}."
 page.table(cost_table(costs, steps), "miao-cost", caption.format(**size))
 announced = audit.announced_table(published_table("miao2023_promised_not_reported"))
-caption = "What the paper announces, what it prints of them, and where this book has its own."
+caption = "What the paper names or describes, what it prints of it, and where this book has its own."
 page.table(announced, "miao-announced", caption, of_cohort=False)
 page.text(words.announced(audit.announced_results_and_time(), announced))
 
@@ -165,10 +166,10 @@ page.text(words.announced(audit.announced_results_and_time(), announced))
 #
 # Split by case, copy afterwards, and print counts: then nobody has to ask which images a number is of. It
 # does not mean that the study's networks do not work. Arithmetic shows that two printed numbers are not of
-# the same images, and a null shows what a leak could add; neither shows what the study did.
+# one network on one test set, and a null shows what a leak could add; neither shows what the study did.
 
 # %%
-page.answer(**words.roc_box(m1, moved, m8, audit.cases_in_a_split_by_crop()["test_cases"]))
+page.answer(**words.roc_box(m1, moved, m8, *sizes, share))
 page.substitutions(**words.substitutions(data.kind, words.network_rows(settings, weights.name, unit)))
 said = f"{settings.repeats} of each kind, five folds of {unit.many}, seed {seed}"
 page.made_of(weights=weights.reason, splits=said, device=device.type)

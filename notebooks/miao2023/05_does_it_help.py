@@ -56,7 +56,7 @@ weights, device = choose_weights(settings.weights), found_device()
 # Each crop is classified as recorded, after each of the four filters, and twice after it was reduced and
 # enlarged again: by bicubic interpolation and by the adversarial network. **Each fold trains its own
 # network on its training cases**, so no tested case has been seen by the network that enlarges it or by the
-# classifier. If the GAN beats interpolation, it has put back something a classifier needs.
+# classifier. If the GAN beats interpolation, it has added something the classifier uses, true or invented.
 #
 # Two classifiers look at every input: a network on a frozen base, and logistic regression on measured
 # brightness, sharpness, texture and spots. If only the network gains, the original crop may have held enough
@@ -96,7 +96,7 @@ page.text(words_chain.inputs_compared(scores, comparisons, unit))
 # missed, and spots outside aggregates, counted in the very images that were tested.
 
 # %%
-counts = None if masks is None else count_all(result.tested, masks)
+counts = None if masks is None else count_all(result.tested | {"Truth": truth}, masks)
 if counts is not None:
     page.show(
         figures.aggregate_counts(counts.rename(index=figures.INPUT_NAMES), len(data)), "miao-chain-aggregates"
@@ -121,7 +121,8 @@ page.table(figures.prediction_table(table, unit), "miao-chain-predictions", capt
 
 # %%
 tested = int(scores["cases"].iloc[0])
-help_box = words_chain.help_box(data.kind, comparisons, counts, *cohorts, tested, weights.name, unit)
+factor = settings.chain.super_resolution.factor
+help_box = words_chain.help_box(data.kind, comparisons, counts, *cohorts, tested, weights.name, factor, unit)
 page.answer(**help_box)
 page.substitutions(**words.substitutions(data.kind, words.chain_rows(settings, weights.name, unit)))
 page.made_of(

@@ -293,7 +293,7 @@ def _setting(runs: pd.DataFrame, model: str) -> str:
 
 
 def announced_table(announced: pd.DataFrame) -> pd.DataFrame:
-    """List the announced results, what the paper prints of them, and where this book shows its own."""
+    """List what the paper names or describes, what it prints of it, and where this book shows its own."""
     items = announced["item"]
     place = pd.Series("the three training pages", items.index)
     place[items.str.contains("time|memory")] = "this page, table above"
@@ -301,7 +301,7 @@ def announced_table(announced: pd.DataFrame) -> pd.DataFrame:
     place[items.str.contains("donors")] = "not possible: not public"
     return pd.DataFrame(
         {
-            "Announced": items,
+            "Named": items,
             "In section": announced["promised_in_section"].map("{:g}".format),
             "Printed": announced["what_exists"].fillna("").replace("", "nothing"),
             "In this book": place,

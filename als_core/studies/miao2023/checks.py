@@ -96,13 +96,13 @@ def no_signal(settings: NoSignal) -> pd.DataFrame:
 def shifts(aucs: pd.DataFrame) -> pd.DataFrame:
     """Measure how far each protocol's AUC lies above that of the split by case with permuted labels.
 
-    aucs: from `no_signal`. Columns protocol, auc (mean over cohorts), and shift, error and in_errors as in
+    aucs: from `no_signal`. Columns protocol, cohorts, auc (mean over cohorts), and shift, error and in_errors as in
     `null_check.check_directions`.
     """
     declared = dict.fromkeys((BY_CASE, BY_CROP, COPIES_FIRST), "none")
     compared = check_directions(aucs, declared, PERMUTED)
     table = compared.rename(columns={"procedure": "protocol", "score": "auc"})
-    return table[["protocol", "auc", "shift", "error", "in_errors"]]
+    return table[["protocol", "cohorts", "auc", "shift", "error", "in_errors"]]
 
 
 def compare_methods(predictions: pd.DataFrame) -> pd.DataFrame:

@@ -144,7 +144,7 @@ def filtered(crop: np.ndarray, path: str) -> Drawn:
         "Below, the part around its brightest spot, enlarged three times."
     )
     said = listed(map(_inline, list(images)[1:]))
-    alt = f"Five pairs of grey images of one cell: as recorded, and after {said}."
+    alt = f"Five pairs of grey images of one crop: as recorded, and after {said}."
     return Drawn(figure, caption, alt, pd.DataFrame({"image": list(images), "crop": path}))
 
 
@@ -189,7 +189,7 @@ def copies(
         f"resolution: reduced {settings.factor} times, with noise of {settings.noise_sd:g} grey levels. "
         f"Copies: {limits}."
     )
-    alt = f"Grey images of one cell: the crop, a coarse and noisy version of it, and copies {limits}."
+    alt = f"Grey images of one crop: as recorded, coarse and noisy, and copies {limits}."
     data = pd.DataFrame({"transformation": list(AFFINE_LIMITS), "largest": list(AFFINE_LIMITS.values())})
     return Drawn(figure, caption, alt, data)
 

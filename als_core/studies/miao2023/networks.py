@@ -9,9 +9,9 @@ that the three differ in their base alone) and what is trained. Three variants o
 
 frozen base   the head alone
 last block    the head and the last block of the base (block5, layer4; group6 and last)
-all layers    every stage: full fine-tuning, which section 1.5 may mean by "pre-trained, then fine-tuned"
+all layers    every stage: full fine-tuning, which section 1.5 may mean by "fine-tune"
 
-Section 1.5 announces training time, memory and inference time; only the wall times in the logs of Fig. 10 and
+Section 1.5 names training time, memory and inference time; only the wall times in the logs of Fig. 10 and
 12 are printed. Times here are medians after a warm-up, on the machine that runs this. Memory is the peak of
 all tensors, parameters included, counted as they are made and freed: it does not depend on the machine, and
 leaves out the work space inside single operations.
@@ -236,10 +236,15 @@ def cost_table(costs: pd.DataFrame, steps: int) -> pd.DataFrame:
         "step_mib": "Memory, training (MiB)",
     }  # fmt: skip
     millions = costs[["parameters", "macs"]] / 1e6
-    table = costs.assign(minutes=costs["step_ms"] * steps / 60_000, **millions)[list(columns)]
+    # the part trained does not change inference: one time per network
+    inference = costs.groupby("network")["inference_ms"].transform("median")
+    minutes = costs["step_ms"] * steps / 60_000
+    table = costs.assign(inference_ms=inference, minutes=minutes, **millions)[list(columns)]
     table["variant"] = table["variant"].replace("frozen base", "head")
-    for column in table.columns.difference(["network", "variant", "trainable"]):
+    times = ["inference_ms", "minutes"]  # vary between runs: two digits
+    for column in table.columns.difference(["network", "variant", "trainable", *times]):
         table[column] = table[column].map(lambda value: float(f"{value:.3g}"))
+    table[times] = table[times].map(lambda value: f"{float(f'{value:.2g}'):g}")
     table["trainable"] = table["trainable"].map("{:,.0f}".format)
     return table.rename(columns=columns)
 

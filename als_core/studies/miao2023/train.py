@@ -479,7 +479,8 @@ def score_cases(predictions: pd.DataFrame, by: Sequence[str] = CELL) -> pd.DataF
     """Score cases by the mean score of their test images: one row per value of the columns `by`.
 
     Meant for a cross-validation, where every case is tested once: columns cases, right, accuracy with its
-    exact interval (low, high), sensitivity, specificity, and auc over all cases.
+    exact interval (low, high), sensitivity, specificity, auc over all cases, and in how many pairs of cases of one
+    fold the case with ALS has the higher score (ranked, of pairs; a tie counts half).
     """
     rows = []
     for key, part in average_by_case(predictions, by).groupby(list(by), sort=False):
@@ -488,8 +489,21 @@ def score_cases(predictions: pd.DataFrame, by: Sequence[str] = CELL) -> pd.DataF
         low, high = clopper_pearson(right, n)
         row = {"cases": n, "right": right, "accuracy": right / n, "low": low, "high": high}
         row |= {name: scores[name] for name in ("sensitivity", "specificity")}
+        row |= _ranked_pairs(part)
         rows.append(dict(zip(by, key, strict=True)) | row | {"auc": _auc(part)})
     return pd.DataFrame(rows)
+
+
+def _ranked_pairs(cases: pd.DataFrame) -> dict[str, float]:
+    """Count pairs of an ALS case and another of the same fold, and in how many ALS has the higher score."""
+    ranked = pairs = 0
+    for _, fold in cases.groupby("number"):
+        truth = fold["truth"].to_numpy(bool)
+        scores = fold["score"].to_numpy()
+        difference = scores[truth][:, None] - scores[~truth]
+        ranked += (np.sign(difference) / 2 + 0.5).sum()
+        pairs += difference.size
+    return {"ranked": float(ranked), "pairs": int(pairs)}
 
 
 def split_aucs(predictions: pd.DataFrame) -> pd.DataFrame:

@@ -80,7 +80,7 @@ def chain_rows(settings: CropSettings, weights: str, unit: GroupWord = CASE) -> 
     network = network_rows(settings, weights)
     steps = chain.super_resolution.content_steps + chain.super_resolution.further_steps
     return super_resolution_rows(settings) | {
-        "Enlargement": (f"{chain.super_resolution.factor} times", "not printed"),
+        "Enlargement": (f"{chain.super_resolution.factor} times, of crops reduced as much", "not printed"),
         "Training steps": (f"{steps} in each of five folds", "not printed"),
         "Classifier": (TITLES[chain.network], "three networks"),
         "Starting weights": network["Starting weights"],
@@ -108,24 +108,33 @@ def listing(facts: Facts) -> str:
 def filter_constants() -> pd.DataFrame:
     """List the filters with their constants."""
     rows = [
-        (each.title, ", ".join(f"{name} {value:g} pixels" for name, value in each.constants.items()))
+        (each.title, ", ".join(_in_pixels(*pair) for pair in each.constants.items()) or "none")
         for each in FILTERS.values()
     ]
     return pd.DataFrame(rows, columns=["Filter", "Constants"])
 
 
+def _in_pixels(name: str, value: float) -> str:
+    return f"{name} {value:g} {'pixel' if value == 1 else 'pixels'}"
+
+
 def filters(medians: pd.DataFrame) -> str:
-    """Say which filter comes nearest to the truth. medians: by filter, of `restoration.measure_filters`."""
+    """Say which filter comes nearest to the truth, and what happens to aggregates.
+
+    medians: by filter, of `restoration.measure_filters`. Only synthetic crops have a known truth.
+    """
     if "PSNR to the truth (dB)" not in medians:
         return "No noise-free truth of these crops is known, so only their sharpness can be compared."
-    psnr = medians["PSNR to the truth (dB)"]
-    names = {each.title: f"the {each.title}".replace("the M", "the m") for each in FILTERS.values()}
-    names |= {"Before": "the unfiltered crop", FILTERS["equalise"].title: "histogram equalisation"}
-    best, worst = psnr.idxmax(), psnr.idxmin()
+    psnr, wrong = medians["PSNR to the truth (dB)"], medians["Aggregates missed or invented"]
+    equalised, smoothed = FILTERS["equalise"].title, [name for name in FILTERS if name != "equalise"]
+    best = psnr[[FILTERS[name].title for name in smoothed]].idxmax()
+    named = f"the {best}".replace("the M", "the m")
+    change = "brings a crop nearer to" if psnr[best] > psnr["Before"] else "does not bring a crop nearer to"
     return (
-        f"Of all versions of a crop, {names[best]} comes nearest to the noise-free truth, with a median PSNR "
-        f"of {number(psnr[best], 1)} dB against {number(psnr['Before'], 1)} dB without a filter; "
-        f"{names[worst]} stays farthest ({number(psnr[worst], 1)} dB)."
+        f"On synthetic crops, smoothing {change} the noise-free truth: median PSNR {number(psnr[best], 1)} dB after {named}, "
+        f"{number(psnr['Before'], 1)} dB unfiltered. The spot rule misses or invents a median of {wrong[best]:g} aggregates a crop "
+        f"after it, {wrong['Before']:g} without a filter and {wrong[equalised]:g} after histogram equalisation, which changes grey "
+        f"levels by design (PSNR {number(psnr[equalised], 1)} dB)."
     )
 
 
@@ -216,12 +225,12 @@ def aggregates(counts: pd.DataFrame) -> str:
         f"after bicubic enlarging, {after.found} after the adversarial network and {truth.found} in the truth itself. "
         f"Spots outside aggregates: {before.invented}, {after.invented} and {truth.invented}."
     )
-    if after.invented > truth.invented:
-        return (
-            f"{said} The network draws {after.invented - truth.invented} more of them than the truth has: an image nearer "
-            "to the truth on average is no proof that each spot in it was in the cell."
-        )
-    return f"{said} By this count the network adds no spot that the truth does not have."
+    if not after.invented:
+        return said
+    return (
+        f"{said} Whether they are the same spots was not compared, and an image nearer to the truth on average is no proof "
+        "that each spot in it was in the cell."
+    )
 
 
 def super_resolution_box(
@@ -233,22 +242,28 @@ def super_resolution_box(
     unit: GroupWord = CASE,
 ) -> Box:
     """Return the answer box of the page on super-resolution. kind: of the cohort."""
-    gain = summary.set_index(["method", "measure"]).loc[("adversarial", "psnr")]
+    gain, without = (
+        summary.set_index(["method", "measure"]).loc[(n, "psnr")] for n in ("adversarial", "content")
+    )
+    trained = {"synthetic": "trained on the noise-free truth", "own": "trained on crops as recorded"}[kind]
     nearness = "about as near to the truth as"
     if gain["gain_low"] > 0:
         nearness = "nearer to the truth than"
     elif gain["gain_high"] < 0:
         nearness = "less near to the truth than"
     found = (
-        f"On {CROPS[kind]} of {unit.many} it has not seen, a generative network comes {nearness} plain "
-        f"interpolation (PSNR {_gain(gain, '; ', '')})."
+        f"On {CROPS[kind]} of {unit.many} it has not seen, a generative network {trained} comes {nearness} plain "
+        f"interpolation (PSNR {_gain(gain, '; ', '')}; without the adversarial loss "
+        f"{number(without['gain'], signed=True)} dB)."
     )
     if counts is not None:
-        bicubic, gan, true = (counts.loc[n] for n in (METHODS["bicubic"], METHODS["adversarial"], "Truth"))
+        kinds = (METHODS["bicubic"], METHODS["adversarial"], "Crop as recorded", "Truth")
+        bicubic, gan, recorded, true = (counts.loc[name] for name in kinds)
         found += (
             f" In its images the spot rule finds {gan.found} of {gan.found + gan.missed} aggregates and marks "
             f"{counted(gan.invented, 'spot')} outside aggregates; after interpolation {bicubic.found} and "
-            f"{bicubic.invented}, in the truth itself {true.found} and {true.invented}."
+            f"{bicubic.invented}, in the crops as recorded {recorded.found} and {recorded.invented}, in the truth itself "
+            f"{true.found} and {true.invented}."
         )
     return {
         "question": "Does a generative network enlarge crops better than interpolation, and does it draw "
@@ -269,11 +284,12 @@ def printed_numbers(model: str, m2: Facts, m3: Facts, m4: Facts, m5: Facts) -> s
     """Say what the printed log and grid of a network allow. m2 to m5: of the study's `audit`."""
     if model == "vgg16":
         return (
-            "**The printed VGG16 numbers are those of a network that gives the class shares.** Always "
+            "**The last printed VGG16 losses and accuracies are close to those of always giving the class shares.** Always "
             f"predicting ALS is right for {number(m4['majority_percent'])} % of the listed crops, and always "
             f"giving this share has a loss of {m4['entropy']:.4f}; the last ten printed losses average "
             f"{m4['last_ten']:.4f}, and the nine printed cells {number(m2['vgg16'])} %, which is the average "
-            f"in the text. With equal classes these would be 50 % and {m4['balanced_entropy']:.3f}."
+            f"in the text. With equal classes these would be 50 % and {m4['balanced_entropy']:.3f}: if the classes were made "
+            "equal, as section 2.1 says, the closeness is a coincidence."
         )
     if model == "resnet50":
         return (
@@ -285,7 +301,8 @@ def printed_numbers(model: str, m2: Facts, m3: Facts, m4: Facts, m5: Facts) -> s
         )
     return (
         f"**{m3['equal']} of the {m3['cells']} printed cells equal those of ResNet50 in Fig. 13** to four "
-        f"decimals (chance {m3['chance']:.0e} for independent tables); a slip in copying is the plain "
+        f"decimals, as independent tables would about once in {number(round(1e-9 / m3['chance'], -1), 0)} billion; "
+        "a slip in copying is the plain "
         f"reading. The other {m3['left_cells']} cells are all {m3['left']:.4f}, and the text's average, "
         f"{printed('miao2023.section3.mobile_net_v3.average_accuracy')}, is this row; the nine cells average "
         f"{number(m2['mobile_net_v3'])} %. A test accuracy of "
@@ -303,7 +320,7 @@ def training_log(log: pd.DataFrame, repeats: int) -> str:
     )
     if lowest == last:
         end = number(log["loss"].iloc[-1], 3)
-        return f"{start} to {end} and is lowest in the last epoch ({last}): it never rises."
+        return f"{start} to {end} and is lowest in the last epoch ({last})."
     least = number(log["loss"][lowest], 3)
     return f"{start} to its lowest value, {least}, in epoch {lowest} of {last}, and rises after it."
 
@@ -313,16 +330,20 @@ def cases_right(row: pd.Series, majority: float, unit: GroupWord = CASE) -> str:
     if row["low"] > majority:
         verdict = f"below the interval: the network has learned something that holds for other {unit.many}"
     elif row["high"] < majority:
-        verdict = "above the interval: the constant answer is better"
+        verdict = "above the interval: at this threshold the constant answer is better"
     else:
-        verdict = (
-            f"inside the interval: no better than the constant answer, as far as these {unit.many} can tell"
-        )
+        verdict = "inside the interval: accuracy alone shows no difference from the constant answer"
     return (
-        f"At the setting the paper plots, {row['right']} of {row['cases']} {unit.many} are classified correctly "
-        f"({percent(row['accuracy'])}; 95 % interval {percent_range(row['low'], row['high'])}). Always "
-        f"giving the commoner label is right for {percent(majority)} of them, which lies {verdict}."
+        f"At the setting the paper plots, {row['right']} of {row['cases']} {unit.many} are classified correctly at a "
+        f"threshold of 0.5 ({percent(row['accuracy'])}; 95 % interval {percent_range(row['low'], row['high'])}). Always "
+        f"giving the commoner label is right for {percent(majority)} of them, which lies {verdict}. Within folds, the "
+        f"network ranks {_pairs(row, unit)}."
     )
+
+
+def _pairs(row: pd.Series, unit: GroupWord) -> str:
+    """Say in how many pairs of cases of one fold the case with ALS has the higher score."""
+    return f"ALS above the other label in {row['ranked']:g} of {row['pairs']} pairs of {unit.many}"
 
 
 def left_out(settings: CropSettings, variants: tuple[str, ...]) -> str:
@@ -338,12 +359,12 @@ def left_out(settings: CropSettings, variants: tuple[str, ...]) -> str:
 
 
 def training_box(
-    kind: str, name: str, row: pd.Series, train_accuracy: float, majority: float, unit: GroupWord = CASE
+    kind: str, name: str, row: pd.Series, trained: pd.Series, majority: float, unit: GroupWord = CASE
 ) -> Box:
     """Return the answer box of a training page.
 
     row : of `train.score_cases` at the plotted setting
-    train_accuracy : at the same setting, mean over the trainings by crop
+    trained : training accuracy at the same setting, of each split by crop
     majority : share of the cases with the commoner label
     """
     return {
@@ -351,9 +372,10 @@ def training_box(
         "not seen?",
         "found": f"Trained on {CROPS[kind]} at the setting the paper plots (learning rate "
         f"{row['learning_rate']:g}, batch size {row['batch_size']}), {name} classifies {row['right']} of "
-        f"{row['cases']} unseen {unit.many} correctly ({percent(row['accuracy'])}), where always giving the commoner "
-        f"label is right for {percent(majority)}. These are networks of a cross-validation by {unit.one}. In the "
-        f"trainings by crop, at the same setting, {name} reaches {percent(train_accuracy)} on its training images.",
+        f"{row['cases']} unseen {unit.many} correctly ({percent(row['accuracy'])}, at a threshold of 0.5; always giving the "
+        f"commoner label: {percent(majority)}) and within folds ranks {_pairs(row, unit)}. In the trainings by crop, at the same "
+        f"setting, it reaches {percent(trained.mean())} on its training images on average "
+        f"({percent_range(trained.min(), trained.max())} between splits).",
         "how_sure": f"With {row['cases']} {unit.many} the 95 % interval is wide: "
         f"{percent_range(row['low'], row['high'])}.",
         "not_shown": "Nothing about the paper's own result: its crops are not public, and it prints no "
@@ -364,36 +386,40 @@ def training_box(
 # --- page 04
 
 
-def incompatible(m1: Facts, m8: Facts, test_cases: int) -> str:
-    """Say why the accuracy and AUC printed for ResNet50 cannot be of one test set.
+def incompatible(m1: Facts, m8: Facts, test_cases: int, test_crops: int) -> str:
+    """Say why the accuracy and AUC printed for ResNet50 cannot be of one network on one test set.
 
     m1, m8: of the study's `audit`.
     """
     accuracy = printed(ACCURACY)
     low, high = (printed(AUC.format(model)) for model in ("resnet50", "mobile_net_v3"))
     return (
-        f"**The printed accuracy {accuracy} and the printed AUC {low} cannot both be of the test set.** A "
-        f"ROC curve with a point of this accuracy has an area of at least {m1['least_auc']:.3f} "
+        f"**The printed accuracy {accuracy} and the printed AUC {low} cannot both come from one network on one test set**, "
+        f"unless more than {m1['share_needed_percent']:.1f} % of its images are of one class. At the class share of "
+        f"Fig. 6 a ROC curve with a point of this accuracy has an area of at least {m1['least_auc']:.3f} "
         f"({m1['least_auc_balanced']:.3f} with equal classes); scores with an AUC of {low} reach an accuracy "
         f"of {m1['greatest_accuracy']:.3f} at most. The harmless reading: {accuracy} is also the last line "
         "of the printed *training* log, so the caption that calls it a test accuracy may be a slip. Nor do "
         f"{high} and {low} show that two networks differ at this size: as independent sets of {test_cases} "
-        f"cases, p = {p_value(m8['p_cases'])}; only copies counted as independent images would give p "
+        f"cases, p = {p_value(m8['p_cases'])}, and of {test_crops} crops, {p_value(m8['p_crops'])}; only copies "
+        "counted as independent images would give p "
         f"{p_value(m8['p_copies'])}."
     )
 
 
-def split_order(m6: Facts) -> str:
+def split_order(m6: Facts, m9: Facts) -> str:
     """Say what the printed shares hint about the order of copying and splitting.
 
-    m6: of the study's `audit`.
+    m6, m9: of the study's `audit`.
     """
     average, tested = (printed(f"miao2023.section{claim}_accuracy") for claim in SHARES)
     return (
         f"The printed numbers hint at an order: all accuracies of the VGG16 log are shares of {m6['total']} "
         f"images, and {m6['total']} split 70 to 30 is {m6['train']} and {m6['test']}, of which {average} and "
         f"{tested} are possible shares. **That {m6['total']} images were made of {m6['originals']} crops and "
-        "then split is inferred, not known.**"
+        f"then split is inferred, not known.** If so, VGG16 also trained on its test images, for {m6['total']} is the size of a "
+        "*training* log. The other reading is that these images are the training part alone, copied after the split, in the "
+        f"order of section 2.1; the ResNet50 log is of {m9['size']} images (finding M9). A log of the authors would settle it."
     )
 
 
@@ -416,7 +442,7 @@ def undertrained(
     longer: float,
     unit: GroupWord = CASE,
 ) -> str:
-    """Explain an AUC under the leaking split that lies below that by case.
+    """Give a possible reason for an AUC under the leaking split that lies below that by case.
 
     scored : index network and protocol; strength : of `train.follow_feature_strength`
     longer : AUC under the leaking split after `train.LONGER` times as many epochs
@@ -429,13 +455,12 @@ def undertrained(
             f"{name} scores no lower with the leak (AUC {low:.2f}) than by {unit.one} ({by_case:.2f}). {constant}"
         ).strip()
     return (
-        f"**Why {name} is worse with the leak (AUC {low:.2f}) than by {unit.one} ({by_case:.2f}).** A leak helps "
-        "only a network that has learned something, and at the printed setting a head takes very few steps. "
-        "The leaking split keeps the classes unequal, and the first thing to learn then is to call "
-        "everything ALS: all weights move in one direction, so the score follows how strongly an image "
-        f"drives the features as a whole (correlation {number(strength[COPIES_FIRST])}; by {unit.one}, with equal "
-        f"classes, {number(strength[BY_CASE])}), regardless of its label. After {LONGER} times as many "
-        f"epochs the same split reaches an AUC of {longer:.2f}. {constant}"
+        f"**{name} is worse with the leak (AUC {low:.2f}) than by {unit.one} ({by_case:.2f}).** One possible reason: at the "
+        "printed setting a head takes very few steps, and the leaking split keeps the classes unequal, so that the first thing "
+        "to learn is the commoner label. The scores follow how strongly an image drives the features as a whole "
+        f"(correlation {number(strength[COPIES_FIRST])}; by {unit.one}, with equal classes, {number(strength[BY_CASE])}). After "
+        f"{LONGER} times as many epochs the same split reaches an AUC of {longer:.2f}. Leak and class balance were not varied "
+        f"separately. {constant}"
     ).strip()
 
 
@@ -444,10 +469,7 @@ def no_controls(scored: pd.DataFrame) -> str:
     constant = [TITLES[n] for n, p in scored.index if p == COPIES_FIRST and scored.loc[(n, p), "tn"] == 0]
     if not constant:
         return ""
-    return (
-        f"{listed(constant)} recognised no control: with unequal classes, calling every image ALS pays, as "
-        "in the printed VGG16 log. Its test accuracy is then the share of ALS among the test images."
-    )
+    return f"{listed(constant)} recognised no control, so test accuracy cannot exceed the share of ALS among the test images."
 
 
 def no_signal(null: pd.DataFrame, moved: pd.DataFrame) -> str:
@@ -485,36 +507,37 @@ def classical(scores: pd.DataFrame, unit: GroupWord = CASE) -> str:
 
 
 def announced(m11: Facts, table: pd.DataFrame) -> str:
-    """Say how many announced items are printed, and what the two logs say of time. table: of `announced_table`."""
+    """Say how many named items are printed, and what the two logs say of time. table: of `announced_table`."""
     nothing = int((table["Printed"] == "nothing").sum())
     return (
-        f"**Of {len(table)} announced items, {nothing} are not printed and {len(table) - nothing} only in part.** "
+        f"**Of {len(table)} items that the paper names or describes, {nothing} are not printed and {len(table) - nothing} only in "
+        "part.** "
         f"The two printed logs take {m11['vgg16_hours']:.2f} hours (VGG16) and {m11['resnet50_hours']:.2f} hours (ResNet50), "
         f"nearly the same, though VGG16 needs {m11['multiply_adds_ratio']:.1f} times the multiply-adds at "
         "224 pixels: reading images, not the network, may have set the time."
     )
 
 
-def roc_box(m1: Facts, moved: pd.DataFrame, m8: Facts, test_cases: int) -> Box:
-    """Return the answer box of the page on ROC curves, leaks and cost."""
+def roc_box(m1: Facts, moved: pd.DataFrame, m8: Facts, test_cases: int, test_crops: int, share: float) -> Box:
+    """Return the answer box of the page on ROC curves, leaks and cost. share: of ALS among the listed crops."""
     beyond = {
-        name: "far from" if abs(moved.loc[name, "in_errors"]) > 3 else "within the spread of"
-        for name in moved.index
+        name: f"{number(abs(errors), 1)} standard errors {'above' if errors > 0 else 'below'}"
+        for name, errors in moved["in_errors"].items()
     }
     accuracy, auc = printed(ACCURACY), printed(AUC.format("resnet50"))
     return {
         "question": "Do the printed accuracies and AUCs fit together, and how much of a score can a leaking "
         "split make?",
-        "found": f"The accuracy of {accuracy} and the AUC of {auc} printed for ResNet50 cannot both be of "
-        "the test images: that accuracy needs an AUC (0.5 is chance, 1 a perfect ranking) of at least "
+        "found": f"The accuracy of {accuracy} and the AUC of {auc} printed for ResNet50 cannot both come from one "
+        "network on one test set: that accuracy needs an AUC (0.5 is chance, 1 a perfect ranking) of at least "
         f"{m1['least_auc']:.2f}. {accuracy} is also the last line of the printed training log, so a slip in "
-        "a caption is the plain reading. On crops without any sign of disease, copying images before the "
-        f"split gives one network an AUC of {moved.loc[COPIES_FIRST, 'auc']:.2f}; splitting by case, "
+        f"a caption is the plain reading. On {int(moved['cohorts'].iloc[0])} synthetic cohorts drawn without disease, copying "
+        f"before the split gives one network a mean AUC of {moved.loc[COPIES_FIRST, 'auc']:.2f}; splitting by case, "
         f"{moved.loc[BY_CASE, 'auc']:.2f}.",
-        "how_sure": "The first is arithmetic and holds for every set of scores. The second was measured on "
-        f"synthetic cohorts: with copies first, the AUC is {beyond[COPIES_FIRST]} what permuted labels give; split by "
-        f"case, {beyond[BY_CASE]} it.",
+        "how_sure": f"The first is arithmetic, for any scores with the class share of Fig. 6 ({percent(share, 1)} ALS). In the "
+        f"second, the AUC with copies first is {beyond[COPIES_FIRST]} that of permuted labels; split by case, "
+        f"{beyond[BY_CASE]} it.",
         "not_shown": "That the study copied before it split is inferred from its printed shares, not known. "
         f"Which network is better remains open: the printed AUCs differ with p = {p_value(m8['p_cases'])} "
-        f"on about {test_cases} test cases.",
+        f"on about {test_cases} test cases and {p_value(m8['p_crops'])} on {test_crops} test crops.",
     }

@@ -150,15 +150,23 @@ def compared(**differences):
 )
 def test_help_is_called_real_only_beyond_its_interval_and_the_null(signal, null, said):
     table = compared(signal=signal, null=null)
-    counts = pd.DataFrame({"found": [9, 12], "missed": [4, 1], "invented": [0, 1]}, index=["bicubic", "gan"])
+    counts = pd.DataFrame(
+        {"found": [9, 12, 13], "missed": [4, 1, 0], "invented": [0, 1, 2]}, index=["bicubic", "gan", "Truth"]
+    )
     text = words_chain.is_the_help_real(table, counts, SIGNAL, NULL)
-    assert said in text and "12 of 13 aggregates" in text and "marks 1 spot after the GAN and 0" in text
+    assert (
+        said in text
+        and "12 of 13 aggregates" in text
+        and "marks 1 spot after the GAN, 0 after interpolation and 2 in the truth" in text
+    )
     unchanged = compared(signal=0, null=0).assign(low=0.0, high=0.0)
     assert "changes no decision of MobileNetV3" in words_chain.is_the_help_real(unchanged, None, SIGNAL, NULL)
     assert (
-        "weak test" not in words_chain.help_box("own", table, None, SIGNAL, NULL, 26, "imagenet")["how_sure"]
+        "weak test"
+        not in words_chain.help_box("own", table, None, SIGNAL, NULL, 26, "imagenet", 4)["how_sure"]
     )
-    box = words_chain.help_box("synthetic", table, None, SIGNAL, NULL, 26, "random")
+    box = words_chain.help_box("synthetic", table, None, SIGNAL, NULL, 26, "random", 4)
+    assert "Measured on synthetic crops, reduced 4 times and enlarged again." in box["found"]
     assert "a weak test of help" in box["how_sure"]
     assert said in box["found"] and f"{abs(round(100 * null))} percentage points" in box["how_sure"]
 
@@ -183,6 +191,7 @@ def test_figures_and_tables_of_the_chain_say_what_they_show(crops, result):
     comparisons = chain.compare_all(cohorts, "gan", "bicubic", 0)
     text = words_chain.inputs_compared(scores, comparisons)
     assert text.count("\n- ") == 3 and "on the same cases" in text
+    assert text.count(" of 26 cases correct on GAN-enlarged crops, ") == 4
     listed = figures.prediction_table(chain.predictions_by_case(result.predictions))
     assert len(listed) == 2 * 26 and set(figures.INPUT_NAMES.values()) < set(listed)
     assert set(listed["Classifier"]) == {"MobileNetV3", "Measured features"} and set(listed["ALS"]) == {

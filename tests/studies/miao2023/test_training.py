@@ -180,6 +180,14 @@ def test_cross_validation_answers_every_case_once(pool, features, splits):
     assert row.cases == 26 and row.low <= row.accuracy == row.right / 26 <= row.high
     means = predictions.groupby("case").agg(truth=("truth", "first"), score=("score", "mean"))
     assert row.auc == pytest.approx(roc_auc_score(means["truth"], means["score"]))
+    by_fold = predictions.groupby(["number", "case"]).agg(truth=("truth", "first"), score=("score", "mean"))
+    pairs = [
+        one > other
+        for _, fold in by_fold.groupby("number")
+        for one in fold.loc[fold["truth"], "score"]
+        for other in fold.loc[~fold["truth"], "score"]
+    ]
+    assert (row.ranked, row.pairs) == (sum(pairs), len(pairs))
 
 
 def test_an_auc_of_one_class_is_nan():

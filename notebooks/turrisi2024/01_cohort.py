@@ -201,9 +201,9 @@ page.claims(
 # ## What this means
 #
 # The paper's two tests find no difference in sex or age, and the printed sizes of groups and folds add up.
-# This does not make the groups alike: their mean ages differ by some years, and mimics are four diseases
-# with ages of their own. Scores of classifiers on scans therefore have to be read beside a classifier that
-# sees age and sex alone.
+# This does not make the groups alike: their printed mean ages differ by some years, and the mimics are four
+# diseases whose ages the paper does not print separately. Scores of classifiers on scans therefore have to be
+# read beside a classifier that sees age and sex alone.
 
 # %%
 page.made_of(volumes=f"{len(data)} at {data.settings.resolution} mm", seed=seed)

@@ -17,8 +17,8 @@
 # (turrisi-features)=
 # # Three descriptions of a brain
 #
-# What is measured on each T1-weighted volume: 107 radiomic features, and two layers of a network that was
-# trained on another disease (Turrisi et al. 2024, section 2.2, Fig. 1).
+# What is measured on each T1-weighted volume: 107 radiomic features, and two layers of a network, which the
+# paper took from a study of Alzheimer's disease (Turrisi et al. 2024, section 2.2, Fig. 1).
 
 # %% tags=["parameters"]
 profile = "test"
@@ -126,11 +126,11 @@ page.text(say.largest_difference(effects, chance))
 # %% [markdown]
 # ## Does the extractor see a disease at all?
 #
-# A positive control: the network was trained to tell Alzheimer's disease from healthy ageing. On brains of
-# patients and controls (drawn ones with and without atrophy of the medial temporal lobe and wide
-# ventricles, where no real ones are given) a linear classifier on its features must find the difference;
-# otherwise a poor result on other patients says nothing about them. Folds are drawn several times; for each
-# draw the labels are also permuted.
+# A positive control: the paper's network was trained to find Alzheimer's disease. On brains of patients and
+# controls (drawn ones with and without atrophy of the medial temporal lobe and wide ventricles, where no real
+# ones are given) a linear classifier on deep features must find the difference; otherwise a poor result on
+# other patients says nothing about them. With random weights the control tests the steps of this page, not
+# the paper's network. Folds are drawn several times; for each draw the labels are also permuted.
 
 # %%
 control_patients = open_control_patients(amounts, seed, control)
@@ -169,10 +169,10 @@ page.show(figures.correlations(used, directions), "turrisi-correlations")
 # %% [markdown]
 # ## What this means
 #
-# The three descriptions are what the paper says they are, in number and in kind. Whether they hold anything
-# about a disease is a question for patients: on drawn brains, a difference only shows that a feature responds
-# to what was drawn. If the deep features had missed even the atrophy they were trained on, their failure on
-# another disease would not show that the scans hold no sign of it.
+# The three descriptions have as many features as the paper says. Whether they hold anything about a disease
+# is a question for patients: on drawn brains, a difference only shows that a feature responds to what was
+# drawn. Where deep features miss even the disease of the control, missing another one does not show that the
+# scans hold no sign of it.
 
 # %%
 beyond = effects.groupby("representation", sort=False)["d"].apply(lambda d: (d.abs() > 2 * chance).mean())

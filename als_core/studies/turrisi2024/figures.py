@@ -213,7 +213,7 @@ def f1_dots(table: pd.DataFrame, always: float, always_printed: float | None, pa
     figure, grid = panels(len(names), height=1.35 + 0.36 * len(methods), sharey=True, sharex=True)
     looks = {
         "printed": ("open dot", MUTED, -0.25),
-        "as in the paper": ("square", INK, 0.0),
+        "tuned once": ("square", INK, 0.0),
         "nested": ("dot", "", 0.25),
     }
     for axes, name in zip(grid, names, strict=True):
@@ -230,7 +230,7 @@ def f1_dots(table: pd.DataFrame, always: float, always_printed: float | None, pa
             draw_reference(axes, always_printed, kind="dotted")
         axes.set(title=name, xlabel=f"F1 of {patients} (%)")
     entries = {
-        "this page, the paper's protocol": ("square", INK),
+        "this page, tuned once": ("square", INK),
         "this page, nested (colour)": ("dot", PALETTE[0]),
         f"always {patients}, this page ({number(always)})": ("dashed", INK),
     }

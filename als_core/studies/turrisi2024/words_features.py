@@ -23,6 +23,13 @@ CONTROL_TABLE = (
 )
 
 
+def strength(effect: float) -> str:
+    """Say how strong a drawn disease is, beside `brains.synthetic.DISEASES`, after the word "drawn"."""
+    if effect == 1:
+        return "at this book's default strength"
+    return f"{effect:g} times as strong as this book's default"
+
+
 def features_and_control(
     counts: tuple[int, int],
     beyond: Mapping[str, float],
@@ -40,28 +47,43 @@ def features_and_control(
     this page; None for real patients.
     """
     features, varying = counts
-    said_of = "" if drawn is None else f"With a disease drawn at {drawn:g} times its stated size, "
+    said_of = "" if drawn is None else f"With a disease drawn {strength(drawn)}, "
     best = control.loc[control["auc"].idxmax()]
     reached = [f"{number(row.auc)} ({row.representation})" for row in control.itertuples()]
     answers = best["p"] <= 0.05
-    verb = "reacts to" if answers else "does not measurably react to"
     shares = listed(
-        f"{percent(share)} of those {'that are radiomic' if name == 'Radiomics' else 'of ' + name}"
+        f"{percent(share)} of the {'radiomic' if name == 'Radiomics' else name} features"
         for name, share in beyond.items()
     )
-    source = "An extractor with random weights" if random_weights else "The public extractor"
-    brains, missing = "scans of the control's patients", "Whether it saw these very scans in its training."
+    people, missing = (
+        "scans of people with and without Alzheimer's disease",
+        "Whether it saw these very scans in its training.",
+    )
     if effect is not None:
-        brains = "drawn brains"
-        missing = f"Real patients: the atrophy of the control is drawn at {effect:g} times its stated size."
+        people = "drawn brains with and without atrophy"
+        missing = f"Real patients: the atrophy of the control is drawn {strength(effect)}."
+    source = "The public extractor"
+    if random_weights:
+        source = "No public weights were available; an untrained network of the same shape"
+        missing = (
+            "The paper's trained network: the untrained one shows only whether a large difference survives the steps of "
+            "this page."
+        )
+    verb = "separates" if answers else "does not measurably separate"
+    allowed = 1 / (1 + best["permutations"])
+    least = f"the smallest that {best['permutations']} permutations allow"
+    tested = (
+        least
+        if np.isclose(best["p"], allowed)
+        else f"against {best['permutations']} permutations of the labels"
+    )
     return {
         "question": "What is measured on a scan, and does the network that measures it see a disease at all?",
         "found": f"{features} features describe each brain, and {varying} differ between patients. {said_of}{shares} differ "
-        f"between the groups by more than two standard errors, where 5 % would by chance. {source} {verb} the atrophy it was "
-        f"trained to find: AUC {listed(reached)} on {brains}, {number(best['permuted'])} with permuted labels.",
+        f"between the groups by more than two standard errors (5 % expected by chance). {source} {verb} {people}: "
+        f"AUC {listed(reached)}, {number(best['permuted'])} with permuted labels.",
         "how_sure": "Group differences of single features are exploratory, and many features repeat each other: see the "
-        f"number of directions. At its best, the control is tested against {best['permutations']} permutations of its "
-        f"labels (p {p_value(best['p'])}; none can be below {p_value(1 / (1 + best['permutations']))}).",
+        f"number of directions. For {best['representation']} in the control, p = {p_value(best['p'])}, {tested}.",
         "not_shown": f"{missing} The signs of {as_written(patients)} can be elsewhere in the brain.",
     }
 
@@ -106,7 +128,7 @@ def control_caption(has_atrophy: np.ndarray, draws: int, effect: float | None) -
         who = f"{sick} of them are patients, one scan each."
     else:
         seen = f"Alzheimer-like atrophy in {every} drawn brains"
-        who = f"{sick} brains have the atrophy, drawn at {effect:g} times its stated size."
+        who = f"{sick} brains have the atrophy, drawn {strength(effect)}."
     return (
         f"AUC for {seen}, from deep features, with labels as they are and permuted. {who} Method: a linear "
         f"SVM, nested protocol; one dot for each of {counted(draws, 'draw')} of folds.{control_mark(effect)}"

@@ -59,7 +59,7 @@ page.text(words.about_brains(cohorts))
 # Scans of one patient are alike. Where one of them is in training and another is tested, a model can score by
 # recognising the patient. To see how much, take cohorts in which **nothing is to be learned**: labels are
 # permuted across patients. A linear model on principal components is fitted to each, once with folds by
-# patient and once with folds by image. Any accuracy above one half is then a leak.
+# patient and once with folds by scan. Any accuracy above one half is then a leak.
 
 # %%
 null = linear.linear_cohort(shown, amounts, effects=False)
@@ -69,7 +69,7 @@ for draw in range(amounts.null_cohorts):
     labels = permute_labels_over_groups(null.labels, null.groups, generator)
     folds = {
         "Folds by patient": training.patient_folds(null, amounts.folds, draw, labels),
-        "Folds by image": training.image_folds(null, amounts.folds, draw, labels),
+        "Folds by scan": training.image_folds(null, amounts.folds, draw, labels),
     }
     rows.append(
         {name: linear.linear_accuracy(components, labels, null.groups, each) for name, each in folds.items()}
@@ -79,7 +79,7 @@ page.show(figures.inflation(nulls), "panagiotaras-inflation")
 page.text(words.image_folds_in_words(null, amounts.folds, seed))
 
 # %% [markdown]
-# The guard of this book refuses folds by image wherever a split promises to separate patients, as quoted
+# The guard of this book refuses folds by scan wherever a split promises to separate patients, as quoted
 # above.
 #
 # ## Scans and patients, as printed
@@ -102,11 +102,11 @@ page.table(tables.literature(), "panagiotaras-literature", tables.LITERATURE, of
 # %% [markdown]
 # ## Preparing a scan
 #
-# The slides name three tools: Aliza (to look at scans), ANTs (to register them) and FSL (to find the brain).
-# The overview slide says non-linear registration; the preprocessing slide says linear registration, and
-# another order of the last two steps. Here both kinds are shown on one scan of each field strength, made with
-# SimpleITK and nilearn. A synthetic scan is drawn with skull and scalp for this figure alone; the network
-# below learns from brains that are in the template's space.
+# The slides name Aliza, ANTs and FSL; this book takes them to be for viewing, registration and finding the
+# brain. The overview slide says non-linear registration; the preprocessing slide says linear registration,
+# and another order of the last two steps. Here both kinds are shown on one scan of each field strength,
+# made with SimpleITK and nilearn. A synthetic scan is drawn with skull and scalp for this figure alone; the
+# network below learns from brains that are in the template's space.
 
 # %%
 heads = preparation.raw_scans(cohorts, amounts)
@@ -128,8 +128,9 @@ for name, step in {"panagiotaras-slices-raw": "Brain only", "panagiotaras-slices
 #
 # Four blocks, each a convolution of 3 × 3 × 3 voxels, batch normalisation, ReLU and pooling; then 80 %
 # dropout and three dense layers. The slides print neither pool sizes nor the size of the input. With pools of
-# 2, 3, 2 and 3, as in the code of Rieke et al. ([2018](https://doi.org/10.1007/978-3-030-02628-8_3)) that the
-# slides build on, a volume of 1 mm leaves the printed 5120 inputs of the first dense layer.
+# 2, 3, 2 and 3, as in the public code of Rieke et al. ([2018](https://doi.org/10.1007/978-3-030-02628-8_3)),
+# whose title and 1.5T counts the slides share, a volume of 1 mm leaves the printed 5120 inputs of the first
+# dense layer.
 
 # %%
 published = panagiotaras_network((197, 233, 189), "published", seed=seed)

@@ -18,7 +18,7 @@
 # # Heatmaps of the brain
 #
 # Four ways to ask the Alzheimer network where it looks: sensitivity, guided backpropagation, occlusion and
-# brain area occlusion (slides by I. Panagiotaras, after Rieke et al.,
+# brain area occlusion (slides by I. Panagiotaras; the same four as in Rieke et al.,
 # [2018](https://doi.org/10.1007/978-3-030-02628-8_3)). The slides show the maps and print no number about
 # them. On synthetic brains it is known where the disease is, so the maps can be scored; on real ones they can
 # still be compared with a network that had no disease to learn.
@@ -76,7 +76,8 @@ page.text(words.twin_in_words(reached, on.labels[rows], on.groups[rows], on.kind
 #
 # Sensitivity asks how much the score changes with a voxel, guided backpropagation the same but only along
 # positive paths; occlusion covers a cube, brain area occlusion a whole area, and both measure how far the
-# score falls.
+# score falls. The maps drawn here are absolute values, and averages are their means: evidence for the label
+# and against it does not cancel.
 
 # %%
 atlas = open_atlas(areas, amounts.resolution)
@@ -105,6 +106,10 @@ page.text(words.likeness_in_words(alike))
 by_area = explain.relevance_table(averages, atlas, box)
 page.show(figures.area_relevance(by_area, atlas.source, patients), "panagiotaras-areas")
 page.table(tables.leading_areas(by_area, patients), "panagiotaras-area-table", tables.AREAS)
+truth, change = display.true_effect(on, amounts, amounts.resolution), None
+if truth is not None:
+    change = explain.relevance_table({"Drawn change": {patients: truth[box]}}, atlas, box)
+page.text(words.focus_in_words(by_area, change, patients))
 
 # %% [markdown]
 # ## Do the maps find the disease?
@@ -115,7 +120,6 @@ page.table(tables.leading_areas(by_area, patients), "panagiotaras-area-table", t
 # not known, there is no such number, and only network and twin are compared.
 
 # %%
-truth = display.true_effect(on, amounts, amounts.resolution)
 blind = explain.average_relevance(twin.network, twin_scans, ill, box, target, **settings)
 generator, scores = np.random.default_rng(seed), None
 if truth is None:
@@ -127,7 +131,7 @@ else:
     scores = explain.concentration_table(*maps, generator, amounts.null_maps)
     page.show(figures.concentration(scores, "without an effect"), "panagiotaras-concentration")
     outside = (settings["areas"][truth[box]] == 0).mean()
-    page.text(words.truth_in_words(scores, outside))
+    page.text(words.truth_in_words(scores, outside, atlas.names.values()))
 
 # %% [markdown]
 # ## The same with many null cohorts
@@ -174,7 +178,9 @@ if on.kind == "synthetic":
 # network looks. The same methods can be used {ref}`on your own network <panagiotaras-own-network>`.
 
 # %%
-page.answer(**words.heatmap_answer(reached, alike, scores, (len(rows), len(ill)), len(set(on.groups[ill]))))
+leading = words.leading_areas(by_area, change, patients)
+scans, people = (len(rows), len(ill)), tuple(len(set(on.groups[each])) for each in (rows, ill))
+page.answer(**words.heatmap_answer(reached, alike, scores, leading, scans, people))
 page.substitutions(words.substitutions({field: on}, amounts), words.forbids({field: on}))
 page.made_of(twin=f"{off.name}: {len(off)} scans, digest {off.digest}", atlas=atlas.source, amounts=amounts)
 page.made_of(truth=words.truth_made_of(truth), split=f"{split.name}, seed {seed}")

@@ -18,8 +18,9 @@
 # # Use these heatmaps on your own PyTorch model
 #
 # The last slide of I. Panagiotaras offers the heatmap methods for "your own PyTorch model". This page does
-# that: a network defined here, which the library has never seen, is trained and explained in about twelve
-# lines, once on images and once on volumes. Replace network and data by yours and keep the calls.
+# that: a network defined here, which the library has never seen, is trained in plain PyTorch and explained
+# with one call for each method, once on images and once on volumes. Replace network and data by yours and
+# keep the calls.
 
 # %% tags=["parameters"]
 profile = "test"
@@ -43,7 +44,7 @@ page = Page(
 # ## Images (2-D)
 #
 # Any `nn.Module` that maps images (N, C, H, W) to class scores (N, classes) will do. The images here are
-# noise; in those of class 1 one square is brighter, so it is known what a heatmap should show.
+# noise; in those of class 1 one square, the *sign*, is brighter, so it is known what a heatmap should show.
 
 # %%
 images, labels, sign = own_network.draw(count=80, sides=(32, 32), seed=seed)
@@ -88,10 +89,11 @@ page.text(own_network.in_words(network, images[:20], labels[:20]))
 # %% [markdown]
 # ## How faithful are the maps?
 #
-# Three measures need no known sign. *Insertion minus deletion* (Petsiuk et al. 2018) covers and uncovers the
-# hottest pixels first. *Faithfulness correlation* (Bhatt et al. 2020) covers random subsets of pixels and
-# correlates their heat with the change of the score. *Infidelity* (Yeh et al. 2019) is the mean squared
-# difference of both. The tests compare them with Quantus and Captum.
+# Three measures need no known sign. *Insertion minus deletion* (Petsiuk et al. 2018) covers and uncovers
+# the hottest pixels first. *Faithfulness correlation* (Bhatt et al. 2020) covers random subsets of pixels
+# and correlates their heat with the change of the score. *Infidelity* (Yeh et al. 2019) is the mean squared
+# difference between the heat of a covered subset and the change of the score. The tests compare them with
+# Quantus and Captum.
 
 # %%
 faithful = own_network.faithful_table(network, images[:20], labels[:20], maps, seed)

@@ -19,9 +19,9 @@
 #
 # Wang et al. ([2023](https://doi.org/10.1016/j.neuroimage.2023.119929)) compare heatmaps of a network that
 # tells Alzheimer's disease (AD) from controls with maps of a linear support vector machine (SVM), by their
-# overlap with a meta-analysis of 77 studies. Neither their scans nor the meta-analysis are public. Here the
-# same comparison is made on synthetic brains, where the true effect of the disease is known voxel by voxel,
-# or on the brains and the reference that you give.
+# overlap with a meta-analysis of 77 studies. ADNI gives its scans on application, and this book has no copy
+# of the map of the meta-analysis. Here the same comparison is made on synthetic brains, where the true
+# effect of the disease is known voxel by voxel, or on the brains and the reference that you give.
 
 # %% tags=["parameters"]
 profile = "test"
@@ -72,10 +72,16 @@ page.text(about_brains({field: data}))
 # voxel moves with the prediction (Haufe et al. [2014](https://doi.org/10.1016/j.neuroimage.2013.10.067)).
 #
 # To compare with a meta-analysis of your own (activation likelihood estimation or voxel-based morphometry,
-# say), run `papermill 01_overlap.ipynb mine.ipynb -p reference MAP.nii.gz -p reference_threshold 0.01` in the
-# folder `notebooks/wang2023`. The map must be in MNI152 space; its header is checked. A list of peaks (CSV
-# with x, y, z in mm, and the number of subjects n) becomes a map by a Gaussian around each peak, as in
-# activation likelihood estimation; `reference_threshold` is then a p value.
+# say), run in the root of the repository:
+#
+# ```bash
+# .venv/bin/papermill notebooks/wang2023/01_overlap.ipynb mine.ipynb -p profile quick \
+#   -p brains /path/to/scans -p reference /path/to/MAP.nii.gz -p reference_threshold 0.01
+# ```
+#
+# Without `-p brains` the networks learn from synthetic brains. The map must be in MNI152 space; its header is
+# checked. A list of peaks (CSV with x, y, z in mm, and the number of subjects n) becomes a map by a Gaussian
+# around each peak, as in activation likelihood estimation; `reference_threshold` is then a p value.
 
 # %%
 mine, met = None, "the true effect" if data.kind == "synthetic" else ""
@@ -179,9 +185,9 @@ else:
 #
 # Where the truth is known, heatmaps can be scored, and the scores of one cohort say which differences are
 # larger than the spread between patients. They depend on the measure, on the null that one asks for, and on
-# artefacts such as an edge where the volume ends. A ranking printed without its measure, its number of
-# subjects and an interval cannot be checked. Nothing here says that the published ranking is wrong: it was
-# measured with another network, on scans of its own choice, against another map.
+# artefacts such as an edge where the volume ends. This page knows the abstract only, which ranks the
+# methods and gives no measure, number of subjects or interval. Nothing here says that the published ranking
+# is wrong: it was measured with another network, on scans of its own choice, against another map.
 
 # %%
 if met:

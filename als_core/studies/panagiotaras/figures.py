@@ -34,7 +34,7 @@ from als_core.studies.panagiotaras.preparation import AXES, STEPS
 
 ILL, WELL = PALETTE[4], PALETTE[0]  # the patients' label, the other one
 FIELDS = {"1.5T": PALETTE[0], "3T": PALETTE[1]}
-FOLDS = {"Folds by patient": PALETTE[0], "Folds by image": PALETTE[1]}
+FOLDS = {"Folds by patient": PALETTE[0], "Folds by scan": PALETTE[1]}
 VIEWS = {"x": "from the side", "y": "from the front", "z": "from above"}
 MOST_AREAS = 12
 
@@ -49,12 +49,12 @@ def inflation(nulls: pd.DataFrame) -> Drawn:
     legend(figure, entries | {"chance": ("dashed", INK)}, loc="outside upper left")
     caption = (
         f"Accuracy of a linear model in {len(nulls)} cohorts where the label means nothing, with folds by "
-        "patient and with folds by image. Accuracy above the dashed line is a leak: a patient's scans are "
-        "alike, and with folds by image some of them are in training."
+        "patient and with folds by scan. Accuracy above the dashed line is a leak: a patient's scans are "
+        "alike, and with folds by scan some of them are in training."
     )
     alt = (
         f"Two histograms of accuracy: folds by patient around {percent(means['Folds by patient'])}, folds by "
-        f"image around {percent(means['Folds by image'])}, and a dashed line at chance, 50 %."
+        f"scan around {percent(means['Folds by scan'])}, and a dashed line at chance, 50 %."
     )
     return Drawn(figure, caption, alt, nulls)
 
@@ -330,8 +330,8 @@ def average_heatmaps(
     outlined = "" if truth is None else " Outlined in blue: where the disease changes these brains."
     caption = (
         f"Average heatmaps over {listed(f'{counts[label]} scans of label {as_written(label)}' for label in labels)}, on "
-        "the template. Each map has its own scale, from nothing to its 99.5th percentile (dark "
-        f"red).{outlined}"
+        "the template. Averages of absolute values: evidence for and against the label counts alike. Each map has its own "
+        f"scale, from nothing to its 99.5th percentile (dark red).{outlined}"
     )
     alt = (
         f"Rows of brain slices for {listed(maps)}; three planes for each of {listed(labels)}, with relevance "

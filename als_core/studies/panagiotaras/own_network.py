@@ -18,8 +18,9 @@ from als_core.explain.faithfulness import faithfulness, random_subsets, subset_d
 from als_core.explain.lrp import SHIFTING, absorbed_by_layer, propagate
 from als_core.explain.lrp_rules import COMPOSITES
 from als_core.explain.methods import METHODS
-from als_core.figures.drawn import percent
+from als_core.figures.drawn import number, percent
 from als_core.models.weights import calibrate_batch_norm
+from als_core.refusal import counted
 
 BRIGHTER = 1.5  # the sign, in standard deviations of the noise
 NEEDS = "The methods of this book: what each needs, and what its values mean."
@@ -94,10 +95,11 @@ def share_inside(maps: Mapping[str, Tensor], sign: np.ndarray, shown: int) -> di
 
 @torch.inference_mode()
 def in_words(network: nn.Module, images: Tensor, labels: Tensor) -> str:
-    """How well the network does on images that it was not trained on."""
+    """How well the network does on images or volumes (N, C, *spatial) that it was not trained on."""
     right = (network(images).argmax(1) == labels).double().mean().item()
+    noun = "volume" if images.dim() == 5 else "image"
     return (
-        f"The network classifies {percent(right)} of {len(labels)} images correctly that it was not trained "
+        f"The network classifies {percent(right)} of {counted(len(labels), noun)} correctly that it was not trained "
         "on."
     )
 
@@ -211,10 +213,10 @@ def conservation_words(table: pd.DataFrame, network: nn.Module, image: Tensor) -
     return (
         f"Without shifts at most {table['Lost without shifts'].max():.0e} of the score is lost, by the "
         f"stabiliser of the epsilon rule. In DenseNet121 the shifts of {len(norms)} batch-norm layers keep "
-        f"{sum(norms.values()):.2f} under the epsilon rule; the largest part is {norms[most]:.2f}, in "
-        f"`{most}`. What each layer keeps was computed apart, as shift times slope. Together with the "
-        f"relevance of the image these parts are the score, but for {percent(share, 2)} of the larger of "
-        "both sums."
+        f"{number(sum(norms.values()), 3)} under the epsilon rule; the "
+        f"largest part is {number(norms[most])}, in `{most}`. What each layer keeps was computed apart, as shift times slope. Together with the "
+        f"relevance of the image these parts are the score, but for {number(rest, 3)} "
+        f"({percent(share, 2)} of the larger of both sums), which the stabiliser and rounding take."
     )
 
 
@@ -237,8 +239,8 @@ def answer(maps: Mapping[str, Tensor], sign: np.ndarray, areas: np.ndarray, show
     given_areas = {method.title for method in METHODS.values() if "areas" in method.needs}
     best = max(shares.keys() - given_areas, key=shares.get)
     found = (
-        f"With one call for each method. On a drawn volume whose sign fills {percent(float(sign.mean()))} of it, "
-        f"{best.lower()} puts {percent(shares[best])} of its relevance there."
+        f"With one call for each method. In a drawn volume a brighter cube, the sign of class 1, fills "
+        f"{percent(float(sign.mean()))}; {best.lower()} puts {percent(shares[best])} of its relevance there."
     )
     one_area = np.array_equal(areas == areas[sign][0], sign)
     for name in sorted(shares.keys() & given_areas):

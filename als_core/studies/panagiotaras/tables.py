@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from als_core.claims.published import published_table
+from als_core.figures.drawn import number
 from als_core.studies.brains.training import by_patient, clustered_accuracy
 from als_core.studies.panagiotaras.audit import FIELDS, accuracy_of, spread_of
 
@@ -23,10 +24,14 @@ NETWORK = (
 )
 STEPS = "What was done to the first scan that the network learns from."
 ACCURACIES = (
-    "Accuracy over scans and over patients (the mean over a patient's scans decides), with the mean and "
-    "standard deviation over folds."
+    "Accuracy over scans, with its 95 % interval over patients, and over patients (the mean over a patient's scans "
+    "decides). The verdict table further down has the mean and the standard deviation (SD) over folds, because the slides do "
+    "not say what their means are taken over."
 )
-PREDICTIONS = "The prediction for each scan, by the network of the fold in which its patient was held out."
+PREDICTIONS = (
+    "The prediction for each scan, by the network of the fold in which its patient was held out. *Share* is the "
+    "network's softmax output for that label."
+)
 LITERATURE = (
     "Earlier classifiers of AD against controls, as the slides list them; their accuracies come from other "
     "data and other ways of splitting. *Printed numbers only.*"
@@ -129,9 +134,14 @@ def accuracies(
 
 
 def rounded(pooled: pd.DataFrame) -> pd.DataFrame:
-    """The accuracies with headers in words."""
-    named = pooled.rename(columns={"by_patient": "accuracy by patient"})
-    return named.rename(columns=lambda name: name.replace("_", " ").capitalize()).round(3)
+    """The accuracies with headers in words and two digits."""
+    heads = {"field": "Field", "scans": "Scans", "patients": "Patients", "accuracy": "Accuracy",
+             "interval": "95 % interval", "majority": "Always the commonest label",
+             "by_patient": "Accuracy by patient", "fold_mean": "Mean over folds", "fold_sd": "SD over folds",
+             "printed": "Printed", "spread": "Printed after ±"}  # fmt: skip
+    ends = zip(pooled["low"], pooled["high"], strict=True)
+    named = pooled.assign(interval=[f"{number(low)} to {number(high)}" for low, high in ends])
+    return named[list(heads)].rename(columns=heads).round(2)
 
 
 def accuracy_claims(pooled: pd.DataFrame) -> dict[str, float]:
@@ -156,7 +166,7 @@ def per_scan(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     table = predictions.assign(label=names[predictions["label"]], predicted=names[predictions["predicted"]])
     columns = {"field": "Field", "patient": "Patient", "scan": "Scan", "fold": "Fold", "label": "Label",
                "predicted": "Predicted", "share": f"Share of {classes[0]}"}  # fmt: skip
-    return table[list(columns)].rename(columns=columns).round(4)
+    return table[list(columns)].rename(columns=columns).round(2)
 
 
 def literature() -> pd.DataFrame:

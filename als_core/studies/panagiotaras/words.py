@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from als_core.refusal import RefusedInput, counted
 from als_core.studies.brains.cohorts import PATIENTS
 from als_core.studies.brains.synthetic import TRUTH_FROM
 from als_core.studies.brains.training import PanagiotarasAmounts, image_folds
+from als_core.studies.brains.words import drawn_effect
 
 FORBIDS = (
     "Do not compare these accuracies with the printed ones: the brains are drawn, fewer and coarser, and "
@@ -31,6 +32,8 @@ MEASURES = {
     "auc": ("AUC of voxels of the weight map", "the cohort with the effect"),
 }
 NAMES = {"accuracy": "accuracy", "auc": "concentration"}  # in names of figures
+LEADING = 4  # areas that are named in a sentence
+MUCH = 0.2  # difference of rank and Pearson correlation from which it is mentioned
 FORBIDS_REAL = (
     "Do not compare these accuracies with the printed ones: this is another choice of scans, at other sizes."
 )
@@ -85,10 +88,7 @@ def substitutions(
                 f"{whole[field, 'images']} of {whole[field, 'patients']}",
             )
     if first.kind == "synthetic":
-        rows["Size of the disease's effect"] = (
-            f"{amounts.effect:g} times its stated size",
-            "that of the disease",
-        )
+        rows["Size of the disease's effect"] = drawn_effect(amounts.effect), "that of the disease"
     published = PanagiotarasAmounts()
     return rows | {
         "Voxel side": (f"{amounts.resolution} mm", f"{published.resolution} mm"),
@@ -109,27 +109,33 @@ def training_answer(pooled: pd.DataFrame, nulls: pd.DataFrame, kind: str, patien
     Parameters
     ----------
     pooled : one row for each field strength, as `figures.accuracies` takes it
-    nulls : accuracy in null cohorts, columns "Folds by image" and "Folds by patient"
+    nulls : accuracy in null cohorts, columns "Folds by scan" and "Folds by patient"
     kind : of the cohort
     patients : their label
     """
     means = nulls.mean()
     disease = "Alzheimer's disease" if patients == PATIENTS else f"patients labelled {patients}"
-    what = "the scans drawn here" if kind == "synthetic" else "these scans"
+    what = "synthetic scans" if kind == "synthetic" else "these scans"
     reached = [
         f"{percent(row.accuracy)} at {row.field} (always the commonest label: {percent(row.majority)})"
         for row in pooled.itertuples()
     ]
     intervals = [f"{percent(row.low)} to {percent(row.high)} at {row.field}" for row in pooled.itertuples()]
+    undecided = [row.field for row in pooled.itertuples() if row.low <= row.majority]
+    unshown = (
+        f" At {listed(undecided)} the network is not shown to do better than always giving the commonest label."
+        if undecided
+        else ""
+    )
     return {
         "question": f"How well can a small 3-D network recognise {disease} in brain scans, and how much of "
         "that could come from recognising the patient?",
-        "found": "Where there is nothing to learn, a linear model gets "
-        f"{percent(means['Folds by image'])} right with folds by scan and {percent(means['Folds by patient'])} with folds by "
-        f"patient; the network was not tried on this. Of {what}, the network classifies {listed(reached)} "
-        "correctly, in patients it has not seen (all folds together; the printed numbers are means over folds).",
+        "found": f"On {what} a linear model gets {percent(means['Folds by scan'])} right with folds by scan and "
+        f"{percent(means['Folds by patient'])} with folds by patient where there is nothing to learn; the network was not "
+        f"tried on this. The network classifies {listed(reached)} correctly, in patients it has not seen (over all scans; "
+        "the slides do not say what their means are taken over).",
         "how_sure": f"The first comparison is over {len(nulls)} cohorts in which the labels mean nothing. "
-        f"The 95 % intervals over patients are {listed(intervals)}.",
+        f"The 95 % intervals over patients are {listed(intervals)}.{unshown}",
         "not_shown": "Whether the accuracies printed on the slides hold: their scans (ADNI) are given on "
         "application only. The printed split keeps patients apart (its counts of patients add up); whether the five folds "
         "behind the accuracies do is not said.",
@@ -167,28 +173,58 @@ def network_size(
 
 
 def image_folds_in_words(cohort: VolumeCohort, folds: int, seed: int) -> str:
-    """Say whether folds by image that claim to separate patients are refused."""
+    """Say whether folds by scan that claim to separate patients are refused."""
     patients = len(np.unique(cohort.groups))
     try:
         image_folds(cohort, folds, seed, promise="group")
     except RefusedInput as refusal:
         torn = [problem for problem in refusal.problems if problem.where.startswith("group")]
         return (
-            f"> {refusal.subject} is refused: {len(torn)} of {patients} patients have scans in more than one "
-            f"part. First: *{as_written(f'{torn[0].where}, {torn[0].found}; expected: {torn[0].expected}')}.*"
+            f"> The guard refuses the first split by scan: {len(torn)} of {patients} patients have scans in more than "
+            f"one part. For example: *{as_written(f'{torn[0].where}, {torn[0].found}')}.*"
         )
     return (
-        "> Each patient has one scan here, so that folds by image are folds by patient and the guard has "
+        "> Each patient has one scan here, so that folds by scan are folds by patient and the guard has "
         "nothing to refuse."
     )
+
+
+def areas_in_words(table: pd.DataFrame, label: str) -> str:
+    """The areas of one label with most of a map for their size, the first LEADING. table: of `heatmaps.relevance_table`."""
+    own = table[table["label"] == label].groupby("area")["concentration"].mean()
+    sides: dict[str, list[str]] = {}
+    for name in own.sort_values(ascending=False, kind="stable").index[:LEADING]:
+        area, comma, side = name.rpartition(", ")
+        sides.setdefault(area if comma else name, []).extend([side] if comma else [])
+    named = [
+        f"{as_written(area)} ({' and '.join(sorted(side))})" if side else as_written(area)
+        for area, side in sides.items()
+    ]
+    return listed(named)
+
+
+def leading_areas(relevance: pd.DataFrame, change: pd.DataFrame | None, patients: str) -> tuple[str, str]:
+    """`areas_in_words` of relevance, and of the drawn change: None, and "" for it, where that is not known."""
+    return areas_in_words(relevance, patients), "" if change is None else areas_in_words(change, patients)
+
+
+def focus_in_words(relevance: pd.DataFrame, change: pd.DataFrame | None, patients: str) -> str:
+    """Where relevance and the drawn change are densest, beside what the slides say; arguments of `leading_areas`."""
+    looked, changed = leading_areas(relevance, change, patients)
+    text = (
+        "The slides see the main focus of their network in the temporal lobe, especially its medial part. Here, in "
+        f"patients and over the four methods, these areas have most relevance for their size: {looked}."
+    )
+    return f"{text} These have most of the drawn change for their size: {changed}." if changed else text
 
 
 def heatmap_answer(
     reached: Mapping[str, float],
     alike: pd.DataFrame,
     table: pd.DataFrame | None,
+    areas: tuple[str, str],
     scans: tuple[int, int],
-    people: int,
+    people: tuple[int, int],
 ) -> dict[str, str]:
     """The answer box of the heatmap page.
 
@@ -197,34 +233,42 @@ def heatmap_answer(
     reached : accuracy on scans not trained on, of the network "on" and its twin "off"
     alike : rank correlations of patients' and controls' average maps, column spearman
     table : as `figures.concentration` takes it; None where the true effect is not known
-    scans : explained, and how many of them are of patients
-    people : these patients
+    areas : `areas_in_words` of the relevance, and of the drawn change ("" where it is not known)
+    scans, people : explained, and how many of them are patients' or patients
     """
     answer = {
         "question": "Where does the network look, and does a heatmap show the disease or only the brain?",
         "not_shown": "What the slides' own heatmaps show: they are printed without any number about them.",
     }
-    likeness = (
-        f"Average maps of patients and of controls correlate with up to {number(alike['spearman'].max())}."
+    other = "on permuted labels" if table is None else "on brains without any change"
+    sure = (
+        f"One network, and one trained {other}. On {counted(scans[0], 'scan')} of "
+        f"{counted(people[0], 'held-out person', 'held-out people')} they are right in {percent(reached['on'])} and "
+        f"{percent(reached['off'])}; counted in people, {by_guessing(reached['off'], people[0])}."
     )
     if table is None:
         return answer | {
-            "found": f"{likeness} Whether the maps show the disease cannot be measured here: where it "
-            "changes these brains is not known.",
-            "how_sure": f"Averages over {scans[0]} scans and one trained network, which classifies "
-            f"{percent(reached['on'])} of them correctly; a network that learned permuted labels "
-            f"{percent(reached['off'])}.",
+            "found": f"On these scans {areas[0]} have most relevance for their size. Average maps of patients and of "
+            f"controls correlate with up to {number(alike['spearman'].max())}. Whether the maps show the disease cannot be "
+            "measured here: where it changes these brains is not known.",
+            "how_sure": sure,
         }
     best = table.loc[table["on"].idxmax()]
     return answer | {
-        "found": f"The best method ({best['method'].lower()}) ranks a voxel that the disease changed above "
-        f"an unchanged one in {percent(best['on'])} of pairs. But for a network that had no disease to learn "
-        f"it still does so in {percent(best['off'])}. {likeness}",
-        "how_sure": "One trained network and one twin. The scored maps are averages over "
-        f"{counted(scans[1], 'scan')} of {counted(people, 'drawn patient')}; of all {scans[0]} held-out scans the networks classify "
-        f"{percent(reached['on'])} and {percent(reached['off'])} correctly. Scores of single scans, for another network, are "
-        "in the last table.",
+        "found": f"On synthetic brains drawn with a known change, {areas[0]} have most relevance for their size; the "
+        f"change is densest in {areas[1]}. The average map of the best method ({best['method'].lower()}) ranks a changed "
+        f"voxel above an unchanged one in {percent(best['on'])} of pairs. For a network trained on brains without any "
+        f"change it still does so in {percent(best['off'])}.",
+        "how_sure": f"{sure} The scored maps are averages over {counted(scans[1], 'scan')} of "
+        f"{counted(people[1], 'patient')}.",
     }
+
+
+def by_guessing(accuracy: float, people: int) -> str:
+    """How likely guessing is right for as large a share of so many people."""
+    right = round(accuracy * people)
+    chance = p_value(binom.sf(right - 1, people, 0.5))
+    return f"guessing alone is right for {right} or more of {people} with probability {chance}"
 
 
 def twin_in_words(reached: Mapping[str, float], labels: np.ndarray, groups: np.ndarray, kind: str) -> str:
@@ -236,12 +280,11 @@ def twin_in_words(reached: Mapping[str, float], labels: np.ndarray, groups: np.n
     )
     majority = np.bincount(labels).max() / len(labels)
     people = len(np.unique(groups))
-    by_guessing = binom.sf(round(reached["off"] * people) - 1, people, 0.5)
     return (
         f"On {len(labels)} scans of {counted(people, 'person', 'people')} that were not trained on, the network "
         f"is right in {percent(reached['on'])}, and {twin} in {percent(reached['off'])}; always giving the "
-        f"commonest label is right in {percent(majority)}. Scans of one person are nearly alike: guessing gets a share as large as "
-        f"the twin's right with a chance of {p_value(by_guessing)}, counted in people."
+        f"commonest label is right in {percent(majority)}. Scans of one person are nearly alike, so it is people that count: "
+        f"{by_guessing(reached['off'], people)}."
     )
 
 
@@ -271,15 +314,26 @@ def truth_made_of(truth: np.ndarray | None) -> str:
 def likeness_in_words(alike: pd.DataFrame) -> str:
     """What the correlation of patients' and controls' maps says about the slides' remark."""
     low, high = alike["spearman"].min(), alike["spearman"].max()
+    apart = alike.loc[(alike["spearman"] - alike["pearson"]).abs().idxmax()]
+    other = ""
+    if abs(apart["spearman"] - apart["pearson"]) >= MUCH:
+        other = (
+            f" (for {apart['method'].lower()} the Pearson correlation is {number(apart['pearson'])}, the rank correlation "
+            f"{number(apart['spearman'])})"
+        )
     return (
         "The slides remark that the maps of patients and of controls look much alike. Measured here, their "
-        f"rank correlation is between {number(low)} and {number(high)}. The closer to 1, the more a map "
-        "shows where the network looks in everybody, and the less it shows of one person's disease."
+        f"rank correlation is between {number(low)} and {number(high)}{other}. Close to 1, the two average maps point at the "
+        "same places. That holds for a network that looks at anatomy and for one that looks at the same changed region "
+        "in both groups; the correlation alone cannot show which."
     )
 
 
-def truth_in_words(table: pd.DataFrame, outside: float) -> str:
-    """How the network's maps, the twin's and random maps compare. outside: share of the truth in no area of the atlas."""
+def truth_in_words(table: pd.DataFrame, outside: float, areas: Iterable[str]) -> str:
+    """How the network's maps, the twin's and random maps compare.
+
+    outside: share of the truth in no area of the atlas. areas: names of the areas of the atlas.
+    """
     better = table.loc[table["on"] > table["null_high"], "times"]
     low, high = (better if len(better) else table["times"]).agg(["min", "max"])
     above = int((table["off"] > table["null_high"]).sum())
@@ -293,8 +347,13 @@ def truth_in_words(table: pd.DataFrame, outside: float) -> str:
         "effect is therefore the fair comparison, and random maps are too weak a one. It is one network, though."
     )
     if least["on"] <= least["null_high"]:
+        without = (
+            ""
+            if any("ventricle" in name.lower() for name in areas)
+            else ", which has none for the ventricles"
+        )
         text += (
             f" {least['method']} stays within the random maps ({number(least['on'])}); {percent(outside)} of the effect "
-            "lies in no area of the atlas, such as the ventricles, where a map by area cannot show it."
+            f"lies in no area of the atlas{without}, and a map by area cannot show it there."
         )
     return text

@@ -11,6 +11,7 @@ from als_core.cohorts.volume_cohort import VolumeCohort
 from als_core.explain.overlap import SCORES
 from als_core.figures.drawn import listed, number, percent
 from als_core.refusal import counted
+from als_core.studies.brains.words import drawn_effect
 
 Lead = tuple[float, float, float]
 """Mean difference in overlap and the ends of its 95 % interval over patients."""
@@ -214,18 +215,19 @@ def answer(
     best = scores.loc[scores["mean"].idxmax()]
     mean, low, high = leads["integrated_gradients", "svm_pattern"]
     more = "more" if mean > 0 else "less"
+    where = "synthetic brains" if kind == "synthetic" else "these brains"
     return {
         "question": QUESTION,
-        "found": f"On the brains here, the map that best matches {met} is {titles[best['method']]} (overlap "
-        f"{number(best['mean'])} of 1). Integrated gradients, first in the paper, overlaps "
-        f"{number(abs(mean))} {more} than SVM patterns scan by scan. Averaged over patients first, the two "
-        f"have {number(by_average[0])} and {number(by_average[1])}.",
+        "found": f"On {where}, the map that best matches {met} is {titles[best['method']]} (overlap "
+        f"{number(best['mean'])}, as a share of the best possible). Integrated gradients, first in the paper, overlaps "
+        f"{number(abs(mean))} {more} than SVM patterns scan by scan; averaged over patients first, integrated gradients has "
+        f"{number(by_average[0])} and the SVM pattern {number(by_average[1])}.",
         "how_sure": f"The 95 % interval of that difference, over {int(best['subjects'])} patients, is "
         f"{number(low, signed=True)} to {number(high, signed=True)}. Networks were trained once for each "
         "fold; another training may order the methods otherwise. An SVM's map has seen many scans, a heatmap one."
         + (SAME_PLACES if kind == "synthetic" else ""),
-        "not_shown": "Whether the ranking holds on ADNI against the meta-analysis of 77 studies: neither is "
-        "public.",
+        "not_shown": "Whether the ranking holds on the paper's ADNI scans against its meta-analysis of 77 studies: "
+        "this book has neither.",
     }
 
 
@@ -247,7 +249,7 @@ def substitutions(cohort: VolumeCohort, effect: float, met: str) -> tuple[dict[s
     """What this page used and what the abstract names, setting -> (here, abstract); and what that forbids."""
     rows = {"Scans": (cohort.about.get("title") or cohort.name, "ADNI")}
     if cohort.kind == "synthetic":
-        rows["Size of the disease's effect"] = f"{effect:g} times its stated size", "that of the disease"
+        rows["Size of the disease's effect"] = drawn_effect(effect), "that of the disease"
     rows["Compared with"] = met or "nothing", "a meta-analysis of 77 studies"
     rows["Network, subjects, measure of overlap"] = "chosen here", "not printed in the abstract"
     return rows, FORBIDS

@@ -15,6 +15,7 @@ from als_core.cohorts.volumes import mni_map, template_brain
 from als_core.figures.primitives import TRAINING, VALIDATION
 from als_core.studies.brains.synthetic import BrainParameters
 from als_core.studies.brains.training import CURVES, PanagiotarasAmounts
+from als_core.studies.brains.words import drawn_effect
 from als_core.studies.panagiotaras import audit, figures, own_network, preparation, tables, words
 
 RNG = np.random.default_rng(0)
@@ -36,13 +37,11 @@ def check_words(drawn) -> None:
 
 
 def test_the_null_histogram_says_its_means():
-    nulls = pd.DataFrame({"Folds by patient": [0.4, 0.6], "Folds by image": [0.8, 0.9]})
+    nulls = pd.DataFrame({"Folds by patient": [0.4, 0.6], "Folds by scan": [0.8, 0.9]})
     drawn = figures.inflation(nulls)
     check_words(drawn)
     assert (
-        "by patient around 50 %" in drawn.alt
-        and "image around 85 %" in drawn.alt
-        and drawn.data.equals(nulls)
+        "by patient around 50 %" in drawn.alt and "scan around 85 %" in drawn.alt and drawn.data.equals(nulls)
     )
 
 
@@ -140,7 +139,9 @@ def test_areas_concentration_and_nulls_hold_their_marks():
     drawn = figures.concentration(scores, "without an effect")
     check_words(drawn)
     assert drawn.data.equals(scores) and "Sensitivity: with the effect 0.90" in drawn.alt
-    text = words.truth_in_words(scores, 0.4)
+    text = words.truth_in_words(scores, 0.4, ["Lateral ventricle, left"])
+    assert "no area of the atlas, and" in text
+    assert "which has none for the ventricles" in words.truth_in_words(scores, 0.4, ["Hippocampus, left"])
     assert "2 of the 4 methods would appear" in text and "Brain area occlusion stays within" in text
     assert "1.2 to 2.0 times the relevance" in text and "40 % of the effect lies in no area" in text
     nulls = pd.DataFrame({"accuracy": [0.4, 0.6], "auc": [0.55, 0.57]})
@@ -188,9 +189,12 @@ def test_a_page_says_which_scans_it_is_made_from():
         and "Size of the disease's effect" not in rows
     )
     rows = words.substitutions({"1.5T": drawn}, PanagiotarasAmounts(resolution=4, effect=3))
-    assert rows["Voxel side"] == ("4 mm", "1 mm") and rows["Size of the disease's effect"][0].startswith(
-        "3 times"
-    )
+    said = "in an average patient up to 90 % of the medial temporal grey matter is lost and the border of the ventricles"
+    assert rows["Voxel side"] == ("4 mm", "1 mm") and said in rows["Size of the disease's effect"][0]
+    assert drawn_effect(10).startswith(
+        "drawn: in an average patient up to 100 % of"
+    ) and "20 mm" in drawn_effect(10)
+    assert drawn_effect(1, "ALS").endswith("corticospinal white matter loses up to 8 % of its signal")
     assert words.forbids({"1.5T": real}) != words.forbids({"1.5T": drawn})
     assert "nothing to refuse" in words.image_folds_in_words(cohort("own", 6, 1), 3, 0)
     assert "of 3 patients have scans in more than one part" in words.image_folds_in_words(real, 3, 0)
@@ -201,29 +205,86 @@ def test_answers_say_what_was_found_and_what_was_not():
         {
             "field": ["1.5T", "3T"],
             "accuracy": [0.9, 0.8],
-            "low": [0.8, 0.7],
+            "low": [0.8, 0.5],
             "high": [1.0, 0.9],
             "majority": [0.5, 0.53],
         }
     )
-    nulls = pd.DataFrame({"Folds by patient": [0.5], "Folds by image": [0.85]})
+    nulls = pd.DataFrame({"Folds by patient": [0.5], "Folds by scan": [0.85]})
     answer = words.training_answer(pooled, nulls, "synthetic", "AD")
     assert "recognise Alzheimer's disease" in answer["question"]
     own = words.training_answer(pooled, nulls, "own", "FTD")
-    assert "patients labelled FTD" in own["question"] and "drawn" not in own["found"]
+    assert "patients labelled FTD" in own["question"] and "synthetic" not in own["found"]
     assert "85 % right with folds by scan and 50 % with folds by patient" in answer["found"]
     assert "80 % at 3T (always the commonest label: 53 %)" in answer["found"]
-    assert "80 % to 100 % at 1.5T" in answer["how_sure"] and "drawn" in answer["found"]
-    alike = pd.DataFrame({"spearman": [0.5, 0.95]})
+    assert "80 % to 100 % at 1.5T" in answer["how_sure"] and answer["found"].startswith(
+        "On synthetic scans a"
+    )
+    assert answer["how_sure"].endswith(
+        "At 3T the network is not shown to do better than always giving the commonest label."
+    )
+    surer = words.training_answer(pooled.assign(low=0.7), nulls, "own", "AD")
+    assert surer["how_sure"].endswith("at 3T.")
+    alike = pd.DataFrame(
+        {"method": ["Occlusion", "Sensitivity"], "spearman": [0.5, 0.95], "pearson": [0.75, 0.9]}
+    )
     reached = {"on": 0.9, "off": 0.6}
     scores = pd.DataFrame({"method": ["Occlusion", "Sensitivity"], "on": [0.7, 0.9], "off": [0.5, 0.8]})
-    assert "sensitivity" in words.heatmap_answer(reached, alike, scores, (18, 8), 3)["found"]
-    assert "cannot be measured here" in words.heatmap_answer(reached, alike, None, (18, 8), 3)["found"]
-    assert "between 0.50 and 0.95" in words.likeness_in_words(alike)
+    said = words.heatmap_answer(reached, alike, scores, ("A (left)", "B"), (18, 8), (6, 3))
+    assert said["found"].startswith(
+        "On synthetic brains drawn with a known change, A (left) have most relevance"
+    )
+    assert "densest in B." in said["found"] and "best method (sensitivity)" in said["found"]
+    assert "trained on brains without any change it still does so in 80 %." in said["found"]
+    assert "guessing alone is right for 4 or more of 6 with probability 0.34." in said["how_sure"]
+    assert "averages over 8 scans of 3 patients" in said["how_sure"]
+    real = words.heatmap_answer(reached, alike, None, ("A (left)", ""), (18, 8), (6, 3))
+    assert "cannot be measured here" in real["found"] and "synthetic" not in " ".join(real.values())
+    assert real["how_sure"].startswith(
+        "One network, and one trained on permuted labels. On 18 scans of 6 held-out people"
+    )
+    said = words.likeness_in_words(alike)
+    assert (
+        "between 0.50 and 0.95 (for occlusion the Pearson correlation is 0.75, the rank correlation 0.50)"
+        in said
+    )
+    assert "(for" not in words.likeness_in_words(alike.assign(pearson=alike["spearman"]))
     labels, groups = np.array([0, 0, 1]), np.array(["a", "a", "b"])
     said = words.twin_in_words(reached, labels, groups, "own")
-    assert "3 scans of 2 people" in said and "a chance of 0.75" in said  # one of two right or more
+    assert "3 scans of 2 people" in said and "right for 1 or more of 2 with probability 0.75." in said
     assert "permuted" in words.twin_in_words(reached, labels, groups, "own")
+
+
+def test_the_leading_areas_are_named_with_their_sides():
+    names = ["Ventricle, right", "Brainstem", "Ventricle, left", "Insula, left", "Frontal, left"]
+    table = pd.DataFrame({"label": "AD", "area": names, "concentration": [4.0, 3.0, 2.0, 1.5, 1.0]})
+    table = pd.concat([table, table.assign(label="CN", concentration=[0.0, 0, 0, 0, 9])])
+    assert words.areas_in_words(table, "AD") == "Ventricle (left and right), Brainstem and Insula (left)"
+    said = words.focus_in_words(table, table, "AD")
+    assert "especially its medial part" in said and said.count("Insula (left)") == 2
+    assert "drawn change" not in words.focus_in_words(table, None, "AD")
+
+
+def test_accuracies_and_predictions_have_headers_that_say_what_they_are():
+    row = {"field": "3T", "scans": 55, "patients": 20, "accuracy": 0.6184, "low": 0.44, "high": 0.7777, "majority": 0.5,
+           "by_patient": 0.6, "fold_mean": 0.615, "fold_sd": 0.222, "printed": 0.69, "spread": 0.05}  # fmt: skip
+    shown = tables.rounded(pd.DataFrame([row])).iloc[0]
+    assert (
+        shown["95 % interval"] == "0.44 to 0.78"
+        and shown["Accuracy"] == 0.62
+        and shown["SD over folds"] == 0.22
+    )
+    names = ["field", "patient", "scan", "fold", "label", "predicted", "share"]
+    table = tables.per_scan(pd.DataFrame([["3T", "p", 1, 1, 0, 1, 0.4981]], columns=names), ["AD", "CN"])
+    assert table["Share of AD"].tolist() == [0.5] and "softmax" in tables.PREDICTIONS
+
+
+def test_a_sentence_on_accuracy_knows_images_from_volumes():
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.LazyLinear(2))
+    for sides, noun in (((4, 4), "images"), ((4, 4, 4), "volumes")):
+        images, labels, _ = own_network.draw(count=4, sides=sides, seed=0)
+        network[1] = torch.nn.LazyLinear(2)
+        assert f"of 4 {noun} correctly" in own_network.in_words(network.eval(), images, labels)
 
 
 def test_printed_counts_and_the_network_are_put_in_words():
@@ -267,6 +328,9 @@ def test_the_answer_says_that_areas_which_hold_the_sign_favour_a_method():
     areas, whole = own_network.blocks((16, 16, 16)), torch.ones(4, 16, 16, 16)
     maps = {"Occlusion": whole, "Brain area occlusion": whole * torch.from_numpy(sign)}
     found = own_network.answer(maps, sign, areas, own_network.first_with_sign(images, labels))["found"]
+    assert found.startswith(
+        "With one call for each method. In a drawn volume a brighter cube, the sign of class 1, fills 2 %;"
+    )
     assert "occlusion puts 2 % of its relevance there. Brain area occlusion puts 100 % there" in found
     assert found.endswith("exactly one of the 64 areas that it covers, which favours it.")
     halves = 1 + (np.arange(16) >= 8)[:, None, None] * np.ones((16, 16, 16), dtype=int)
@@ -293,7 +357,11 @@ def test_the_sentence_on_conservation_names_the_layer_that_keeps_most():
     assert len(table) == 3 * 3 and (table["Lost without shifts"] < 1e-3).all()
     said = own_network.conservation_words(table, networks[own_network.DENSENET], pixels[:1])
     assert "121 batch-norm layers keep" in said and re.search(r"in `features\.[a-z0-9.]+norm\w*`", said)
-    assert float(re.search(r"but for ([0-9.]+) %", said)[1]) < 1
+    assert float(re.search(r"\(([0-9.]+) % of the larger", said)[1]) < 1
+    parts = re.search(r"keep (\S+) under the epsilon rule; .* but for (\S+) \(", said)
+    norms, rest = (float(each.replace("−", "-")) for each in parts.groups())
+    row = table[(table["Network"] == own_network.DENSENET) & (table["LRP rule"] == "epsilon")].iloc[0]
+    assert norms + rest == pytest.approx(row["Kept by shifts"], abs=0.002)  # the last layer's bias is 0
     printed = own_network.conservation_rows(
         table.assign(**{"Lost without shifts": [2.2e-6, 0.0] + [1e-3] * 7})
     )

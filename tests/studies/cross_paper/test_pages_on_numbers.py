@@ -84,7 +84,9 @@ def test_the_answer_on_findings_counts_them_and_says_whether_they_agree():
     checks = pd.DataFrame({"finding": ["X1", "X2"], "agrees": [True, True]})
     answer = words_audit.answer_on_findings(FOUND, checks)
     assert "Of 49 findings, 3 are about numbers that cannot hold as labelled, 25 about" in answer["found"]
-    assert answer["how_sure"].startswith("All 2 numbers in the findings were computed again")
+    assert answer["how_sure"].startswith(
+        "All 2 entries of the findings (numbers and quoted words) agree with this page."
+    )
     off = words_audit.answer_on_findings(FOUND, checks.assign(agrees=[True, False]))
     assert "those of X2 do not agree" in off["how_sure"]
 
@@ -92,7 +94,10 @@ def test_the_answer_on_findings_counts_them_and_says_whether_they_agree():
 def test_the_answer_on_donors_is_that_of_its_tables():
     needed = pd.DataFrame({"within": [0.1, 0.05, 0.05], "donors": [20, 78, 196]})
     answer = words_audit.answer_on_donors(printed_widths(Cohort(), 0.85), needed, covered(), 0.85)
-    said = "accuracy of 0.89 measured on 38 images of at most 15 donors is known to within ± 10 to 16 percentage points"
+    said = (
+        "accuracy of 0.89 measured on 38 images of at most 15 donors is known to within ± 10 percentage points if all images "
+        "are independent, and to ± 16 or more if each donor counts once."
+    )
     assert said in answer["found"]
     assert "takes 78 to 196 donors" in answer["found"]
     assert "in as few as 57 %" in answer["how_sure"]
@@ -101,9 +106,9 @@ def test_the_answer_on_donors_is_that_of_its_tables():
 
 def test_captions_count_copies_and_images():
     listed = public_manifest()
-    assert words_audit.images_caption(listed).endswith("One image is listed twice.")
+    assert words_audit.images_caption(listed).endswith("Two of the files are byte-for-byte the same.")
     doubled = pd.concat([listed, listed.head(3)])
-    assert words_audit.images_caption(doubled).endswith("4 images are listed twice.")
+    assert words_audit.images_caption(doubled).endswith("4 of the files repeat another one byte for byte.")
     assert "190 public images" in words_audit.outliers_caption(len(listed))
 
 
@@ -113,6 +118,17 @@ def test_the_public_list_is_counted_by_class():
     assert (
         table["Images"].sum() == 190 and table["Slides"].sum() == 19 and table["Donors"].tolist() == [5, 5, 5]
     )
+
+
+def test_captions_state_what_is_assumed():
+    assert "printed validation parts" in figures.headline_intervals(with_intervals(headlines())).caption
+    marks = printed_widths(Cohort(), 0.85)
+    caption = figures.width_by_donors(curves(), marks).caption
+    assert "validation parts, an assumption" in caption and caption.endswith(
+        "at an assumed accuracy of 0.85."
+    )
+    published = marks[marks["paper"] != "this book"]
+    assert "this book's cohort" not in figures.width_by_donors(curves(), published).caption.lower()
 
 
 def test_printed_widths_have_one_row_a_paper_and_the_own_cohort():

@@ -128,11 +128,13 @@ def test_the_answer_names_the_best_map_and_the_signed_interval(standing):
     assert set(answer) == {"question", "found", "how_sure", "not_shown"}
     assert (
         "overlaps 0.12 less than SVM patterns scan by scan" in answer["found"]
-        and "Averaged over patients first, the two have 0.77 and 0.90" in answer["found"]
+        and "integrated gradients has 0.77 and the SVM pattern 0.90." in answer["found"]
         and "−0.20 to −0.04" in answer["how_sure"]
     )
     assert "same places in every patient" in answer["how_sure"]
+    assert answer["found"].startswith("On synthetic brains, the map that best matches the true effect")
+    assert "as a share of the best possible" in answer["found"] and "public" not in answer["not_shown"]
     own = words.answer(standing, leads, TITLES, "your reference", averaged, "own")
-    assert "drawn" not in own["how_sure"] and own["found"].startswith("On the brains here, the map that best")
+    assert "drawn" not in own["how_sure"] and own["found"].startswith("On these brains, the map that best")
     alike = pd.DataFrame([[1, 0.2], [0.2, 1]], index=["a", "b"], columns=["a", "b"])
     assert "0.20" in words.answer_without_truth(alike)["found"]

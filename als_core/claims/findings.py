@@ -56,8 +56,8 @@ class Stated:
 class Finding:
     """One finding, its words with their numbers in place.
 
-    where: places in the paper. computed: what was computed, from what. follows: what it means, the harmless
-    reading first where there is one. instead: what a fair reproduction does. stated: its numbers.
+    where: places in the paper. computed: what was computed, from what. follows: what it means, with the harmless
+    reading where there is one. instead: what a fair reproduction does. stated: its numbers.
     """
 
     id: str

@@ -15,7 +15,7 @@
 
 # %% [markdown]
 # (how-fast)=
-# # How long does a run take?
+# # How much time does the companion save?
 #
 # The companion saves time in four ways. It computes frozen layers once per image, trains all seeds of a
 # linear head together, folds frozen batch norm into convolutions, and recomputes only what an occluded patch
@@ -68,7 +68,7 @@ page.table(figures.speed_table(ratios), "speed-table", figures.TABLE_CAPTION, of
 # %% [markdown]
 # ## The whole book
 #
-# Each page of the book records how long its notebook ran.
+# Where a whole book was timed on the machine of the ratios, its time is given here.
 
 # %%
 page.text(figures.book_sentence(found["book"]))

@@ -162,8 +162,8 @@ page.answer(**words_audit.answer_on_donors(marks, needed, covered, ACCURACY))
 #
 # ## What this means
 #
-# A new study should plan its donors first and its images second. An interval that counts every image is
-# honest only where each image comes from a donor of its own; everywhere else it is too narrow, and a
+# A new study should plan its donors first and its images second. An interval that counts every image is too
+# narrow, unless each image has its own donor or images of one donor are no more alike than others. A
 # difference of a few points between two models needs hundreds of donors.
 #
 # ## What it does not

@@ -143,9 +143,9 @@ page.text(figures.network_words(checks))
 # %% [markdown]
 # ## The cohort of this book, its labels permuted
 #
-# The last test needs no synthetic image. The labels of the cohort of this book are permuted across its
-# donors or groups, where it names them, so that nothing about the labels can be found any more. The rows with
-# the labels as they are show what is left when donors are held out.
+# The last test works on any cohort with groups, also on yours. The labels of the cohort of this book, named
+# below, are permuted across its donors or groups, so that nothing about the labels can be found any more. The
+# rows with the labels as they are show what is left when donors are held out.
 
 # %%
 data = open_cohort(cohort, page.profile.amounts("synthetic_tissue", TissueParameters), progress=False)

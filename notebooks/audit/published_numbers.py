@@ -17,9 +17,10 @@
 # (audit-numbers)=
 # # What the printed numbers can mean
 #
-# This page checks the numbers that five papers print against each other, with nothing but those numbers and
-# one public list of images. It says what numbers allow and what they do not. It does not say how they came
-# to be: wherever a harmless reading was found, it comes first.
+# This page checks the numbers that five papers print against each other and against one public list of
+# images; for a few it also uses released code, networks built again and a simulation. It says what numbers
+# allow and what they do not. It does not say how they came to be: where a harmless reading was found, it is
+# named.
 
 # %% tags=["parameters"]
 profile = "test"

@@ -109,7 +109,8 @@ def headline_intervals(results: pd.DataFrame) -> Drawn:
         "Main printed results with two 95 % intervals each, and the answer that needs no image. Donors of the tissue "
         "study are counted in its public list of images; test images and cases of the crops study are inferred "
         "(findings M5, M7); the accuracy of the T1w study follows from its printed precision, recall and F1 (finding "
-        "T4).",
+        "T4). Accuracies of the Alzheimer slides are taken to be of the printed validation parts, which the slides do not "
+        "say.",
         f"Forest plot of {len(results)} printed accuracies and areas under the curve, each with a thick and a thin "
         f"interval and a cross. {'; '.join(rows)}.",
         results,
@@ -250,12 +251,15 @@ def width_by_donors(curves: pd.DataFrame, marks: pd.DataFrame) -> Drawn:
         f"{row.label}: {row.donors} donors, ± {100 * row.low:.1f} to {100 * row.high:.1f} points"
         for row in marks.itertuples()
     ]
+    own = marks.loc[marks["paper"] == "this book", "accuracy"]
+    assumed = f" This book's cohort is drawn at an assumed accuracy of {own.iloc[0]:g}." if len(own) else ""
     return Drawn(
         figure,
         "Half width of the 95 % interval of an accuracy against the number of donors, with the printed results as "
         "coloured bars. A bar reaches from all images independent (lower end) to each donor counting once (upper end). "
         "Donors of the tissue study are all those of its public list, the most that its test images can come from; donors "
-        "of the crops study are its inferred test cases. The abstract page of Wang 2023 prints no accuracy.",
+        "of the crops study are its inferred test cases; those of the Alzheimer slides are the printed validation parts, an "
+        f"assumption. The abstract page of Wang 2023 prints no accuracy.{assumed}",
         "Falling grey curves of interval half width against donors on logarithmic axes, with a coloured bar for each "
         f"printed result. {'; '.join(rows)}.",
         pd.concat([curves.assign(mark="curve"), marks.assign(mark="printed result")], ignore_index=True),

@@ -62,14 +62,19 @@ def speed_ratios(table: pd.DataFrame) -> Drawn:
 
 
 def found_sentence(table: pd.DataFrame) -> str:
-    """Answer how much the companion saves: cold runs of a head, compiled training steps, occlusion."""
+    """Answer how much the companion saves: cold runs of a head, training steps by precision, occlusion."""
     measured = table.dropna(subset=["ratio"])
     if measured.empty:
         return f"The comparison with an ordinary script is {MISSING} on this version. {HOW_TO_MEASURE}"
-    parts = {"heads": "training of a head", "steps": "a training step", "occlusion": "an occlusion map"}
-    said = []
-    for part, noun in parts.items():
-        ratios = measured.loc[(measured["part"] == part) & measured["target"].notna(), "ratio"]
+    half = measured["way"].str.startswith("bf16")
+    steps, said = measured["part"] == "steps", []
+    for rows, noun in (
+        (measured["part"] == "heads", "five runs of a head from a cold start"),
+        (steps & ~half, "a training step in single precision (that of the script)"),
+        (steps & half, "one in bfloat16"),
+        (measured["part"] == "occlusion", "an occlusion map"),
+    ):
+        ratios = measured.loc[rows, "ratio"]
         if len(ratios):
             low, high = times(ratios.min()), times(ratios.max())
             said.append(f"{low if low == high else f'{low} to {high}'} for {noun}")
@@ -87,16 +92,18 @@ def how_sure_sentence(table: pd.DataFrame, found: Mapping[str, Any]) -> str:
     if missing == len(table):
         return "Not at all before it is measured: the targets below are intentions."
     rounds, last = int(table["rounds"].min()), table["measured"].dropna().max()
-    sentence = (
-        f"Measured on one machine ({found['device']}) until {last}, {counted(rounds, 'round')} or more a row."
-    )
+    sentence = f"Last measured on {last}, on one machine ({found['device']}), with {counted(rounds, 'round')} or more a row."
     return f"{sentence} Rows not measured yet: {missing} of {len(table)}." if missing else sentence
 
 
 def book_sentence(book: Mapping[str, Any] | None) -> str:
     """Say how long the pages of the last recorded book took."""
     if not book:
-        return f"How long a whole book takes is {MISSING}: run `make book`, then `python -m benchmarks --only book`."
+        return (
+            "No time of a whole book is recorded with these ratios; {doc}`Run it yourself </book/run_it_yourself>` says "
+            "how long to expect. "
+            "`python -m benchmarks --only book` records that of your last `make book`."
+        )
     return (
         f"The {counted(book['pages'], 'page')} of the last recorded book ({book['profile']} profile) took "
         f"{book['seconds'] / 60:.1f} minutes, added up. The longest is `{book['longest_page']}` with "
@@ -128,7 +135,7 @@ def _printed_row(row: Mapping[str, Any]) -> dict[str, str]:
 def speed_answer(ratios: pd.DataFrame, found: Mapping[str, Any]) -> dict[str, str]:
     """Fill the answer box of the page. found: content of `benchmarks/results/latest.json`."""
     return {
-        "question": "How long does a run take, and what does the companion save?",
+        "question": "How much processor time does the companion save?",
         "found": found_sentence(ratios),
         "how_sure": how_sure_sentence(ratios, found),
         "not_shown": "The ratios on another machine: they depend on processor and memory. `make bench` uses no GPU.",

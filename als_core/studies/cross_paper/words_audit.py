@@ -33,25 +33,32 @@ def answer_on_findings(findings: Sequence[Finding], checks: pd.DataFrame) -> Ans
         "question": "Do the numbers that five papers print about themselves fit together?",
         "found": f"Not everywhere. Of {len(findings)} findings, {', '.join(counts[:-1])} and {counts[-1]}; {critical} "
         "of all findings touch a main result, and several are ordinary slips.",
-        "how_sure": f"{_agreement(checks)} They follow from the printed numbers by arithmetic, so anybody can repeat "
-        "them; the code is beside each finding.",
+        "how_sure": f"{_agreement(checks)} Most follow from the printed numbers by arithmetic, a few from released code, "
+        "rebuilt networks or a simulation; the code is beside each finding.",
         "not_shown": "How the numbers came to be, or whether a result would hold on new patients. Where a harmless "
-        "reading was found, it comes first. Authors who read this: corrections are welcome.",
+        "reading was found, it is named. Authors who read this: corrections are welcome.",
     }
 
 
 def _agreement(checks: pd.DataFrame) -> str:
-    """Say whether every number of the findings agrees with the one recomputed on this page."""
+    """Say whether every entry of the findings agrees with the one recomputed on this page."""
     off = checks.loc[~checks["agrees"], "finding"].unique()
     if len(off):
-        return f"Of {len(checks)} numbers in the findings, those of {', '.join(off)} do not agree with this page."
-    return f"All {len(checks)} numbers in the findings were computed again on this page, and agree."
+        return (
+            f"Of {len(checks)} entries of the findings (numbers and quoted words), those of {', '.join(off)} do not agree "
+            "with this page."
+        )
+    return f"All {len(checks)} entries of the findings (numbers and quoted words) agree with this page."
 
 
 def images_caption(images: pd.DataFrame) -> str:
     """Caption the table of public images by class. images: the public list."""
     copies = int(images["sha256"].duplicated().sum())
-    repeated = "One image is listed twice." if copies == 1 else f"{copies} images are listed twice."
+    repeated = (
+        "Two of the files are byte-for-byte the same."
+        if copies == 1
+        else f"{copies} of the files repeat another one byte for byte."
+    )
     return f"Donors, slides and images in the public list of Xia 2024, by class. {repeated}"
 
 
@@ -77,8 +84,8 @@ def answer_on_donors(
     return {
         "question": "How many donors does it take to know an accuracy?",
         "found": f"An accuracy of {tissue['accuracy']:.2f} measured on {tissue['images']} images of at most "
-        f"{tissue['donors']} donors is known to within ± {100 * tissue['low']:.0f} to {100 * tissue['high']:.0f} "
-        f"percentage points. To know one of {accuracy} within ± 5 points "
+        f"{tissue['donors']} donors is known to within ± {100 * tissue['low']:.0f} percentage points if all images are "
+        f"independent, and to ± {100 * tissue['high']:.0f} or more if each donor counts once. To know one of {accuracy} within ± 5 points "
         f"takes {narrow['donors'].min()} to {narrow['donors'].max()} donors, depending on how many images each "
         "gives and how alike these are.",
         "how_sure": f"In simulated cohorts the interval contains the true accuracy in {100 * known.min():.0f} to "

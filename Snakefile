@@ -25,11 +25,17 @@ PROSE = sorted(
 # are wrong after a checkout, a copy, or an edit made while a job was running. Only files made by other jobs are inputs:
 # Snakemake reruns for any other content of an input, but a comment in a module, or data of other pages, change no page.
 KEYS = {page: stamp(page, PROFILE, ABOUT[page]["digest"])["key"] for page in PAGES}
-if workflow.is_main_process:  # and not one of the jobs that it starts
-    drop_stale_pages({page: Path(MADE.format(slug=ABOUT[page]["slug"], page=page)) for page in PAGES}, KEYS)
 LIBRARY = sorted(map(str, Path("als_core").rglob("*.py")))  # the API pages are its docstrings
 TABLES = ["data/papers.yml", "data/licences.csv", *sorted(map(str, Path("data/trust").glob("*.csv")))]
 BOOK_FILES = [*PROSE, "_config.yml", "_toc.yml", *TABLES, *LIBRARY]
+BOOK_KEY = content_key(BOOK, KEYS, {name: file_digest(name) for name in BOOK_FILES})
+BUILT = Path("results/book.built")
+if workflow.is_main_process:  # and not one of the jobs that it starts
+    pages_made = {page: Path(MADE.format(slug=ABOUT[page]["slug"], page=page)) for page in PAGES}
+    drop_stale_pages(pages_made, KEYS)
+    # Snakemake asks nothing of a job whose output is there and of which it has no record, as after `rm -r .snakemake`
+    if not all(map(Path.is_file, pages_made.values())) or (BUILT.is_file() and BUILT.read_text() != BOOK_KEY):
+        BUILT.unlink(missing_ok=True)
 
 # Networks of the tissue study are those with a page of their own. Pages listed in RUNS wait for their training jobs;
 # every other page trains what it needs itself, or nothing.
@@ -130,9 +136,9 @@ rule book:
         pages=[MADE.format(slug=about["slug"], page=page) for page, about in ABOUT.items()],
     output:
         # a mark, not the site itself: Snakemake removes an output before its job, but the old site must stay
-        touch("results/book.built"),
+        str(BUILT),
     params:
         python=sys.executable,
-        key=content_key(BOOK, KEYS, {name: file_digest(name) for name in BOOK_FILES}),
+        key=BOOK_KEY,
     shell:
-        "{params.python:q} -m als_core site --state {config[state]:q}"
+        "{params.python:q} -m als_core site --state {config[state]:q} && printf %s {params.key} > {output}"

@@ -40,7 +40,7 @@ NOTES = (
     (
         ("conflicts", "cannot hold"),
         "*Conflicts* and *cannot hold*: the printed number disagrees with other numbers or statements of the paper; a "
-        "number under “In this book” is computed from printed ones, or measured on images of the paper.",
+        "number under “In this book” is computed from printed ones, or measured on the paper's own images.",
     ),
     (("adds up",), "*Adds up* is arithmetic on printed numbers: nothing was trained for it."),
     (
@@ -183,7 +183,7 @@ def what_was_not_tested(rows: Rows, public: bool = True) -> str:
     if stand_in:
         text += (
             f"For {stand_in} this book has only other data, weights or sizes to offer: "
-            f"{'' if public else 'this build does not have the public images of brain tissue, '}the images of the other "
+            f"{'' if public else 'this build uses other images than the public ones of brain tissue, '}the images of the other "
             "papers are not public, pretrained weights could not be had, or training at the published size was too long. "
         )
     if not_run:
@@ -301,7 +301,9 @@ def _picture(paper: str, pictures: Sequence[Any]) -> str:
             target = repository() / "book" / "generated" / f"{paper}-panel.svg"
             write_text_if_changed(target, cut_out(source.read_text(encoding="utf-8"), *part))
             part_of = "A part of this figure: " if part else ""
-            alt = f"{part_of}{_first_sentence(page, name)} The page is {page_words(page)}."
+            alt = json.dumps(
+                f"{part_of}{_first_sentence(page, name)} The page is {page_words(page)}.", ensure_ascii=False
+            )
             return f"```{{image}} /book/generated/{target.name}\n:alt: {alt}\n:target: {page}.html\n:class: als-panel\n```"
     return ""
 
@@ -311,7 +313,7 @@ def _first_sentence(page: str, name: str) -> str:
     cells = json.loads((repository() / "book" / f"{page}.ipynb").read_text(encoding="utf-8"))["cells"]
     text = "\n".join("".join(cell["source"]) for cell in cells)
     caption = re.search(rf"^:name: {name}\n(?::.*\n)*\n(.+)", text, re.MULTILINE)
-    return re.split(r"(?<=\.)\s", caption[1])[0] if caption else ""
+    return re.split(r"(?<=[^.][^.g]\.)\s", re.sub(r"[*`\\]", "", caption[1]))[0] if caption else ""
 
 
 def cut_out(svg: str, part: Sequence[float] = (0, 0, 1, 1)) -> str:
@@ -356,6 +358,7 @@ def overview_text(paper: str, rows: Rows) -> str:
     of_paper = [row for row in rows if row["paper"] == paper]
     pages = [page for page in book_pages() if page.startswith(f"{paper}/")]
     found = [(page, finding_of(page)) for page in pages]
+    cohorts = {row["cohort"] for row in of_paper} - {""}
     printed = [row for row in of_paper if row["id"] in about.get("printed", ())]
     parts = [
         f"**Question.** {about['question']}",
@@ -366,7 +369,7 @@ def overview_text(paper: str, rows: Rows) -> str:
         f"## What this book did\n\n{about['here']}",
         f"## What it found\n\n{finding_of(about['headline'])}",
         _counts(of_paper),
-        DRAWN if any("synthetic" in row["cohort"] for row in of_paper) else "",
+        DRAWN if cohorts and all("synthetic" in cohort for cohort in cohorts) else "",
         *(
             f"- {page_link(page)}: {'the finding at the top of this section.' if page == about['headline'] else text}"
             for page, text in found
@@ -407,10 +410,10 @@ def _printed_table(rows: Rows) -> str:
 
 
 def _own_value(row: Mapping[str, Any]) -> str:
-    """The number under "In this book"; none for a conflict of printed numbers beside a result on synthetic data."""
-    other_data = row["verdict"] in ("conflicts", "cannot hold") and "synthetic" in row["cohort"]
-    trained = claim_named(row["id"]).needs == "training"
-    return "–" if other_data and trained else row["shown"] or "–"
+    """The number under "In this book"; none beside a conflict of printed numbers if it was measured on other data."""
+    settled = row["verdict"] in ("conflicts", "cannot hold") and claim_named(row["id"]).needs == "training"
+    other_data = row["cohort"] not in ("", row["paper"])
+    return "–" if settled and other_data else row["shown"] or "–"
 
 
 def _counts(rows: Rows) -> str:
@@ -422,7 +425,9 @@ def _counts(rows: Rows) -> str:
         "computed with other data, weights or sizes": number_of(targets, ["stand-in"]),
         "not computed": number_of(targets, ["not yet run"]),
     }
-    reasons = listed([f"{count} {words}" for words, count in left.items() if count])
+    reasons = listed(
+        [f"{count} {words}" if all(left.values()) else words for words, count in left.items() if count]
+    )
     counts = {
         ("agrees", "agree", "with what this book computed"): number_of(targets, HOLDS),
         ("disagrees", "disagree", "with others or with what was measured"): number_of(targets, CONFLICTS),

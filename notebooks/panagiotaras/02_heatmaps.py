@@ -180,7 +180,8 @@ if on.kind == "synthetic":
 # %%
 leading = words.leading_areas(by_area, change, patients)
 scans, people = (len(rows), len(ill)), tuple(len(set(on.groups[each])) for each in (rows, ill))
-page.answer(**words.heatmap_answer(reached, alike, scores, leading, scans, people))
+majority = np.bincount(on.labels[rows]).max() / len(rows)
+page.answer(**words.heatmap_answer(reached, alike, scores, leading, scans, people, majority))
 page.substitutions(words.substitutions({field: on}, amounts), words.forbids({field: on}))
 page.made_of(twin=f"{off.name}: {len(off)} scans, digest {off.digest}", atlas=atlas.source, amounts=amounts)
 page.made_of(truth=words.truth_made_of(truth), split=f"{split.name}, seed {seed}")

@@ -9,6 +9,8 @@ from als_core.studies.brains.synthetic import DISEASES
 
 def drawn_effect(effect: float, label: str = PATIENTS) -> str:
     """Say what an effect of this size (1: as DISEASES states) does to an average patient at the first visit."""
+    if not effect:
+        return "none drawn"
     disease = DISEASES[label]
     place, share = disease.shrinks
     parts = [f"up to {percent(min(effect * share, 1))} of the {place} grey matter is lost"]

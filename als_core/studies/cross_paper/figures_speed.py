@@ -72,7 +72,10 @@ def found_sentence(table: pd.DataFrame) -> str:
         (measured["part"] == "heads", "five runs of a head from a cold start"),
         (steps & ~half, "a training step in single precision (that of the script)"),
         (steps & half, "one in bfloat16"),
-        (measured["part"] == "occlusion", "an occlusion map"),
+        *(
+            ((measured["part"] == "occlusion") & (measured["way"] == way), f"occlusion ({way})")
+            for way in measured.loc[measured["part"] == "occlusion", "way"].unique()
+        ),
     ):
         ratios = measured.loc[rows, "ratio"]
         if len(ratios):

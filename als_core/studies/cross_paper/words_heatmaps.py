@@ -76,8 +76,10 @@ def passing_by_data(marks: Mapping[str, pd.DataFrame]) -> str:
     for name, table in marks.items():
         good, tried = passing(table), len(table.index.intersection(list(METHODS)))
         named = f" ({'; '.join(METHODS[each].title for each in good)})" if good else ""
-        parts.append(f"{len(good)} of {tried} on synthetic {name.lower()}{named}")
-    return f"Every check is passed by {listed(parts)}."
+        verb = "passes" if len(good) == 1 else "pass"
+        parts.append(f"on synthetic {name.lower()} {len(good)} of {tried} methods {verb} every check{named}")
+    said = "; ".join(parts)
+    return f"{said[:1].upper()}{said[1:]}."
 
 
 def edge_sentence(tissue: pd.DataFrame) -> str:

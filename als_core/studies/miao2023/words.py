@@ -132,9 +132,9 @@ def filters(medians: pd.DataFrame) -> str:
     change = "brings a crop nearer to" if psnr[best] > psnr["Before"] else "does not bring a crop nearer to"
     return (
         f"On synthetic crops, smoothing {change} the noise-free truth: median PSNR {number(psnr[best], 1)} dB after {named}, "
-        f"{number(psnr['Before'], 1)} dB unfiltered. The spot rule misses or invents a median of {wrong[best]:g} aggregates a crop "
-        f"after it, {wrong['Before']:g} without a filter and {wrong[equalised]:g} after histogram equalisation, which changes grey "
-        f"levels by design (PSNR {number(psnr[equalised], 1)} dB)."
+        f"{number(psnr['Before'], 1)} dB unfiltered. The median number of aggregates that the spot rule misses or invents in "
+        f"a crop is {wrong[best]:g} after it, {wrong['Before']:g} without a filter and {wrong[equalised]:g} after histogram "
+        f"equalisation, which changes grey levels by design (PSNR {number(psnr[equalised], 1)} dB)."
     )
 
 
@@ -343,7 +343,8 @@ def cases_right(row: pd.Series, majority: float, unit: GroupWord = CASE) -> str:
 
 def _pairs(row: pd.Series, unit: GroupWord) -> str:
     """Say in how many pairs of cases of one fold the case with ALS has the higher score."""
-    return f"ALS above the other label in {row['ranked']:g} of {row['pairs']} pairs of {unit.many}"
+    ranked = number(row["ranked"], 0 if float(row["ranked"]).is_integer() else 1)
+    return f"ALS above the other label in {ranked} of {row['pairs']} pairs of {unit.many}"
 
 
 def left_out(settings: CropSettings, variants: tuple[str, ...]) -> str:
@@ -522,6 +523,8 @@ def roc_box(m1: Facts, moved: pd.DataFrame, m8: Facts, test_cases: int, test_cro
     """Return the answer box of the page on ROC curves, leaks and cost. share: of ALS among the listed crops."""
     beyond = {
         name: f"{number(abs(errors), 1)} standard errors {'above' if errors > 0 else 'below'}"
+        if np.isfinite(errors)
+        else "not distinguishable from"
         for name, errors in moved["in_errors"].items()
     }
     accuracy, auc = printed(ACCURACY), printed(AUC.format("resnet50"))

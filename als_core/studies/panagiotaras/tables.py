@@ -25,8 +25,7 @@ NETWORK = (
 STEPS = "What was done to the first scan that the network learns from."
 ACCURACIES = (
     "Accuracy over scans, with its 95 % interval over patients, and over patients (the mean over a patient's scans "
-    "decides). The verdict table further down has the mean and the standard deviation (SD) over folds, because the slides do "
-    "not say what their means are taken over."
+    "decides), and the mean and standard deviation (SD) over folds."
 )
 PREDICTIONS = (
     "The prediction for each scan, by the network of the fold in which its patient was held out. *Share* is the "

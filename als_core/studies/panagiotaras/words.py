@@ -20,7 +20,7 @@ from als_core.studies.brains.words import drawn_effect
 
 FORBIDS = (
     "Do not compare these accuracies with the printed ones: the brains are drawn, fewer and coarser, and "
-    "the disease in them is stronger."
+    "the change in them was made large on purpose."
 )
 NO_TRUTH = (
     "**No truth here.** Where the disease changes these brains is not known, so no overlap with it is "
@@ -191,16 +191,20 @@ def image_folds_in_words(cohort: VolumeCohort, folds: int, seed: int) -> str:
 
 def areas_in_words(table: pd.DataFrame, label: str) -> str:
     """The areas of one label with most of a map for their size, the first LEADING. table: of `heatmaps.relevance_table`."""
-    own = table[table["label"] == label].groupby("area")["concentration"].mean()
+    own = table[table["label"] == label].groupby("area")["concentration"].mean().dropna()
     sides: dict[str, list[str]] = {}
     for name in own.sort_values(ascending=False, kind="stable").index[:LEADING]:
         area, comma, side = name.rpartition(", ")
-        sides.setdefault(area if comma else name, []).extend([side] if comma else [])
+        area = area if comma else name
+        plain = (
+            area[1:2].islower() and "_" not in area
+        )  # "Deep grey", and no label of an atlas such as "Insula_L"
+        sides.setdefault(area[0].lower() + area[1:] if plain else area, []).extend([side] if comma else [])
     named = [
         f"{as_written(area)} ({' and '.join(sorted(side))})" if side else as_written(area)
         for area, side in sides.items()
     ]
-    return listed(named)
+    return listed(named) if named else "none, for the maps are empty"
 
 
 def leading_areas(relevance: pd.DataFrame, change: pd.DataFrame | None, patients: str) -> tuple[str, str]:
@@ -225,6 +229,7 @@ def heatmap_answer(
     areas: tuple[str, str],
     scans: tuple[int, int],
     people: tuple[int, int],
+    majority: float,
 ) -> dict[str, str]:
     """The answer box of the heatmap page.
 
@@ -235,6 +240,7 @@ def heatmap_answer(
     table : as `figures.concentration` takes it; None where the true effect is not known
     areas : `areas_in_words` of the relevance, and of the drawn change ("" where it is not known)
     scans, people : explained, and how many of them are patients' or patients
+    majority : share of the commonest label among the scans
     """
     answer = {
         "question": "Where does the network look, and does a heatmap show the disease or only the brain?",
@@ -242,21 +248,21 @@ def heatmap_answer(
     }
     other = "on permuted labels" if table is None else "on brains without any change"
     sure = (
-        f"One network, and one trained {other}. On {counted(scans[0], 'scan')} of "
+        f"One network, and a twin trained {other}. On {counted(scans[0], 'scan')} of "
         f"{counted(people[0], 'held-out person', 'held-out people')} they are right in {percent(reached['on'])} and "
-        f"{percent(reached['off'])}; counted in people, {by_guessing(reached['off'], people[0])}."
+        f"{percent(reached['off'])}; {by_guessing(reached['off'], people[0], majority)}."
     )
     if table is None:
         return answer | {
-            "found": f"On these scans {areas[0]} have most relevance for their size. Average maps of patients and of "
+            "found": f"On these scans the areas with most relevance for their size are {areas[0]}. Average maps of patients and of "
             f"controls correlate with up to {number(alike['spearman'].max())}. Whether the maps show the disease cannot be "
             "measured here: where it changes these brains is not known.",
             "how_sure": sure,
         }
     best = table.loc[table["on"].idxmax()]
     return answer | {
-        "found": f"On synthetic brains drawn with a known change, {areas[0]} have most relevance for their size; the "
-        f"change is densest in {areas[1]}. The average map of the best method ({best['method'].lower()}) ranks a changed "
+        "found": f"On synthetic brains drawn with a known change, the areas with most relevance for their size are "
+        f"{areas[0]}; the change is densest in {areas[1]}. The average map of the best method ({best['method'].lower()}) ranks a changed "
         f"voxel above an unchanged one in {percent(best['on'])} of pairs. For a network trained on brains without any "
         f"change it still does so in {percent(best['off'])}.",
         "how_sure": f"{sure} The scored maps are averages over {counted(scans[1], 'scan')} of "
@@ -264,11 +270,11 @@ def heatmap_answer(
     }
 
 
-def by_guessing(accuracy: float, people: int) -> str:
-    """How likely guessing is right for as large a share of so many people."""
+def by_guessing(accuracy: float, people: int, majority: float) -> str:
+    """How likely guessing (the commonest label, where it is commoner) does as well as the twin, counted in people."""
     right = round(accuracy * people)
-    chance = p_value(binom.sf(right - 1, people, 0.5))
-    return f"guessing alone is right for {right} or more of {people} with probability {chance}"
+    chance = p_value(binom.sf(right - 1, people, max(0.5, majority)))
+    return f"with {people} people, guessing does as well as the twin with probability {chance}"
 
 
 def twin_in_words(reached: Mapping[str, float], labels: np.ndarray, groups: np.ndarray, kind: str) -> str:
@@ -284,7 +290,7 @@ def twin_in_words(reached: Mapping[str, float], labels: np.ndarray, groups: np.n
         f"On {len(labels)} scans of {counted(people, 'person', 'people')} that were not trained on, the network "
         f"is right in {percent(reached['on'])}, and {twin} in {percent(reached['off'])}; always giving the "
         f"commonest label is right in {percent(majority)}. Scans of one person are nearly alike, so it is people that count: "
-        f"{by_guessing(reached['off'], people)}."
+        f"{by_guessing(reached['off'], people, majority)}."
     )
 
 
@@ -314,6 +320,9 @@ def truth_made_of(truth: np.ndarray | None) -> str:
 def likeness_in_words(alike: pd.DataFrame) -> str:
     """What the correlation of patients' and controls' maps says about the slides' remark."""
     low, high = alike["spearman"].min(), alike["spearman"].max()
+    alike = alike.dropna(subset=["spearman", "pearson"])
+    if alike.empty:
+        return "The maps are empty, so how alike those of patients and of controls are cannot be measured."
     apart = alike.loc[(alike["spearman"] - alike["pearson"]).abs().idxmax()]
     other = ""
     if abs(apart["spearman"] - apart["pearson"]) >= MUCH:

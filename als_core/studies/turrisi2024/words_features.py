@@ -11,6 +11,7 @@ from scipy.stats import norm
 from als_core.figures.drawn import as_written, listed, number, p_value, percent
 from als_core.refusal import counted
 from als_core.statistics.null_check import PERMUTED
+from als_core.studies.brains.words import drawn_effect
 from als_core.studies.turrisi2024.radiomics import RadiomicSettings
 from als_core.studies.turrisi2024.study import FINE_MM
 
@@ -21,13 +22,6 @@ CONTROL_TABLE = (
     "The positive control: mean AUC over draws of folds, the same with permuted labels, and the "
     "permutation p value."
 )
-
-
-def strength(effect: float) -> str:
-    """Say how strong a drawn disease is, beside `brains.synthetic.DISEASES`, after the word "drawn"."""
-    if effect == 1:
-        return "at this book's default strength"
-    return f"{effect:g} times as strong as this book's default"
 
 
 def features_and_control(
@@ -47,7 +41,7 @@ def features_and_control(
     this page; None for real patients.
     """
     features, varying = counts
-    said_of = "" if drawn is None else f"With a disease drawn {strength(drawn)}, "
+    said_of = "" if drawn is None else "With the drawn disease of the table below, "
     best = control.loc[control["auc"].idxmax()]
     reached = [f"{number(row.auc)} ({row.representation})" for row in control.itertuples()]
     answers = best["p"] <= 0.05
@@ -61,7 +55,7 @@ def features_and_control(
     )
     if effect is not None:
         people = "drawn brains with and without atrophy"
-        missing = f"Real patients: the atrophy of the control is drawn {strength(effect)}."
+        missing = f"Real patients: the atrophy of the control is {drawn_effect(effect)}."
     source = "The public extractor"
     if random_weights:
         source = "No public weights were available; an untrained network of the same shape"
@@ -83,7 +77,7 @@ def features_and_control(
         f"between the groups by more than two standard errors (5 % expected by chance). {source} {verb} {people}: "
         f"AUC {listed(reached)}, {number(best['permuted'])} with permuted labels.",
         "how_sure": "Group differences of single features are exploratory, and many features repeat each other: see the "
-        f"number of directions. For {best['representation']} in the control, p = {p_value(best['p'])}, {tested}.",
+        f"number of directions. For {best['representation']} in the control, p {p_value(best['p'])}, {tested}.",
         "not_shown": f"{missing} The signs of {as_written(patients)} can be elsewhere in the brain.",
     }
 
@@ -128,7 +122,7 @@ def control_caption(has_atrophy: np.ndarray, draws: int, effect: float | None) -
         who = f"{sick} of them are patients, one scan each."
     else:
         seen = f"Alzheimer-like atrophy in {every} drawn brains"
-        who = f"{sick} brains have the atrophy, drawn {strength(effect)}."
+        who = f"{sick} brains have the atrophy, {drawn_effect(effect)}."
     return (
         f"AUC for {seen}, from deep features, with labels as they are and permuted. {who} Method: a linear "
         f"SVM, nested protocol; one dot for each of {counted(draws, 'draw')} of folds.{control_mark(effect)}"

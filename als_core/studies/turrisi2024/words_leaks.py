@@ -61,23 +61,30 @@ def _verdict(row: Mapping[str, object]) -> str:
 def leaks_seen(checked: pd.DataFrame) -> str:
     """Say how many leaks raised their score as declared, and name the others. checked: from `leaks.check_leaks`.
 
-    Counted are leaks that should raise a score, on at least `ENOUGH` cohorts.
+    Counted are leaks that should raise a score, on at least `ENOUGH` cohorts. A shift where none should be is named.
     """
+    failed = checked[
+        (checked["declared"] == "none") & (checked["cohorts"] >= ENOUGH) & ~checked["holds"].astype(bool)
+    ]
     rising = checked[(checked["declared"] == "up") & (checked["cohorts"] >= ENOUGH)]
     if rising.empty:
         return f"No leak was replayed on the {ENOUGH} null cohorts that a verdict needs."
     missed = rising[~rising["holds"].astype(bool)]
-    start = (
-        f"Of {counted(len(rising), 'leak')} that should raise a score, with at least {ENOUGH} null cohorts, "
-    )
-    if missed.empty:
-        return f"{start}each does. {STRICTNESS}"
-    named = listed(
-        f"*{row['procedure']}* with {row['method']} ({number(row['shift'], 3, signed=True)}, standard "
-        f"error {number(row['error'], 3)}, {counted(int(row['cohorts']), 'cohort')})"
-        for row in missed.to_dict("records")
-    )
-    return f"{start}{len(rising) - len(missed)} do. Not detected here: {named}. {STRICTNESS}"
+    said = [
+        f"{len(rising) - len(missed)} of {counted(len(rising), 'leak')} that should raise a score "
+        f"{'is' if len(rising) == 1 else 'are'} seen to do so, on at least {ENOUGH} null cohorts."
+    ]
+    if len(missed):
+        named = listed(
+            f"*{row['procedure']}* with {row['method']} ({number(row['shift'], 3, signed=True)}, standard "
+            f"error {number(row['error'], 3)}, {counted(int(row['cohorts']), 'cohort')})"
+            for row in missed.to_dict("records")
+        )
+        said.append(f"Not detected here: {named}.")
+    if len(failed):
+        wrong = listed(f"*{row['procedure']}* with {row['method']}" for row in failed.to_dict("records"))
+        said.append(f"A shift is there where none should be: {wrong}.")
+    return " ".join([*said, STRICTNESS])
 
 
 def null_table(checked: pd.DataFrame) -> pd.DataFrame:

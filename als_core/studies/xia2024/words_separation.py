@@ -255,7 +255,7 @@ def recognition_words(recognised: pd.DataFrame, empty: pd.DataFrame) -> str:
         said.append(
             f"{drawn} no classifier is above its null when donors are held out."
             if above.empty
-            else f"{drawn} {listed(above)} is above its null when donors are held out: the procedure leaks."
+            else f"{drawn} {listed(above)} is above its null when donors are held out: by chance, or by a leak."
         )
     return " ".join(said)
 

@@ -230,18 +230,18 @@ def test_answers_say_what_was_found_and_what_was_not():
     )
     reached = {"on": 0.9, "off": 0.6}
     scores = pd.DataFrame({"method": ["Occlusion", "Sensitivity"], "on": [0.7, 0.9], "off": [0.5, 0.8]})
-    said = words.heatmap_answer(reached, alike, scores, ("A (left)", "B"), (18, 8), (6, 3))
+    said = words.heatmap_answer(reached, alike, scores, ("A (left)", "B"), (18, 8), (6, 3), 0.5)
     assert said["found"].startswith(
-        "On synthetic brains drawn with a known change, A (left) have most relevance"
+        "On synthetic brains drawn with a known change, the areas with most relevance for their size are A (left)"
     )
     assert "densest in B." in said["found"] and "best method (sensitivity)" in said["found"]
     assert "trained on brains without any change it still does so in 80 %." in said["found"]
-    assert "guessing alone is right for 4 or more of 6 with probability 0.34." in said["how_sure"]
+    assert "with 6 people, guessing does as well as the twin with probability 0.34." in said["how_sure"]
     assert "averages over 8 scans of 3 patients" in said["how_sure"]
-    real = words.heatmap_answer(reached, alike, None, ("A (left)", ""), (18, 8), (6, 3))
+    real = words.heatmap_answer(reached, alike, None, ("A (left)", ""), (18, 8), (6, 3), 0.5)
     assert "cannot be measured here" in real["found"] and "synthetic" not in " ".join(real.values())
     assert real["how_sure"].startswith(
-        "One network, and one trained on permuted labels. On 18 scans of 6 held-out people"
+        "One network, and a twin trained on permuted labels. On 18 scans of 6 held-out people"
     )
     said = words.likeness_in_words(alike)
     assert (
@@ -249,9 +249,13 @@ def test_answers_say_what_was_found_and_what_was_not():
         in said
     )
     assert "(for" not in words.likeness_in_words(alike.assign(pearson=alike["spearman"]))
+    assert "maps are empty" in words.likeness_in_words(alike.assign(spearman=np.nan))
     labels, groups = np.array([0, 0, 1]), np.array(["a", "a", "b"])
     said = words.twin_in_words(reached, labels, groups, "own")
-    assert "3 scans of 2 people" in said and "right for 1 or more of 2 with probability 0.75." in said
+    assert (
+        "3 scans of 2 people" in said
+        and "with 2 people, guessing does as well as the twin with probability 0.89." in said
+    )
     assert "permuted" in words.twin_in_words(reached, labels, groups, "own")
 
 
@@ -259,9 +263,10 @@ def test_the_leading_areas_are_named_with_their_sides():
     names = ["Ventricle, right", "Brainstem", "Ventricle, left", "Insula, left", "Frontal, left"]
     table = pd.DataFrame({"label": "AD", "area": names, "concentration": [4.0, 3.0, 2.0, 1.5, 1.0]})
     table = pd.concat([table, table.assign(label="CN", concentration=[0.0, 0, 0, 0, 9])])
-    assert words.areas_in_words(table, "AD") == "Ventricle (left and right), Brainstem and Insula (left)"
+    assert words.areas_in_words(table, "AD") == "ventricle (left and right), brainstem and insula (left)"
+    assert words.areas_in_words(table.assign(concentration=np.nan), "AD") == "none, for the maps are empty"
     said = words.focus_in_words(table, table, "AD")
-    assert "especially its medial part" in said and said.count("Insula (left)") == 2
+    assert "especially its medial part" in said and said.count("insula (left)") == 2
     assert "drawn change" not in words.focus_in_words(table, None, "AD")
 
 

@@ -68,9 +68,9 @@ def test_answer_counts_the_methods_that_pass_on_each_modality():
     tissue = pd.DataFrame({"score": leaderboard.SCORE, "method": SHOWN, "mean": 0.2})
     found = words.answer(both, sets, tissue, 2)
     assert found["found"].startswith(
-        f"On brains and tissue alike, {TITLES['lrp_zplus']} passes every check. Every check is passed by 2 of {tried} on "
-        f"synthetic brains (Grad-CAM; {TITLES['lrp_zplus']}) and 1 of {tried - 1} on synthetic tissue "
-        f"({TITLES['lrp_zplus']}). An edge filter that never saw the network overlaps with the lesions of tissue by "
+        f"On brains and tissue alike, {TITLES['lrp_zplus']} passes every check. On synthetic brains 2 of {tried} methods "
+        f"pass every check (Grad-CAM; {TITLES['lrp_zplus']}); on synthetic tissue 1 of {tried - 1} methods passes every "
+        f"check ({TITLES['lrp_zplus']}). An edge filter that never saw the network overlaps with the lesions of tissue by "
         "0.20, as much as"
     )
     assert "1 image of 1 patient (brains) and 2 images of 1 donor (tissue)" in found["how_sure"]
@@ -79,8 +79,8 @@ def test_answer_counts_the_methods_that_pass_on_each_modality():
         "found"
     ]
     assert none.startswith(
-        f"No method passes every check on brains and tissue alike. Every check is passed by 0 of {tried} on synthetic "
-        f"brains and 2 of {tried} on synthetic tissue (Grad-CAM; {TITLES['lrp_zplus']}). An edge"
+        f"No method passes every check on brains and tissue alike. On synthetic brains 0 of {tried} methods pass "
+        f"every check; on synthetic tissue 2 of {tried} methods pass every check (Grad-CAM; {TITLES['lrp_zplus']}). An edge"
     )
     assert none.endswith("by 0.40, more than the best method (Grad-CAM, 0.30).")
     tissue["mean"] = tissue["mean"].where(tissue["method"] != "edges", 0.1)

@@ -34,7 +34,7 @@ def test_single_precision_and_bfloat16_are_kept_apart():
     results = found(None, 1.6, 3.4, 4.0, 12.8)
     answer = figures.speed_answer(figures.compare(COMPARED, results), results)
     assert "1.6× for a training step in single precision (that of the script)" in answer["found"]
-    assert "3.4× to 4.0× for one in bfloat16 and 12.8× for an occlusion map" in answer["found"]
+    assert "3.4× to 4.0× for one in bfloat16 and 12.8× for occlusion (receptive field)" in answer["found"]
     assert "head" not in answer["found"] and "Rows not measured yet: 1 of 5." in answer["how_sure"]
     assert answer["how_sure"].startswith(
         "Last measured on 2026-11-29, on one machine (a machine), with 2 rounds"

@@ -111,10 +111,7 @@ def test_crops_and_filters(crops):
         "On synthetic crops, smoothing brings a crop nearer to the noise-free truth: median PSNR 99.0 dB"
     )
     assert "after the median filter," in text
-    assert (
-        "a median of 1 aggregates a crop after it, 0 without a filter and 4 after histogram equalisation"
-        in text
-    )
+    assert "in a crop is 1 after it, 0 without a filter and 4 after histogram equalisation" in text
     medians.loc["Before", "PSNR to the truth (dB)"] = 100
     assert "smoothing does not bring a crop nearer" in words.filters(medians)
     assert "only their sharpness" in whole(words.filters(medians[["Sharpness (levels²/pixel²)"]]))

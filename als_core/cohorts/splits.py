@@ -129,7 +129,8 @@ def read_splits(file: Path, paths: Sequence[str]) -> list[Split]:
     empty = [Problem(file.name, "no rows", expected, "Add them.", None, "ALS003")] if table.empty else []
     refuse_if(f"The split {file.name}", empty)
     table["fold"] = table.get("fold", "")
-    row_of = {path: row for row, path in enumerate(paths)}
+    row_of = {path.removeprefix("./"): row for row, path in enumerate(paths)}
+    table["path"] = table["path"].str.removeprefix("./")
     aliases = {
         "val": "validation",
         "valid": "validation",

@@ -120,6 +120,12 @@ def test_somebody_else_s_split_may_leave_images_out_and_name_parts_otherwise(tmp
     assert split.parts.tolist() == ["train", "", "validation", ""] and split.name == "theirs"
 
 
+def test_a_path_is_the_same_with_and_without_a_leading_dot(tmp_path):
+    (tmp_path / "split.csv").write_text("path,part\n./a.png,train\nb.png,test\n")
+    (split,) = read_splits(tmp_path / "split.csv", ["a.png", "./b.png"])
+    assert split.parts.tolist() == ["train", "test"]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

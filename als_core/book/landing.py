@@ -27,7 +27,6 @@ Rows = Sequence[Mapping[str, Any]]
 
 HOLDS = ("reproduced", "adds up", "as built", "as released")
 CONFLICTS = ("conflicts", "cannot hold", "differs")
-UNTESTED = ("stand-in", "not yet run")
 WORDS = {
     "reproduced": "by measurement, no further off than chance on so few test images allows (rules fixed beforehand)",
     "adds up": "by arithmetic on the paper's own numbers",
@@ -433,7 +432,7 @@ def _counts(rows: Rows) -> str:
         ("disagrees", "disagree", "with others or with what was measured"): number_of(targets, CONFLICTS),
         ("is", "are", f"not judged ({reasons})"): sum(left.values()),
     }
-    if number_of(targets, UNTESTED) == len(targets):
+    if sum(left.values()) == len(targets):
         why = listed(
             [f"{count} {agreeing(count, 'was', 'were')} {words}" for words, count in left.items() if count]
         )

@@ -161,9 +161,9 @@ page.claims(printed.claims(by_epoch, nine))
 # %% [markdown]
 # ## What this means
 #
-# A network trained long enough fits its training images whatever the labels; what counts are cases that it
-# has not seen, and with so few cases intervals are wide. It does not mean that the paper's network is worse
-# or better: its crops are not public.
+# A network trained long enough fits its training images even if the labels mean nothing; what
+# counts are cases that it has not seen, and with so few cases intervals are wide. It does not mean that the
+# paper's network is worse or better: its crops are not public.
 
 # %%
 last = log[(log["protocol"] == protocol.BY_CROP) & (log["epoch"] == log["epoch"].max())]

@@ -177,7 +177,7 @@ page.show(figures.correlations(used, directions), "turrisi-correlations")
 # %%
 beyond = effects.groupby("representation", sort=False)["d"].apply(lambda d: (d.abs() > 2 * chance).mean())
 counted = sum(table.shape[1] for table in features.values()), len(effects)
-is_random, drawn = not weights.startswith("public"), amounts.effect if data.kind == "synthetic" else None
+is_random, drawn = not weights.startswith("public"), data.kind == "synthetic"
 page.answer(**say.features_and_control(counted, beyond, summary, effect, is_random, patients, drawn))
 page.made_of(
     extractor=weights,

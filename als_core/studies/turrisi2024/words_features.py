@@ -17,7 +17,6 @@ from als_core.studies.turrisi2024.study import FINE_MM
 
 COUNT_HEADS = ["Features of", "Features", "That differ between patients"]
 
-
 CONTROL_TABLE = (
     "The positive control: mean AUC over draws of folds, the same with permuted labels, and the "
     "permutation p value."
@@ -31,17 +30,17 @@ def features_and_control(
     effect: float | None,
     random_weights: bool,
     patients: str = "ALS",
-    drawn: float | None = None,
+    drawn: bool = False,
 ) -> dict[str, str]:
     """Answer the question of the page of features.
 
     counts: of features, and of those that differ between patients. beyond: share of the latter that are more than two
     standard errors apart, by representation. control: one row per deep representation, from `control_summary`.
-    effect: of drawn atrophy; None for real patients. patients: their label on this page. drawn: size of the disease on
-    this page; None for real patients.
+    effect: of drawn atrophy; None for real patients. patients: their label on this page. drawn: whether they
+    are drawn by a program.
     """
     features, varying = counts
-    said_of = "" if drawn is None else "With the drawn disease of the table below, "
+    said_of = "With the drawn disease of the table below, " if drawn else ""
     best = control.loc[control["auc"].idxmax()]
     reached = [f"{number(row.auc)} ({row.representation})" for row in control.itertuples()]
     answers = best["p"] <= 0.05

@@ -228,7 +228,7 @@ def test_the_control_answers_or_does_not_by_its_p_value():
         }
     ]
     yes = words_features.features_and_control(
-        (619, 498), {"Radiomics": 0.36, "DL7": 0.74}, control, 3, random_weights=False, drawn=10
+        (619, 498), {"Radiomics": 0.36, "DL7": 0.74}, control, 3, random_weights=False, drawn=True
     )
     assert (
         "The public extractor separates drawn brains with and without atrophy: AUC" in yes["found"]
